@@ -1,0 +1,68 @@
+"""Every error that hybrid raises, in one tree.
+
+    redis.RedisError
+    └── HybridError
+        ├── ConfigurationError      (also ValueError)             a setting is wrong; the message says what to do
+        ├── CommandRefused          (also redis.ResponseError)    this command cannot be kept equal on two stores
+        ├── StoreUnavailable        (also redis.ConnectionError)  one store gave no answer; nothing was applied there
+        │   └── AllStoresDown                                     no store can serve: degraded mode
+        ├── OutcomeUnknown                                        sent, no answer, and not safe to send again
+        └── EmbeddedServerError                                   no server could be started
+
+`OutcomeUnknown` is deliberately no `redis.ConnectionError`: frameworks retry those, and a retry is what it warns of.
+"""
+
+from __future__ import annotations
+
+import redis
+
+__all__ = [
+    "AllStoresDown",
+    "CommandRefused",
+    "ConfigurationError",
+    "EmbeddedServerError",
+    "HybridError",
+    "OutcomeUnknown",
+    "StoreUnavailable",
+]
+
+
+class HybridError(redis.RedisError):
+    """Base of all errors raised by hybrid itself."""
+
+
+class ConfigurationError(HybridError, ValueError):
+    """A setting is missing, malformed or contradicts another. Never carries a secret."""
+
+
+class CommandRefused(HybridError, redis.ResponseError):
+    """The command has no safe way to reach both stores; `command` names it, `reason` says why."""
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(f"{command} is refused: {reason}")
+        self.command = command
+        self.reason = reason
+
+
+class StoreUnavailable(HybridError, redis.ConnectionError):
+    """One store did not answer, and nothing was applied there."""
+
+
+class AllStoresDown(StoreUnavailable):
+    """No store can serve this command now. Raised at once, without waiting for a timeout (degraded mode)."""
+
+
+class OutcomeUnknown(HybridError):
+    """A command that is not idempotent was sent and its outcome could not be learned.
+
+    It was not retried: doing so might apply it twice. `command` is its name, `known` says what is known of it.
+    """
+
+    def __init__(self, command: str, known: str) -> None:
+        super().__init__(f"{command}: outcome unknown ({known}); not retried, because it might then count twice")
+        self.command = command
+        self.known = known
+
+
+class EmbeddedServerError(HybridError):
+    """An embedded server could not be found, started or taken over; the message says what to install or configure."""

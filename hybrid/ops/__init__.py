@@ -1,0 +1,1 @@
+"""What the panel and the command line may do, with typed results."""

@@ -1,0 +1,1 @@
+"""One store: its connections, its capabilities, the embedded servers and the delayed link."""
