@@ -1,0 +1,1 @@
+"""Two independent Redis stores behind one `redis.Redis`."""
