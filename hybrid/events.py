@@ -1,0 +1,212 @@
+"""What happened, as typed facts: logged in words an operator understands, and handed to hooks.
+
+A hook is any callable that takes an `Event`; it runs on the thread where the event happened, so it must be quick.
+An exception in a hook is logged and never reaches the application. No event carries a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hybrid.types import Store
+
+__all__ = [
+    "AuthorityMoved",
+    "CatchingUp",
+    "ConflictsArchived",
+    "Degraded",
+    "Event",
+    "EventLog",
+    "Hook",
+    "InSync",
+    "Recovered",
+    "SettingsChanged",
+    "ShipperStarted",
+    "Started",
+    "Stopped",
+    "StoreDown",
+    "StoreUp",
+    "WipeDetected",
+]
+
+logger = logging.getLogger("hybrid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events. `at_s` is a Unix time."""
+
+    level = logging.INFO
+    at_s: float = field(default_factory=time.time)
+
+    @property
+    def message(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(Event):
+    local: str
+    cloud: str
+    sync: str
+
+    @property
+    def message(self) -> str:
+        return f"hybrid started: local {self.local}, cloud {self.cloud}, sync {self.sync}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped(Event):
+    unshipped: int | None
+
+    @property
+    def message(self) -> str:
+        waiting = "unknown" if self.unshipped is None else self.unshipped
+        return f"hybrid stopped: entries still to ship: {waiting}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreDown(Event):
+    level = logging.WARNING
+    store: Store
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store unavailable: {self.reason}; the {self.store.other} store carries on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUp(Event):
+    store: Store
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store up"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered(Event):
+    store: Store
+    down_s: float
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store recovered after {self.down_s:.1f} s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchingUp(Event):
+    store: Store
+    keys: int
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store catching up: {self.keys} keys to copy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InSync(Event):
+    store: Store
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store in sync"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityMoved(Event):
+    level = logging.WARNING
+    authority: Store
+    epoch: int
+    planned: bool
+
+    @property
+    def message(self) -> str:
+        word = "failback" if self.authority is Store.LOCAL else "failover"
+        return f"{word}: the {self.authority} store takes writes now (epoch {self.epoch})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Degraded(Event):
+    level = logging.ERROR
+
+    @property
+    def message(self) -> str:
+        return "degraded: no store can serve; the application runs on its own data source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WipeDetected(Event):
+    level = logging.ERROR
+    store: Store
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store lost its data (identity missing or changed): it serves nothing until it is refilled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictsArchived(Event):
+    level = logging.WARNING
+    count: int
+
+    @property
+    def message(self) -> str:
+        return f"{self.count} keys were written on both stores while apart: newest kept, the other value archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperStarted(Event):
+    level = logging.DEBUG
+    source: Store
+
+    @property
+    def message(self) -> str:
+        return f"this process ships the {self.source} store's log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsChanged(Event):
+    changes: str
+    version: int
+
+    @property
+    def message(self) -> str:
+        return f"settings changed: {self.changes} (version {self.version})"
+
+
+Hook = Callable[[Event], None]
+
+
+class EventLog:
+    """Emits events to the `hybrid` logger and to hooks, and keeps the most recent ones."""
+
+    def __init__(self, hooks: tuple[Hook, ...] = (), keep: int = 500) -> None:
+        self._hooks = list(hooks)
+        self._recent: deque[Event] = deque(maxlen=keep)
+        self._lock = threading.Lock()
+
+    def add_hook(self, hook: Hook) -> None:
+        with self._lock:
+            self._hooks.append(hook)
+
+    def recent(self) -> tuple[Event, ...]:
+        """The latest events, oldest first."""
+        return tuple(self._recent)
+
+    def emit(self, event: Event) -> None:
+        self._recent.append(event)
+        logger.log(event.level, "%s", event.message)
+        with self._lock:
+            hooks = tuple(self._hooks)
+        for hook in hooks:
+            try:
+                hook(event)
+            except Exception:
+                logger.exception("an event hook failed on %s", type(event).__name__)

@@ -1,0 +1,205 @@
+"""What a user may configure: inert, frozen, validated values. Secrets are masked in every `repr` and message.
+
+Precedence: explicit argument > environment > `.env` file > default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from dotenv.parser import parse_stream
+
+from hybrid.errors import ConfigurationError
+
+__all__ = ["Ack", "ReadPreference", "Settings", "masked_url"]
+
+SCHEMES = ("redis", "rediss", "unix")
+
+
+class Ack(StrEnum):
+    """When a write is confirmed to the caller."""
+
+    BOTH = "both"
+    LOCAL = "local"
+
+
+class ReadPreference(StrEnum):
+    """Which store answers reads when both are healthy and caught up."""
+
+    LOCAL = "local"
+    CLOUD = "cloud"
+    FASTEST = "fastest"
+
+
+def masked_url(url: str | None) -> str | None:
+    """`url` without its credentials and options: fit for a log, a page or an error."""
+    if not url:
+        return None
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    login = "***@" if "@" in parts.netloc else ""
+    return f"{parts.scheme}://{login}{host}{parts.path}"
+
+
+def _boolean(name: str, text: str) -> bool:
+    value = text.strip().lower()
+    if value in ("true", "1", "yes", "on"):
+        return True
+    if value in ("false", "0", "no", "off"):
+        return False
+    raise ConfigurationError(f"{name} must be true or false, not {text!r}")
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigurationError(f"{name} must be a number of seconds, not {text!r}") from None
+
+
+def _text(name: str, text: str) -> str:
+    return text.strip()
+
+
+def _list(name: str, text: str) -> tuple[str, ...]:
+    return tuple(part for part in re.split(r"[\s,]+", text.strip()) if part)
+
+
+def _setting(variable: str, parse: Callable[[str, str], Any], default: Any, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"variable": variable, "parse": parse, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Settings:
+    """The effective configuration of one client. Times are in seconds.
+
+    Raises:
+        ConfigurationError: a value is malformed; the message names the setting and what to write instead.
+    """
+
+    local_url: str | None = _setting("REDIS_URL", _text, None, secret=True)
+    cloud_url: str | None = _setting("UPSTASH_REDIS_URL", _text, None, secret=True)
+    write_both: bool = _setting("REDIS_WRITE_BOTH", _boolean, True)
+    ack: Ack = _setting("REDIS_WRITE_ACK", _text, Ack.BOTH)
+    read_preference: ReadPreference = _setting("REDIS_READ_PREFERENCE", _text, ReadPreference.LOCAL)
+    sync_enabled: bool = _setting("REDIS_SYNC_ENABLED", _boolean, True)
+    sync_interval_s: float = _setting("REDIS_SYNC_INTERVAL", _number, 300.0)
+    local_timeout_s: float = _setting("REDIS_LOCAL_TIMEOUT", _number, 0.1)
+    cloud_timeout_s: float = _setting("REDIS_CLOUD_TIMEOUT", _number, 0.2)
+    alert_urls: tuple[str, ...] = _setting("HYBRID_ALERT_URLS", _list, (), secret=True)
+
+    def __post_init__(self) -> None:
+        for name, choices in (("ack", Ack), ("read_preference", ReadPreference)):
+            object.__setattr__(self, name, _choice(name, getattr(self, name), choices))
+        for name in ("write_both", "sync_enabled"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigurationError(f"{_variable(name)} must be True or False, not {getattr(self, name)!r}")
+        for name in ("sync_interval_s", "local_timeout_s", "cloud_timeout_s"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
+                raise ConfigurationError(f"{_variable(name)} must be a positive number of seconds, not {value!r}")
+        for name in ("local_url", "cloud_url"):
+            object.__setattr__(self, name, _checked_url(name, getattr(self, name)))
+        if self.local_url and self.local_url == self.cloud_url:
+            raise ConfigurationError(
+                "REDIS_URL and UPSTASH_REDIS_URL name the same store; give two independent ones, or only one"
+            )
+
+    @property
+    def replicated(self) -> bool:
+        """Whether writes are meant to reach two stores."""
+        return self.write_both and self.cloud_url is not None
+
+    def with_changes(self, **changes: Any) -> Settings:
+        """A copy with some settings changed. Raises ConfigurationError as the constructor does."""
+        _refuse_unknown(changes)
+        return replace(self, **changes)
+
+    def masked(self) -> dict[str, Any]:
+        """Every setting by name, fit to be shown: credentials replaced by `***`."""
+        shown = {f.name: getattr(self, f.name) for f in fields(self)}
+        shown["local_url"], shown["cloud_url"] = masked_url(self.local_url), masked_url(self.cloud_url)
+        shown["alert_urls"] = tuple(f"{urlsplit(url).scheme}://***" for url in self.alert_urls)
+        return shown
+
+    def __repr__(self) -> str:
+        return "Settings(" + ", ".join(f"{name}={value!r}" for name, value in self.masked().items()) + ")"
+
+    @classmethod
+    def from_env(
+        cls, env_file: str | os.PathLike[str] | None = ".env", environ: Mapping[str, str] | None = None, **explicit: Any
+    ) -> Settings:
+        """Settings from explicit arguments, the environment and a `.env` file, in this order of precedence.
+
+        A missing `env_file` is no error (the environment may hold everything); a malformed one is.
+        """
+        _refuse_unknown(explicit)
+        environ = os.environ if environ is None else environ
+        written = {**_env_file_values(env_file), **environ}
+        values: dict[str, Any] = {}
+        for f in fields(cls):
+            text = written.get(f.metadata["variable"])
+            if text is not None and text.strip():
+                values[f.name] = f.metadata["parse"](f.metadata["variable"], text)
+        return cls(**{**values, **explicit})
+
+
+def _variable(name: str) -> str:
+    metadata = {f.name: f.metadata for f in fields(Settings)}
+    return f"{metadata[name]['variable']} ({name})"
+
+
+def _refuse_unknown(names: Mapping[str, Any]) -> None:
+    known = [f.name for f in fields(Settings)]
+    for name in names:
+        if name not in known:
+            raise ConfigurationError(f"unknown setting {name!r}; known settings: {', '.join(known)}")
+
+
+def _choice(name: str, value: Any, choices: type[StrEnum]) -> StrEnum:
+    try:
+        return choices(str(value).strip().lower())
+    except ValueError:
+        allowed = " or ".join(repr(choice.value) for choice in choices)
+        raise ConfigurationError(f"{_variable(name)} must be {allowed}, not {value!r}") from None
+
+
+def _checked_url(name: str, url: Any) -> str | None:
+    if url is None or url == "":
+        return None
+    variable = _variable(name)
+    example = "redis://localhost:6379" if name == "local_url" else "rediss://default:PASSWORD@HOST:6379"
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{variable} must be a URL such as {example}, not a {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - a malformed port raises only when it is read
+    except ValueError:
+        raise ConfigurationError(f"{variable} is not a valid URL; write it as {example}") from None
+    if parts.scheme not in SCHEMES:
+        raise ConfigurationError(f"{variable} must start with redis:// or rediss:// (or unix://), as in {example}")
+    if parts.scheme != "unix" and not parts.hostname:
+        raise ConfigurationError(f"{variable} names no host; write it as {example}")
+    return url
+
+
+def _env_file_values(env_file: str | os.PathLike[str] | None) -> dict[str, str]:
+    if env_file is None or not Path(env_file).is_file():
+        return {}
+    path = Path(env_file)
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for binding in parse_stream(stream):
+                if binding.error:
+                    raise ConfigurationError(f"{path}, line {binding.original.line}: write it as NAME=value")
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as UTF-8 text: {type(error).__name__}") from None

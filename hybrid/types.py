@@ -1,0 +1,72 @@
+"""Frozen facts that hybrid reports: what a store is doing, what is waiting, who decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Health", "Status", "Store", "StoreState", "StoreStatus"]
+
+
+class Store(StrEnum):
+    """The two stores."""
+
+    LOCAL = "local"
+    CLOUD = "cloud"
+
+    @property
+    def other(self) -> Store:
+        return Store.CLOUD if self is Store.LOCAL else Store.LOCAL
+
+
+class StoreState(StrEnum):
+    """What this process knows of a store, from its own evidence."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    CATCHING_UP = "catching up"
+    DOWN = "down"
+    WIPED = "wiped"
+
+
+class Health(StrEnum):
+    """The whole, in one word."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """One store as this process sees it. `since_s` is a Unix time; `address` never holds credentials."""
+
+    store: Store
+    state: StoreState
+    since_s: float
+    reason: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A snapshot of one client. None means unknown or not applicable, never zero."""
+
+    local: StoreStatus
+    cloud: StoreStatus | None
+    authority: Store
+    epoch: int
+    lag_entries: int | None
+    lag_s: float | None
+    conflicts: int | None
+    shipper: str | None
+    shipping_here: bool
+    unconfirmed_writes: int
+    config_version: int
+    taken_at_s: float
+
+    @property
+    def health(self) -> Health:
+        stores = [self.local] if self.cloud is None else [self.local, self.cloud]
+        up = [store.state is StoreState.UP for store in stores]
+        return Health.HEALTHY if all(up) else Health.DEGRADED if any(up) else Health.DOWN
