@@ -1,0 +1,1 @@
+"""What ./run does: the virtual environment, and the commands in it. Standard library only."""

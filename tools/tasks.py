@@ -1,0 +1,144 @@
+"""The commands of ./run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from tools.environment import Environment, SetupError
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_PORT = 8501
+PORTS_TRIED = 50
+HELP = """\
+usage: ./run COMMAND
+
+  panel [--port N] [OPTION ...]   set up, then start the panel on 127.0.0.1 (port 8501, or the next free one);
+                                  options of `streamlit run` are passed on
+  test [OPTION ...]               set up, then run every check: style, types, layers, tests with coverage;
+                                  options of pytest are passed on
+
+  demo                            two embedded servers with demo traffic
+  status                          both stores, as the library sees them
+  agent                           ship, sync and repair in the background
+                                  (any other command, too, is passed on to `python -m hybrid`)
+
+The first call makes .venv and installs the pinned packages; later calls reuse it.
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line asks and return its exit code; `panel` and passed-on commands replace this process."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    command, *rest = arguments
+    try:
+        if command == "panel":
+            start_panel(rest)
+        if command == "test":
+            return run_checks(rest)
+        become(Environment(ROOT).ensure("requirements.txt"), "hybrid", command, *rest)
+    except SetupError as error:
+        print(f"run: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nrun: interrupted; the same command starts again", file=sys.stderr)
+        return 130
+
+
+def start_panel(options: list[str]) -> NoReturn:
+    """Become the Streamlit server of the panel."""
+    port, options = chosen_port(options)
+    python = Environment(ROOT).ensure("requirements.txt")
+    address = ("--server.address", "127.0.0.1", "--server.port", str(port))
+    become(python, "streamlit", "run", "app.py", *address, *options)
+
+
+def become(python: Path, module: str, *arguments: str) -> NoReturn:
+    """Replace this process, so that signals and the exit code are those of the module itself."""
+    os.chdir(ROOT)
+    os.execv(python, [str(python), "-m", module, *arguments])
+
+
+def chosen_port(options: list[str]) -> tuple[int, list[str]]:
+    """The port to listen on, and the options without `--port`. Raises SetupError if the port asked for is not free."""
+    if "--port" not in options:
+        return next_free_port(FIRST_PORT), options
+    at = options.index("--port")
+    text = options[at + 1] if at + 1 < len(options) else ""
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise SetupError("--port needs a number from 1 to 65535")
+    if not is_free(int(text)):
+        raise SetupError(f"port {text} is in use or not permitted; leave --port out to get the next free one")
+    return int(text), options[:at] + options[at + 2 :]
+
+
+def next_free_port(first: int) -> int:
+    for port in range(first, first + PORTS_TRIED):
+        if is_free(port):
+            return port
+    raise SetupError(f"no port from {first} to {first + PORTS_TRIED - 1} is free; give one with --port")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just closed is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step of ./run test."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    name: str
+    exit_code: int
+    elapsed_s: float
+
+    def __str__(self) -> str:
+        verdict = "passed" if self.exit_code == 0 else f"FAILED (exit code {self.exit_code})"
+        return f"{self.name:<12} {verdict:<24} {self.elapsed_s:6.1f} s"
+
+
+def checks(pytest_options: list[str]) -> tuple[Check, ...]:
+    lint_imports = "from importlinter.cli import lint_imports_command as run; run()"
+    return (
+        Check("style", ("-m", "ruff", "check", ".")),
+        Check("format", ("-m", "ruff", "format", "--check", ".")),
+        Check("types", ("-m", "mypy")),
+        Check("layers", ("-c", lint_imports, "--no-logo")),
+        Check("tests", ("-m", "pytest", "-ra", "--cov", "--cov-report=term", *pytest_options)),
+    )
+
+
+def run_checks(pytest_options: list[str]) -> int:
+    """Run every check, also after one failed, and sum up; the exit code is 1 if any failed."""
+    python = Environment(ROOT).ensure("requirements-dev.txt")
+    outcomes = list(outcomes_of(python, checks(pytest_options)))
+    print("\n" + "\n".join(map(str, outcomes)))
+    return int(any(outcome.exit_code for outcome in outcomes))
+
+
+def outcomes_of(python: Path, steps: tuple[Check, ...]) -> Iterator[Outcome]:
+    for step in steps:
+        print(f"\n== {step.name}", flush=True)
+        started_s = time.monotonic()
+        exit_code = subprocess.run([python, *step.arguments], cwd=ROOT, check=False).returncode
+        yield Outcome(step.name, exit_code, time.monotonic() - started_s)
