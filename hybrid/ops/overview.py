@@ -1,0 +1,253 @@
+"""Both stores side by side, kept fresh in the background: asking for the overview never asks a store.
+
+Each store has its own thread, so that a dead cloud never delays what is known of the local store. The local store is
+read every 2 s (INFO, DBSIZE). The cloud is billed per command, so it is read every 10 s, and by INFO alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Protocol
+
+import redis
+
+from hybrid.core.names import Names
+from hybrid.events import Event, EventLog
+from hybrid.observe.latency import LatencySummary, LatencyWindow
+from hybrid.ops.facts import ServerFacts, server_facts
+from hybrid.settings import Settings
+from hybrid.types import Status, Store, StoreStatus
+
+__all__ = ["INTERVALS_S", "Observed", "Observer", "Overview", "Sample", "StoreFacts"]
+
+logger = logging.getLogger("hybrid.observer")
+
+INTERVALS_S: Mapping[Store, float] = MappingProxyType({Store.LOCAL: 2.0, Store.CLOUD: 10.0})
+HISTORY_S = 3600.0
+OWN_KEYS_INTERVAL_S = 600.0
+OWN = Names()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """One store: its state now, and the facts as of `observed_at_s` (Unix time). None means unknown.
+
+    `keys` leaves out hybrid's own. `memory_limit_bytes` is None also when the store has no limit.
+    """
+
+    status: StoreStatus
+    software: str | None
+    uptime_s: float | None
+    clients: int | None
+    keys: int | None
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    latency_p50_ms: float | None
+    latency_p99_ms: float | None
+    observed_at_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One point of the charts; values are None where the store did not answer, so that a line shows the gap."""
+
+    at_s: float
+    store: Store
+    p50_ms: float | None
+    p99_ms: float | None
+    keys: int | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Everything the first page, `hybrid status` and the health document show. `samples` reach back one hour."""
+
+    status: Status
+    settings: Settings
+    local: StoreFacts
+    cloud: StoreFacts | None
+    samples: tuple[Sample, ...]
+    events: tuple[Event, ...]
+    embedded: bool
+    taken_at_s: float
+
+
+class Observed(Protocol):
+    """The part of `HybridRedis` that an observer needs."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def events(self) -> EventLog: ...
+    def status(self) -> Status: ...
+    def store(self, store: Store) -> redis.Redis: ...
+    def latency(self, store: Store) -> LatencySummary | None: ...
+
+
+class StoreWatch:
+    """Reads the facts of one store; remembers the last good ones."""
+
+    def __init__(self, client: Observed, store: Store, own_keys: Sequence[bytes]) -> None:
+        self._client = client
+        self._store = store
+        self._own_keys = own_keys
+        self._own_count = 0
+        self._own_counted_at_s = -OWN_KEYS_INTERVAL_S
+        self._probes = LatencyWindow(keep=100, horizon_s=120.0)
+        self._connection: tuple[str, redis.Redis] | None = None
+        self._last = ServerFacts()
+        self._latency: LatencySummary | None = None
+        self._observed_at_s: float | None = None
+
+    def read(self) -> Sample:
+        """Ask the store once, and return the point for the chart. A store that does not answer is no error here."""
+        try:
+            facts = self._read_facts(self._connected())
+        except (redis.RedisError, OSError) as error:
+            logger.debug("%s store not observed: %s", self._store, error)
+            return Sample(time.time(), self._store, None, None, None, None)
+        latency = self._client.latency(self._store) or self._probes.summary()
+        now = time.time()
+        self._last, self._latency, self._observed_at_s = facts, latency, now
+        p50, p99 = (latency.p50_ms, latency.p99_ms) if latency else (None, None)
+        return Sample(now, self._store, p50, p99, facts.keys, facts.memory_bytes)
+
+    def facts(self, status: StoreStatus) -> StoreFacts:
+        """The last good facts beside the state that holds now."""
+        last, latency = self._last, self._latency
+        return StoreFacts(
+            status=status,
+            software=last.software,
+            uptime_s=last.uptime_s,
+            clients=last.clients,
+            keys=last.keys,
+            memory_bytes=last.memory_bytes,
+            memory_limit_bytes=last.memory_limit_bytes,
+            latency_p50_ms=latency.p50_ms if latency else None,
+            latency_p99_ms=latency.p99_ms if latency else None,
+            observed_at_s=self._observed_at_s,
+        )
+
+    def close(self) -> None:
+        if self._connection:
+            self._connection[1].close()
+            self._connection = None
+
+    def _read_facts(self, connection: redis.Redis) -> ServerFacts:
+        facts = server_facts(self._probed_info(connection), database(connection))
+        keys = facts.keys
+        if keys is None or self._store is Store.LOCAL:
+            keys = int(connection.dbsize())
+        return replace(facts, keys=max(keys - self._own(connection), 0))
+
+    def _probed_info(self, connection: redis.Redis) -> Mapping[str, object]:
+        """INFO, with one round trip timed: a PING, or in the cloud INFO itself, one command instead of two."""
+        started = time.perf_counter()
+        if self._store is Store.LOCAL:
+            connection.ping()
+            self._probes.record(time.perf_counter() - started)
+            return dict(connection.info())
+        info = dict(connection.info())
+        self._probes.record(time.perf_counter() - started)
+        return info
+
+    def _own(self, connection: redis.Redis) -> int:
+        """How many of hybrid's own keys are in the key count; counted rarely, because EXISTS is billed in the cloud."""
+        now = time.monotonic()
+        if self._own_keys and now - self._own_counted_at_s >= OWN_KEYS_INTERVAL_S:
+            self._own_count = int(connection.exists(*self._own_keys))
+            self._own_counted_at_s = now
+        return self._own_count
+
+    def _connected(self) -> redis.Redis:
+        """A plain client of the store, kept for as long as the settings name the same one."""
+        settings = self._client.settings
+        url = str(settings.local_url if self._store is Store.LOCAL else settings.cloud_url)
+        if self._connection is None or self._connection[0] != url:
+            self.close()
+            connection = self._client.store(self._store)
+            connection.ping()  # connecting takes several round trips: it must not count as the latency of one
+            self._connection = (url, connection)
+        return self._connection[1]
+
+
+class Observer:
+    """Keeps an `Overview` fresh. `start` it once; `overview` is safe from any thread, before and after."""
+
+    def __init__(
+        self,
+        client: Observed,
+        *,
+        embedded: bool = False,
+        intervals_s: Mapping[Store, float] = INTERVALS_S,
+        names: Names = OWN,
+    ) -> None:
+        self._client = client
+        self._embedded = embedded
+        self._intervals_s = intervals_s
+        self._watches = {store: StoreWatch(client, store, own_keys(names)) for store in Store}
+        self._samples: deque[Sample] = deque(maxlen=sum(int(HISTORY_S / intervals_s[store]) for store in Store))
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Begin to watch both stores, each on a daemon thread of its own."""
+        if self._threads:
+            return
+        for store in Store:
+            thread = threading.Thread(target=self._watch, args=(store,), name=f"hybrid-observer-{store}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """Stop watching; waits a moment for a read that is under way."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=2.0)
+
+    def overview(self) -> Overview:
+        """The latest snapshot, at once: no store is asked."""
+        status = self._client.status()
+        now = time.time()
+        return Overview(
+            status=status,
+            settings=self._client.settings,
+            local=self._watches[Store.LOCAL].facts(status.local),
+            cloud=self._watches[Store.CLOUD].facts(status.cloud) if status.cloud else None,
+            samples=tuple(sample for sample in self._samples.copy() if sample.at_s >= now - HISTORY_S),
+            events=self._client.events.recent(),
+            embedded=self._embedded,
+            taken_at_s=now,
+        )
+
+    def _watch(self, store: Store) -> None:
+        watch = self._watches[store]
+        try:
+            while not self._stop.is_set():
+                if store is Store.LOCAL or self._client.settings.cloud_url:
+                    self._observe(watch)
+                self._stop.wait(self._intervals_s[store])
+        finally:
+            watch.close()
+
+    def _observe(self, watch: StoreWatch) -> None:
+        try:
+            self._samples.append(watch.read())
+        except Exception:  # the watch must outlive any surprise in a reply
+            logger.exception("observing a store failed")
+
+
+def own_keys(names: Names) -> tuple[bytes, ...]:
+    """The few keys that hybrid keeps on a store, to be left out of its key count."""
+    return (names.log, names.authority, names.lease, names.identity, names.seal, names.conflicts)
+
+
+def database(connection: redis.Redis) -> int:
+    return int(connection.connection_pool.connection_kwargs.get("db") or 0)

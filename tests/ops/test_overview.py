@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest.mock import ANY
+
+from ops.fakes import FakeClient, status
+from servers import Stores, client, wait_until
+
+from hybrid.ops.facts import ServerFacts, server_facts
+from hybrid.ops.overview import Observer
+from hybrid.settings import Settings
+from hybrid.stores.link import Link
+from hybrid.stores.processes import ServerProcess
+from hybrid.types import Store, StoreState
+
+QUICK = {Store.LOCAL: 0.02, Store.CLOUD: 0.02}
+
+
+@contextmanager
+def watching(fake: FakeClient) -> Iterator[Observer]:
+    observer = Observer(fake, intervals_s=QUICK)
+    observer.start()
+    try:
+        yield observer
+    finally:
+        observer.close()
+
+
+def test_facts_of_both_stores(stores: Stores) -> None:
+    with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
+        local.mset({"a": 1, "b": 2, "hybrid:identity": "x"})
+        cloud.mset({"a": 1, "hybrid:identity": "x"})
+    fake = FakeClient(Settings(local_url=stores.local.url, cloud_url=stores.cloud.url), status())
+    with watching(fake) as observer:
+        wait_until(lambda: len({sample.store for sample in observer.overview().samples}) == 2)
+        overview = observer.overview()
+    assert overview.cloud is not None
+    assert (overview.local.keys, overview.cloud.keys) == (2, 1)
+    for facts in (overview.local, overview.cloud):
+        assert facts.software is not None and facts.software.split()[0] in ("Redis", "Valkey")
+        assert facts.latency_p50_ms is not None and facts.latency_p50_ms > 0
+        assert facts.memory_bytes and facts.observed_at_s and facts.clients
+        assert facts.memory_limit_bytes is None
+
+
+def test_before_the_first_reading_everything_is_unknown(valkey: ServerProcess) -> None:
+    overview = Observer(FakeClient(Settings(local_url=valkey.url), status(cloud=None))).overview()
+    assert overview.cloud is None
+    assert (overview.local.keys, overview.local.software, overview.local.observed_at_s) == (None, None, None)
+    assert overview.samples == ()
+
+
+def test_a_hung_cloud_delays_no_fact_of_the_local_store(stores: Stores) -> None:
+    with Link("127.0.0.1", stores.cloud.port, round_trip_s=0.0) as link:
+        link.apply(hang=True)
+        settings = Settings(local_url=stores.local.url, cloud_url=link.url)
+        fake = FakeClient(settings, status(cloud=StoreState.DOWN))
+        with watching(fake) as observer:
+            wait_until(lambda: len(observer.overview().samples) >= 5, "five samples")
+            overview = observer.overview()
+            link.heal()
+    assert {sample.store for sample in overview.samples} == {Store.LOCAL}
+    assert overview.cloud is not None and overview.cloud.observed_at_s is None
+
+
+def test_an_outage_is_a_gap_in_the_samples_and_the_last_facts_stay(
+    server: Callable[..., ServerProcess],
+) -> None:
+    process = server()
+    fake = FakeClient(Settings(local_url=process.url), status(cloud=None))
+    with watching(fake) as observer:
+        wait_until(lambda: observer.overview().local.keys == 0)
+        process.kill()
+        wait_until(lambda: observer.overview().samples[-1].keys is None)
+        facts = observer.overview().local
+    assert (facts.keys, facts.observed_at_s) == (0, ANY)
+    assert facts.software is not None
+
+
+def test_upstash_says_little_and_that_is_enough() -> None:
+    info = {"upstash_version": "1.12.3", "redis_version": "8.2.0", "connected_clients": "many", "db0": {"keys": 7}}
+    assert server_facts(info) == ServerFacts(software="Upstash 1.12.3", keys=7)
+    assert server_facts({}) == ServerFacts()
+    assert server_facts({"maxmemory": 0}).memory_limit_bytes is None
