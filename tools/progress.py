@@ -74,5 +74,7 @@ class PipReport:
         if self._to_install:
             new = self._count_installed() - self._before
             return "installing", f"{max(0, min(new, self._to_install))} of {self._to_install} packages"
-        latest = next(reversed(self._found), "")
+        if not self._found:
+            return "starting pip", ""
+        latest = next(reversed(self._found))
         return "downloading", f"{min(len(self._found), self._pins)} of {self._pins} packages {latest}"
