@@ -53,7 +53,7 @@ def linked_stores(stores: Stores, cloud_link: Link) -> tuple[Stores, Link]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
-    """Start servers of this test alone: `server("valkey" | "redis", persistent=False, **options)`; stopped at its end."""
+    """Start servers of this test alone: `server(kind="valkey", persistent=False, **options)`; killed at its end."""
     started: list[ServerProcess] = []
 
     def start(kind: str = "valkey", *, persistent: bool = False, **options: str) -> ServerProcess:

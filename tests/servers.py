@@ -30,8 +30,7 @@ class Stores:
 def binary(kind: str) -> ServerBinary:
     """The server of this kind; skips the test without it, or fails it when HYBRID_REQUIRE names it."""
     if kind == "valkey":
-        found = find_server({})
-        return found
+        return find_server({})
     path = shutil.which("redis-server")
     if path is not None:
         return ServerBinary(Path(path), "PATH")

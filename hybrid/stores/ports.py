@@ -7,7 +7,7 @@ import socket
 
 from hybrid.errors import EmbeddedServerError
 
-# Below every system's ephemeral range: a client that retries a dead port inside that range can connect to itself, and an
+# Below every system's ephemeral range: inside it a client that retries a dead port can connect to itself, and an
 # outgoing connection can take the port of a server that is being restarted.
 _RANGE = range(20_000, 32_000)
 LOOPBACK = "127.0.0.1"

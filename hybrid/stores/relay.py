@@ -1,7 +1,7 @@
-"""The delayed link's core: an asyncio TCP proxy with a distance, and on request a fault, between a client and one store.
+"""The delayed link's core: an asyncio TCP proxy that puts a distance, and faults on request, before one store.
 
-Everything changes live and healthy connections stay. Delay is applied when data leaves, not when it arrives, so that a new delay, a
-new rate or a heal also holds for what is already under way; order within a connection is always kept.
+Everything changes live and healthy connections stay. Delay is applied when data leaves, not when it arrives, so that a
+new delay, a new rate or a heal also holds for what is already under way; order within a connection is always kept.
 """
 
 from __future__ import annotations
@@ -32,11 +32,13 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s: close sends RST
 class Faults:
     """What is wrong with a link now. The defaults are a healthy link of 60 ms.
 
-    `round_trip_s`: delay, half each way. `refuse`: new connections are refused, existing ones reset. `hang`: connections are
-    accepted and stay open, nothing passes until healed, nothing is lost. `lose_reply`: the next N requests reach the store, their
-    replies do not come back, the connection is then reset (a request is what a client sent in one go, a command or a pipeline;
-    HELLO, AUTH, CLIENT and SELECT open connections and do not count).
-    `slow`: bytes per second and direction over all connections, 0 for no limit.
+    round_trip_s  delay, half each way
+    refuse        new connections are refused, existing ones reset
+    hang          connections are accepted and stay open; nothing passes until healed, and nothing is lost
+    lose_reply    the next N requests reach the store, their replies do not come back, and the connection is then reset;
+                  a request is a command, a transaction, or what there is of a pipeline, and not a connection's greeting
+                  (HELLO, AUTH, CLIENT, SELECT)
+    slow          bytes per second and direction over all connections; 0 for no limit
     """
 
     round_trip_s: float = 0.060
@@ -155,9 +157,13 @@ class _End(asyncio.Protocol):
         if self._doomed is None:
             return
         self._doomed += request
-        if ends_whole(self._doomed):  # the store runs all it received before it sees the end; a reset could overtake it
+        if ends_whole(self._doomed):
+            assert self.peer.transport is not None
+            self.peer.transport.writelines(
+                data for _, data in self._queue
+            )  # the rest of a pipeline that came in pieces
             self._queue.clear()
-            self._pass_end_on()
+            self._pass_end_on()  # the store runs all it received before it sees the end; a reset could overtake it
 
     def _pass_end_on(self) -> None:
         assert self.peer.transport is not None
@@ -184,18 +190,24 @@ class _End(asyncio.Protocol):
 
 
 def ends_whole(requests: bytes | bytearray) -> bool:
-    """Whether `requests`, read from the start of one, ends with a complete one. What is no array of the protocol is taken as whole."""
-    at = 0
+    """Whether `requests`, read from the start of one, end with a complete command and outside of a transaction.
+
+    What is no array of the protocol is taken as complete.
+    """
+    at, in_transaction = 0, False
     while requests[at : at + 1] == b"*":
         count, at = _header(requests, at)
-        for _ in range(count):
+        for index in range(count):
             size_bytes, at = _header(requests, at)
+            if index == 0:
+                name = bytes(requests[at : at + size_bytes]).upper()
+                in_transaction = name == b"MULTI" or (in_transaction and name not in (b"EXEC", b"DISCARD"))
             at += size_bytes + 2
-    return at <= len(requests)
+    return at <= len(requests) and not in_transaction
 
 
 def _header(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    """The number in the header line at `at`, and where the next line starts: past the end when this one is not all there."""
+    """The number in the header line at `at`, and where the next line starts: past the end when it is not all there."""
     end = data.find(b"\r\n", at)
     digits = data[at + 1 : max(end, 0)]
     return (int(digits), end + 2) if digits.isdigit() else (0, len(data) + 1)

@@ -196,6 +196,9 @@ def test_close_resets_frees_the_port_and_may_be_repeated(valkey: ServerProcess) 
         (b"*12", False),
         (b"*", False),
         (b"PING\r\n", True),
+        (b"*1\r\n$5\r\nmulti\r\n", False),
+        (b"*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nPING\r\n", False),
+        (b"*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nPING\r\n*1\r\n$4\r\nEXEC\r\n", True),
     ],
 )
 def test_where_a_request_ends(requests: bytes, whole: bool) -> None:
