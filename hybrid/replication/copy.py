@@ -1,0 +1,240 @@
+"""Copy: put the state of a key of one store on the other. Idempotent, and used wherever replay is in doubt.
+
+A state is read together with the position of the replication log at that very moment: entries for the key up to that
+position are contained in the state and must be skipped. Keys of the usual sizes are read many at a time, each
+transaction atomic; a big one is read in bounded chunks while WATCH proves that it stood still.
+
+The connection must be the caller's alone while it is used here: transactions clear any WATCH it holds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import redis
+
+from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported, plan_put
+from hybrid.core.state_replies import JSON_KINDS, body_of, expiry_ms, hash_of, log_position
+from hybrid.errors import HybridError
+from hybrid.replication.big_read import read_in_chunks
+from hybrid.stores.capabilities import Capabilities, capabilities_of, forget_capabilities
+from hybrid.stores.exchange import Command, RedisConnection, exchange, transact
+
+__all__ = ["LOG_KEY", "Snapshot", "plan_put", "put_states", "read_state", "read_states", "temporary_key"]
+
+LOG_KEY = b"hybrid:log"
+BATCH_KEYS = 500
+BIG_BYTES = 1024 * 1024
+TRANSACTION_BYTES = 4 * 1024 * 1024  # of replies: Upstash stops at 10 MB
+CHUNKED_TRIES = 3
+TRIES = 20
+
+Snapshot: TypeAlias = tuple[KeyState | Absent, bytes]
+"""A state, and the id of the last log entry that it contains (b"0-0" without a log)."""
+
+
+class Shape(NamedTuple):
+    """What is learned of a key before it is read; `size_bytes` is the server's estimate."""
+
+    key: bytes
+    kind: bytes
+    size_bytes: int
+
+
+def read_state(connection: RedisConnection, key: bytes, *, log_key: bytes = LOG_KEY) -> Snapshot:
+    """As `read_states`, of one key: two round trips, unless it is big or changes its type meanwhile."""
+    return read_states(connection, [key], log_key=log_key)[key]
+
+
+def read_states(
+    connection: RedisConnection, keys: Iterable[bytes], *, log_key: bytes = LOG_KEY
+) -> dict[bytes, Snapshot]:
+    """The state of every key, each with the log position at the moment of its reading.
+
+    Takes four commands a key (TYPE, MEMORY USAGE, the value, the expiry) and two round trips for each 500 keys or 4 MB.
+    Keys over 1 MB are read one by one in chunks; one that never stands still is read in one piece after three tries.
+
+    Raises `redis.ConnectionError` or `redis.TimeoutError` when the connection fails, `redis.ResponseError` when the
+    server refuses to read, `HybridError` when a key changes its type faster than it can be read.
+    """
+    capabilities = capabilities_of(connection)
+    waiting = list(dict.fromkeys(keys))
+    snapshots: dict[bytes, Snapshot] = {}
+    try:
+        for start in range(0, len(waiting), BATCH_KEYS):
+            snapshots.update(read_batch(connection, waiting[start : start + BATCH_KEYS], log_key, capabilities))
+    except redis.ResponseError:
+        forget_capabilities(connection)  # perhaps another server answers at this address now
+        raise
+    return snapshots
+
+
+def read_batch(
+    connection: RedisConnection, keys: Sequence[bytes], log_key: bytes, capabilities: Capabilities
+) -> dict[bytes, Snapshot]:
+    snapshots: dict[bytes, Snapshot] = {}
+    waiting = keys
+    for _ in range(TRIES):
+        shapes = read_shapes(connection, waiting, capabilities)
+        for shape in shapes:
+            if shape.size_bytes > BIG_BYTES and (snapshot := read_big(connection, shape, log_key, capabilities)):
+                snapshots[shape.key] = snapshot
+        whole = [shape for shape in shapes if shape.key not in snapshots]
+        for group in transactions(whole):
+            snapshots.update(read_whole(connection, group, log_key, capabilities))
+        waiting = [key for key in waiting if key not in snapshots]
+        if not waiting:
+            return snapshots
+    raise HybridError(f"key {waiting[0]!r} changed its type at every one of {TRIES} attempts to read it")
+
+
+def read_shapes(connection: RedisConnection, keys: Sequence[bytes], capabilities: Capabilities) -> list[Shape]:
+    commands: list[Command] = [(b"TYPE", key) for key in keys]
+    if capabilities.has_memory_usage:
+        commands += [(b"MEMORY", b"USAGE", key) for key in keys]
+    replies = exchange(connection, commands)
+    kinds, sizes = replies[: len(keys)], replies[len(keys) :] or [0] * len(keys)
+    for reply in replies:
+        if isinstance(reply, redis.ResponseError):
+            raise reply
+    return [Shape(key, kind, size or 0) for key, kind, size in zip(keys, kinds, sizes, strict=True)]
+
+
+def read_big(connection: RedisConnection, shape: Shape, log_key: bytes, capabilities: Capabilities) -> Snapshot | None:
+    for _ in range(CHUNKED_TRIES):
+        if snapshot := read_in_chunks(connection, shape.key, shape.kind, shape.size_bytes, log_key, capabilities):
+            return snapshot
+    return None
+
+
+def transactions(shapes: Iterable[Shape]) -> Iterator[list[Shape]]:
+    """Keys to read in one transaction, so that no reply grows beyond what a server may send at once."""
+    group: list[Shape] = []
+    size = 0
+    for shape in shapes:
+        if group and size + shape.size_bytes > TRANSACTION_BYTES:
+            yield group
+            group, size = [], 0
+        group.append(shape)
+        size += shape.size_bytes
+    if group:
+        yield group
+
+
+# One script, because HPEXPIRETIME must name the fields: asked in two steps, a busy hash would never be read.
+HASH_SCRIPT = b"""local pairs = redis.call('HGETALL', KEYS[1])
+local moments, expires = {}, false
+for first = 1, #pairs, 2000 do
+  local fields = {}
+  for i = first, math.min(first + 1998, #pairs - 1), 2 do fields[#fields + 1] = pairs[i] end
+  for _, moment in ipairs(redis.call('HPEXPIRETIME', KEYS[1], 'FIELDS', #fields, unpack(fields))) do
+    moments[#moments + 1] = moment
+    expires = expires or moment >= 0
+  end
+end
+return expires and {pairs, moments} or {pairs}"""
+
+WHOLE_READS: dict[bytes, tuple[bytes, tuple[bytes, ...]]] = {
+    b"string": (b"GET", ()),
+    b"hash": (b"HGETALL", ()),
+    b"list": (b"LRANGE", (b"0", b"-1")),
+    b"set": (b"SMEMBERS", ()),
+    b"zset": (b"ZRANGE", (b"0", b"-1", b"WITHSCORES")),
+}
+
+
+def whole_read(shape: Shape, capabilities: Capabilities) -> Command:
+    """The command that reads all of the key. TYPE proves absence, and is all there is to say of an unknown type."""
+    if shape.kind == b"hash" and capabilities.has_field_ttl:
+        return (b"EVAL", HASH_SCRIPT, b"1", shape.key)
+    if shape.kind == b"stream":
+        return (b"XINFO", b"STREAM", shape.key, b"FULL", b"COUNT", b"0")
+    if shape.kind in JSON_KINDS and capabilities.has_json:
+        return (b"JSON.GET", shape.key)
+    name, options = WHOLE_READS.get(shape.kind, (b"TYPE", ()))
+    return (name, shape.key, *options)
+
+
+def read_whole(
+    connection: RedisConnection, shapes: Sequence[Shape], log_key: bytes, capabilities: Capabilities
+) -> dict[bytes, Snapshot]:
+    """One transaction. A key that changed its type since its shape was learned is left out of the answer."""
+    reads = [whole_read(shape, capabilities) for shape in shapes]
+    expiry = b"PEXPIRETIME" if capabilities.has_pexpiretime else b"PTTL"
+    clock: list[Command] = [] if capabilities.has_pexpiretime else [(b"TIME",)]
+    commands = [*reads, *((expiry, shape.key) for shape in shapes), (b"XINFO", b"STREAM", log_key), *clock]
+    replies = transact(connection, commands)
+    if replies is None:
+        return {}
+    count = len(shapes)
+    position = log_position(replies[2 * count])
+    now = replies[2 * count + 1] if clock else None
+    snapshots: dict[bytes, Snapshot] = {}
+    for shape, read, reply, moment in zip(shapes, reads, replies, replies[count : 2 * count], strict=False):
+        state = state_from(shape.kind, read[0], reply, expiry_ms(moment, now))
+        if state is not None:
+            snapshots[shape.key] = (state, position)
+    return snapshots
+
+
+def state_from(kind: bytes, read: bytes, reply: Any, expires_at_ms: int | None) -> KeyState | Absent | None:
+    """None when the key is of another type now."""
+    if isinstance(reply, redis.ResponseError):
+        if "no such key" in str(reply):  # what XINFO says of a stream that is gone
+            return ABSENT
+        if str(reply).startswith("WRONGTYPE"):
+            return None
+        raise reply
+    if read == b"TYPE":
+        if reply != kind:
+            return None
+        return ABSENT if kind == b"none" else KeyState(kind.decode(), expires_at_ms, Unsupported())
+    body = hash_of(reply) if read == b"EVAL" else body_of(kind, reply)
+    if body is None:
+        return ABSENT
+    return KeyState("json" if kind in JSON_KINDS else kind.decode(), expires_at_ms, body)
+
+
+def temporary_key() -> bytes:
+    """A fresh name under `hybrid:tmp:` in which a large key is built before it is renamed."""
+    return b"hybrid:tmp:" + secrets.token_hex(8).encode()
+
+
+def put_states(connection: RedisConnection, states: Mapping[bytes, KeyState | Absent]) -> None:
+    """Give every key its state on this store: small keys pipelined, large ones group by group.
+
+    Raises as `read_states`, at the first command the server refuses; the keys before it are in place, and repeating
+    the whole is safe. Raises `CommandRefused` before anything is sent when a state has no typed copy.
+    """
+    can = capabilities_of(connection)
+    features = {"field_ttl": can.has_field_ttl, "stream_counters": can.has_stream_counters}
+    temporary = temporary_key()
+    plans = [plan_put(key, state, temporary, **features) for key, state in states.items()]
+    small = [plan[0] for plan in plans if len(plan) == 1]
+    for start in range(0, len(small), BATCH_KEYS):
+        run_groups(connection, small[start : start + BATCH_KEYS])
+    for plan in plans:
+        if len(plan) > 1:
+            put_large(connection, plan, temporary)
+
+
+def put_large(connection: RedisConnection, plan: list[list[list[bytes]]], temporary: bytes) -> None:
+    try:
+        for group in plan:
+            run_groups(connection, [group])
+    except redis.ResponseError:
+        exchange(connection, [(b"DEL", temporary)])
+        raise
+
+
+def run_groups(connection: RedisConnection, groups: Iterable[list[list[bytes]]]) -> None:
+    """Run groups of commands in one round trip, those of several commands as transactions."""
+    commands: list[Command] = []
+    for group in groups:
+        commands += group if len(group) == 1 else [(b"MULTI",), *group, (b"EXEC",)]
+    for reply in exchange(connection, commands):
+        for part in reply if isinstance(reply, list) else (reply,):
+            if isinstance(part, redis.ResponseError):
+                raise part
