@@ -1,0 +1,120 @@
+"""The admin panel as an ASGI application: `streamlit run app.py`, `python app.py [--port N]` or `uvicorn app:app`.
+
+Routes, access gate and the agent's lifespan; the pages are drawn by panel/ui.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+from streamlit import config
+
+from panel import queries
+from panel.access import Access, AccessConfig, AccessRefused
+from panel.gate import access_middleware, access_routes, login_link
+from panel.process import process
+
+logger = logging.getLogger("hybrid.panel")
+
+
+def health(request: Request) -> JSONResponse:
+    status, document = queries.health()
+    return JSONResponse(document, status)
+
+
+@asynccontextmanager
+async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
+    await to_thread.run_sync(process().start)
+    for line in start_lines():
+        say(line)
+    try:
+        yield {}
+    finally:
+        await to_thread.run_sync(process().close)
+
+
+def start_lines() -> list[str]:
+    problem = process().problem
+    link = login_link(access, int(config.get_option("server.port")))
+    return [f"The stores did not start: {problem}"] * bool(problem) + [f"Open {link}"] * bool(link)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def log_script_error(error: Exception) -> bool:
+    """The page says only that something failed (`client.showErrorDetails`); the reason goes to the log."""
+    logger.error("a page failed", exc_info=error)
+    return False
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="The admin panel of Hybrid Redis.")
+    parser.add_argument("--address", help="default: 127.0.0.1")
+    parser.add_argument("--port", type=int, help="default: 8501")
+    return parser.parse_args()
+
+
+def configure() -> None:
+    """Hand the command line on to Streamlit before it reads its configuration, which it does only once."""
+    options = arguments()
+    for name, value in (("ADDRESS", options.address), ("PORT", options.port)):
+        if value is not None:
+            os.environ[f"STREAMLIT_SERVER_{name}"] = str(value)
+
+
+def refuse_busy_port(address: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            sys.exit(f"The panel cannot listen on {address}:{port} ({reason}). Choose another port with --port.")
+
+
+def opened_access(address: str) -> Access:
+    """The access rules for this address. Ends the process with one sentence when they forbid it."""
+    try:
+        return Access(AccessConfig.from_env(address))
+    except AccessRefused as refusal:
+        sys.exit(str(refusal))
+
+
+launched = __name__ == "__main__"
+if launched:
+    configure()
+if not config._main_script_path:  # under plain Python or uvicorn nobody has told Streamlit where the configuration is
+    config._main_script_path = str(Path(__file__).resolve())
+address, port = str(config.get_option("server.address") or ""), int(config.get_option("server.port"))
+access = opened_access(address)
+process().access = access
+
+app = st.App(
+    Path(__file__).resolve().parent / "panel" / "ui.py",
+    routes=[Route("/api/health", health), *access_routes(access)],
+    middleware=access_middleware(access),
+    lifespan=lifespan,
+    on_script_error=log_script_error,
+)
+
+if launched:
+    refuse_busy_port(address, port)
+    hosts = access.config.allowed_hosts
+    known = set(hosts) <= {"127.0.0.1", "localhost", "[::1]"}
+    app.run(config={} if known else {"server.allowedHosts": hosts})

@@ -1,0 +1,1 @@
+"""The admin panel: what lies between the pages and the library."""

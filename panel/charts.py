@@ -1,0 +1,73 @@
+"""Figures as plain data: what the sparklines and the latency chart draw. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from panel.queries import Sample, Store
+
+__all__ = ["STORE_COLORS", "latency_chart", "sparkline", "thinned"]
+
+# One colour per store in both themes; both have at least 3:1 contrast on either background.
+STORE_COLORS = {Store.LOCAL: "#4a82f2", Store.CLOUD: "#9c62f2"}
+LEAST_MS = 0.05  # a log axis has no zero
+CHART_POINTS = 150
+SPARK_POINTS = 40
+
+Pick = Callable[[Sample], float | None]
+
+
+def thinned(values: Sequence[tuple[float, float | None]], points: int) -> list[tuple[float, float | None]]:
+    """At most `points` of (time, value), each the highest of its stretch, so that a peak stays; one without any value stays a gap."""
+    step = -(-len(values) // points) if values else 1
+    stretches = (values[at : at + step] for at in range(0, len(values), step))
+    return [(stretch[-1][0], _highest(value for _, value in stretch)) for stretch in stretches]
+
+
+def _highest(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return max(known) if known else None
+
+
+def sparkline(samples: Sequence[Sample], store: Store, pick: Pick, since_s: float) -> list[float]:
+    """The known values of one fact, oldest first; empty when there is no line to draw yet."""
+    values = [(sample.at_s, pick(sample)) for sample in samples if sample.store is store and sample.at_s >= since_s]
+    known = [value for _, value in thinned(values, SPARK_POINTS) if value is not None]
+    return known if len(known) > 1 else []
+
+
+def latency_chart(samples: Sequence[Sample], stores: Sequence[Store], since_s: float, until_s: float) -> dict[str, Any]:
+    """Round trips of both stores on a log axis: p99 solid, p50 dotted, a gap where a store did not answer."""
+    series = [_line(samples, store, *line, since_s) for store in stores for line in LINES]
+    return {
+        "animation": False,
+        "color": [STORE_COLORS[store] for store in stores for _ in LINES],
+        "grid": {"left": 8, "right": 12, "top": 44, "bottom": 4, "containLabel": True},
+        "legend": {"top": 0, "left": 0, "icon": "roundRect", "itemHeight": 3, "itemWidth": 18, "itemGap": 16},
+        "tooltip": {"trigger": "axis", "valueFormatter": "%.2f ms"},
+        "xAxis": {"type": "time", "min": round(since_s * 1000), "max": round(until_s * 1000), "splitNumber": 4},
+        "yAxis": {"type": "log", "axisLabel": {"formatter": "{value} ms"}, "minorSplitLine": {"show": False}},
+        "series": series,
+    }
+
+
+LINES: tuple[tuple[str, str, Pick], ...] = (
+    ("p99", "solid", lambda sample: sample.p99_ms),
+    ("p50", "dotted", lambda sample: sample.p50_ms),
+)
+
+
+def _line(samples: Sequence[Sample], store: Store, name: str, style: str, pick: Pick, since_s: float) -> dict[str, Any]:
+    values = [(sample.at_s, pick(sample)) for sample in samples if sample.store is store and sample.at_s >= since_s]
+    data = [
+        [round(at_s * 1000), None if value is None else round(max(value, LEAST_MS), 3)]
+        for at_s, value in thinned(values, CHART_POINTS)
+    ]
+    return {
+        "name": f"{store.title()} {name}",
+        "type": "line",
+        "showSymbol": False,
+        "lineStyle": {"width": 2, "type": style},
+        "data": data,
+    }

@@ -1,0 +1,85 @@
+"""Numbers and times as people read them. Pure; None is always "unknown", never zero."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+__all__ = ["change", "clock", "count", "duration", "latency", "plural", "seconds", "share", "size"]
+
+UNKNOWN = "unknown"
+SIZES = ("B", "KB", "MB", "GB", "TB")
+
+
+def latency(value_ms: float | None) -> str:
+    """0.33 ms, 1.1 ms, 62 ms, 1.4 s."""
+    if value_ms is None:
+        return UNKNOWN
+    if value_ms >= 1000:
+        return f"{value_ms / 1000:.1f} s"
+    return f"{value_ms:.2f} ms" if value_ms < 1 else f"{value_ms:.1f} ms" if value_ms < 10 else f"{value_ms:.0f} ms"
+
+
+def count(value: int | None) -> str:
+    """1,286,891."""
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def size(value_bytes: float | None) -> str:
+    """3.06 GB; three digits that matter."""
+    if value_bytes is None:
+        return UNKNOWN
+    value, unit = float(value_bytes), 0
+    while value >= 1000 and unit < len(SIZES) - 1:
+        value, unit = value / 1024, unit + 1
+    digits = 0 if unit == 0 or value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f} {SIZES[unit]}"
+
+
+def duration(value_s: float | None) -> str:
+    """41 d, 3 h, 12 min, 40 s: one unit, as in "up 41 d"."""
+    if value_s is None:
+        return UNKNOWN
+    for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
+        if value_s >= length_s:
+            return f"{value_s // length_s:.0f} {unit}"
+    return f"{max(value_s, 0):.0f} s"
+
+
+def seconds(value_s: float | None) -> str:
+    """0.4 s, 12 s, 3 min."""
+    if value_s is None:
+        return UNKNOWN
+    return f"{value_s:.1f} s" if value_s < 10 else duration(value_s)
+
+
+def change(values: list[float]) -> float | None:
+    """How the last value differs from the first one shown."""
+    return values[-1] - values[0] if len(values) > 1 else None
+
+
+def share(part: float | None, whole: float | None) -> str | None:
+    """61%; None when there is no whole."""
+    return None if part is None or not whole else f"{100 * part / whole:.0f}%"
+
+
+def plural(number: int, word: str, words: str | None = None) -> str:
+    """1 entry, 2 entries."""
+    return f"{number:,} {word if number == 1 else words or word + 's'}"
+
+
+def clock(at_s: float | None, zone: str | None = None, *, with_seconds: bool = False) -> str:
+    """10:31 in the reader's time zone; with the day when that is another one than today there."""
+    if at_s is None:
+        return UNKNOWN
+    at = datetime.fromtimestamp(at_s, UTC).astimezone(_zone(zone))
+    today = datetime.now(UTC).astimezone(_zone(zone)).date()
+    text = at.strftime("%H:%M:%S" if with_seconds else "%H:%M")
+    return text if at.date() == today else f"{at:%d %b} {text}"
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None

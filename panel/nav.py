@@ -1,0 +1,47 @@
+"""The one table of pages: file, title, icon, address, who may see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+__all__ = ["PAGES", "PageEntry", "page", "pages_for"]
+
+FOLDER = Path(__file__).resolve().parent.parent / "pages"
+EVERYONE = frozenset({"viewer", "operator"})
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """A page script, relative to `pages/`. The first entry of the table is the start page."""
+
+    path: str
+    title: str
+    icon: str
+    roles: frozenset[str] = EVERYONE
+
+
+PAGES: Mapping[str, PageEntry] = MappingProxyType(
+    {
+        "overview": PageEntry("watch/overview.py", "Overview", ":material/dashboard:"),
+        "tests": PageEntry("watch/tests.py", "Tests", ":material/fact_check:"),
+        "settings": PageEntry("admin/settings.py", "Settings", ":material/settings:"),
+    }
+)
+
+
+def page(name: str) -> StreamlitPage:
+    """The page of this name, for `st.navigation` and for links to it."""
+    entry = PAGES[name]
+    first = name == next(iter(PAGES))
+    return st.Page(FOLDER / entry.path, title=entry.title, icon=entry.icon, url_path=name, default=first)
+
+
+def pages_for(role: str) -> list[StreamlitPage]:
+    """What somebody of this role sees in the menu. Actions check the role again."""
+    return [page(name) for name, entry in PAGES.items() if role in entry.roles]

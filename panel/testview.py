@@ -1,0 +1,183 @@
+"""How a test run is shown: live steps by group, the verdict, tables, downloads, history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from panel import actions, format, queries
+from panel.queries import Job, JobState, Report, Step, StepState
+from panel.widgets import perform, zone
+
+__all__ = ["GROUPS", "history", "intro", "progress", "result", "run_button", "steps"]
+
+GROUPS = ("Status", "Health", "Commands", "Failover", "Recovery", "Performance")
+STEP_ICONS = {
+    StepState.RUNNING: ("spinner", None),
+    StepState.PASSED: (":material/check_circle:", "green"),
+    StepState.FAILED: (":material/cancel:", "red"),
+    StepState.SKIPPED: (":material/remove_circle:", "gray"),
+}
+
+
+def run_button(running: bool) -> None:
+    """The one thing to press; while a test runs, the way to stop it."""
+    if running:
+        st.button("Cancel", icon=":material/stop:", key="cancel-test", on_click=perform, args=(actions.cancel_test,))
+    else:
+        st.button(
+            "Run test", icon=":material/play_arrow:", type="primary", key="run-test",
+            disabled=not actions.is_operator(), on_click=perform, args=(actions.start_test,),
+        )  # fmt: skip
+
+
+def intro() -> None:
+    st.caption(
+        "Rehearses what can go wrong, on keys of its own: your data is not touched, and no server is stopped. "
+        "Outages are played at the test's own connections. Takes about a minute; it goes on when you leave this page."
+    )
+
+
+def progress(job: Job) -> None:
+    """How far the run is: the groups come in a fixed order."""
+    steps: Sequence[Step] = job.notes
+    reached = max((GROUPS.index(step.group) for step in steps if step.group in GROUPS), default=0)
+    doing = next((step.name for step in reversed(steps) if step.state is StepState.RUNNING), "Starting")
+    st.progress((reached + 0.5) / len(GROUPS), text=f"{doing} · {format.duration(job.elapsed_s)}")
+
+
+def steps(found: Sequence[Step]) -> None:
+    """The steps by group, in the order of the run."""
+    with st.grid(3, min_column_width=300):
+        for group in dict.fromkeys(step.group for step in found):
+            _group(group, [step for step in found if step.group == group])
+
+
+def _group(group: str, found: Sequence[Step]) -> None:
+    failed = sum(step.state is StepState.FAILED for step in found)
+    passed = sum(step.state is StepState.PASSED for step in found)
+    with st.container(border=True, key=f"group-{group}", height="stretch"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{group}**", width="content")
+            st.space("stretch")
+            if failed:
+                st.badge(f"{failed} failed", icon=":material/cancel:", color="red")
+            else:
+                st.badge(f"{passed} of {len(found)} passed", color="green" if passed == len(found) else "gray")
+        for step in found:
+            _step(step)
+
+
+def _step(step: Step) -> None:
+    icon, color = STEP_ICONS[step.state]
+    took = "" if step.duration_ms is None else f" :gray[{format.latency(step.duration_ms)}]"
+    bad = step.state is StepState.FAILED
+    name = f":{color}[{step.name}]" if bad else step.name
+    with st.expander(f"{name}{took}", expanded=bad, type="step", icon=icon, key=f"step-{step.id}-{step.state}"):
+        st.caption(step.detail or step.state.value)
+
+
+def result(job: Job) -> None:
+    """The verdict of a finished run, what was measured, and the report to keep."""
+    if job.state is JobState.BROKEN:
+        st.error(f"The test itself broke off: {job.problem}", icon=":material/error:")
+        return
+    report: Report = job.result
+    _verdict(report)
+    _measured(report)
+    _downloads(report, job)
+
+
+def _verdict(report: Report) -> None:
+    failed = [step for step in report.steps if step.state is StepState.FAILED]
+    took = format.duration(report.finished_at_s - report.started_at_s)
+    when = format.clock(report.finished_at_s, zone())
+    if report.cancelled:
+        st.info(f"Cancelled after {took}, at {when}. What had run is shown below.", icon=":material/stop_circle:")
+    elif failed:
+        names = "; ".join(f"{step.name}: {step.detail}" for step in failed)
+        st.error(f"{format.plural(len(failed), 'step')} failed at {when}. {names}", icon=":material/cancel:")
+    else:
+        skipped = sum(step.state is StepState.SKIPPED for step in report.steps)
+        left = f"; {format.plural(skipped, 'step')} skipped, see why below" if skipped else ""
+        st.success(
+            f"Passed at {when}: {format.plural(len(report.steps) - skipped, 'step')} in {took}{left}.",
+            icon=":material/check_circle:",
+        )
+
+
+def _measured(report: Report) -> None:
+    stalls = {name: format.latency(value) for name, value in report.longest_stall_ms.items()}
+    recoveries = {name: format.seconds(value) for name, value in report.recovery_s.items()}
+    if not (stalls or recoveries or report.latency):
+        return
+    measured, latency = st.columns([1, 1])
+    with measured, st.container(border=True, height="stretch", key="measured"):
+        for title, values in (("Longest stall of a call", stalls), ("Time to recover", recoveries)):
+            st.markdown(f"**{title}**")
+            if not values:
+                st.caption("Not measured in this run.")
+            with st.grid(3, min_column_width=130):
+                for name, shown in values.items():
+                    st.metric(name.replace("_", " ").capitalize(), shown)
+    with latency, st.container(border=True, height="stretch", key="latency"):
+        st.markdown("**Latency** :gray[milliseconds]")
+        st.table(_latency_table(report), border="horizontal", hide_index=True)
+
+
+def _latency_table(report: Report) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "Operation": row.operation, "Store": row.store, "Calls": f"{row.count:,}",
+                "p50": f"{row.p50_ms:.2f}", "p95": f"{row.p95_ms:.2f}", "p99": f"{row.p99_ms:.2f}",
+            }
+            for row in report.latency
+        ],
+        columns=["Operation", "Store", "Calls", "p50", "p95", "p99"],
+    )  # fmt: skip
+
+
+def _downloads(report: Report, job: Job) -> None:
+    name = f"hybrid-test-{job.number}"
+    with st.container(horizontal=True):
+        for label, kind, mime, make in (
+            ("Report (Markdown)", "md", "text/markdown", report.to_markdown),
+            ("Report (JSON)", "json", "application/json", report.to_json),
+        ):
+            st.download_button(
+                label, make(), f"{name}.{kind}", mime, key=f"{name}-{kind}", icon=":material/download:", on_click="ignore"
+            )
+
+
+def history(jobs: Sequence[Job]) -> None:
+    """The runs of this process, newest first."""
+    if not jobs:
+        return
+    st.subheader("Runs of this process", anchor=False)
+    rows = [
+        {
+            "Run": job.number,
+            "Started": format.clock(job.started_at_s, zone(), with_seconds=True),
+            "Took": format.duration(job.elapsed_s),
+            "Result": _outcome(job),
+        }
+        for job in jobs
+    ]
+    st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)
+
+
+def _outcome(job: Job) -> str:
+    if job.state is JobState.RUNNING:
+        return ":material/pending: running"
+    if job.state is JobState.BROKEN:
+        return ":red[:material/error: broke off]"
+    report: queries.Report = job.result
+    if report.cancelled:
+        return ":material/stop_circle: cancelled"
+    failed = sum(step.state is StepState.FAILED for step in report.steps)
+    if failed:
+        return f":red[:material/cancel: {failed} failed]"
+    return ":green[:material/check_circle: passed]"

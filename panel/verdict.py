@@ -1,0 +1,158 @@
+"""The one sentence that answers "are we fine?", and what each store does now. Pure: decides words, draws nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from panel.format import clock, plural
+from panel.queries import Overview, ReadPreference, Store, StoreFacts, StoreState
+
+__all__ = ["FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "reading_store", "roles", "verdict"]
+
+FRESH_S = 45.0  # four reads of the cloud missed
+
+
+class Tone(StrEnum):
+    """How much attention something asks for."""
+
+    FINE = "fine"
+    NOTE = "note"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`word` for the badge, `sentence` for the answer, `advice` for what to do ("" when there is nothing to do)."""
+
+    tone: Tone
+    word: str
+    sentence: str
+    advice: str = ""
+
+
+def facts_of(overview: Overview, store: Store) -> StoreFacts | None:
+    return overview.local if store is Store.LOCAL else overview.cloud
+
+
+def is_current(facts: StoreFacts, now_s: float) -> bool:
+    """Whether the facts were read lately from a store that answers; otherwise they must be shown as unknown."""
+    answers = facts.status.state in (StoreState.UP, StoreState.CATCHING_UP, StoreState.WIPED)
+    return answers and facts.observed_at_s is not None and now_s - facts.observed_at_s <= FRESH_S
+
+
+def _serving(overview: Overview) -> list[Store]:
+    known = [facts.status for facts in (overview.local, overview.cloud) if facts is not None]
+    return [status.store for status in known if status.state is StoreState.UP]
+
+
+def reading_store(overview: Overview) -> Store | None:
+    """Which store answers reads now; None when none does, or when that is not known."""
+    serving = _serving(overview)
+    if len(serving) < 2:
+        return serving[0] if serving else None
+    preference = overview.settings.read_preference
+    if preference is ReadPreference.FASTEST:
+        measured = {store: p50 for store in serving if (p50 := _p50(overview, store)) is not None}
+        return min(measured, key=lambda store: measured[store]) if measured else None
+    return Store(preference.value)
+
+
+def _p50(overview: Overview, store: Store) -> float | None:
+    facts = facts_of(overview, store)
+    return None if facts is None else facts.latency_p50_ms
+
+
+def roles(overview: Overview) -> dict[Store, tuple[str, ...]]:
+    """What each store does now: "takes writes", "takes reads", or "follows" when it does neither."""
+    serving = _serving(overview)
+    found: dict[Store, tuple[str, ...]] = {}
+    for store in Store:
+        if store not in serving:
+            found[store] = ()
+            continue
+        does = ("takes writes",) * (overview.status.authority is store)
+        does += ("takes reads",) * (reading_store(overview) is store)
+        found[store] = does or (("gets every write",) if overview.settings.replicated else ("stands by",))
+    return found
+
+
+def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
+    """The answer for this snapshot."""
+    if overview is None:
+        return Verdict(Tone.NOTE, "Starting", "The panel is starting; nothing is known of the stores yet.")
+    known = [facts for facts in (overview.local, overview.cloud) if facts is not None]
+    by_state = {state: [facts for facts in known if facts.status.state is state] for state in StoreState}
+    if len(by_state[StoreState.DOWN]) == len(known):
+        return _all_down(overview)
+    if by_state[StoreState.WIPED]:
+        return _wiped(by_state[StoreState.WIPED][0])
+    if by_state[StoreState.DOWN]:
+        return _one_down(overview, by_state[StoreState.DOWN][0], zone)
+    if by_state[StoreState.CATCHING_UP]:
+        return _catching_up(by_state[StoreState.CATCHING_UP][0])
+    if by_state[StoreState.UNKNOWN]:
+        return _unknown(by_state[StoreState.UNKNOWN], zone)
+    return _up(overview)
+
+
+def _all_down(overview: Overview) -> Verdict:
+    where = overview.local.status.address + (f" or {overview.cloud.status.address}" if overview.cloud else "")
+    sentence = "No store answers: the application runs on its own data source, and writes are refused."
+    return Verdict(Tone.ALARM, "Down", sentence, f"Start or reconnect {where}. The panel notices by itself.")
+
+
+def _wiped(facts: StoreFacts) -> Verdict:
+    store = facts.status.store
+    sentence = f"The {store} store lost its data. It serves nothing until it is filled again from the {store.other} store."
+    return Verdict(Tone.ALARM, "Data lost", sentence, "If nobody emptied it on purpose, check its disk and persistence.")
+
+
+def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdict:
+    store, since = facts.status.store, clock(facts.status.since_s, zone)
+    if store.other not in _serving(overview):
+        sentence = f"The {store} store is down since {since}, and the {store.other} store is not ready to serve yet."
+        return Verdict(Tone.ALARM, "Degraded", sentence, f"Bring back {facts.status.address}.")
+    sentence = f"The {store} store is down since {since}; the {store.other} store carries on and nothing is lost."
+    waiting = overview.status.lag_entries
+    if store is Store.CLOUD and waiting:
+        sentence = sentence[:-1] + f": {plural(waiting, 'entry waits', 'entries wait')} to follow."
+    advice = f"Bring back {facts.status.address}; it catches up by itself."
+    return Verdict(Tone.WARNING, f"{store.title()} down", sentence, advice)
+
+
+def _catching_up(facts: StoreFacts) -> Verdict:
+    store = facts.status.store
+    sentence = f"The {store} store is back and catching up; until then the {store.other} store serves. Nothing to do."
+    return Verdict(Tone.NOTE, "Catching up", sentence)
+
+
+def _unknown(unknown: list[StoreFacts], zone: str | None) -> Verdict:
+    stores = " and ".join(str(facts.status.store) for facts in unknown)
+    since = clock(min(facts.status.since_s for facts in unknown), zone)
+    sentence = f"The state of the {stores} store{'s' * (len(unknown) > 1)} is unknown since {since}."
+    return Verdict(Tone.NOTE, "Unknown", sentence, "This settles within seconds of the first command.")
+
+
+def _up(overview: Overview) -> Verdict:
+    status = overview.status
+    if overview.cloud is None:
+        sentence = "The local store answers. There is no second copy: no cloud store is configured."
+        return Verdict(Tone.FINE, "Local only", sentence, "To add one, set UPSTASH_REDIS_URL in .env and start again.")
+    if not overview.settings.write_both:
+        sentence = "Both stores answer, but writes stay local: the cloud store is not kept up to date."
+        return Verdict(Tone.NOTE, "Local only", sentence, "Choose the write mode “Both stores” to replicate again.")
+    if status.conflicts:
+        keys = plural(status.conflicts, "key was", "keys were")
+        sentence = f"Both stores answer. {keys} written on both while apart: the newest is kept, the other archived."
+        return Verdict(Tone.WARNING, "Conflicts", sentence, "Look at them with: python -m hybrid conflicts")
+    if status.authority is Store.CLOUD:
+        return Verdict(Tone.NOTE, "Failed over", "Both stores answer; the cloud store still takes the writes.")
+    waiting = status.lag_entries
+    if waiting is None:
+        return Verdict(Tone.FINE, "Healthy", "Both stores answer. How much waits to be shipped is not known now.")
+    if waiting:
+        sentence = f"Everything is fine: both stores answer, {plural(waiting, 'entry', 'entries')} on the way to the cloud."
+        return Verdict(Tone.FINE, "Healthy", sentence)
+    return Verdict(Tone.FINE, "Healthy", "Everything is fine: both stores answer and nothing is waiting.")

@@ -1,0 +1,293 @@
+"""The pieces that pages are built from: native Streamlit elements only. State is always an icon and a word, never a colour alone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from panel import actions, charts, format, queries
+from panel.queries import Ack, Event, Overview, ReadPreference, Sample, Store, StoreFacts, StoreState
+from panel.verdict import Tone, Verdict, is_current, reading_store, roles
+
+__all__ = [
+    "COLORS", "answer_line", "events", "fragment", "headline", "introduction", "lag", "perform", "routing_facts", "routing_form",
+    "start_problem", "store_card", "zone",
+]  # fmt: skip
+
+COLORS = {Store.LOCAL: "blue", Store.CLOUD: "violet"}
+STORE_ICONS = {Store.LOCAL: ":material/database:", Store.CLOUD: ":material/cloud:"}
+STATES = {
+    StoreState.UP: ("Up", ":material/check_circle:", "green"),
+    StoreState.CATCHING_UP: ("Catching up", ":material/sync:", "orange"),
+    StoreState.DOWN: ("Down", ":material/cancel:", "red"),
+    StoreState.WIPED: ("Lost its data", ":material/error:", "red"),
+    StoreState.UNKNOWN: ("Unknown", ":material/help:", "gray"),
+}
+TONES = {
+    Tone.FINE: (":material/check_circle:", "green"),
+    Tone.NOTE: (":material/info:", "blue"),
+    Tone.WARNING: (":material/warning:", "orange"),
+    Tone.ALARM: (":material/error:", "red"),
+}
+EVENT_ICONS = {
+    "Started": ":material/play_circle:",
+    "Stopped": ":material/stop_circle:",
+    "StoreDown": ":material/cancel:",
+    "StoreUp": ":material/check_circle:",
+    "Recovered": ":material/check_circle:",
+    "CatchingUp": ":material/sync:",
+    "InSync": ":material/done_all:",
+    "AuthorityMoved": ":material/swap_horiz:",
+    "Degraded": ":material/error:",
+    "WipeDetected": ":material/error:",
+    "ConflictsArchived": ":material/call_merge:",
+    "SettingsChanged": ":material/tune:",
+}
+READ_WORDS = {ReadPreference.LOCAL: "Local", ReadPreference.CLOUD: "Cloud", ReadPreference.FASTEST: "Fastest"}
+WRITE_WORDS = {True: "Both stores", False: "Local only"}
+ACK_WORDS = {Ack.BOTH: "Both have it", Ack.LOCAL: "Local has it"}
+LOCAL_ONLY = (
+    "**Local only** stops copying: from then on the cloud store grows out of date and cannot take over without losing "
+    "what was written meanwhile. Meant for development."
+)
+HERE_ONLY = "Takes effect at once, in this process only: other processes keep their own settings."
+SHOWN_EVENTS = 6
+
+
+def zone() -> str | None:
+    """The reader's time zone, as the browser says."""
+    return st.context.timezone
+
+
+def fragment(draw: Callable[[], None], key: str, every_s: float | None) -> None:
+    """Draw, and draw again every so often; None: not again."""
+    st.fragment(draw, run_every=every_s, key=key)()
+
+
+def perform(action: Callable[..., actions.Outcome], *args: Any, **changes: Any) -> None:
+    """Run an action from a button and say what came of it."""
+    try:
+        outcome = action(*args, **changes)
+    except actions.NotAllowed as refusal:
+        outcome = actions.Outcome(False, str(refusal))
+    st.toast(outcome.sentence, icon=":material/check_circle:" if outcome.done else ":material/error:")
+
+
+def headline(title: str, answer: Verdict) -> None:
+    """The page's title with the state of the whole beside it."""
+    icon, color = TONES[answer.tone]
+    with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        st.title(title, anchor=False, width="content")
+        st.badge(answer.word, icon=icon, color=color)
+
+
+def answer_line(answer: Verdict) -> None:
+    """The sentence that answers "are we fine?": quiet when we are, a box when something is to be done."""
+    text = f"{answer.sentence} {answer.advice}".strip()
+    if answer.tone is Tone.ALARM:
+        st.error(text, icon=TONES[answer.tone][0])
+    elif answer.tone is Tone.WARNING:
+        st.warning(text, icon=TONES[answer.tone][0])
+    else:
+        st.caption(text)
+
+
+def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> None:
+    """One store: what it does, how it is, where it runs, and four facts with their recent course."""
+    facts = snapshot.local if store is Store.LOCAL else snapshot.cloud
+    with st.container(border=True, key=f"card-{store}", height="stretch"):
+        if facts is None:
+            return _no_cloud()
+        word, icon, color = STATES[facts.status.state]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{STORE_ICONS[store]} **{store.title()}**", width="content")
+            for role in roles(snapshot)[store]:
+                st.badge(role, color=COLORS[store])  # type: ignore[arg-type]
+            st.space("stretch")
+            st.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
+        st.caption(_where(facts, snapshot.taken_at_s))
+        with st.grid(4, min_column_width=120):
+            _facts(snapshot, facts, since_s, span)
+
+
+def _no_cloud() -> None:
+    st.markdown(f"{STORE_ICONS[Store.CLOUD]} **Cloud**")
+    st.caption("Not configured. The application runs on the local store alone, and there is no second copy of its data.")
+    st.markdown("Set `UPSTASH_REDIS_URL` in `.env`, then start the panel again: the existing data is copied over.")
+
+
+def _where(facts: StoreFacts, now_s: float) -> str:
+    if not is_current(facts, now_s):
+        reason = facts.status.reason or facts.status.state.value
+        return f"{facts.status.address} · {reason} · since {format.clock(facts.status.since_s, zone())}"
+    parts = [facts.status.address, facts.software or "software unknown", f"up {format.duration(facts.uptime_s)}"]
+    clients = "clients unknown" if facts.clients is None else format.plural(facts.clients, "client")
+    return " · ".join([*parts, clients])
+
+
+def _facts(snapshot: Overview, facts: StoreFacts, since_s: float, span: str) -> None:
+    def line(pick: charts.Pick) -> list[float]:
+        return charts.sparkline(snapshot.samples, facts.status.store, pick, since_s)
+
+    p50, p99 = line(lambda sample: sample.p50_ms), line(lambda sample: sample.p99_ms)
+    keys, memory = line(_keys), line(_memory)
+    known = is_current(facts, snapshot.taken_at_s)
+    _metric(facts, known, "Latency p50", facts.latency_p50_ms, format.latency, p50, _against(p50, span), "area")
+    _metric(facts, known, "Latency p99", facts.latency_p99_ms, format.latency, p99, _against(p99, span))
+    grown = format.change(keys)
+    _metric(facts, known, "Keys", facts.keys, format.count, keys, (f"{grown or 0:+,.0f}" if grown else "0", span))
+    used = format.share(facts.memory_bytes, facts.memory_limit_bytes)
+    limit = (used, f"of {format.size(facts.memory_limit_bytes)}") if used else _memory_change(memory, span)
+    _metric(facts, known, "Memory", facts.memory_bytes, format.size, memory, limit)
+
+
+def _keys(sample: Sample) -> float | None:
+    return sample.keys
+
+
+def _memory(sample: Sample) -> float | None:
+    return sample.memory_bytes
+
+
+def _against(line: list[float], span: str) -> tuple[str, str]:
+    """How the last value differs from the middle one of the span."""
+    middle = sorted(line)[len(line) // 2] if line else 0.0
+    percent = round(100 * (line[-1] / middle - 1)) if middle else 0
+    return (f"{percent:+d}%" if percent else "0", f"to {span} median")
+
+
+def _memory_change(line: list[float], span: str) -> tuple[str, str]:
+    grown = format.change(line) or 0.0
+    return (f"{'-' if grown < 0 else '+'}{format.size(abs(grown))}" if grown else "0", span)
+
+
+def _metric(
+    facts: StoreFacts, known: bool, label: str, value: Any, shown: Callable[[Any], str],
+    line: list[float], delta: tuple[str, str], kind: str = "line",
+) -> None:  # fmt: skip
+    if not known or value is None:
+        was = "" if value is None else f", was {shown(value)}"
+        since = facts.status.since_s if facts.status.state is not StoreState.UP else facts.observed_at_s
+        note = f"since {format.clock(since, zone())}{was}" if since else "not read yet"
+        st.metric(label, "unknown", delta=" ", delta_color="gray", delta_arrow="off", delta_description=note)
+        return
+    arrow = "off" if label == "Memory" and facts.memory_limit_bytes else "auto"
+    st.metric(
+        label, shown(value), delta=0 if delta[0] == "0" else delta[0], delta_description=delta[1], delta_arrow=arrow,
+        delta_color=COLORS[facts.status.store], chart_data=line or None, chart_type=kind,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def routing_form(snapshot: Overview, key: str) -> DeltaGenerator:
+    """Who answers reads and who gets writes, to be changed and applied. Returns the room left for `routing_facts`."""
+    now = snapshot.settings
+    fixed = snapshot.cloud is None or not actions.is_operator()
+    # The value in force is part of each key: when it is changed elsewhere, the control starts again from it.
+    with st.container(border=True, key=f"{key}-routing"):
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+            read = _choice("Read preference", READ_WORDS, now.read_preference, f"{key}-read", fixed)
+            write = _choice("Write mode", WRITE_WORDS, now.write_both, f"{key}-write", fixed)
+            ack = _choice("Confirm a write when", ACK_WORDS, now.ack, f"{key}-ack", fixed or not write)
+            facts = st.container(width="stretch", key=f"{key}-facts")
+            chosen = {"read_preference": read, "write_both": write, "ack": ack}
+            changes = {name: value for name, value in chosen.items() if value != getattr(now, name)}
+            st.button(
+                "Apply", icon=":material/check:", type="primary" if changes else "secondary",
+                disabled=fixed or not changes, help=HERE_ONLY, key=f"{key}-apply",
+                on_click=perform, args=(actions.change_settings,), kwargs=changes,
+            )  # fmt: skip
+        if changes.get("write_both") is False:
+            st.warning(LOCAL_ONLY, icon=":material/warning:")
+        if snapshot.cloud is None:
+            st.caption("There is nothing to choose while no cloud store is configured.")
+    return facts
+
+
+def _choice(label: str, words: dict[Any, str], current: Any, key: str, disabled: bool) -> Any:
+    return st.segmented_control(
+        label, list(words), default=current, required=True, format_func=words.__getitem__,
+        key=f"{key}-{current}", disabled=disabled,
+    )  # fmt: skip
+
+
+def routing_facts(snapshot: Overview) -> None:
+    """Where reads and writes go at this moment, whatever is preferred."""
+    reads = reading_store(snapshot)
+    writes = snapshot.status.authority
+    down = not roles(snapshot)[writes]
+    follows = snapshot.settings.replicated and snapshot.cloud is not None
+    then = f", {writes.other} follows" if follows else ""
+    st.caption(
+        f":material/call_split: Reads go to {reads or 'no store now'}  \n"
+        f":material/edit_note: Writes go to {'no store now' if down else f'{writes}{then}'}"
+    )
+
+
+def lag(snapshot: Overview) -> None:
+    """How much of the replication log the other store has not got yet."""
+    if snapshot.cloud is None:
+        return
+    entries, behind = snapshot.status.lag_entries, snapshot.status.lag_s
+    target = snapshot.status.authority.other
+    shown = "unknown" if entries is None else format.plural(entries, "entry", "entries")
+    note = "the log could not be read" if entries is None else f"{format.seconds(behind)} behind"
+    st.metric(
+        f"Waiting for the {target} store", shown, icon=":material/schedule_send:", delta=" ", delta_color="gray",
+        delta_arrow="off", delta_description="all shipped" if entries == 0 else note,
+    )  # fmt: skip
+
+
+def events(snapshot: Overview) -> None:
+    """The latest events, newest first; each opens to say all of it."""
+    st.markdown("**Events**")
+    shown = [event for event in reversed(snapshot.events) if event.level >= logging.INFO][:SHOWN_EVENTS]
+    if not shown:
+        st.caption("Nothing has happened yet.")
+    for number, event in enumerate(shown):
+        icon = EVENT_ICONS.get(type(event).__name__, ":material/circle:")
+        with st.expander(_event_label(event), type="step", icon=icon, key=f"event-{event.at_s}-{number}"):
+            st.caption(f"{format.clock(event.at_s, zone(), with_seconds=True)} · {event.message}")
+
+
+def _event_label(event: Event) -> str:
+    brief = event.message.split(":")[0].split(";")[0]
+    brief = brief[:1].upper() + brief[1:]
+    color = "red" if event.level >= logging.ERROR else "orange" if event.level >= logging.WARNING else None
+    return f"{format.clock(event.at_s, zone())} " + (f":{color}[{brief}]" if color else brief)
+
+
+def introduction() -> None:
+    """What a newcomer sees on the first day, when nothing is configured: what runs, what it holds, what to press."""
+    with st.container(border=True, key="introduction"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(":material/waving_hand: **A first look, with two stores of its own**", width="content")
+            st.space("stretch")
+            st.button("Got it", icon=":material/close:", type="tertiary", on_click=actions.dismiss_introduction)
+        with st.grid(3, min_column_width=260):
+            for part in INTRODUCTION:
+                st.caption(part)
+
+
+INTRODUCTION = (
+    "**What is running.** No store is configured, so the panel started two real servers on this machine: "
+    ":blue[**local**], and :violet[**cloud**] behind a link with 60 ms of delay, as a distant one has.",
+    "**What they hold.** The same keys. A write goes to the local store, and the replication log carries it to the "
+    "cloud; when one of them is gone, the other serves alone and fills it up again afterwards.",
+    "**What to press.** *Start demo traffic* and watch the keys grow. Then *Run the test*: it rehearses an outage of "
+    "each store. For stores of your own, set `REDIS_URL` and `UPSTASH_REDIS_URL` in `.env`.",
+)
+
+
+def start_problem(problem: str) -> None:
+    """The page when nothing could be started: the sentence that says what to correct, and a way to try again."""
+    st.title("The stores could not be started", anchor=False)
+    st.error(problem, icon=":material/error:")
+    st.caption("Correct it in `.env` or in the environment, then try again. The application itself is not affected.")
+    st.button(
+        "Try again", icon=":material/refresh:", type="primary", disabled=not actions.is_operator(),
+        on_click=perform, args=(actions.start_agent,),
+    )  # fmt: skip
