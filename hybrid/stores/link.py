@@ -1,7 +1,7 @@
 """The delayed link in a thread of this process, or by `python -m hybrid.stores.link` in a process of its own.
 
-A process of its own spares a busy client from sharing its interpreter lock with the proxy; `RemoteLink` steers it from elsewhere
-(see `hybrid.stores.control`).
+A process of its own spares a busy client from sharing its interpreter lock with the proxy; `RemoteLink` steers it from
+elsewhere (see `hybrid.stores.control`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 class Link:
     """A delayed link in a daemon thread of this process; every method may be called from any thread.
 
-    It is reached at `host:port` (`port=0` picks a free one) and leads to `target_host:target_port`, `round_trip_s` away.
+    It is reached at `host:port` (0: a free one) and leads to `target_host:target_port`, `round_trip_s` away.
     """
 
     def __init__(
@@ -76,20 +76,20 @@ class Link:
     ) -> None:
         """Change the faults that are given, at once (see `Faults`). `cut` resets all connections, one time.
 
-        With `for_s` they end by themselves after that many seconds; without it a new `round_trip_s` is what `heal` returns to.
+        With `for_s` they end by themselves after that many seconds. Without it, `heal` returns to a new `round_trip_s`.
         """
         changes = {"round_trip_s": round_trip_s, "refuse": refuse, "hang": hang, "lose_reply": lose_reply, "slow": slow}
         self._run(lambda: self._proxy.apply(cut=cut, for_s=for_s, **changes))
 
     def heal(self) -> None:
         """End every fault; connections that survived resume."""
-        self._run(lambda: self._proxy.heal())
+        self._run(self._proxy.heal)
 
     def close(self) -> None:
         """Reset the connections and free the port. Does nothing in a forked child, or a second time."""
         if self._loop is None or os.getpid() != self._owner_pid:
             return
-        self._run(lambda: self._proxy.close())
+        self._run(self._proxy.close)
         self._stop_loop()
 
     def __enter__(self) -> Link:
@@ -116,3 +116,9 @@ class Link:
         self._thread.join()
         self._loop.close()
         self._loop = None
+
+
+if __name__ == "__main__":
+    from hybrid.stores.control import main
+
+    main()

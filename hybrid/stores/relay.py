@@ -159,9 +159,8 @@ class _End(asyncio.Protocol):
         self._doomed += request
         if ends_whole(self._doomed):
             assert self.peer.transport is not None
-            self.peer.transport.writelines(
-                data for _, data in self._queue
-            )  # the rest of a pipeline that came in pieces
+            rest_of_pipeline = [data for _, data in self._queue]
+            self.peer.transport.writelines(rest_of_pipeline)
             self._queue.clear()
             self._pass_end_on()  # the store runs all it received before it sees the end; a reset could overtake it
 

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-from servers import client, wait_until
+from servers import Stores, client, wait_until
 
 from hybrid.errors import EmbeddedServerError
 from hybrid.stores.link import Faults, Link
@@ -14,19 +15,19 @@ from hybrid.stores.relay import ends_whole
 
 
 @pytest.fixture
-def link(valkey: ServerProcess):
+def link(valkey: ServerProcess) -> Iterator[Link]:
     with Link("127.0.0.1", valkey.port, round_trip_s=0.0) as started:
         yield started
 
 
 @pytest.fixture
-def far(link: Link):
+def far(link: Link) -> Iterator[redis.Redis]:
     with client(link.url) as connection:
         connection.ping()
         yield connection
 
 
-def elapsed_s(action) -> float:
+def elapsed_s(action: Callable[[], object]) -> float:
     started = time.monotonic()
     action()
     return time.monotonic() - started
@@ -147,7 +148,16 @@ def test_a_client_that_closes_is_closed_at_the_store(link: Link, valkey: ServerP
     wait_until(lambda: link.state.connections == 0)
 
 
-def test_a_dead_store_is_a_reset_connection(server) -> None:
+def test_only_the_linked_store_is_far(linked_stores: tuple[Stores, Link]) -> None:
+    stores, link = linked_stores
+    link.apply(hang=True)
+    with client(stores.local.url) as local, client(link.url, timeout_s=0.05) as cloud:
+        assert local.ping()
+        with pytest.raises(redis.TimeoutError):
+            cloud.ping()
+
+
+def test_a_dead_store_is_a_reset_connection(server: Callable[[], ServerProcess]) -> None:
     store = server()
     with Link("127.0.0.1", store.port, round_trip_s=0.0) as link, client(link.url) as far:
         far.ping()
