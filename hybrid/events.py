@@ -124,7 +124,6 @@ class AuthorityMoved(Event):
     level = logging.WARNING
     authority: Store
     epoch: int
-    planned: bool
 
     @property
     def message(self) -> str:

@@ -18,25 +18,11 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from hybrid.errors import ConfigurationError
+from hybrid.types import Ack, ReadPreference
 
 __all__ = ["Ack", "ReadPreference", "Settings", "masked_url"]
 
 SCHEMES = ("redis", "rediss", "unix")
-
-
-class Ack(StrEnum):
-    """When a write is confirmed to the caller."""
-
-    BOTH = "both"
-    LOCAL = "local"
-
-
-class ReadPreference(StrEnum):
-    """Which store answers reads when both are healthy and caught up."""
-
-    LOCAL = "local"
-    CLOUD = "cloud"
-    FASTEST = "fastest"
 
 
 def masked_url(url: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Health", "Status", "Store", "StoreState", "StoreStatus"]
+__all__ = ["Ack", "Health", "ReadPreference", "Status", "Store", "StoreState", "StoreStatus"]
 
 
 class Store(StrEnum):
@@ -17,6 +17,21 @@ class Store(StrEnum):
     @property
     def other(self) -> Store:
         return Store.CLOUD if self is Store.LOCAL else Store.LOCAL
+
+
+class Ack(StrEnum):
+    """When a write is confirmed to the caller."""
+
+    BOTH = "both"
+    LOCAL = "local"
+
+
+class ReadPreference(StrEnum):
+    """Which store answers reads when both are healthy and caught up."""
+
+    LOCAL = "local"
+    CLOUD = "cloud"
+    FASTEST = "fastest"
 
 
 class StoreState(StrEnum):

@@ -1,0 +1,186 @@
+"""The data path, decided once: generators that yield what to do and receive what came of it.
+
+A driver (the sync client today, the asyncio one tomorrow) performs each action and sends its result back, or throws
+`NotSent` / `ReplyLost`. Nothing here knows a socket, a thread or a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from hybrid.core.authority import Authority, Holder, Position
+from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
+from hybrid.core.routing import Routes
+from hybrid.core.transaction import Transaction, Verdict, verdict
+from hybrid.errors import AllStoresDown, OutcomeUnknown, StoreUnavailable
+from hybrid.types import Store
+
+__all__ = [
+    "Action",
+    "Ask",
+    "AwaitAuthority",
+    "AwaitConfirmation",
+    "Board",
+    "Claim",
+    "Commit",
+    "Flow",
+    "ask_authority",
+    "read",
+    "write",
+]
+
+ATTEMPTS: Final = 8
+"""How often one command is routed anew. Each attempt follows new evidence, so more would mean a flapping store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send `payload` to `store` on a plain wire; the result is its `count` replies."""
+
+    store: Store
+    payload: bytes
+    count: int = 1
+    decode: bool = True
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Run a transaction on `store` behind the fence; the result is Committed or Fenced."""
+
+    store: Store
+    transaction: Transaction
+    decode: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Claim the authority for the cloud store; the board learns the outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitAuthority:
+    """Wait until the board knows a later authority than this, or for a moment."""
+
+    than: Authority
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitConfirmation:
+    """Wait until the store that is not `store` has everything up to `position`; the result is a Confirmation."""
+
+    store: Store
+    position: Position
+
+
+Action = Ask | Commit | Claim | AwaitAuthority | AwaitConfirmation
+Flow = Generator[Action, Any, Any]
+
+
+class Board(Protocol):
+    """What a flow needs to know of the world; read anew before each attempt."""
+
+    @property
+    def routes(self) -> Routes: ...
+    @property
+    def authority(self) -> Authority: ...
+
+
+def read(board: Board, readers: Callable[[], tuple[Store, ...]], action: Callable[[Store], Ask]) -> Flow:
+    """Ask the preferred store, then the other. Raises AllStoresDown when none can answer."""
+    for _ in range(ATTEMPTS):
+        stores = readers()
+        if not stores:
+            break
+        try:
+            return (yield action(stores[0]))
+        except StoreUnavailable:
+            continue
+    raise AllStoresDown("no store can answer reads now")
+
+
+def ask_authority(board: Board, action: Callable[[Store], Ask], name: str, *, idempotent: bool) -> Flow:
+    """Ask the store that takes writes, for what is not replicated.
+
+    Raises:
+        AllStoresDown: no store takes writes now.
+        OutcomeUnknown: the reply was lost and the command is not idempotent.
+    """
+    for _ in range(ATTEMPTS):
+        writer = board.routes.writer
+        if writer is None:
+            break
+        try:
+            return (yield action(writer))
+        except NotSent:
+            continue
+        except ReplyLost as error:
+            if not idempotent:
+                raise OutcomeUnknown(name, f"sent to the {writer} store, {error}") from None
+    raise AllStoresDown("no store takes writes now")
+
+
+def write(board: Board, transaction: Transaction, hints: Callable[[tuple[bytes, ...]], Transaction], *,
+          confirm: bool, decode: bool = True) -> Flow:
+    """Run a logged transaction on the authority; with `confirm`, return when the other store has it too.
+
+    The result is a `Verdict`. Raises AllStoresDown or OutcomeUnknown as `ask_authority` does.
+    """
+    for _ in range(ATTEMPTS):
+        routes = board.routes
+        store = routes.writer
+        if store is None:
+            break
+        if routes.claim:
+            yield Claim()
+            continue
+        try:
+            outcome = yield Commit(store, transaction, decode)
+        except NotSent:
+            continue
+        except ReplyLost as error:
+            if transaction.idempotent:
+                continue
+            raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {error}") from None
+        if isinstance(outcome, Fenced):
+            if board.authority.holder is Holder.HANDOVER:
+                yield AwaitAuthority(board.authority)
+            continue
+        result = verdict(transaction, outcome.replies)
+        if result.expiring:
+            result = yield from _log_expiring(store, result, hints)
+        if not confirm or result.position is None or not board.routes.confirm:
+            return result
+        confirmation = yield AwaitConfirmation(store, result.position)
+        if _settled(confirmation, transaction, store):
+            return result
+    raise AllStoresDown("no store takes writes now")
+
+
+def _log_expiring(store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction]) -> Flow:
+    """Log the keys that were about to expire once more, by state; a failure leaves it to the periodic sync."""
+    transaction = hints(result.expiring)
+    try:
+        outcome = yield Commit(store, transaction)
+    except StoreUnavailable:
+        return result
+    if isinstance(outcome, Committed):
+        return result.at(verdict(transaction, outcome.replies).position)
+    return result
+
+
+def _settled(confirmation: Confirmation, transaction: Transaction, store: Store) -> bool:
+    """Whether the write is as safe as it can be; False asks for it to be run again on the new authority.
+
+    Running it again after UNSHIPPED is safe even for a command that is not idempotent: the entry never left the lost
+    store, and when that store returns, the new authority's value of the key wins.
+    """
+    if confirmation is Confirmation.UNSHIPPED:
+        return False
+    if confirmation is Confirmation.AUTHORITY_LOST:
+        if transaction.idempotent:
+            return False
+        raise OutcomeUnknown(transaction.name, f"applied on the {store} store, which was lost before it confirmed")
+    return True

@@ -1,0 +1,53 @@
+"""From evidence to the state of a store: one transition table.
+
+Evidence comes from traffic first (a reply, a refused connection, silence), from a PING only after silence.
+A store that answers again has to catch up before it is `UP`: who saw it catch up says so with `CAUGHT_UP`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from hybrid.types import StoreState
+
+__all__ = ["Evidence", "View", "next_view"]
+
+
+class Evidence(StrEnum):
+    """What was observed of a store."""
+
+    ANSWERED = "it answers"
+    REFUSED = "connection refused"
+    SILENT = "no answer in time"
+    LOST = "connection lost"
+    CAUGHT_UP = "it has everything"
+    BEHIND = "entries are waiting for it"
+    WIPED = "its data is gone"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One store as one process sees it, since `since_s` (Unix time), because of `reason`."""
+
+    state: StoreState
+    since_s: float
+    reason: str = ""
+
+
+_FAILED = {Evidence.REFUSED: StoreState.DOWN, Evidence.SILENT: StoreState.DOWN, Evidence.LOST: StoreState.DOWN}
+_TABLE: dict[StoreState, dict[Evidence, StoreState]] = {
+    StoreState.UNKNOWN: {**_FAILED, Evidence.ANSWERED: StoreState.CATCHING_UP, Evidence.WIPED: StoreState.WIPED},
+    StoreState.DOWN: {Evidence.ANSWERED: StoreState.CATCHING_UP, Evidence.WIPED: StoreState.WIPED},
+    StoreState.CATCHING_UP: {**_FAILED, Evidence.CAUGHT_UP: StoreState.UP, Evidence.WIPED: StoreState.WIPED},
+    StoreState.UP: {**_FAILED, Evidence.BEHIND: StoreState.CATCHING_UP, Evidence.WIPED: StoreState.WIPED},
+    StoreState.WIPED: {**_FAILED, Evidence.CAUGHT_UP: StoreState.UP},
+}
+
+
+def next_view(view: View, evidence: Evidence, now_s: float, reason: str = "") -> View:
+    """The view after `evidence`; the same object when nothing changes, so that callers can tell by identity."""
+    state = _TABLE[view.state].get(evidence)
+    if state is None or state is view.state:
+        return view
+    return replace(view, state=state, since_s=now_s, reason=reason or evidence.value)

@@ -1,0 +1,37 @@
+"""The keys and channels that hybrid keeps for itself on each store. A drill uses a prefix of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+__all__ = ["RESERVED", "Names"]
+
+RESERVED = b"hybrid:"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Internal names under one prefix.
+
+    `log` is the replication log (a stream), `authority` the record of who takes writes, `lease` the shipper's lease,
+    `identity` the mark by which a wiped store is recognized, `seal` the end of the local log as far as it was shipped
+    when the local store was lost, `conflicts` the archive; `applied` is a channel, `moved` another.
+    """
+
+    prefix: bytes = RESERVED
+    log: bytes = field(init=False)
+    authority: bytes = field(init=False)
+    lease: bytes = field(init=False)
+    identity: bytes = field(init=False)
+    seal: bytes = field(init=False)
+    conflicts: bytes = field(init=False)
+    applied: bytes = field(init=False)
+    moved: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("log", "authority", "lease", "identity", "seal", "conflicts", "applied", "moved"):
+            object.__setattr__(self, name, self.prefix + name.encode())
+
+    def reserves(self, key: bytes) -> bool:
+        """Whether `key` is hybrid's own, so that applications neither see nor change it."""
+        return key.startswith(RESERVED) or key.startswith(self.prefix)

@@ -1,0 +1,52 @@
+"""What comes back from one store: told apart by what it proves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from hybrid.core.authority import Authority
+from hybrid.errors import StoreUnavailable
+
+__all__ = ["Committed", "Confirmation", "Fenced", "NotSent", "ReplyLost"]
+
+
+class NotSent(StoreUnavailable):
+    """The server cannot have acted: no connection, or the request did not get out whole. `silent`: no answer in time."""
+
+    def __init__(self, message: str, *, silent: bool = False) -> None:
+        super().__init__(message)
+        self.silent = silent
+
+
+class ReplyLost(StoreUnavailable):
+    """The request went out and no reply came back: the server may have acted. `silent`: it did not answer in time."""
+
+    def __init__(self, message: str, *, silent: bool) -> None:
+        super().__init__(message)
+        self.silent = silent
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The transaction ran; `replies` are those of its parts, in order."""
+
+    replies: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The transaction did nothing, because the authority record is this (None: the store has none, it was wiped)."""
+
+    authority: Authority | None
+
+
+class Confirmation(Enum):
+    """How waiting for the other store ended."""
+
+    APPLIED = "the other store has it"
+    UNAVAILABLE = "the other store is down or behind: only the authority has it"
+    AUTHORITY_LOST = "the authority was lost before the entry was known to be shipped"
+    UNSHIPPED = "the authority was lost, and the entry never reached the other store"
+    OVERDUE = "no shipper confirmed it in time"

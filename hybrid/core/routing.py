@@ -1,0 +1,60 @@
+"""Who reads and who writes, from the state of the stores, the authority and the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hybrid.core.authority import Authority, Holder
+from hybrid.types import ReadPreference, Store, StoreState
+
+__all__ = ["Routes", "planned_routes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """`reads`: stores to ask, in order. `writer`: the store to write to, None when none can take a write.
+
+    `claim`: the authority must first be claimed for `writer`. `confirm`: the other store can confirm writes now.
+    """
+
+    reads: tuple[Store, ...]
+    writer: Store | None
+    claim: bool
+    confirm: bool
+
+
+def planned_routes(
+    local: StoreState,
+    cloud: StoreState | None,
+    authority: Authority,
+    preference: ReadPreference,
+    faster: Store = Store.LOCAL,
+) -> Routes:
+    """The routes of one process. `cloud` is None when only the local store is in use."""
+    if cloud is None:
+        usable = local not in (StoreState.DOWN, StoreState.WIPED)
+        return Routes((Store.LOCAL,) if usable else (), Store.LOCAL if usable else None, False, False)
+    states = {Store.LOCAL: local, Store.CLOUD: cloud}
+    writer, claim = _writer(states, authority)
+    return Routes(_reads(states, authority, preference, faster), writer, claim, _confirms(states, writer))
+
+
+def _writer(states: dict[Store, StoreState], authority: Authority) -> tuple[Store | None, bool]:
+    holder = authority.store
+    if states[holder] not in (StoreState.DOWN, StoreState.WIPED):
+        # A handover that lost its goal must be taken back, or writers would wait for a dead store.
+        return holder, authority.holder is Holder.HANDOVER and states[Store.LOCAL] is StoreState.DOWN
+    if holder is Store.LOCAL and states[Store.CLOUD] is StoreState.UP:
+        return Store.CLOUD, True
+    return None, False
+
+
+def _reads(
+    states: dict[Store, StoreState], authority: Authority, preference: ReadPreference, faster: Store
+) -> tuple[Store, ...]:
+    first = faster if preference is ReadPreference.FASTEST else Store(preference.value)
+    return tuple(store for store in (first, first.other) if states[store] is StoreState.UP)
+
+
+def _confirms(states: dict[Store, StoreState], writer: Store | None) -> bool:
+    return writer is not None and states[writer.other] is StoreState.UP

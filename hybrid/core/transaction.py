@@ -1,0 +1,230 @@
+"""One write, or one pipeline of them, as the transaction that runs it on the authority and logs it there.
+
+    MULTI · [PTTL key ...] · command · XADD log * v <command> · EXEC · WATCH authority · GET authority
+
+* The log entry is in the same transaction as the command: it is exactly as durable, and in the same order.
+* The trailing WATCH fences the *next* transaction of the connection: if the authority record changes meanwhile, its
+  EXEC does nothing. The GET behind it shows whether the record changed in the gap before the WATCH.
+* PTTL goes first for commands whose result depends on what their keys held: a key about to expire here might expire
+  on the other store before the command arrives there, which would then start from nothing. Such keys are logged once
+  more, by state.
+
+Fields of an entry, in order, names repeating: `v` a packed command, `t` a packed command with a relative time,
+`s` a key whose state is to be copied, `f` the store was emptied, `m` the next entry belongs to the same group,
+`e` nothing more. A group that holds an `s` is shipped by the state of all its keys: replaying a command on top of a
+state that already contains it would apply it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Final
+
+from hybrid.core.authority import Position, position
+from hybrid.core.commands import Command, Policy, is_blind, is_idempotent, keys_of, written_keys
+from hybrid.core.names import Names
+from hybrid.core.resp import pack
+from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
+
+__all__ = [
+    "EXPIRY_GUARD_MS",
+    "LARGE_BYTES",
+    "Part",
+    "Role",
+    "Transaction",
+    "Verdict",
+    "Write",
+    "hint",
+    "transaction",
+    "verdict",
+]
+
+LARGE_BYTES: Final = 32 * 1024
+"""A command larger than this is logged by the state of its key, so that its value is not held twice."""
+
+EXPIRY_GUARD_MS: Final = 2000
+"""A key with less than this to live is logged once more by its state; well above the usual lag of the other store."""
+
+_MULTI = pack(("MULTI",))
+_EXEC = pack(("EXEC",))
+
+
+class Role(Enum):
+    """What one reply inside EXEC is."""
+
+    GUARD = "guard"
+    REPLY = "reply"
+    EFFECT = "effect"
+    LOGGED = "logged"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One command that changes data, as the table judged it. `packed` is what goes over the wire."""
+
+    args: tuple[Any, ...]
+    packed: bytes
+    command: Command
+    policy: Policy
+
+    @property
+    def idempotent(self) -> bool:
+        return is_idempotent(self.command, self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One step between MULTI and EXEC: its bytes, what its reply is, and of which write or guarded key."""
+
+    packed: bytes
+    role: Role
+    index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """The bytes to send, how many replies to read, and how to read the one of EXEC."""
+
+    name: str
+    payload: bytes
+    replies: int
+    parts: tuple[Part, ...]
+    guarded: tuple[bytes, ...]
+    idempotent: bool
+    scripted: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a committed transaction did: a raw reply for each write, the place of its entry in the log (None when
+    nothing was logged), and the keys that were about to expire."""
+
+    replies: list[Any]
+    position: Position | None
+    expiring: tuple[bytes, ...]
+
+    def at(self, place: Position | None) -> Verdict:
+        return replace(self, position=place or self.position)
+
+
+def hint(names: Names, keys: Sequence[bytes]) -> Transaction:
+    """A transaction that only logs: copy the state of these keys."""
+    return _assembled(names, "hint", [_entry(names, [part for key in keys for part in (b"s", key)])], (), True, 0)
+
+
+def transaction(names: Names, writes: Sequence[Write], *, resp3: bool) -> Transaction:
+    """The transaction that runs `writes`, in order, and logs them as one group."""
+    guarded = _guarded_keys(writes)
+    parts = [Part(pack((b"PTTL", key)), Role.GUARD, index) for index, key in enumerate(guarded)]
+    parts += _steps(names, writes, resp3)
+    name = writes[0].command.name if len(writes) == 1 else "pipeline"
+    return _assembled(names, name, parts, guarded, all(write.idempotent for write in writes), len(writes))
+
+
+def _assembled(
+    names: Names, name: str, parts: list[Part], guarded: tuple[bytes, ...], idempotent: bool, size: int
+) -> Transaction:
+    body = b"".join([part.packed for part in parts])
+    tail = pack((b"WATCH", names.authority)) + pack((b"GET", names.authority))
+    return Transaction(
+        name=name,
+        payload=_MULTI + body + _EXEC + tail,
+        replies=len(parts) + 4,
+        parts=tuple(parts),
+        guarded=guarded,
+        idempotent=idempotent,
+        scripted=any(part.role is Role.EFFECT for part in parts),
+        size=size,
+    )
+
+
+def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
+    """Read the replies of EXEC. Replies that are errors stand in their places."""
+    answers: list[Any] = [None] * transaction.size
+    place: Any = None
+    expiring: list[bytes] = []
+    for part, reply in zip(transaction.parts, replies, strict=True):
+        if part.role is Role.REPLY:
+            answers[part.index] = reply
+        elif part.role is Role.LOGGED:
+            place = reply
+        elif part.role is Role.EFFECT:
+            if isinstance(reply, Exception):
+                answers[part.index] = reply
+            else:
+                answers[part.index] = reply[0]
+                place = reply[1] or place
+        elif isinstance(reply, int) and 0 <= reply < EXPIRY_GUARD_MS:
+            expiring.append(transaction.guarded[part.index])
+    return Verdict(answers, position(place) if place else None, tuple(expiring))
+
+
+def _guarded_keys(writes: Sequence[Write]) -> tuple[bytes, ...]:
+    keys: dict[bytes, None] = {}
+    for write in writes:
+        if write.policy is not Policy.STATE and not is_blind(write.command, write.args):
+            keys.update(dict.fromkeys(_encoded(keys_of(write.command, write.args))))
+    return tuple(keys)
+
+
+def _steps(names: Names, writes: Sequence[Write], resp3: bool) -> list[Part]:
+    parts: list[Part] = []
+    pending: list[bytes] = []
+    alone = len(writes) == 1
+    for index, write in enumerate(writes):
+        if write.policy in (Policy.EFFECT, Policy.FLUSH):
+            if pending:
+                parts.append(_entry(names, [*pending, b"m", b"1"]))
+                pending = []
+            parts.append(Part(_scripted(names, write, alone, resp3), Role.EFFECT, index))
+        else:
+            parts.append(Part(write.packed, Role.REPLY, index))
+            pending += _fields(write)
+    if pending:
+        parts.append(_entry(names, pending))
+    elif not alone:
+        parts.append(_entry(names, [b"e", b"1"]))
+    return parts
+
+
+def _entry(names: Names, fields: Sequence[bytes]) -> Part:
+    return Part(pack((b"XADD", names.log, b"*", *fields)), Role.LOGGED)
+
+
+def _scripted(names: Names, write: Write, alone: bool, resp3: bool) -> bytes:
+    if write.policy is Policy.FLUSH:
+        return pack((b"EVALSHA", FLUSH_SHA, b"1", names.log, b"1"))
+    keys = _encoded(keys_of(write.command, write.args))
+    more, protocol = (b"0" if alone else b"1"), (b"3" if resp3 else b"2")
+    args = _split_name(write.args)
+    return pack((b"EVALSHA", EFFECT_SHA, len(keys) + 1, names.log, *keys, more, protocol, *args))
+
+
+def _split_name(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    name = args[0]
+    return (*name.split(), *args[1:])
+
+
+def _goes_by_state(write: Write) -> bool:
+    if write.policy is Policy.STATE:
+        return True
+    return len(write.packed) > LARGE_BYTES and bool(written_keys(write.command, write.args))
+
+
+def _fields(write: Write) -> list[bytes]:
+    if _goes_by_state(write):
+        return [part for key in _encoded(written_keys(write.command, write.args)) for part in (b"s", key)]
+    return [b"t" if write.policy is Policy.TIMED else b"v", write.packed]
+
+
+def _encoded(keys: Iterable[Any]) -> list[bytes]:
+    return [_encoded_key(key) for key in keys]
+
+
+def _encoded_key(key: Any) -> bytes:
+    if isinstance(key, bytes):
+        return key
+    return bytes(key) if isinstance(key, bytearray | memoryview) else str(key).encode()

@@ -1,0 +1,60 @@
+"""How far one store's log is known to be applied on the other, and those who wait for it."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+
+from hybrid.core.authority import Position
+
+__all__ = ["Acks"]
+
+
+class Acks:
+    """Progress through one log. Positions only grow; waiting costs one lock per waiter and no polling."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._order = itertools.count()
+        self._waiters: list[tuple[Position, int, threading.Lock]] = []
+        self.applied: Position = (0, 0)
+        self.sealed: Position | None = None
+
+    def advance(self, place: Position) -> None:
+        """Everything up to `place` is on the other store."""
+        if place <= self.applied:
+            return
+        with self._lock:
+            self.applied = max(self.applied, place)
+            while self._waiters and self._waiters[0][0] <= place:
+                heapq.heappop(self._waiters)[2].release()
+
+    def seal(self, place: Position) -> None:
+        """The log's store is lost: everything up to `place` is on the other store, nothing more will be shipped."""
+        self.advance(place)
+        self.sealed = place
+        self.wake()
+
+    def unseal(self) -> None:
+        self.sealed = None
+
+    def wake(self) -> None:
+        """Let every waiter look at the world again."""
+        with self._lock:
+            waiters, self._waiters = self._waiters, []
+        for _, _, gate in waiters:
+            gate.release()
+
+    def wait(self, place: Position, timeout_s: float) -> bool:
+        """Whether `place` is applied, after at most `timeout_s`; may return early, see `wake`."""
+        if self.applied >= place:
+            return True
+        gate = threading.Lock()
+        gate.acquire()
+        with self._lock:
+            if self.applied >= place:
+                return True
+            heapq.heappush(self._waiters, (place, next(self._order), gate))
+        gate.acquire(timeout=timeout_s)
+        return self.applied >= place

@@ -1,0 +1,210 @@
+"""What this process knows: the state of each store, who has the authority, the settings; and the routes that follow.
+
+Every change goes through here, becomes an event, and wakes those who wait for it. Reading is lock-free.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from hybrid import events
+from hybrid.core.authority import FIRST, Authority, Position
+from hybrid.core.health import Evidence, View, next_view
+from hybrid.core.routing import Routes, planned_routes
+from hybrid.replication.acks import Acks
+from hybrid.settings import Settings
+from hybrid.types import ReadPreference, Store, StoreState
+
+__all__ = ["Board"]
+
+_Change = tuple[Store, View, View]
+"""A store, how it was seen, and how it is seen now."""
+
+
+class Board:
+    """Shared by the client, the watchers and the shipper of one process. Thread-safe."""
+
+    def __init__(self, settings: Settings, log: events.EventLog) -> None:
+        self.settings = settings
+        self.version = 1
+        self.events = log
+        self.acks = {store: Acks() for store in Store}
+        self.last_written: Position = (0, 0)
+        self.unconfirmed = 0
+        self.faster = Store.LOCAL
+        self.shipping = False
+        self.closing = False
+        self._changed = threading.Condition(threading.RLock())
+        now_s = time.time()
+        self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
+        self._failed_at_s: dict[Store, float] = {}
+        self._degraded = False
+        self.authority = FIRST
+        self.heard = False
+        self.routes: Routes = self._planned()
+
+    # -- reading
+
+    def view(self, store: Store) -> View:
+        return self._views[store]
+
+    def state(self, store: Store) -> StoreState:
+        return self._views[store].state
+
+    def reachable(self, store: Store) -> bool:
+        return self._views[store].state not in (StoreState.DOWN, StoreState.UNKNOWN)
+
+    def readers(self) -> tuple[Store, ...]:
+        """Stores to read from, in order: one that lacks what this process wrote comes after the authority."""
+        reads = self.routes.reads
+        if len(reads) == 2 and reads[0] is not (writer := self.authority.store):
+            if self.acks[writer].applied < self.last_written:
+                return (writer,)
+        return reads
+
+    # -- changing
+
+    def observe(self, store: Store, evidence: Evidence, reason: str = "") -> None:
+        """Take `evidence` into account."""
+        with self._changed:
+            changes = [*self._transition(store, evidence, reason), *self._promote()]
+            if changes:
+                self._replan()
+        self._announce(changes)
+
+    def learn(self, authority: Authority | None, *, source: Store) -> None:
+        """Take note of the authority record of `source`; only a higher epoch changes anything."""
+        if authority is None:
+            return
+        with self._changed:
+            first = not self.heard
+            self.heard = self.heard or source is Store.CLOUD
+            later = authority.epoch > self.authority.epoch
+            moved = later and authority.store is not self.authority.store
+            changes: list[_Change] = []
+            if later:
+                self.authority = authority
+            if moved:
+                self.last_written = (0, 0)
+                self.acks[authority.store].unseal()
+                changes = self._transition(authority.store, Evidence.CAUGHT_UP)
+                if authority.store is Store.CLOUD:
+                    # What local holds may be old from now on, until it is handed the authority back.
+                    changes += self._transition(Store.LOCAL, Evidence.BEHIND)
+            changes += self._promote()
+            self._replan()
+        for acks in self.acks.values():
+            acks.wake()
+        if moved and not first:
+            self.events.emit(events.AuthorityMoved(authority=authority.store, epoch=authority.epoch))
+        self._announce(changes)
+
+    def _transition(self, store: Store, evidence: Evidence, reason: str = "") -> list[_Change]:
+        before = self._views[store]
+        after = next_view(before, evidence, time.time(), reason)
+        if after is before:
+            return []
+        self._views[store] = after
+        return [(store, before, after)]
+
+    def _promote(self) -> list[_Change]:
+        """The authority has everything by definition, once it is certain who that is: the cloud store said so, cannot
+        say so, or is not in use. And where only the cloud store is left, what it has is what there is."""
+        local, cloud = self.state(Store.LOCAL), self.state(Store.CLOUD)
+        if not self.settings.replicated:
+            return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
+        lost = (StoreState.DOWN, StoreState.WIPED)
+        if cloud is StoreState.CATCHING_UP and (local in lost or self.authority.store is Store.CLOUD):
+            return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
+        if self.authority.store is Store.LOCAL and (self.heard or cloud in lost):
+            if local is StoreState.CATCHING_UP:
+                return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
+        return []
+
+    def configure(self, settings: Settings, changes: str) -> None:
+        with self._changed:
+            self.settings = settings
+            self.version += 1
+            self._replan()
+        self.events.emit(events.SettingsChanged(changes=changes, version=self.version))
+
+    def wrote(self, place: Position) -> None:
+        if place > self.last_written:
+            self.last_written = place
+
+    def prefer(self, store: Store) -> None:
+        """`store` answers faster: who reads by `fastest` asks it first."""
+        if store is not self.faster:
+            with self._changed:
+                self.faster = store
+                self._replan()
+
+    def wait(self, timeout_s: float) -> None:
+        """Until something changes, or `timeout_s` has passed."""
+        with self._changed:
+            self._changed.wait(timeout_s)
+
+    def wait_for_authority(self, than: Authority, timeout_s: float) -> None:
+        """Until an authority later than `than` is known, or `timeout_s` has passed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.authority.epoch > than.epoch or self.closing, timeout_s)
+
+    def wait_settled(self, stores: tuple[Store, ...], timeout_s: float) -> None:
+        """Until each of `stores` is known to be up or down, or `timeout_s` has passed."""
+        settled = (StoreState.UP, StoreState.DOWN, StoreState.WIPED)
+        with self._changed:
+            self._changed.wait_for(lambda: all(self._views[s].state in settled for s in stores), timeout_s)
+
+    def close(self) -> None:
+        with self._changed:
+            self.closing = True
+            self._changed.notify_all()
+        for acks in self.acks.values():
+            acks.wake()
+
+    def forget_after_fork(self) -> None:
+        """In a forked child: locks held by the parent's threads are of no one here."""
+        self._changed = threading.Condition(threading.RLock())
+        self.acks = {store: Acks() for store in Store}
+        self.shipping = False
+
+    # -- inside
+
+    def _replan(self) -> None:
+        self.routes = self._planned()
+        self._changed.notify_all()
+
+    def _planned(self) -> Routes:
+        local, cloud = (self._views[store].state for store in Store)
+        if not self.settings.replicated:
+            return planned_routes(local, None, FIRST, ReadPreference.LOCAL)
+        return planned_routes(local, cloud, self.authority, self.settings.read_preference, self.faster)
+
+    def _announce(self, changes: list[_Change]) -> None:
+        for store, before, after in changes:
+            if after.state is StoreState.DOWN:
+                self._failed_at_s.setdefault(store, after.since_s)
+                for acks in self.acks.values():
+                    acks.wake()
+                self.events.emit(events.StoreDown(store=store, reason=after.reason))
+                self._announce_degraded()
+            elif after.state is StoreState.WIPED:
+                self.events.emit(events.WipeDetected(store=store))
+            elif after.state is StoreState.UP:
+                self._announce_up(store, before, after)
+
+    def _announce_up(self, store: Store, before: View, after: View) -> None:
+        self._degraded = False
+        failed_at_s = self._failed_at_s.pop(store, None)
+        if failed_at_s is not None:
+            self.events.emit(events.Recovered(store=store, down_s=after.since_s - failed_at_s))
+        if failed_at_s is not None or before.state is StoreState.WIPED:
+            self.events.emit(events.InSync(store=store))
+        else:
+            self.events.emit(events.StoreUp(store=store))
+
+    def _announce_degraded(self) -> None:
+        if self.routes.writer is None and not self.routes.reads and not self._degraded:
+            self._degraded = True
+            self.events.emit(events.Degraded())

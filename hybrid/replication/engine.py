@@ -1,0 +1,276 @@
+"""The running half of a client: endpoints, board, watchers and shipper of one process, and the driver of the flows."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from hybrid import events
+from hybrid.core.authority import Authority, Holder
+from hybrid.core.flows import Action, Ask, AwaitAuthority, AwaitConfirmation, Claim, Commit, Flow
+from hybrid.core.health import Evidence
+from hybrid.core.names import Names
+from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
+from hybrid.core.resp import pack
+from hybrid.errors import ConfigurationError, StoreUnavailable
+from hybrid.observe.latency import LatencyWindow
+from hybrid.replication.board import Board
+from hybrid.replication.pairing import Pairing
+from hybrid.replication.shipper import Shipper
+from hybrid.replication.watcher import Watcher
+from hybrid.settings import Settings
+from hybrid.stores.endpoint import Endpoint
+from hybrid.types import Store, StoreState
+
+__all__ = ["Engine"]
+
+SETTLE_S: Final = 1.0
+"""How long opening a client waits for first word of its stores: enough for a cloud one, short when one is dead."""
+
+HANDOVER_S: Final = 0.5
+SEAL_S: Final = 0.25
+OVERDUE_S: Final = 5.0
+"""Longer than a shipper's lease lives, so that a killed shipper is succeeded before a write stops waiting for it."""
+
+
+class Engine:
+    """One per client. Threads start with the first use and again in a forked child; `close` ends them."""
+
+    def __init__(
+        self, settings: Settings, log: events.EventLog, names: Names, options: Mapping[str, Any] | None = None
+    ) -> None:
+        if settings.local_url is None:
+            raise ConfigurationError(
+                "no local store is configured: set REDIS_URL (for example redis://localhost:6379), or run "
+                "`python -m hybrid demo` for two embedded stores"
+            )
+        self.board = Board(settings, log)
+        self.names = names
+        self.endpoints = {
+            Store.LOCAL: Endpoint(Store.LOCAL, settings.local_url, names, timeout_s=settings.local_timeout_s, options=options)
+        }
+        if settings.cloud_url is not None:
+            self.endpoints[Store.CLOUD] = Endpoint(
+                Store.CLOUD, settings.cloud_url, names, timeout_s=settings.cloud_timeout_s, options=options
+            )
+        self.latency = {store: LatencyWindow() for store in Store}
+        self.shipper: Shipper | None = None
+        self._watchers: dict[Store, Watcher] = {}
+        self._starting = threading.Lock()
+        self.started = False
+        _engines.add(self)
+
+    # -- life
+
+    def start(self) -> None:
+        """Start the threads and wait, briefly, for first word of each store. Called by the first command."""
+        settings = self.board.settings
+        with self._starting:
+            if self.started or self.board.closing:
+                return
+            pairing = Pairing(self.names, self.board, paired=settings.replicated)
+            for store, endpoint in self.endpoints.items():
+                peer = self.endpoints.get(store.other)
+                watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store))
+                self._watchers[store] = watcher
+                watcher.start()
+            if Store.CLOUD in self.endpoints:
+                self.shipper = Shipper(self.endpoints, self.board, self.names)
+                self.shipper.start()
+            self.board.wait_settled(tuple(self.endpoints), SETTLE_S)
+            self.started = True
+        cloud = str(self.board.state(Store.CLOUD)) if Store.CLOUD in self.endpoints else "not configured"
+        sync = "on" if settings.replicated and settings.sync_enabled else "off"
+        self.board.events.emit(events.Started(local=str(self.board.state(Store.LOCAL)), cloud=cloud, sync=sync))
+
+    def close(self) -> None:
+        """End the threads and the connections. What is not shipped yet stays in the log for the next shipper."""
+        self.board.close()
+        for watcher in self._watchers.values():
+            watcher.close()
+        threads: list[threading.Thread] = [*self._watchers.values()]
+        if self.shipper is not None:
+            self.shipper.close()
+            threads.append(self.shipper)
+        for thread in threads:
+            if thread.is_alive():
+                thread.join(timeout=2.0)
+        for endpoint in self.endpoints.values():
+            endpoint.retire()
+
+    def forget_after_fork(self) -> None:
+        """In a forked child none of the parent's threads runs, and its connections are not ours to use."""
+        self._starting = threading.Lock()
+        self._watchers = {}
+        self.shipper = None
+        self.board.forget_after_fork()
+        for endpoint in self.endpoints.values():
+            endpoint.forget_after_fork()
+        self.started = False
+
+    # -- driving
+
+    def drive(self, flow: Flow) -> Any:
+        """Perform what the flow asks for until it returns; its result is the result."""
+        if not self.started:
+            self.start()
+        try:
+            action = next(flow)
+            while True:
+                try:
+                    result = self._perform(action)
+                except StoreUnavailable as error:
+                    action = flow.throw(error)
+                else:
+                    action = flow.send(result)
+        except StopIteration as end:
+            return end.value
+
+    def _perform(self, action: Action) -> Any:
+        kind = type(action)
+        if kind is Ask:
+            return self._ask(action)  # type: ignore[arg-type]
+        if kind is Commit:
+            return self._commit(action)  # type: ignore[arg-type]
+        if kind is AwaitConfirmation:
+            return self._confirmation(action)  # type: ignore[arg-type]
+        if kind is AwaitAuthority:
+            self.board.wait_for_authority(action.than, HANDOVER_S)  # type: ignore[union-attr]
+            return None
+        return self.claim()
+
+    def _ask(self, action: Ask) -> list[Any]:
+        endpoint = self.endpoints[action.store]
+        try:
+            generation, wire = endpoint.take()
+            started_s = time.perf_counter()
+            replies = wire.exchange(action.payload, action.count, decode=action.decode, timeout_s=action.timeout_s)
+        except (NotSent, ReplyLost) as error:
+            self._failed(action.store, error)
+            raise
+        self.latency[action.store].record(time.perf_counter() - started_s)
+        endpoint.give(generation, wire)
+        return replies
+
+    def _commit(self, action: Commit) -> Committed | Fenced:
+        store, transaction = action.store, action.transaction
+        endpoint = self.endpoints[store]
+        try:
+            generation, wire = endpoint.take_fenced()
+            if wire.authority is None or not wire.authority.admits(store):
+                return self._fenced(store, generation, wire.authority, endpoint.give_fenced, wire)
+            if transaction.scripted and not wire.effects_loaded:
+                endpoint.load_effects(wire)
+            started_s = time.perf_counter()
+            replies = wire.exchange(transaction.payload, transaction.replies, decode=action.decode)
+        except (NotSent, ReplyLost) as error:
+            self._failed(store, error)
+            raise
+        self.latency[store].record(time.perf_counter() - started_s)
+        record, ran = replies[-1], replies[-3]
+        wire.authority = Authority.parse(record)
+        if ran is None:
+            return self._fenced(store, generation, wire.authority, endpoint.give_fenced, wire)
+        endpoint.give_fenced(generation, wire)
+        if isinstance(ran, Exception):
+            raise next((reply for reply in replies if isinstance(reply, Exception)), ran)
+        return Committed(ran)
+
+    def _fenced(self, store: Store, generation: int, authority: Authority | None, give: Callable[..., None], wire: Any) -> Fenced:
+        give(generation, wire)
+        if authority is None:
+            self._watchers[store].poke()
+            self.board.observe(store, Evidence.WIPED)
+        else:
+            self.board.learn(authority, source=store)
+        return Fenced(authority)
+
+    def _failed(self, store: Store, error: NotSent | ReplyLost) -> None:
+        self.endpoints[store].retire()
+        if error.silent:
+            self.board.observe(store, Evidence.SILENT, str(error))
+        elif isinstance(error, NotSent):
+            self.board.observe(store, Evidence.REFUSED, str(error))
+        if (watcher := self._watchers.get(store)) is not None:
+            watcher.poke()
+
+    # -- authority
+
+    def claim(self) -> None:
+        """Claim the authority for the cloud store: the local one is down by this process's own evidence."""
+        endpoint = self.endpoints[Store.CLOUD]
+        try:
+            generation, wire = endpoint.take_fenced()
+            record = wire.authority
+            if record is not None and record.holder is not Holder.CLOUD:
+                later = Authority(Holder.CLOUD, max(record.epoch, self.board.authority.epoch) + 1)
+                record = self._move(endpoint, wire, later)
+        except (NotSent, ReplyLost) as error:
+            self._failed(Store.CLOUD, error)
+            return
+        endpoint.give_fenced(generation, wire)
+        self.board.learn(record, source=Store.CLOUD)
+
+    def _move(self, endpoint: Endpoint, wire: Any, later: Authority) -> Authority | None:
+        names = self.names
+        commands = (
+            ("MULTI",),
+            ("SET", names.authority, later.record),
+            ("PUBLISH", names.moved, later.record),
+            ("EXEC",),
+            ("WATCH", names.authority),
+            ("GET", names.authority),
+        )
+        wire.authority = Authority.parse(wire.exchange(b"".join(map(pack, commands)), len(commands))[-1])
+        return wire.authority
+
+    # -- confirmation
+
+    def _confirmation(self, action: AwaitConfirmation) -> Confirmation:
+        store, place, board = action.store, action.position, self.board
+        acks = board.acks[store]
+        if acks.wait(place, board.settings.cloud_timeout_s / 2):
+            return Confirmation.APPLIED
+        deadline_s = time.monotonic() + OVERDUE_S
+        while acks.applied < place:
+            lost = board.authority.store is not store or board.state(store) is StoreState.DOWN
+            if lost:
+                return self._after_loss(store, action)
+            if not board.routes.confirm:
+                board.unconfirmed += 1
+                return Confirmation.UNAVAILABLE
+            if time.monotonic() > deadline_s:
+                board.unconfirmed += 1
+                return Confirmation.OVERDUE
+            self._watchers[store.other].poke()
+            acks.wait(place, 0.05)
+        return Confirmation.APPLIED
+
+    def _after_loss(self, store: Store, action: AwaitConfirmation) -> Confirmation:
+        """The authority died with this entry perhaps unshipped: the shipper's seal tells, once the authority moved."""
+        acks = self.board.acks[store]
+        deadline_s = time.monotonic() + SEAL_S
+        if self.board.routes.claim:
+            self.claim()
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            if acks.applied >= action.position:
+                return Confirmation.APPLIED
+            if acks.sealed is not None:
+                return Confirmation.UNSHIPPED
+            acks.wait(action.position, left_s)
+        return Confirmation.AUTHORITY_LOST
+
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _forget_after_fork() -> None:
+    for engine in list(_engines):
+        engine.forget_after_fork()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)

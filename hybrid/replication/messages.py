@@ -1,0 +1,38 @@
+"""What processes tell each other through the stores: pushed on channels, never polled, because the cloud is billed.
+
+On the channel `applied` of the store whose log is shipped: `live P` and `behind P` (everything up to P is on the other
+store, which is caught up, or is not), and on the cloud's: `seal P` (the local store is lost, nothing after P was shipped
+from its log). On the channel `moved`: the new authority record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hybrid.core.authority import Position, position, position_text
+
+__all__ = ["Progress", "Word"]
+
+
+class Word(StrEnum):
+    LIVE = "live"
+    BEHIND = "behind"
+    SEAL = "seal"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One message on the channel `applied`."""
+
+    word: Word
+    place: Position
+
+    @property
+    def packed(self) -> bytes:
+        return f"{self.word} ".encode() + position_text(self.place)
+
+    @classmethod
+    def parse(cls, message: bytes) -> Progress:
+        word, _, place = message.decode().partition(" ")
+        return cls(Word(word), position(place))

@@ -1,0 +1,86 @@
+"""Whether a store is one of the pair, and whether it lost its data: each store of a pair carries a mark.
+
+A store without a mark whose partner has one, or whose partner holds data while it is empty, is new or was wiped:
+it serves nothing until it is refilled.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from hybrid.core.authority import FIRST, Authority
+from hybrid.core.health import Evidence
+from hybrid.core.names import Names
+from hybrid.core.outcomes import NotSent
+from hybrid.core.resp import pack
+from hybrid.replication.board import Board
+from hybrid.stores.wire import Wire
+from hybrid.types import Store, StoreState
+
+__all__ = ["Pairing"]
+
+PARTNER_S: Final = 0.5
+"""How long a store without a mark waits for word of its partner."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Greeting:
+    mark: bytes | None
+    user_keys: int
+
+
+class Pairing:
+    """Greets stores on each new connection: checks the mark, learns the authority record, creates what is missing."""
+
+    def __init__(self, names: Names, board: Board, *, paired: bool) -> None:
+        self._names = names
+        self._board = board
+        self._paired = paired
+        self._heard = threading.Condition()
+        self._greetings: dict[Store, _Greeting] = {}
+
+    def greeting(self, store: Store) -> Callable[[Wire], Evidence]:
+        return lambda wire: self._greet(store, wire)
+
+    def _greet(self, store: Store, wire: Wire) -> Evidence:
+        if not self._paired:
+            return _checked(wire, ("PING",)) and Evidence.ANSWERED
+        names = self._names
+        internal = (names.identity, names.authority, names.log, names.lease, names.seal, names.conflicts)
+        mark, size, own = _checked(wire, ("GET", names.identity), ("DBSIZE",), ("EXISTS", *internal))
+        if self._is_wiped(store, _Greeting(mark, size - own)):
+            return Evidence.WIPED
+        record = _checked(
+            wire,
+            ("SET", names.identity, secrets.token_hex(8), "NX"),
+            ("SET", names.authority, FIRST.record, "NX"),
+            ("GET", names.authority),
+        )[-1]
+        self._board.learn(Authority.parse(record), source=store)
+        return Evidence.ANSWERED
+
+    def _is_wiped(self, store: Store, greeting: _Greeting) -> bool:
+        other = store.other
+        with self._heard:
+            known = self._greetings.get(store)
+            self._greetings[store] = greeting
+            self._heard.notify_all()
+            if greeting.mark is not None:
+                return known is not None and known.mark is not None and known.mark != greeting.mark
+            down = StoreState.DOWN
+            self._heard.wait_for(lambda: other in self._greetings or self._board.state(other) is down, PARTNER_S)
+            partner = self._greetings.get(other)
+        return partner is not None and partner.user_keys > 0 and (partner.mark is not None or greeting.user_keys == 0)
+
+
+def _checked(wire: Wire, *commands: tuple[str | bytes, ...]) -> list[object]:
+    """The replies to `commands`. Raises NotSent when the store refuses one of them."""
+    replies = wire.exchange(b"".join(map(pack, commands)), len(commands))
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise NotSent(str(reply).partition("\n")[0])
+    return replies

@@ -1,0 +1,153 @@
+"""One thread per store that keeps a connection to it, hears what other processes push, and notices when it fails.
+
+The store's own traffic is the health signal; a PING goes out only after silence, or when someone waits too long.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+from hybrid.core.authority import Authority
+from hybrid.core.health import Evidence
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.resp import pack
+from hybrid.replication.board import Board
+from hybrid.replication.messages import Progress, Word
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
+from hybrid.types import Store
+
+__all__ = ["Watcher"]
+
+SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 15.0}
+"""How long a store may say nothing before it is asked. The cloud is billed: 15 s is under 6,000 PINGs a day."""
+
+RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.2, 2.0)}
+"""First and longest pause between attempts to reach a store that is down."""
+
+WARM_WIRES: Final = 16
+
+
+class Watcher(threading.Thread):
+    """Watches `endpoint`; `greet` is called on each new connection, before the store counts as answering."""
+
+    def __init__(self, endpoint: Endpoint, board: Board, peer: Endpoint | None, greet: Callable[[Wire], Evidence]) -> None:
+        super().__init__(name=f"hybrid-watch-{endpoint.store}", daemon=True)
+        self._endpoint = endpoint
+        self._board = board
+        self._peer = peer
+        self._greet = greet
+        self._store = endpoint.store
+        self._bell, self._ear = socket.socketpair()
+        self._ear.setblocking(False)
+        self._pause_s = RETRY_S[self._store][0]
+
+    def poke(self) -> None:
+        """Ask the store now: someone waits for it."""
+        try:
+            self._bell.send(b"!")
+        except OSError:
+            return  # closed meanwhile: nobody waits any more
+
+    def close(self) -> None:
+        self.poke()
+
+    def run(self) -> None:
+        try:
+            while not self._board.closing:
+                self._watch_once()
+        finally:
+            self._bell.close()
+            self._ear.close()
+
+    def _watch_once(self) -> None:
+        try:
+            wire = self._endpoint.connect_raw()
+        except NotSent as error:
+            self._fail(error)
+            return
+        try:
+            self._board.observe(self._store, self._greet(wire))
+            if self._board.reachable(self._store):
+                self._pause_s = RETRY_S[self._store][0]
+                self._listen(wire)
+        except (NotSent, ReplyLost) as error:
+            if error.silent:
+                self._fail(error)
+            # A connection that was merely closed is first tried anew: a refusal then says that the store is down.
+        finally:
+            wire.disconnect()
+
+    def _fail(self, error: NotSent | ReplyLost) -> None:
+        self._endpoint.retire()
+        self._board.observe(self._store, Evidence.SILENT if error.silent else Evidence.REFUSED, str(error))
+        self._hear(self._pause_s)
+        self._pause_s = min(self._pause_s * 2, RETRY_S[self._store][1])
+
+    def _listen(self, wire: Wire) -> None:
+        names = self._endpoint.names
+        wire.send(pack(("SUBSCRIBE", names.applied, names.moved)))
+        wire.receive(2)
+        while not self._board.closing:
+            self._keep_warm()
+            readable = self._wait(wire, SILENCE_S[self._store])
+            if readable:
+                self._take(wire.receive(1)[0])
+            else:
+                wire.send(pack(("PING",)))
+                self._take_until_pong(wire)
+
+    def _take_until_pong(self, wire: Wire) -> None:
+        while True:
+            message = wire.receive(1)[0]
+            if message[0] == b"pong":
+                return
+            self._take(message)
+
+    def _take(self, message: list[Any]) -> None:
+        if message[0] != b"message":
+            return
+        if message[1] == self._endpoint.names.moved:
+            self._board.learn(Authority.parse(message[2]), source=self._store)
+            return
+        progress = Progress.parse(message[2])
+        if progress.word is Word.SEAL:
+            self._board.acks[Store.LOCAL].seal(progress.place)
+        elif self._store is self._board.authority.store:
+            self._board.acks[self._store].advance(progress.place)
+            live = progress.word is Word.LIVE
+            self._board.observe(self._store.other, Evidence.CAUGHT_UP if live else Evidence.BEHIND)
+
+    def _keep_warm(self) -> None:
+        """Have as many idle wires here as the other store has, so that a failover does not begin with connecting."""
+        if self._peer is not None:
+            self._endpoint.warm(min(max(self._peer.idle, 1), WARM_WIRES))
+
+    def _wait(self, wire: Wire, timeout_s: float) -> bool:
+        """Whether the wire has something to read before `timeout_s` or a poke."""
+        return wire.has_replies() or wire.fileno() in self._readable(timeout_s, wire.fileno())
+
+    def _hear(self, timeout_s: float) -> None:
+        self._readable(timeout_s)
+
+    def _readable(self, timeout_s: float, *files: int) -> set[int]:
+        # poll(), because select() fails in a process with more than 1,024 open files.
+        poll = select.poll()
+        for file in (self._ear.fileno(), *files):
+            poll.register(file, select.POLLIN)
+        ready = {file for file, _ in poll.poll(timeout_s * 1000)}
+        if self._ear.fileno() in ready:
+            self._drain()
+        return ready
+
+    def _drain(self) -> None:
+        try:
+            while self._ear.recv(4096):
+                pass
+        except BlockingIOError:
+            return
+

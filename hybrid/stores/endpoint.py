@@ -1,0 +1,165 @@
+"""One store as this process reaches it: its address and its pool of wires."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from redis.backoff import NoBackoff
+from redis.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.retry import Retry
+
+from hybrid.core.authority import Authority
+from hybrid.core.names import Names
+from hybrid.core.outcomes import NotSent
+from hybrid.core.resp import pack
+from hybrid.core.scripts import EFFECT_SCRIPT, FLUSH_SCRIPT
+from hybrid.errors import ConfigurationError
+from hybrid.settings import masked_url
+from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire
+from hybrid.types import Store
+
+__all__ = ["Endpoint"]
+
+_LOAD_SCRIPTS = pack(("SCRIPT", "LOAD", EFFECT_SCRIPT)) + pack(("SCRIPT", "LOAD", FLUSH_SCRIPT))
+_CONNECT_TIMEOUTS = 3
+"""TCP, TLS and the greeting take a round trip each, so connecting is given that many times the timeout of a reply."""
+
+
+class Endpoint:
+    """Connections to one store.
+
+    Wires come in two kinds, never mixed: plain ones for reads, and fenced ones, which hold a standing WATCH on the
+    authority record (see `hybrid.core.transaction`). A generation number retires every wire opened before the store
+    was last seen to fail.
+    """
+
+    def __init__(
+        self, store: Store, url: str, names: Names, *, timeout_s: float, options: Mapping[str, Any] | None = None
+    ) -> None:
+        self.store = store
+        self.url = url
+        self.names = names
+        self.timeout_s = timeout_s
+        self._class, self._kwargs = _connection(url, timeout_s, dict(options or {}))
+        self._lock = threading.Lock()
+        self._generation = 0
+        self._plain: deque[tuple[int, Wire]] = deque()
+        self._fenced: deque[tuple[int, Wire]] = deque()
+        self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
+
+    @property
+    def address(self) -> str:
+        """Where the store is, without credentials."""
+        return masked_url(self.url) or ""
+
+    def connect(self, **overrides: Any) -> Wire:
+        """A new wire outside the pool. Raises NotSent."""
+        wire = self._class(**{**self._kwargs, **overrides})
+        wire.open()
+        return wire
+
+    def connect_raw(self, *, timeout_s: float | None = None) -> Wire:
+        """A new wire for hybrid's own work: RESP2, bytes as they are, whatever the application chose."""
+        overrides: dict[str, Any] = {"protocol": 2, "decode_responses": False, "encoding": "utf-8"}
+        if timeout_s is not None:
+            overrides["socket_timeout"] = timeout_s
+        return self.connect(**overrides)
+
+    def take(self) -> tuple[int, Wire]:
+        """A plain wire and the generation to give it back with. Raises NotSent."""
+        kept = self._idle_wire(self._plain)
+        return kept or (self._generation, self.connect())
+
+    def take_fenced(self) -> tuple[int, Wire]:
+        """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost."""
+        kept = self._idle_wire(self._fenced)
+        return kept or (self._generation, self._fence(self.connect()))
+
+    def _idle_wire(self, pool: deque[tuple[int, Wire]]) -> tuple[int, Wire] | None:
+        while True:
+            try:
+                generation, wire = pool.pop()
+            except IndexError:
+                return None
+            if generation == self._generation and wire.is_quiet():
+                return generation, wire
+            wire.disconnect()
+
+    def give(self, generation: int, wire: Wire) -> None:
+        self._give_to(self._plain, generation, wire)
+
+    def give_fenced(self, generation: int, wire: Wire) -> None:
+        self._give_to(self._fenced, generation, wire)
+
+    def _give_to(self, pool: deque[tuple[int, Wire]], generation: int, wire: Wire) -> None:
+        if generation == self._generation and wire.is_connected:
+            pool.append((generation, wire))
+        else:
+            wire.disconnect()
+
+    def _fence(self, wire: Wire) -> Wire:
+        record = wire.exchange(self._watch, 2, decode=False)[1]
+        if isinstance(record, Exception):
+            wire.disconnect()
+            raise NotSent(str(record).partition(" ")[0])
+        wire.authority = Authority.parse(record)
+        return wire
+
+    def load_effects(self, wire: Wire) -> None:
+        """Make the effect scripts known to the server, once per wire (a restart breaks every wire)."""
+        wire.exchange(_LOAD_SCRIPTS, 2)
+        wire.effects_loaded = True
+
+    def warm(self, count: int) -> None:
+        """Keep at least `count` idle wires of each kind, so that a failover does not begin with connecting."""
+        for pool, take, give in (
+            (self._plain, lambda: (self._generation, self.connect()), self.give),
+            (self._fenced, lambda: (self._generation, self._fence(self.connect())), self.give_fenced),
+        ):
+            for _ in range(count - len(pool)):
+                give(*take())
+
+    @property
+    def idle(self) -> int:
+        """Idle wires of the kind of which there are more."""
+        return max(len(self._plain), len(self._fenced))
+
+    def retire(self) -> None:
+        """Close every idle wire, and have those in use closed when they come back."""
+        with self._lock:
+            self._generation += 1
+            wires = [*self._plain, *self._fenced]
+            self._plain.clear()
+            self._fenced.clear()
+        for _, wire in wires:
+            wire.disconnect()
+
+    def forget_after_fork(self) -> None:
+        """In a forked child: drop the parent's connections without touching their sockets' peers."""
+        self._lock = threading.Lock()
+        self._plain = deque()
+        self._fenced = deque()
+
+
+def _connection(url: str, timeout_s: float, options: dict[str, Any]) -> tuple[type[Wire], dict[str, Any]]:
+    try:
+        kwargs = parse_url(url)
+    except ValueError as error:
+        raise ConfigurationError(f"{masked_url(url)}: {error}") from None
+    kind = kwargs.pop("connection_class", None)
+    wire: type[Wire] = SocketWire
+    if kind is SSLConnection:
+        wire = TlsWire
+    elif kind is UnixDomainSocketConnection:
+        wire = UnixWire
+    kwargs = {**options, **kwargs}
+    if wire is not TlsWire:
+        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("ssl")}
+    kwargs.update(
+        socket_timeout=timeout_s, socket_connect_timeout=timeout_s * _CONNECT_TIMEOUTS, retry=Retry(NoBackoff(), 0)
+    )
+    kwargs.setdefault("driver_info", None)
+    return wire, kwargs

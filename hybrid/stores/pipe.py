@@ -1,0 +1,64 @@
+"""Many requests on the way at once over one wire, without a thread: push, flush, and collect what has come back."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from hybrid.stores.wire import Wire
+
+__all__ = ["Pipe"]
+
+Done = Callable[[list[Any]], None]
+
+
+class Pipe:
+    """Not thread-safe: one thread owns it, because a TLS connection must not be read and written at the same time.
+
+    All methods raise NotSent or ReplyLost when the connection fails; what was on the way is then in doubt.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self._outgoing: list[bytes] = []
+        self._expected: deque[tuple[int, int, Done]] = deque()
+        self._replies: list[Any] = []
+        self._heard_s = time.monotonic()
+        self.in_flight_bytes = 0
+        self.in_flight = 0
+
+    def push(self, payload: bytes, count: int, done: Done) -> None:
+        """Queue `payload`; `done` gets its `count` replies, error replies among them."""
+        if not self._expected:
+            self._heard_s = time.monotonic()
+        self._outgoing.append(payload)
+        self._expected.append((count, len(payload), done))
+        self.in_flight_bytes += len(payload)
+        self.in_flight += count
+
+    def flush(self) -> None:
+        if self._outgoing:
+            payload = b"".join(self._outgoing)
+            self._outgoing = []
+            self.wire.send(payload)
+
+    def collect(self, *, readable: bool) -> None:
+        """Take what has arrived; with `readable` False only what was read before."""
+        if readable:
+            self._heard_s = time.monotonic()
+        self._replies += self.wire.arrived(readable=readable)
+        taken = 0
+        while self._expected and len(self._replies) - taken >= self._expected[0][0]:
+            count, size, done = self._expected.popleft()
+            self.in_flight_bytes -= size
+            self.in_flight -= count
+            done(self._replies[taken : taken + count])
+            taken += count
+        del self._replies[:taken]
+
+    @property
+    def silent_s(self) -> float:
+        """How long an answer has been due; 0 when nothing is."""
+        return time.monotonic() - self._heard_s if self._expected else 0.0

@@ -1,0 +1,168 @@
+"""A connection that sends bytes and reads that many replies: redis-py connects, authenticates and speaks TLS,
+hiredis parses. What goes wrong is told apart by the only thing that matters: may the server have acted?"""
+
+from __future__ import annotations
+
+import select
+import ssl
+from typing import Any, Final
+
+import hiredis
+from redis import RedisError
+from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+
+from hybrid.core.authority import Authority
+from hybrid.core.outcomes import NotSent, ReplyLost
+
+__all__ = ["SocketWire", "TlsWire", "UnixWire", "Wire"]
+
+_INCOMPLETE: Final = object()
+_SILENT: Final = "no answer in time"
+_ONE_SEND_BYTES: Final = 64 * 1024
+
+
+class Wire(AbstractConnection):  # type: ignore[misc]
+    """The exchange itself; the subclasses below only differ in how redis-py connects them.
+
+    `authority` is the record that the standing WATCH of this connection guards, None without one.
+    """
+
+    authority: Authority | None = None
+    effects_loaded: bool = False
+
+    def open(self) -> None:
+        """Connect. Raises NotSent when the store refuses, stays silent or rejects the credentials."""
+        try:
+            self.connect()
+        except (RedisError, OSError) as error:
+            reason = _plain(error)
+            raise NotSent(reason, silent=reason == _SILENT) from None
+        self._replies = hiredis.Reader(
+            replyError=self._parser.parse_error,
+            errors=self.encoder.encoding_errors,
+            encoding=self.encoder.encoding if self.encoder.decode_responses else None,
+            notEnoughData=_INCOMPLETE,
+        )
+        self._inbox = bytearray(65536)
+        self._poll = select.poll()
+        self._poll.register(self._sock, select.POLLIN)
+        self._timeout_s = self.socket_timeout
+
+    def is_quiet(self) -> bool:
+        """Whether the idle connection is still good: readable while nothing was asked means closed by the server."""
+        return not self._poll.poll(0)
+
+    def exchange(self, payload: bytes, count: int, *, decode: bool = True, timeout_s: float | None = None) -> list[Any]:
+        """Send `payload` and read `count` replies; error replies are returned, not raised.
+
+        Raises:
+            NotSent: the request did not get out.
+            ReplyLost: it did, and the replies did not all come back.
+        """
+        self.send(payload)
+        return self.receive(count, decode=decode, timeout_s=timeout_s)
+
+    def send(self, payload: bytes) -> None:
+        sock = self._sock
+        if sock is None:
+            raise NotSent("connection closed")
+        try:
+            if len(payload) <= _ONE_SEND_BYTES:
+                sock.sendall(payload)
+            else:
+                # The timeout of sendall is for the whole; a large value on a slow link needs it per piece.
+                view = memoryview(payload)
+                while view:
+                    view = view[sock.send(view[: _ONE_SEND_BYTES * 4]) :]
+        except TimeoutError:
+            self.disconnect()
+            raise ReplyLost("no answer in time while sending", silent=True) from None
+        except OSError as error:
+            self.disconnect()
+            if len(payload) <= _ONE_SEND_BYTES:
+                raise NotSent(_plain(error)) from None
+            raise ReplyLost(_plain(error), silent=False) from None
+
+    def receive(self, count: int, *, decode: bool = True, timeout_s: float | None = None) -> list[Any]:
+        replies: list[Any] = []
+        gets = self._replies.gets
+        if timeout_s is not None and timeout_s != self._timeout_s:
+            self._set_timeout(timeout_s)
+        elif timeout_s is None and self._timeout_s != self.socket_timeout:
+            self._set_timeout(self.socket_timeout)
+        while True:
+            reply = gets() if decode else gets(False)
+            if reply is _INCOMPLETE:
+                self._fill()
+            elif not isinstance(reply, hiredis.PushNotification):
+                replies.append(reply)
+                if len(replies) == count:
+                    return replies
+
+    def arrived(self, *, readable: bool) -> list[Any]:
+        """The replies that are there, read from the socket first when it is `readable`."""
+        if readable:
+            self._fill()
+        replies = []
+        while (reply := self._replies.gets()) is not _INCOMPLETE:
+            replies.append(reply)
+        return replies
+
+    def _set_timeout(self, timeout_s: float | None) -> None:
+        if self._sock is not None:
+            self._sock.settimeout(timeout_s)
+            self._timeout_s = timeout_s
+
+    def _fill(self) -> None:
+        sock = self._sock
+        if sock is None:
+            raise ReplyLost("connection closed", silent=False)
+        try:
+            size = sock.recv_into(self._inbox)
+        except TimeoutError:
+            self.disconnect()
+            raise ReplyLost(_SILENT, silent=True) from None
+        except OSError as error:
+            self.disconnect()
+            raise ReplyLost(_plain(error), silent=False) from None
+        if not size:
+            self.disconnect()
+            raise ReplyLost("connection closed by the store", silent=False)
+        self._replies.feed(self._inbox, 0, size)
+
+
+class SocketWire(Wire, Connection):  # type: ignore[misc]
+    """Plain TCP."""
+
+
+class TlsWire(Wire, SSLConnection):  # type: ignore[misc]
+    """TLS."""
+
+    def is_quiet(self) -> bool:
+        # TLS 1.3 session tickets make an idle socket readable, so readability proves nothing here.
+        return True
+
+
+class UnixWire(Wire, UnixDomainSocketConnection):  # type: ignore[misc]
+    """Unix domain socket."""
+
+
+def _plain(error: BaseException) -> str:
+    """What went wrong in a few words, without addresses (the caller names the store)."""
+    text = str(error).lower()
+    if isinstance(error, ssl.SSLError) or "certificate" in text or "ssl" in text:
+        return "TLS handshake failed"
+    for mark, words in (
+        ("refused", "connection refused"),
+        ("timeout", _SILENT),
+        ("timed out", _SILENT),
+        ("name or service", "host name not found"),
+        ("getaddrinfo", "host name not found"),
+        ("wrongpass", "wrong user name or password"),
+        ("invalid username", "wrong user name or password"),
+        ("noauth", "password required"),
+        ("loading", "still loading its data"),
+    ):
+        if mark in text:
+            return words
+    return "connection lost"
