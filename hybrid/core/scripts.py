@@ -1,0 +1,398 @@
+"""Lua that runs on a store: a command and the log of its effect, in one atomic step.
+
+    EVALSHA sha numkeys hybrid:log [the command's keys ...] mark resp command [argument ...]
+
+`mark` is "1" if the entry belongs with the next one, else "0"; `resp` is "3" on a RESP3 connection, else "2".
+Returns [reply, log id]. The id is nil when nothing changed: then nothing was logged. A command that the server refuses
+gives its own error, and nothing is logged. A command without an effect of its own is logged as it is, unless its reply
+is nil or empty: that serves the pops that found nothing.
+
+What has no exact effect (an option that is not known here) is logged as a copy of the keys, so declare them all.
+A command may have about 7,900 arguments (the stack of Lua); a longer one is refused before it runs.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha1
+
+__all__ = ["EFFECT_COMMANDS", "EFFECT_SCRIPT", "EFFECT_SHA", "FLUSH_SCRIPT", "FLUSH_SHA"]
+
+_PRELUDE = r"""
+local key = ARGV[4]
+local logged = {}       -- field, payload, field, payload, ...
+local reply             -- of the command, once it has run
+local refused           -- the command's own error
+local effects = {}      -- by command name: runs the command and logs what it did
+local resp3 = {}        -- by command name: the reply in the form of RESP3, where effects use that of RESP2
+
+local function text(value)
+  return type(value) == 'number' and string.format('%.0f', value) or value
+end
+
+local function pack(args)
+  local parts = {'*' .. #args .. '\r\n'}
+  for i = 1, #args do
+    local arg = text(args[i])
+    parts[#parts + 1] = '$' .. #arg .. '\r\n' .. arg .. '\r\n'
+  end
+  return table.concat(parts)
+end
+
+local function log(field, payload)
+  logged[#logged + 1] = field
+  logged[#logged + 1] = payload
+end
+
+local function effect(args, ...)
+  for _, list in ipairs({...}) do
+    for i = 1, #list do args[#args + 1] = list[i] end
+  end
+  log('v', pack(args))
+end
+
+local function option(i) return ARGV[i] and string.upper(ARGV[i]) end
+
+local function slice(from, to)
+  local list = {}
+  for i = from, to or #ARGV do list[#list + 1] = ARGV[i] end
+  return list
+end
+
+-- The command itself. Its error leaves through pcall at the end of the script.
+local function run()
+  local answer = redis.pcall(unpack(ARGV, 3))
+  if type(answer) == 'table' and answer.err then
+    refused = answer
+    if string.find(answer.err, 'rong number of args') then
+      refused = {err = "ERR wrong number of arguments for '" .. string.lower(ARGV[3]) .. "' command"}
+    end
+    error('refused')
+  end
+  reply = answer or false
+  return reply
+end
+
+-- For what has no exact effect: the command runs, and the state of its keys is copied instead.
+local function copy() error('copy') end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+"""
+
+_VALUES = r"""
+function effects.SPOP()
+  local popped = run()
+  if type(popped) == 'string' then popped = {popped} end
+  if popped and #popped > 0 then effect({'SREM', key}, popped) end
+end
+
+function resp3.SPOP(popped)
+  if not ARGV[5] then return popped end
+  local set = {}
+  for _, member in ipairs(popped) do set[member] = true end
+  return {set = set}
+end
+
+function effects.INCRBYFLOAT()
+  local value = run()
+  local ttl = redis.call('PTTL', key)
+  effect({'SET', key, value}, ttl >= 0 and {'PXAT', now_ms() + ttl} or {})
+end
+
+-- HSET takes the time to live from a field, HINCRBYFLOAT does not.
+function effects.HINCRBYFLOAT()
+  local value = run()
+  effect({'HSET', key, ARGV[5], value})
+  local deadline = redis.pcall('HPEXPIRETIME', key, 'FIELDS', 1, ARGV[5])
+  if not deadline.err and deadline[1] > 0 then
+    effect({'HPEXPIREAT', key, deadline[1], 'FIELDS', '1', ARGV[5]})
+  end
+end
+
+-- A condition is decided here and once: later, on the other store, the key may have expired.
+function effects.SET()
+  local args, field, condition, get, i = slice(3, 5), 'v', nil, false, 6
+  while ARGV[i] do
+    local name = option(i)
+    if name == 'NX' or name == 'XX' then condition = name
+    elseif name == 'GET' then get = true
+    elseif name == 'KEEPTTL' then args[#args + 1] = name
+    elseif name == 'EX' or name == 'PX' or name == 'EXAT' or name == 'PXAT' then
+      if #name == 2 then field = 't' end
+      args[#args + 1], args[#args + 2], i = name, ARGV[i + 1], i + 1
+    else return copy() end
+    i = i + 1
+  end
+  local old = run()
+  local applied = true
+  if get then
+    if condition then applied = (condition == 'XX') == (old ~= false) end
+  else
+    applied = old ~= false
+  end
+  if applied then log(field, pack(args)) end
+end
+
+function effects.SETNX()
+  if run() == 1 then effect({'SET', key, ARGV[5]}) end
+end
+
+function effects.EXPIRE()
+  if run() == 1 then log(string.find(ARGV[3], '[aA][tT]$') and 'v' or 't', pack(slice(3, 5))) end
+end
+effects.PEXPIRE, effects.EXPIREAT, effects.PEXPIREAT = effects.EXPIRE, effects.EXPIRE, effects.EXPIRE
+
+function effects.GETEX()
+  local found, name = run(), option(5)
+  if found == false or not name then return end
+  if name == 'PERSIST' then return effect({'PERSIST', key}) end
+  local names = {EX = 'EXPIRE', PX = 'PEXPIRE', EXAT = 'EXPIREAT', PXAT = 'PEXPIREAT'}
+  log(#name == 2 and 't' or 'v', pack({names[name], key, ARGV[6]}))
+end
+"""
+
+_STREAMS = r"""
+-- Where a server may trim more or less than asked, the first id that it kept says it all.
+local function trimmed_to_first()
+  local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+  return first and {'MINID', '=', first[1]} or {'MAXLEN', '=', '0'}
+end
+
+local function after_trim_options(i)
+  i = i + 1
+  if ARGV[i] == '=' or ARGV[i] == '~' then i = i + 1 end
+  i = i + 1
+  return option(i) == 'LIMIT' and i + 2 or i
+end
+
+function effects.XADD()
+  local i, trims = 5, false
+  while ARGV[i] do
+    local name = option(i)
+    if name == 'NOMKSTREAM' then i = i + 1
+    elseif name == 'MAXLEN' or name == 'MINID' then i, trims = after_trim_options(i), true
+    else break end
+  end
+  if not ARGV[i] or not string.find(ARGV[i], '^[%d*]') then return copy() end
+  local id = run()
+  if id then effect({'XADD', key}, trims and trimmed_to_first() or {}, {id}, slice(i + 1)) end
+end
+
+function effects.XTRIM()
+  if ARGV[after_trim_options(5)] then return copy() end
+  if run() > 0 then effect({'XTRIM', key}, trimmed_to_first()) end
+end
+
+local function as_map(list)
+  local map = {}
+  for i = 1, #list, 2 do map[list[i]] = list[i + 1] end
+  return map
+end
+
+local function has_consumer(stream, group, consumer)
+  local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, group)
+  if consumers.err then return false end
+  for i = 1, #consumers do
+    if as_map(consumers[i]).name == consumer then return true end
+  end
+  return false
+end
+
+local function log_new_consumer(stream, group, consumer, existed)
+  if not existed and has_consumer(stream, group, consumer) then
+    effect({'XGROUP', 'CREATECONSUMER', stream, group, consumer})
+  end
+end
+
+-- Last delivered id and entries read: {id, number | false (unknown) | nil (before 7.0)}.
+local function position(stream, group)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  for i = 1, #groups do
+    local info = as_map(groups[i])
+    if info.name == group then return {info['last-delivered-id'], info['entries-read']} end
+  end
+  return {}
+end
+
+local function log_position(stream, group)
+  local id, read = unpack(position(stream, group))
+  effect({'XGROUP', 'SETID', stream, group, id}, read ~= nil and {'ENTRIESREAD', read or '-1'} or {})
+end
+
+-- Pending entries id -> {id, consumer, idle, count} of some ids; the group may not exist.
+local function pending(stream, group, ids)
+  local found = {}
+  for i = 1, #ids do
+    local rows = redis.pcall('XPENDING', stream, group, ids[i], ids[i], 1)
+    if rows[1] then found[ids[i]] = rows[1] end
+  end
+  return found
+end
+
+-- Gives the pending entries `rows` to the consumer as they are here, with one command for all that are alike.
+local function log_claims(stream, group, consumer, rows, last)
+  local now, alike, order = now_ms(), {}, {}
+  for _, row in ipairs(rows) do
+    local kind = row[3] .. ' ' .. row[4]
+    if not alike[kind] then
+      alike[kind] = {time = now - row[3], count = row[4], ids = {}}
+      order[#order + 1] = alike[kind]
+    end
+    table.insert(alike[kind].ids, row[1])
+  end
+  for _, each in ipairs(order) do
+    effect({'XCLAIM', stream, group, consumer, '0'}, each.ids,
+      {'TIME', each.time, 'RETRYCOUNT', each.count, 'FORCE', 'JUSTID'}, last and {'LASTID', last} or {})
+  end
+end
+
+local function log_delivered(stream, group, consumer, entries, noack)
+  local rows, last = {}, entries[#entries][1]
+  for _, entry in ipairs(noack and {} or entries) do rows[#rows + 1] = {entry[1], consumer, 0, 1} end
+  log_claims(stream, group, consumer, rows, last)
+  log_position(stream, group)
+end
+
+-- Reading one's own pending entries again counts as a delivery, except of those deleted from the stream.
+local function log_redelivered(stream, group, consumer, entries)
+  if #entries == 0 then return end
+  local rows, present = {}, {}
+  for _, entry in ipairs(entries) do present[entry[1]] = entry[2] and true end
+  local range = redis.call('XPENDING', stream, group, entries[1][1], entries[#entries][1], #entries, consumer)
+  for _, row in ipairs(range) do
+    if present[row[1]] then rows[#rows + 1] = row end
+  end
+  log_claims(stream, group, consumer, rows)
+end
+
+function effects.XREADGROUP()
+  local i, noack, group, consumer = 4, false, nil, nil
+  while option(i) and option(i) ~= 'STREAMS' do
+    local name = option(i)
+    if name == 'GROUP' then group, consumer, i = ARGV[i + 1], ARGV[i + 2], i + 3
+    elseif name == 'COUNT' then i = i + 2
+    elseif name == 'NOACK' then noack, i = true, i + 1
+    else return copy() end
+  end
+  local count = (#ARGV - i) / 2
+  local streams, ids = slice(i + 1, i + count), slice(i + count + 1)
+  local existed, seen = {}, {}
+  for s, stream in ipairs(streams) do
+    if seen[stream] then return copy() end
+    existed[s], seen[stream] = has_consumer(stream, group, consumer), true
+  end
+  local found = {}
+  for _, stream in ipairs(run() or {}) do found[stream[1]] = stream[2] end
+  for s, stream in ipairs(streams) do
+    log_new_consumer(stream, group, consumer, existed[s])
+    if found[stream] then
+      if ids[s] == '>' then log_delivered(stream, group, consumer, found[stream], noack)
+      else log_redelivered(stream, group, consumer, found[stream]) end
+    end
+  end
+end
+
+function resp3.XREADGROUP(streams)
+  if not streams then return false end
+  local map = {}
+  for _, stream in ipairs(streams) do map[stream[1]] = stream[2] end
+  return {map = map}
+end
+
+function effects.XCLAIM()
+  local group, consumer, ids, i, moves = ARGV[5], ARGV[6], {}, 8, false
+  while ARGV[i] and string.find(ARGV[i], '^%d') do
+    ids[#ids + 1], i = string.find(ARGV[i], '-') and ARGV[i] or ARGV[i] .. '-0', i + 1
+  end
+  for o = i, #ARGV do moves = moves or option(o) == 'LASTID' end
+  local existed, before = has_consumer(key, group, consumer), pending(key, group, ids)
+  local last = moves and position(key, group)[1]
+  run()
+  log_new_consumer(key, group, consumer, existed)
+  local after, rows, dropped = pending(key, group, ids), {}, {}
+  for _, id in ipairs(ids) do
+    local old, new = before[id], after[id]
+    if new and not (old and old[2] == new[2] and old[3] == new[3] and old[4] == new[4]) then rows[#rows + 1] = new end
+    if old and not new then dropped[#dropped + 1] = id end
+  end
+  log_claims(key, group, consumer, rows)
+  if #dropped > 0 then effect({'XACK', key, group}, dropped) end
+  if moves and position(key, group)[1] ~= last then log_position(key, group) end
+end
+
+function effects.XAUTOCLAIM()
+  local group, consumer = ARGV[5], ARGV[6]
+  local existed = has_consumer(key, group, consumer)
+  local claimed, deleted = run()[2], reply[3] or {}
+  local ids = {}
+  for i, entry in ipairs(claimed) do
+    if entry == false then copy() end    -- Redis 6.2 claims deleted entries and does not say which
+    ids[i] = type(entry) == 'table' and entry[1] or entry
+  end
+  log_new_consumer(key, group, consumer, existed)
+  local rows, after = {}, pending(key, group, ids)
+  for i, id in ipairs(ids) do rows[i] = after[id] end
+  log_claims(key, group, consumer, rows)
+  if #deleted > 0 then effect({'XACK', key, group}, deleted) end
+end
+"""
+
+_MAIN = r"""
+local function verbatim()
+  if ARGV[2] == '3' then redis.setresp(3) end
+  local ran, problem = pcall(run)
+  if ARGV[2] == '3' then redis.setresp(2) end   -- false is nil only in RESP2
+  if not ran then error(problem) end
+  if reply and not (type(reply) == 'table' and next(reply) == nil) then effect(slice(3)) end
+end
+
+local name = option(3)
+local ran, problem = pcall(effects[name] or verbatim)
+if not ran and reply == nil and not refused then
+  -- The arguments were not understood here; perhaps the server understands them.
+  problem = select(2, pcall(run))
+end
+if refused then return refused end
+if reply == nil then return {err = 'ERR ' .. problem} end
+if not ran then
+  -- The command has run: without an entry the stores would drift apart.
+  logged = {}
+  for i = 2, #KEYS do log('s', KEYS[i]) end
+end
+if resp3[name] and ARGV[2] == '3' then reply = resp3[name](reply) end
+local id = false
+if #logged > 0 then
+  if ARGV[1] == '1' then log('m', '1') end
+  id = redis.call('XADD', KEYS[1], '*', unpack(logged))
+end
+return {reply, id}
+"""
+
+EFFECT_SCRIPT = (_PRELUDE + _VALUES + _STREAMS + _MAIN).strip()
+
+EFFECT_SHA = sha1(EFFECT_SCRIPT.encode()).hexdigest()
+
+EFFECT_COMMANDS = frozenset(re.findall(r"effects\.([A-Z]+)", EFFECT_SCRIPT))
+"""Commands with an effect of their own; all others are logged as they are."""
+
+FLUSH_SCRIPT = r"""
+-- KEYS[1]=hybrid:log ARGV[1]="1" to log. Deletes every key but hybrid's own; returns {OK, log id or nil}.
+local cursor = '0'
+repeat
+  local page = redis.call('SCAN', cursor, 'COUNT', 1000)
+  local doomed = {}
+  for _, name in ipairs(page[2]) do
+    if string.sub(name, 1, 7) ~= 'hybrid:' then doomed[#doomed + 1] = name end
+  end
+  for i = 1, #doomed, 1000 do
+    redis.call('UNLINK', unpack(doomed, i, math.min(i + 999, #doomed)))
+  end
+  cursor = page[1]
+until cursor == '0'
+return {redis.status_reply('OK'), ARGV[1] == '1' and redis.call('XADD', KEYS[1], '*', 'f', '1')}
+""".strip()
+
+FLUSH_SHA = sha1(FLUSH_SCRIPT.encode()).hexdigest()
