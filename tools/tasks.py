@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import socket
 import subprocess
@@ -70,18 +71,20 @@ def become(python: Path, module: str, *arguments: str) -> NoReturn:
 
 def chosen_port(options: list[str]) -> tuple[int, list[str]]:
     """The port to listen on, and the options without `--port`. Raises SetupError if the port asked for is not free."""
-    if "--port" not in options:
-        return next_free_port(FIRST_PORT), options
-    at = options.index("--port")
-    text = options[at + 1] if at + 1 < len(options) else ""
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise SetupError("--port needs a number from 1 to 65535")
-    if not is_free(int(text)):
-        raise SetupError(f"port {text} is in use or not permitted; leave --port out to get the next free one")
-    return int(text), options[:at] + options[at + 2 :]
+    parser = argparse.ArgumentParser(prog="./run panel", add_help=False, allow_abbrev=False)
+    parser.add_argument("--port", type=int)
+    known, others = parser.parse_known_args(options)
+    if known.port is None:
+        return next_free_port(FIRST_PORT), others
+    if not 0 < known.port < 65536:
+        raise SetupError(f"there is no port {known.port}; ports go from 1 to 65535")
+    if not is_free(known.port):
+        raise SetupError(f"port {known.port} is in use or not permitted; without --port the next free one is taken")
+    return known.port, others
 
 
 def next_free_port(first: int) -> int:
+    """The first free port from `first` on. Raises SetupError if many in a row are taken."""
     for port in range(first, first + PORTS_TRIED):
         if is_free(port):
             return port
@@ -89,6 +92,7 @@ def next_free_port(first: int) -> int:
 
 
 def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just closed is free
         try:
@@ -108,6 +112,8 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
+    """How a check ended; its text is a line of the summary."""
+
     name: str
     exit_code: int
     elapsed_s: float
@@ -118,6 +124,7 @@ class Outcome:
 
 
 def checks(pytest_options: list[str]) -> tuple[Check, ...]:
+    """Every check of the project, in the order in which they run."""
     lint_imports = "from importlinter.cli import lint_imports_command as run; run()"
     return (
         Check("style", ("-m", "ruff", "check", ".")),
@@ -137,6 +144,7 @@ def run_checks(pytest_options: list[str]) -> int:
 
 
 def outcomes_of(python: Path, steps: tuple[Check, ...]) -> Iterator[Outcome]:
+    """Run the steps one after the other, their output shown as it comes."""
     for step in steps:
         print(f"\n== {step.name}", flush=True)
         started_s = time.monotonic()
