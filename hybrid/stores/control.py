@@ -25,8 +25,8 @@ from typing import Any
 
 from hybrid.errors import EmbeddedServerError
 from hybrid.stores.ports import LOOPBACK
+from hybrid.stores.proxy import Faults, LinkState, Proxy
 from hybrid.stores.records import write_record
-from hybrid.stores.relay import Faults, LinkState, Proxy
 
 __all__ = ["ControlClient", "ControlServer", "RemoteLink", "answer_for_link", "environment"]
 

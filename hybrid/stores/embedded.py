@@ -21,7 +21,7 @@ from hybrid.errors import EmbeddedServerError
 from hybrid.stores.control import ControlClient, RemoteLink, environment
 from hybrid.stores.ports import LOOPBACK
 from hybrid.stores.processes import ServerBinary, ServerProcess, find_server
-from hybrid.stores.records import read_record, start_mark
+from hybrid.stores.records import running_keeper
 
 __all__ = ["EmbeddedStores", "ServerBinary", "ServerProcess", "find_server"]
 
@@ -73,10 +73,10 @@ class EmbeddedStores:
 
     @classmethod
     def _attached(cls, folder: Path, wanted: dict[str, Any]) -> EmbeddedStores:
-        keeper = read_record(folder / "keeper.json").get("keeper")
-        if not keeper or start_mark(keeper["pid"]) != keeper["mark"]:  # a dead one's port may be a stranger's by now
+        address = running_keeper(folder)
+        if address is None:
             raise ConnectionError("no keeper is running")
-        control = ControlClient(**keeper["control"])
+        control = ControlClient(**address)
         try:
             answer = control.ask("attach", **wanted)
         except BaseException:
@@ -134,5 +134,3 @@ def _start_keeper(folder: Path) -> None:
     report = json.loads(output) if output else {"error": f"the keeper did not start; see {folder / 'keeper.log'}"}
     if "error" in report:
         raise EmbeddedServerError(report["error"])
-    if "busy" in report:
-        time.sleep(0.02)  # it is starting or stopping

@@ -26,14 +26,15 @@ from hybrid.errors import EmbeddedServerError
 from hybrid.stores.control import ControlServer, answer_for_link
 from hybrid.stores.ports import LOOPBACK, port_is_free
 from hybrid.stores.processes import ServerProcess
-from hybrid.stores.records import read_record, start_mark, write_record
-from hybrid.stores.relay import Proxy
+from hybrid.stores.proxy import Proxy
+from hybrid.stores.records import KEEPER_FILE, read_record, running_keeper, start_mark, write_record
 
 __all__ = ["Keeper", "main"]
 
 _FIRST_USER_S = 5.0  # how long a new keeper waits for whoever started it
 _GRACE_S = 1.0  # how long servers wait for a successor after their last user has vanished
 _STOP_TIMEOUT_S = 10.0
+_LOCK_TIMEOUT_S = 20.0
 
 
 class Keeper:
@@ -41,7 +42,7 @@ class Keeper:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._state_path = folder / "keeper.json"
+        self._state_path = folder / KEEPER_FILE
         self._last = read_record(self._state_path)
         self._servers: dict[str, ServerProcess] = {}
         self._proxy: Proxy | None = None
@@ -139,6 +140,7 @@ class Keeper:
         self._write_state()
 
     async def _stop(self) -> None:
+        self._write_state()  # without an address: those who start now wait for the lock
         self._control.close()
         for server in self._servers.values():
             server.stop(_STOP_TIMEOUT_S)
@@ -155,8 +157,10 @@ class Keeper:
     def _write_state(self) -> None:
         processes = {str(server.pid): start_mark(server.pid or 0) for server in self._servers.values()}
         ports = self._last.get("ports", {}) | self._ports()
-        keeper = {"pid": os.getpid(), "mark": start_mark(os.getpid()), "control": self._address}
-        write_record(self._state_path, {"keeper": keeper, "ports": ports, "processes": processes})
+        state: dict[str, Any] = {"ports": ports, "processes": processes}
+        if not self._stopping.is_set():
+            state["keeper"] = {"pid": os.getpid(), "mark": start_mark(os.getpid()), "control": self._address}
+        write_record(self._state_path, state)
 
 
 def _stop_leftovers(state: dict[str, Any]) -> None:
@@ -174,14 +178,18 @@ def _stop_leftovers(state: dict[str, Any]) -> None:
 
 
 def _lock(folder: Path) -> IO[bytes] | None:
-    """The folder's lock, for as long as the file is open; None when another keeper has it."""
+    """The folder's lock, held while the file is open; None when a running keeper has it. Waits for one that stops."""
     file = (folder / "lock").open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    deadline = time.monotonic() + _LOCK_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return file
+        if running_keeper(folder):
+            break
+        time.sleep(0.01)
+    file.close()
+    return None
 
 
 def _report(report: dict[str, str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from hybrid.errors import EmbeddedServerError
 from hybrid.stores.ports import LOOPBACK
-from hybrid.stores.relay import Faults, LinkState, Proxy
+from hybrid.stores.proxy import Faults, LinkState, Proxy
 
 __all__ = ["Faults", "Link", "LinkState"]
 

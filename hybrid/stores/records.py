@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_record", "start_mark", "write_record"]
+__all__ = ["KEEPER_FILE", "read_record", "running_keeper", "start_mark", "write_record"]
+
+KEEPER_FILE = "keeper.json"
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -30,6 +32,15 @@ def write_record(path: Path, content: dict[str, Any]) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(content, file)
     draft.replace(path)
+
+
+def running_keeper(folder: Path) -> dict[str, Any] | None:
+    """The address of the keeper that serves this folder now (see `hybrid.stores.keeper`), if one does."""
+    keeper = read_record(folder / KEEPER_FILE).get("keeper")
+    if not keeper or start_mark(keeper["pid"]) != keeper["mark"]:  # a dead one's port may be a stranger's by now
+        return None
+    address: dict[str, Any] = keeper["control"]
+    return address
 
 
 def start_mark(pid: int) -> str | None:

@@ -1,74 +1,33 @@
-"""The delayed link's core: an asyncio TCP proxy that puts a distance, and faults on request, before one store.
-
-Everything changes live and healthy connections stay. Delay is applied when data leaves, not when it arrives, so that a
-new delay, a new rate or a heal also holds for what is already under way; order within a connection is always kept.
-"""
+"""One connection through a delayed link: two ends, each holding what it received until the other may have it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import re
 import socket
 import struct
 from collections import deque
-from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from hybrid.errors import EmbeddedServerError
-from hybrid.stores.ports import LOOPBACK, free_port, port_is_free
+if TYPE_CHECKING:
+    from hybrid.stores.proxy import Proxy
 
-__all__ = ["Faults", "LinkState", "Proxy", "ends_whole"]
+__all__ = ["End", "ends_whole"]
 
 _HELD_BYTES = 8 << 20  # per direction of a connection; beyond it the sender is held back, as a full window would
-_SLICES_PER_S = 50  # how finely `slow` spreads a chunk
 _GREETING = re.compile(rb"\*\d+\r\n\$\d+\r\n(HELLO|AUTH|CLIENT|SELECT)\r\n", re.IGNORECASE)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s: close sends RST
 
 
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """What is wrong with a link now. The defaults are a healthy link of 60 ms.
-
-    round_trip_s  delay, half each way
-    refuse        new connections are refused, existing ones reset
-    hang          connections are accepted and stay open; nothing passes until healed, and nothing is lost
-    lose_reply    the next N requests reach the store, their replies do not come back, and the connection is then reset;
-                  a request is a command, a transaction, or what there is of a pipeline, and not a connection's greeting
-                  (HELLO, AUTH, CLIENT, SELECT)
-    slow          bytes per second and direction over all connections; 0 for no limit
-    """
-
-    round_trip_s: float = 0.060
-    refuse: bool = False
-    hang: bool = False
-    lose_reply: int = 0
-    slow: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LinkState:
-    """A snapshot: where the link leads, its faults, connections open now and ever, bytes that passed each way."""
-
-    port: int
-    target: str
-    faults: Faults
-    connections: int
-    connections_total: int
-    bytes_to_store: int
-    bytes_to_client: int
-
-
-class _End(asyncio.Protocol):
+class End(asyncio.Protocol):
     """One socket of a connection. What it receives waits here until its peer may have it."""
 
     def __init__(self, proxy: Proxy, *, is_client: bool) -> None:
         self._proxy = proxy
         self._loop = asyncio.get_running_loop()
         self.is_client = is_client
-        self.peer: _End
+        self.peer: End
         self.transport: asyncio.Transport | None = None
         self._queue: deque[tuple[float, memoryview]] = deque()  # (arrival, data); empty data: end of stream
         self._held_bytes = 0
@@ -210,177 +169,3 @@ def _header(data: bytes | bytearray, at: int) -> tuple[int, int]:
     end = data.find(b"\r\n", at)
     digits = data[at + 1 : max(end, 0)]
     return (int(digits), end + 2) if digits.isdigit() else (0, len(data) + 1)
-
-
-class Proxy:
-    """The link's core, on the running event loop. `apply` and `heal` are documented at `Link`."""
-
-    def __init__(
-        self, target_host: str, target_port: int, *, host: str = LOOPBACK, port: int = 0, round_trip_s: float = 0.06
-    ) -> None:
-        self._target = (target_host, target_port)
-        self._host = host
-        self.port = port
-        self._healthy = Faults(round_trip_s=round_trip_s)
-        self.faults = self._healthy
-        self._guard: socket.socket | None = None
-        self._server: asyncio.Server | None = None
-        self._listening = asyncio.Lock()
-        self._flowing = asyncio.Event()
-        self._flowing.set()
-        self._clients: set[_End] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._ends_at: dict[str, asyncio.TimerHandle] = {}
-        self._free_at = [0.0, 0.0]  # when `slow` lets the next slice go, to the client and to the store
-        self._bytes = [0, 0]
-        self._accepted = 0
-
-    async def start(self) -> None:
-        """Listen. Raises EmbeddedServerError when the port is taken."""
-        self.port = self.port or free_port(self._host)
-        if not port_is_free(self.port, self._host):
-            raise EmbeddedServerError(f"port {self.port} is taken by another process; stop it or choose another port")
-        self._guard = self._bound()  # keeps the port ours while `refuse` has closed the listener
-        await self._listen_or_refuse()
-
-    async def apply(self, *, cut: bool = False, for_s: float | None = None, **changes: Any) -> None:
-        changes = {name: value for name, value in changes.items() if value is not None}
-        self._set(changes)
-        for name in changes:
-            self._cancel_end(name)
-            if for_s is not None:
-                self._ends_at[name] = asyncio.get_running_loop().call_later(for_s, self._expire, name)
-        if for_s is None and "round_trip_s" in changes:
-            self._healthy = dataclasses.replace(self._healthy, round_trip_s=changes["round_trip_s"])
-        if cut or self.faults.refuse:
-            self._cut_all()
-        await self._listen_or_refuse()
-
-    async def heal(self) -> None:
-        for name in list(self._ends_at):
-            self._cancel_end(name)
-        self._set(dataclasses.asdict(self._healthy))
-        await self._listen_or_refuse()
-
-    @property
-    def state(self) -> LinkState:
-        target = f"{self._target[0]}:{self._target[1]}"
-        return LinkState(
-            self.port, target, self.faults, len(self._clients), self._accepted, self._bytes[1], self._bytes[0]
-        )
-
-    async def close(self) -> None:
-        """Reset every connection and free the port."""
-        for name in list(self._ends_at):
-            self._cancel_end(name)
-        if self._server is not None:
-            self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        self._cut_all()
-        if self._guard is not None:
-            self._guard.close()
-        await asyncio.sleep(0)  # aborted transports close their sockets in the loop's next turn
-
-    # What the ends of the connections ask
-
-    def accepted(self, client: _End) -> None:
-        self._accepted += 1
-        self._clients.add(client)
-        store = _End(self, is_client=False)
-        client.peer, store.peer = store, client
-        if self.faults.refuse:  # it was waiting in the backlog when the listener closed
-            client.cut()
-        else:
-            self._do(self._connect(client, store))
-
-    def has(self, end: _End) -> bool:
-        return (end if end.is_client else end.peer) in self._clients
-
-    def forget(self, end: _End) -> None:
-        self._clients.discard(end if end.is_client else end.peer)
-
-    def wait_s(self, arrived: float, to_store: bool) -> float:
-        """How long data that arrived then has still to wait."""
-        due = arrived + self.faults.round_trip_s / 2
-        if self.faults.slow:
-            due = max(due, self._free_at[to_store])
-        return due - asyncio.get_running_loop().time()
-
-    def slice_bytes(self, size: int, to_store: bool) -> int:
-        """How many of the next `size` bytes may pass now; the rate's next slot is booked."""
-        if not self.faults.slow:
-            return size
-        size = min(size, max(1, self.faults.slow // _SLICES_PER_S))
-        self._free_at[to_store] = asyncio.get_running_loop().time() + size / self.faults.slow
-        return size
-
-    def count(self, size_bytes: int, to_store: bool) -> None:
-        self._bytes[to_store] += size_bytes
-
-    def take_lost_reply(self) -> bool:
-        """Whether the request that passes now is one whose reply is to be lost."""
-        left = self.faults.lose_reply
-        if left:
-            self.faults = dataclasses.replace(self.faults, lose_reply=left - 1)
-        return left > 0
-
-    # Inside
-
-    def _bound(self) -> socket.socket:
-        bound = socket.socket()
-        bound.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEPORT, 1
-        )  # with SO_REUSEADDR a stranger could listen beside the guard
-        bound.bind((self._host, self.port))
-        return bound
-
-    async def _listen_or_refuse(self) -> None:
-        async with self._listening:
-            if self.faults.refuse and self._server is not None:
-                self._server.close()
-                self._server = None
-            elif not self.faults.refuse and self._server is None:
-                loop = asyncio.get_running_loop()
-                self._server = await loop.create_server(
-                    lambda: _End(self, is_client=True), sock=self._bound(), backlog=512
-                )
-
-    async def _connect(self, client: _End, store: _End) -> None:
-        await self._flowing.wait()
-        try:
-            await asyncio.get_running_loop().create_connection(lambda: store, *self._target)
-        except OSError:
-            client.cut()
-            return
-        if client in self._clients:
-            client.advance()
-        else:  # cut while it connected
-            store.cut()
-
-    def _set(self, changes: dict[str, Any]) -> None:
-        self.faults = dataclasses.replace(self.faults, **changes)
-        self._free_at = [0.0, 0.0]
-        if self.faults.hang:
-            self._flowing.clear()
-        else:
-            self._flowing.set()
-        for client in list(self._clients):
-            client.advance()
-            client.peer.advance()
-
-    def _expire(self, name: str) -> None:
-        self._do(self.apply(**{name: getattr(self._healthy, name)}))
-
-    def _cancel_end(self, name: str) -> None:
-        if timer := self._ends_at.pop(name, None):
-            timer.cancel()
-
-    def _cut_all(self) -> None:
-        for client in list(self._clients):
-            client.cut()
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)  # the loop itself keeps tasks only weakly
-        task.add_done_callback(self._tasks.discard)
