@@ -10,7 +10,7 @@ from hybrid.core.command_types import Command, Keys, Policy
 
 NONE: Final = Keys()
 FIRST: Final = Keys(first=0)
-SECOND: Final = Keys(first=1)
+SECOND: Final = Keys(first=1, last=1)
 BOTH: Final = Keys(first=0, last=1)
 ALL: Final = Keys(first=0, last=-1)
 ALL_BUT_LAST: Final = Keys(first=0, last=-2)

@@ -196,9 +196,9 @@ LISTS = section(
     rows(Policy.BLOCKING, ALL_BUT_LAST, "BLPOP", idempotent=False, note="logged as LPOP"),
     rows(Policy.BLOCKING, ALL_BUT_LAST, "BRPOP", idempotent=False, note="logged as RPOP"),
     rows(Policy.BLOCKING, BOTH, "BLMOVE", idempotent=False, note="logged as LMOVE"),
-    rows(Policy.BLOCKING, BOTH, "BLMOVEM", idempotent=False, note="logged as LMOVEM"),
     rows(Policy.BLOCKING, BOTH, "BRPOPLPUSH", idempotent=False, note="logged as RPOPLPUSH"),
     rows(Policy.BLOCKING, COUNTED_SECOND, "BLMPOP", idempotent=False, note="logged as LMPOP"),
+    refused("BLMOVEM", "it would have to wait inside one store; call LMOVEM until it moves something", BOTH),
 )
 
 SETS = section(
