@@ -1,0 +1,52 @@
+"""`python -m hybrid agent`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import threading
+from dataclasses import asdict
+from typing import Any
+
+from hybrid.agent import Agent
+from hybrid.cli.terminal import Terminal
+from hybrid.events import Event
+from hybrid.observe.endpoint import HealthEndpoint, listen_address
+from hybrid.observe.health import health_document
+
+__all__ = ["event_document", "run"]
+
+
+def run(options: argparse.Namespace, stop: threading.Event) -> int:
+    """Ship and watch until a signal comes. Events go to the log, or as JSON lines to standard output."""
+    address = listen_address(options.listen) if options.listen else None
+    if options.json and not options.verbose:
+        logging.getLogger("hybrid").setLevel(logging.CRITICAL)  # the events are on standard output already
+    agent = Agent.open(options.env_file, options.folder)
+    with agent:
+        if options.json:
+            terminal = Terminal()
+            agent.client.events.add_hook(lambda event: terminal.line(json.dumps(event_document(event))))
+        agent.start()
+        if address is None:
+            stop.wait()
+        else:
+            serve(agent, address, stop)
+    return 0
+
+
+def serve(agent: Agent, address: tuple[str, int], stop: threading.Event) -> None:
+    endpoint = HealthEndpoint(address, lambda: health_document(agent.observer.overview()))
+    endpoint.start()
+    logging.getLogger("hybrid.agent").info("health: %s", endpoint.url)
+    try:
+        stop.wait()
+    finally:
+        endpoint.close()
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """An event as JSON: its name, level and message, and its own fields."""
+    level = logging.getLevelName(event.level).lower()
+    return {"event": type(event).__name__, "level": level, "message": event.message, **asdict(event)}

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+import redis
+from ops.fakes import status
+
+from hybrid.demo import Catalogue, Demo, Shop
+from hybrid.errors import AllStoresDown
+from hybrid.types import StoreState
+
+
+class PlainClient(redis.Redis):
+    """Plain redis-py with the two things that the shop takes from HybridRedis."""
+
+    def get_or_load(self, key: str, loader: Callable[[], Any], ex: int | None = None) -> Any:
+        if (value := self.get(key)) is None:
+            self.set(key, value := loader(), ex=ex)
+        return value
+
+    def status(self) -> Any:
+        return status(cloud=None)
+
+
+class DeadClient:
+    """Both stores down: everything is refused, except that loaders are called."""
+
+    def __getattr__(self, name: str) -> Any:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise AllStoresDown("no store can serve")
+
+        return refuse
+
+    def get_or_load(self, key: str, loader: Callable[[], Any], ex: int | None = None) -> Any:
+        return loader()
+
+    def status(self) -> Any:
+        return status(StoreState.DOWN, StoreState.DOWN)
+
+
+@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
+def plain(request: pytest.FixtureRequest, valkey: Any) -> Any:
+    with PlainClient.from_url(valkey.url, decode_responses=True, protocol=request.param) as client:
+        yield client
+
+
+def test_every_kind_of_key_of_a_real_shop_appears(plain: Any) -> None:
+    demo = Demo(plain, seed=7)
+    for _ in range(600):
+        demo.act()
+    progress = demo.run(seconds=0.01)
+    kinds = {plain.type(key) for key in plain.scan_iter("shop:*")}
+    assert kinds == {"hash", "string", "set", "list", "zset", "stream"}
+    assert progress.errors == {}
+    assert 0 < progress.database_queries < progress.actions
+    assert any(plain.ttl(key) > 0 for key in plain.scan_iter("shop:session:*"))
+    assert plain.xinfo_groups("shop:orders")[0]["name"] == "warehouse"
+
+
+def test_orders_reach_the_database_once(plain: Any) -> None:
+    catalogue = Catalogue(Random(1))
+    shop = Shop(plain, catalogue, Random(1))
+    shop.fill_cart("ana")
+    shop.check_out("ana")
+    shop.check_out("ana")  # an empty cart is no order
+    shop.ship_orders("")
+    shop.ship_orders("")
+    assert plain.xlen("shop:orders") == 1
+    assert plain.xpending("shop:orders", "warehouse")["pending"] == 0
+    assert catalogue.record_sale("bia", 1) == 2
+
+
+def test_the_rate_limiter_counts_a_customers_clicks(plain: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hybrid.demo.shop.CLICKS_PER_MINUTE", 2)
+    monkeypatch.setattr("hybrid.demo.shop.time.time", lambda: 60.0)
+    shop = Shop(plain, Catalogue(Random(1)), Random(1))
+    assert [shop.allowed("ana") for _ in range(3)] == [True, True, False]
+    assert shop.allowed("bia")
+
+
+def test_the_shop_goes_on_without_any_store() -> None:
+    client = DeadClient()
+    shop = Shop(client, Catalogue(Random(1)), Random(1))
+    assert shop.product(3)["id"] == 3
+    progress = Demo(client, seed=7, rate=1e5).run(seconds=0.05)
+    assert set(progress.errors) == {"AllStoresDown"}
+    assert "degraded: the database answers" in progress.line
+
+
+def test_the_same_seed_gives_the_same_customers() -> None:
+    def behaviour() -> list[str]:
+        random = Random(5)
+        shop = Shop(DeadClient(), Catalogue(Random(1)), random)
+        weights, actions = zip(*shop.actions(), strict=True)
+        return [action.__name__ for action in random.choices(actions, weights, k=20)]
+
+    assert behaviour() == behaviour()
+
+
+def test_it_stops_when_told() -> None:
+    stop = threading.Event()
+    stop.set()
+    assert Demo(DeadClient()).run(stop=stop).actions == 0
