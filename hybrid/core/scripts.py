@@ -357,8 +357,8 @@ if not ran and reply == nil and not refused then
 end
 if refused then return refused end
 if reply == nil then return {err = 'ERR ' .. problem} end
-if not ran then
-  -- The command has run: without an entry the stores would drift apart.
+if not ran or #logged > 7000 then
+  -- The command has run: without an entry (or with one too long for unpack) the stores would drift apart.
   logged = {}
   for i = 2, #KEYS do log('s', KEYS[i]) end
 end

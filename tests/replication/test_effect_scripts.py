@@ -383,7 +383,8 @@ REFUSED = """
 INCRBYFLOAT list 1 | INCRBYFLOAT word 1 | INCRBYFLOAT n x | HINCRBYFLOAT h f 1 | SPOP list | SPOP none -1 | SPOP
 XADD list * f v | XADD s 0-0 f v | XADD s * f | XADD s | XTRIM s MAXLEN x | XCLAIM list g c 0 1-1 | XCLAIM s
 XCLAIM s none c 0 1-1 | XAUTOCLAIM s none c 0 0 | XREADGROUP GROUP none c STREAMS s > | XREADGROUP STREAMS s t >
-XREADGROUP | SET n 1 EX 0 | SET n 1 NX XX | SET list 1 GET | EXPIRE n x | GETEX list EX 5 | LPOP n | INCR word | NOSUCH n
+XREADGROUP | SET n 1 EX 0 | SET n 1 NX XX | SET list 1 GET | EXPIRE n x | GETEX list EX 5
+LPOP n | INCR word | NOSUCH n
 """
 
 
