@@ -19,6 +19,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from hybrid.core.authority import FIRST
 from hybrid.core.names import Names
 from hybrid.settings import Settings
 from hybrid.stores.link import Link
@@ -112,12 +113,19 @@ class Rig:
             if parts.scheme not in PORTS:
                 raise Skipped(f"no fault can be injected in front of a {parts.scheme}:// address")
             self.links[store] = Link(str(parts.hostname), parts.port or PORTS[parts.scheme], round_trip_s=0.0).start()
+        self._pair()
         return self._open({store: loopback_url(url, self.links[store].port) for store, url in self.urls.items()})
 
     def open_plain(self) -> HybridRedis:
         """Open the drill's client without links, as an application would; the one behind links is closed."""
         self.close_client()
         return self._open(self.urls)
+
+    def _pair(self) -> None:
+        """Mark both stores as a pair that agrees: new ones would be filled from each other, with all data in use."""
+        if self.replicated:
+            for store in Store:
+                self.direct(store).mset({self.names.identity: self.id, self.names.authority: FIRST.record})
 
     def _open(self, urls: dict[Store, str]) -> HybridRedis:
         from hybrid.client import HybridRedis

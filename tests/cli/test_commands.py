@@ -1,0 +1,133 @@
+"""The commands as their users run them: processes with output, signals and exit codes, on real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import Stores, client, wait_until
+
+Run = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def hybrid(tmp_path: Path, stores: Stores) -> Iterator[Run]:
+    """Start `python -m hybrid ...` on two real servers; ended with the test."""
+    env_file = tmp_path / "test.env"
+    env_file.write_text(f"REDIS_URL={stores.local.url}\nUPSTASH_REDIS_URL={stores.cloud.url}\n")
+    environment = {name: value for name, value in os.environ.items() if "REDIS" not in name}
+    started: list[subprocess.Popen[str]] = []
+
+    def start(command: str, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hybrid", command, "--env-file", str(env_file), *arguments],
+            env=environment | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def first_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def test_status_of_two_healthy_stores(hybrid: Run) -> None:
+    process = hybrid("status")
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert output.startswith("healthy: the local store takes writes")
+    assert "cloud" in output and "unknown" not in output
+
+
+def test_status_as_json_is_the_health_document(hybrid: Run) -> None:
+    process = hybrid("status", "--json")
+    document = json.loads(process.communicate(timeout=30)[0])
+    assert process.returncode == 0
+    assert document["status"] == "healthy"
+    assert document["stores"]["cloud"]["state"] == "up"
+
+
+def test_status_exit_codes_follow_the_stores(hybrid: Run, stores: Stores) -> None:
+    stores.cloud.kill()
+    process = hybrid("status")
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (1, "")
+    assert "degraded" in output and "down" in output
+    stores.local.kill()
+    process = hybrid("status")
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (3, "")
+
+
+def test_the_demo_runs_for_its_time_without_errors(hybrid: Run, stores: Stores) -> None:
+    process = hybrid("demo", "--seconds", "1.5", "--rate", "40", "--seed", "1")
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert "errors 0" in output.splitlines()[-1]
+    with client(stores.cloud.url) as cloud:
+        assert cloud.keys("shop:*")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_the_demo_ends_cleanly_at_a_signal(hybrid: Run, number: int, code: int) -> None:
+    process = hybrid("demo")
+    first_line(process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (code, "")
+
+
+def test_the_test_ended_by_ctrl_c_cleans_up(hybrid: Run, stores: Stores) -> None:
+    process = hybrid("test")
+    first_line(process)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (130, "")
+    assert "cancelled" in output.splitlines()[-1]
+    for server in (stores.local, stores.cloud):
+        with client(server.url) as connection:
+            assert connection.keys("*drill*") == []
+
+
+def test_the_agent_serves_health_says_events_and_ends_at_sigterm(hybrid: Run, stores: Stores, free_port: int) -> None:
+    process = hybrid("agent", "--json", "--listen", str(free_port))
+    assert json.loads(first_line(process))["event"] == "Started"
+    url = f"http://127.0.0.1:{free_port}/api/health"
+    wait_until(lambda: fetched(url), "the health endpoint")
+    assert fetched(url)["status"] in ("healthy", "degraded")
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    assert all("message" in json.loads(line) for line in output.splitlines())
+
+
+@pytest.fixture
+def free_port() -> int:
+    from hybrid.stores import ports
+
+    return ports.free_port()
+
+
+def fetched(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(url, timeout=5.0) as response:
+            return json.load(response)
+    except OSError:
+        return None
