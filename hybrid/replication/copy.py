@@ -212,12 +212,25 @@ def put_states(connection: RedisConnection, states: Mapping[bytes, KeyState | Ab
     features = {"field_ttl": can.has_field_ttl, "stream_counters": can.has_stream_counters}
     temporary = temporary_key()
     plans = [plan_put(key, state, temporary, **features) for key, state in states.items()]
-    small = [plan[0] for plan in plans if len(plan) == 1]
-    for start in range(0, len(small), BATCH_KEYS):
-        run_groups(connection, small[start : start + BATCH_KEYS])
+    for groups in round_trips(plan[0] for plan in plans if len(plan) == 1):
+        run_groups(connection, groups)
     for plan in plans:
         if len(plan) > 1:
             put_large(connection, plan, temporary)
+
+
+def round_trips(groups: Iterable[list[list[bytes]]]) -> Iterator[list[list[list[bytes]]]]:
+    """Groups to send together: many small ones, yet never much to hold in memory."""
+    together: list[list[list[bytes]]] = []
+    size = 0
+    for group in groups:
+        together.append(group)
+        size += sum(sum(map(len, command)) for command in group)
+        if len(together) == BATCH_KEYS or size > TRANSACTION_BYTES:
+            yield together
+            together, size = [], 0
+    if together:
+        yield together
 
 
 def put_large(connection: RedisConnection, plan: list[list[list[bytes]]], temporary: bytes) -> None:
