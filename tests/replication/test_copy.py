@@ -102,6 +102,12 @@ SAMPLES: dict[str, tuple[str, ...]] = {
     "stream with deliveries": (*ENTRIES, *DELIVERED),
     "deliveries of deleted entries": (*ENTRIES, *DELIVERED, "XDEL k 1-1 2-2"),
     "deliveries of entries deleted inside": (*ENTRIES, *DELIVERED, "XDEL k 2-2 3-3"),
+    "counters set back behind a deletion": (
+        *ENTRIES,
+        *DELIVERED,
+        "XDEL k 2-2 3-3",
+        "XSETID k 9-9 ENTRIESADDED 7 MAXDELETEDID 1-1",
+    ),
     "deliveries of trimmed entries": (*ENTRIES, *DELIVERED, "XTRIM k MAXLEN 3"),
     "emptied stream with deliveries": (*ENTRIES, *DELIVERED, "XTRIM k MAXLEN 0"),
     "group set back behind its deliveries": (*ENTRIES, *DELIVERED, "XGROUP SETID k g 1-1"),
