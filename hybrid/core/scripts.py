@@ -302,6 +302,16 @@ function resp3.XREADGROUP(streams)
   return {map = map}
 end
 
+-- The ids in the reply of a claim, and whether these are all: Redis 6.2 claims deleted entries, but does not say which.
+local function claimed_ids(items)
+  local ids, complete = {}, true
+  for _, item in ipairs(items) do
+    if item == false then complete = false
+    else ids[#ids + 1] = type(item) == 'table' and item[1] or item end
+  end
+  return ids, complete
+end
+
 function effects.XCLAIM()
   local group, consumer, ids, i, moves = ARGV[5], ARGV[6], {}, 8, false
   while ARGV[i] and string.find(ARGV[i], '^%d') do
@@ -310,13 +320,14 @@ function effects.XCLAIM()
   for o = i, #ARGV do moves = moves or option(o) == 'LASTID' end
   local existed, before = has_consumer(key, group, consumer), pending(key, group, ids)
   local last = moves and position(key, group)[1]
-  run()
+  local claimed, complete = claimed_ids(run())
   log_new_consumer(key, group, consumer, existed)
   local after, rows, dropped = pending(key, group, ids), {}, {}
+  for _, id in ipairs(complete and claimed or ids) do
+    if after[id] and after[id][2] == consumer then rows[#rows + 1] = after[id] end
+  end
   for _, id in ipairs(ids) do
-    local old, new = before[id], after[id]
-    if new and not (old and old[2] == new[2] and old[3] == new[3] and old[4] == new[4]) then rows[#rows + 1] = new end
-    if old and not new then dropped[#dropped + 1] = id end
+    if before[id] and not after[id] then dropped[#dropped + 1] = id end
   end
   log_claims(key, group, consumer, rows)
   if #dropped > 0 then effect({'XACK', key, group}, dropped) end
@@ -326,14 +337,10 @@ end
 function effects.XAUTOCLAIM()
   local group, consumer = ARGV[5], ARGV[6]
   local existed = has_consumer(key, group, consumer)
-  local claimed, deleted = run()[2], reply[3] or {}
-  local ids = {}
-  for i, entry in ipairs(claimed) do
-    if entry == false then copy() end    -- Redis 6.2 claims deleted entries and does not say which
-    ids[i] = type(entry) == 'table' and entry[1] or entry
-  end
+  local ids, complete = claimed_ids(run()[2])
+  if not complete then copy() end
   log_new_consumer(key, group, consumer, existed)
-  local rows, after = {}, pending(key, group, ids)
+  local rows, after, deleted = {}, pending(key, group, ids), reply[3] or {}
   for i, id in ipairs(ids) do rows[i] = after[id] end
   log_claims(key, group, consumer, rows)
   if #deleted > 0 then effect({'XACK', key, group}, deleted) end

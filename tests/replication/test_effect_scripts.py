@@ -345,6 +345,16 @@ def test_xclaim(grouped: Trio) -> None:
     trio.assert_replayed()
 
 
+def test_a_refused_claim_never_logs(grouped: Trio) -> None:
+    """The idle time grows while the script runs: that is no change."""
+    trio = grouped
+    read(trio, "c1", "STREAMS", "s", ">")
+    ids = [f"{i}-1" for i in range(1, 11)] * 100
+    for _ in range(5):
+        trio.same("XCLAIM", "s", "g", "c1", 3_600_000, *ids, logs=False)
+    trio.assert_replayed()
+
+
 def test_xautoclaim(grouped: Trio) -> None:
     trio = grouped
     read(trio, "c1", "COUNT", 8, "STREAMS", "s", ">")
