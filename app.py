@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -24,7 +23,7 @@ from streamlit import config
 
 from panel import queries
 from panel.access import Access, AccessConfig, AccessRefused
-from panel.gate import access_middleware, access_routes, login_link
+from panel.gate import access_middleware, access_routes, login_link, say
 from panel.process import process
 
 logger = logging.getLogger("hybrid.panel")
@@ -52,11 +51,6 @@ def start_lines() -> list[str]:
     return [f"The stores did not start: {problem}"] * bool(problem) + [f"Open {link}"] * bool(link)
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def log_script_error(error: Exception) -> bool:
     """The page says only that something failed (`client.showErrorDetails`); the reason goes to the log."""
     logger.error("a page failed", exc_info=error)
@@ -70,12 +64,13 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def configure() -> None:
-    """Hand the command line on to Streamlit before it reads its configuration, which it does only once."""
+def configure() -> dict[str, Any]:
+    """Read Streamlit's configuration, with the command line on top; returns what the command line says."""
     options = arguments()
-    for name, value in (("ADDRESS", options.address), ("PORT", options.port)):
-        if value is not None:
-            os.environ[f"STREAMLIT_SERVER_{name}"] = str(value)
+    given = {"server.address": options.address, "server.port": options.port}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    config.get_config_options(options_from_flags=chosen)
+    return chosen
 
 
 def refuse_busy_port(address: str, port: int) -> None:
@@ -96,11 +91,10 @@ def opened_access(address: str) -> Access:
         sys.exit(str(refusal))
 
 
-launched = __name__ == "__main__"
-if launched:
-    configure()
 if not config._main_script_path:  # under plain Python or uvicorn nobody has told Streamlit where the configuration is
     config._main_script_path = str(Path(__file__).resolve())
+launched = __name__ == "__main__"
+chosen = configure() if launched else {}
 address, port = str(config.get_option("server.address") or ""), int(config.get_option("server.port"))
 access = opened_access(address)
 process().access = access
@@ -117,4 +111,4 @@ if launched:
     refuse_busy_port(address, port)
     hosts = access.config.allowed_hosts
     known = set(hosts) <= {"127.0.0.1", "localhost", "[::1]"}
-    app.run(config={} if known else {"server.allowedHosts": hosts})
+    app.run(config=chosen if known else {**chosen, "server.allowedHosts": hosts})

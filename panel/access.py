@@ -15,6 +15,7 @@ import hmac
 import ipaddress
 import os
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -92,8 +93,8 @@ class AccessConfig:
                 ) from None
         elif not is_loopback(self.address):
             raise AccessRefused(
-                f"The panel does not listen on {self.address or 'all interfaces'} without a password. Set {HASH_VARIABLE} "
-                "(python -m panel.access prints one), or listen on 127.0.0.1."
+                f"The panel does not listen on {self.address or 'all interfaces'} without a password. "
+                f"Set {HASH_VARIABLE} (python -m panel.access prints one), or listen on 127.0.0.1."
             )
 
     @property
@@ -103,9 +104,12 @@ class AccessConfig:
         return list(dict.fromkeys(["127.0.0.1", "localhost", "[::1]", *own, *self.extra_hosts]))
 
     @classmethod
-    def from_env(cls, address: str, env_file: Path = Path(".env"), environ: Mapping[str, str] | None = None) -> AccessConfig:
+    def from_env(
+        cls, address: str, env_file: Path = Path(".env"), environ: Mapping[str, str] | None = None
+    ) -> AccessConfig:
         """The configuration from the environment, then the `.env` file. Raises AccessRefused."""
-        written = {**(dotenv_values(env_file) if env_file.is_file() else {}), **(os.environ if environ is None else environ)}
+        in_file = dotenv_values(env_file) if env_file.is_file() else {}
+        written = {**in_file, **(os.environ if environ is None else environ)}
         hosts = (written.get(HOSTS_VARIABLE) or "").replace(",", " ").split()
         return cls(address, (written.get(HASH_VARIABLE) or "").strip() or None, tuple(hosts))
 
@@ -202,7 +206,7 @@ def main() -> None:
         raise SystemExit("Use at least 8 characters.")
     if getpass.getpass("Once more: ") != password:
         raise SystemExit("The two differ; nothing was made.")
-    print(f"{HASH_VARIABLE}={password_hash(password)}")
+    sys.stdout.write(f"{HASH_VARIABLE}={password_hash(password)}\n")
 
 
 if __name__ == "__main__":

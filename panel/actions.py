@@ -1,4 +1,4 @@
-"""Every change that the panel makes. Each one checks the role itself (a disabled button is no protection) and is logged."""
+"""Every change that the panel makes. Each checks the role itself (a disabled button is no protection) and is logged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class NotAllowed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an action, in a sentence for the person who asked."""
+    """What came of an action, in a sentence for the person who asked; "" where the page itself shows it."""
 
     done: bool
     sentence: str
@@ -104,7 +104,7 @@ def start_test() -> Outcome:
 
     job = process().jobs.start(TEST_JOB, work)
     logger.info("%s started test run %d", author, job.number)
-    return Outcome(True, "The test is running.")
+    return Outcome(True, "")
 
 
 def cancel_test() -> Outcome:

@@ -19,7 +19,7 @@ Pick = Callable[[Sample], float | None]
 
 
 def thinned(values: Sequence[tuple[float, float | None]], points: int) -> list[tuple[float, float | None]]:
-    """At most `points` of (time, value), each the highest of its stretch, so that a peak stays; one without any value stays a gap."""
+    """At most `points` of (time, value), each the highest of its stretch: a peak stays, and so does a gap that long."""
     step = -(-len(values) // points) if values else 1
     stretches = (values[at : at + step] for at in range(0, len(values), step))
     return [(stretch[-1][0], _highest(value for _, value in stretch)) for stretch in stretches]
@@ -43,13 +43,16 @@ def latency_chart(samples: Sequence[Sample], stores: Sequence[Store], since_s: f
     return {
         "animation": False,
         "color": [STORE_COLORS[store] for store in stores for _ in LINES],
-        "grid": {"left": 8, "right": 12, "top": 44, "bottom": 4, "containLabel": True},
-        "legend": {"top": 0, "left": 0, "icon": "roundRect", "itemHeight": 3, "itemWidth": 18, "itemGap": 16},
+        "grid": {"left": 8, "right": 12, "top": 40, "bottom": 4, "containLabel": True},
+        "legend": {
+            "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9,
+            "itemStyle": {"opacity": 0}, "textStyle": {"fontSize": 11},
+        },
         "tooltip": {"trigger": "axis", "valueFormatter": "%.2f ms"},
         "xAxis": {"type": "time", "min": round(since_s * 1000), "max": round(until_s * 1000), "splitNumber": 4},
         "yAxis": {"type": "log", "axisLabel": {"formatter": "{value} ms"}, "minorSplitLine": {"show": False}},
         "series": series,
-    }
+    }  # fmt: skip
 
 
 LINES: tuple[tuple[str, str, Pick], ...] = (
@@ -67,7 +70,7 @@ def _line(samples: Sequence[Sample], store: Store, name: str, style: str, pick: 
     return {
         "name": f"{store.title()} {name}",
         "type": "line",
-        "showSymbol": False,
+        "symbol": "none",
         "lineStyle": {"width": 2, "type": style},
         "data": data,
     }

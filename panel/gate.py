@@ -1,13 +1,15 @@
 """The door of the panel: ASGI middleware around everything it serves, and the sign-in pages.
 
 Script code cannot guard the panel: Streamlit's WebSocket, uploads, media and our own routes never run it.
-So every request and every socket passes here first: unknown Host and foreign Origin are refused, then a session is needed.
+So every request and socket passes here first: unknown Host and foreign Origin are refused, then a session is needed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from html import escape
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from anyio import to_thread
@@ -20,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from panel.access import SESSION_S, Access, Session, is_loopback
 
-__all__ = ["AccessGate", "access_middleware", "access_routes", "cookie_name", "login_link"]
+__all__ = ["AccessGate", "access_middleware", "access_routes", "cookie_name", "login_link", "say"]
 
 OPEN_PATHS = frozenset({"/login", "/login/link", "/api/health"})
 MACHINE_PATHS = ("/_stcore/", "/api/", "/media/", "/component/", "/metrics")
@@ -53,6 +55,12 @@ def login_link(access: Access, port: int) -> str | None:
     return None if token is None else f"http://{host}:{port}/login?token={token}"
 
 
+def say(line: str) -> None:
+    """Tell the terminal where the panel runs."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def cookie_name(scope: Scope) -> str:
     """Cookies ignore ports, so two panels on one machine need two names."""
     return f"hybrid_panel_{(scope.get('server') or ('', 0))[1]}"
@@ -76,7 +84,8 @@ class AccessGate:
             return await _refuse(scope, receive, send, 403, "This request did not come from the panel's own address.")
         session = self._access.session(connection.cookies.get(cookie_name(scope)))
         if session is not None:
-            headers += [(b"x-panel-user", session.user.encode()), (b"x-panel-role", session.role.encode())]
+            known = [(b"x-panel-user", session.user.encode()), (b"x-panel-role", session.role.encode())]
+            scope = {**scope, "headers": headers + known}
             guarded = _until_end(session, receive, send) if scope["type"] == "websocket" else receive
             return await self._app(scope, guarded, send)
         if scope["type"] == "http" and scope["path"] in OPEN_PATHS:
@@ -113,8 +122,9 @@ def _until_end(session: Session, receive: Receive, send: Send) -> Receive:
         nonlocal pending
         pending = pending or asyncio.ensure_future(receive())
         ended = asyncio.ensure_future(session.ended.wait())
+        both: set[asyncio.Future[Any]] = {pending, ended}
         try:
-            await asyncio.wait({pending, ended}, timeout=session.remaining_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, timeout=session.remaining_s, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ended.cancel()
         if session.remaining_s <= 0 or not pending.done():
@@ -157,7 +167,7 @@ class _Pages:
         if session_id is not None:
             return _signed_in(request, session_id)
         if self._access.locked_s > 0:
-            return self._ask(429, f"Too many wrong passwords: wait {self._access.locked_s:.0f} seconds, then try again.")
+            return self._ask(429, f"Too many wrong passwords: wait {self._access.locked_s:.0f} seconds.")
         return self._ask(401, "That is not the password.")
 
     async def print_link(self, request: Request) -> Response:
@@ -166,7 +176,7 @@ class _Pages:
             return RedirectResponse("/login", 303)
         link = login_link(self._access, (request.scope.get("server") or ("", 0))[1])
         if link is not None:
-            print(f"Open {link}", flush=True)
+            say(f"Open {link}")
         return self._ask(200, "A fresh link was just printed in the terminal.")
 
     async def logout(self, request: Request) -> Response:
@@ -181,15 +191,15 @@ class _Pages:
     def _ask(self, status: int, note: str = "") -> Response:
         shown = f'<p class="note" role="status">{escape(note)}</p>' if note else ""
         if self._access.config.stored_hash is not None:
-            field = '<label>Password<input type="password" name="password" autofocus autocomplete="current-password"></label>'
-            return _page("Sign in", shown + _form("/login", "Sign in", field), status)
+            return _page("Sign in", shown + _form("/login", "Sign in", PASSWORD_FIELD), status)
         return _page("Almost there", shown + LINK_HELP + _form("/login/link", "Print a fresh link"), status)
 
 
 def _signed_in(request: Request, session_id: str) -> Response:
     # A page that moves on by itself, not a redirect: after a redirect that began on another site (a web terminal,
     # a chat) the browser would withhold the SameSite=Strict cookie, and the link would not work in one click.
-    response = _page("Signed in", '<p><a href="/">Open the panel</a></p>', head='<meta http-equiv="refresh" content="0;url=/">')
+    onward = '<meta http-equiv="refresh" content="0;url=/">'
+    response = _page("Signed in", '<p><a href="/">Open the panel</a></p>', head=onward)
     secure = request.url.scheme == "https"
     response.set_cookie(
         cookie_name(request.scope), session_id, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=secure
@@ -207,9 +217,14 @@ def _page(title: str, body: str, status: int = 200, head: str = "") -> HTMLRespo
 
 PAGE_HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+    ),
     "Referrer-Policy": "same-origin",
 }
+PASSWORD_FIELD = (
+    '<label>Password<input type="password" name="password" autofocus autocomplete="current-password"></label>'
+)
 LINK_HELP = """<p>This panel opens with a link, so that other users of this machine cannot steer your stores.</p>
 <p>Look in the terminal where the panel was started for a line such as</p>
 <pre>Open http://127.0.0.1:8501/login?token=&hellip;</pre>
@@ -222,9 +237,11 @@ PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">{head}
   :root {{ --ink: #e7ebf3; --soft: #a4afc3; --back: #0c101b; --line: #2a3346; --act: #4470ee }} }}
 body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0;
   min-height: 100vh; display: grid; place-items: center }}
-main {{ max-width: 26rem; margin: 1rem; padding: 1.5rem 2rem 2rem; border: 1px solid var(--line); border-radius: .75rem }}
+main {{ max-width: 26rem; margin: 1rem; padding: 1.5rem 2rem 2rem; border: 1px solid var(--line);
+  border-radius: .75rem }}
 h1 {{ font-size: 1.35rem; margin: .2rem 0 .8rem }} small, pre {{ color: var(--soft) }} a {{ color: inherit }}
-pre {{ white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .75rem }}
+pre {{ white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line); border-radius: .5rem;
+  padding: .5rem .75rem }}
 .note {{ border-left: 3px solid var(--act); padding-left: .75rem }}
 label {{ display: grid; gap: .3rem }} form {{ margin-top: 1rem; display: grid; gap: .75rem; justify-items: stretch }}
 input {{ font: inherit; padding: .5rem .6rem; border: 1px solid var(--soft); border-radius: .5rem; color: inherit;

@@ -1,4 +1,4 @@
-"""Every read that the pages do. Nothing here asks a store: the observer did, and these return its last snapshot at once.
+"""Every read that the pages do. Nothing here asks a store: the observer did, and its last snapshot is returned at once.
 
 Pages and widgets take the library's types from here too, so that the rest of the panel does not import the library.
 """
@@ -16,7 +16,7 @@ from hybrid.errors import HybridError
 from hybrid.events import Event
 from hybrid.observe.health import health_document
 from hybrid.ops.control import PRESETS
-from hybrid.ops.drills import LatencyRow, Report, Step, StepState
+from hybrid.ops.drills import GROUPS, STEP_COUNT, LatencyRow, Report, Step, StepState
 from hybrid.ops.overview import Overview, Sample, StoreFacts
 from hybrid.settings import Ack, ReadPreference, Settings, masked_url
 from hybrid.types import Health, Status, Store, StoreState, StoreStatus
@@ -24,7 +24,9 @@ from panel.jobs import Job, JobState
 from panel.process import process
 
 __all__ = [
+    "GROUPS",
     "PRESETS",
+    "STEP_COUNT",
     "Ack",
     "Event",
     "Health",
@@ -119,7 +121,7 @@ def setting_rows(snapshot: Overview, env_file: Path = Path(".env")) -> tuple[Set
             "changed here" if changed else
             "environment" if os.environ.get(variable, "").strip() else
             ".env" if (written.get(variable) or "").strip() else
-            "embedded server" if embedded else
+            "embedded" if embedded else
             "default"
         )  # fmt: skip
         rows.append(SettingRow(field.name, variable, shown[field.name], source))

@@ -11,14 +11,13 @@ from panel import actions, format, queries
 from panel.queries import Job, JobState, Report, Step, StepState
 from panel.widgets import perform, zone
 
-__all__ = ["GROUPS", "history", "intro", "progress", "result", "run_button", "steps"]
+__all__ = ["history", "intro", "progress", "result", "run_button", "steps"]
 
-GROUPS = ("Status", "Health", "Commands", "Failover", "Recovery", "Performance")
 STEP_ICONS = {
-    StepState.RUNNING: ("spinner", None),
-    StepState.PASSED: (":material/check_circle:", "green"),
-    StepState.FAILED: (":material/cancel:", "red"),
-    StepState.SKIPPED: (":material/remove_circle:", "gray"),
+    StepState.RUNNING: "spinner",
+    StepState.PASSED: ":material/check_circle:",
+    StepState.FAILED: ":material/cancel:",
+    StepState.SKIPPED: ":material/remove_circle:",
 }
 
 
@@ -41,11 +40,12 @@ def intro() -> None:
 
 
 def progress(job: Job) -> None:
-    """How far the run is: the groups come in a fixed order."""
-    steps: Sequence[Step] = job.notes
-    reached = max((GROUPS.index(step.group) for step in steps if step.group in GROUPS), default=0)
-    doing = next((step.name for step in reversed(steps) if step.state is StepState.RUNNING), "Starting")
-    st.progress((reached + 0.5) / len(GROUPS), text=f"{doing} · {format.duration(job.elapsed_s)}")
+    """How far the run is, and what it does now."""
+    found: Sequence[Step] = job.notes
+    done = sum(step.state is not StepState.RUNNING for step in found)
+    doing = next((step.name for step in reversed(found) if step.state is StepState.RUNNING), "Starting")
+    share = min(1.0, done / queries.STEP_COUNT)
+    st.progress(share, text=f"{done} of {queries.STEP_COUNT} · {doing} · {format.duration(job.elapsed_s)}")
 
 
 def steps(found: Sequence[Step]) -> None:
@@ -56,25 +56,30 @@ def steps(found: Sequence[Step]) -> None:
 
 
 def _group(group: str, found: Sequence[Step]) -> None:
-    failed = sum(step.state is StepState.FAILED for step in found)
-    passed = sum(step.state is StepState.PASSED for step in found)
+    count = {state: sum(step.state is state for step in found) for state in StepState}
+    passed = count[StepState.PASSED]
     with st.container(border=True, key=f"group-{group}", height="stretch"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{group}**", width="content")
             st.space("stretch")
-            if failed:
+            if failed := count[StepState.FAILED]:
                 st.badge(f"{failed} failed", icon=":material/cancel:", color="red")
+            elif skipped := count[StepState.SKIPPED]:
+                st.badge(f"{skipped} skipped", icon=":material/remove_circle:", color="gray")
+            elif passed == len(found):
+                st.badge(f"{passed} passed", icon=":material/check_circle:", color="green")
             else:
-                st.badge(f"{passed} of {len(found)} passed", color="green" if passed == len(found) else "gray")
+                st.badge(f"{passed} passed so far", icon=":material/pending:", color="blue")
         for step in found:
             _step(step)
 
 
 def _step(step: Step) -> None:
-    icon, color = STEP_ICONS[step.state]
-    took = "" if step.duration_ms is None else f" :gray[{format.latency(step.duration_ms)}]"
+    icon = STEP_ICONS[step.state]
+    ran = step.duration_ms is not None and step.state is not StepState.SKIPPED
+    took = "" if not ran else f" :gray[{format.latency(step.duration_ms)}]"
     bad = step.state is StepState.FAILED
-    name = f":{color}[{step.name}]" if bad else step.name
+    name = f":red[{step.name}]" if bad else step.name
     with st.expander(f"{name}{took}", expanded=bad, type="step", icon=icon, key=f"step-{step.id}-{step.state}"):
         st.caption(step.detail or step.state.value)
 
@@ -97,8 +102,9 @@ def _verdict(report: Report) -> None:
     if report.cancelled:
         st.info(f"Cancelled after {took}, at {when}. What had run is shown below.", icon=":material/stop_circle:")
     elif failed:
-        names = "; ".join(f"{step.name}: {step.detail}" for step in failed)
-        st.error(f"{format.plural(len(failed), 'step')} failed at {when}. {names}", icon=":material/cancel:")
+        first = f"{failed[0].name}: {failed[0].detail}"
+        more = "" if len(failed) == 1 else f" The other {len(failed) - 1} are marked below."
+        st.error(f"{format.plural(len(failed), 'step')} failed at {when}. {first}{more}", icon=":material/cancel:")
     else:
         skipped = sum(step.state is StepState.SKIPPED for step in report.steps)
         left = f"; {format.plural(skipped, 'step')} skipped, see why below" if skipped else ""
@@ -143,13 +149,12 @@ def _latency_table(report: Report) -> pd.DataFrame:
 def _downloads(report: Report, job: Job) -> None:
     name = f"hybrid-test-{job.number}"
     with st.container(horizontal=True):
-        for label, kind, mime, make in (
-            ("Report (Markdown)", "md", "text/markdown", report.to_markdown),
-            ("Report (JSON)", "json", "application/json", report.to_json),
-        ):
-            st.download_button(
-                label, make(), f"{name}.{kind}", mime, key=f"{name}-{kind}", icon=":material/download:", on_click="ignore"
-            )
+        _download("Report (Markdown)", report.to_markdown(), f"{name}.md", "text/markdown")
+        _download("Report (JSON)", report.to_json(), f"{name}.json", "application/json")
+
+
+def _download(label: str, data: str, name: str, mime: str) -> None:
+    st.download_button(label, data, name, mime, key=name, icon=":material/download:", on_click="ignore")
 
 
 def history(jobs: Sequence[Job]) -> None:

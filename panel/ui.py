@@ -7,12 +7,11 @@ import streamlit as st
 from panel import queries, widgets
 from panel.nav import pages_for
 
-ABOUT = "**Hybrid Redis**: one client, two independent stores. Nothing on this page comes from, or goes to, anywhere else."
+ABOUT = "**Hybrid Redis**: one client, two independent stores. Nothing on these pages comes from elsewhere."
 
 st.set_page_config(page_title="Hybrid Redis", page_icon="🔷", layout="wide", menu_items={"About": ABOUT})
 st.logo(":material/hub:")
-problem = queries.start_problem()
-if problem is None:
+if queries.start_problem() is None:
     st.navigation(pages_for(str(st.user.get("role") or "viewer")), position="top").run()
 else:
-    st.navigation([st.Page(lambda: widgets.start_problem(problem), title="Not started")], position="hidden").run()
+    st.navigation([st.Page(widgets.start_problem, title="Not started")], position="hidden").run()

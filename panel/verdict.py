@@ -105,8 +105,9 @@ def _all_down(overview: Overview) -> Verdict:
 
 def _wiped(facts: StoreFacts) -> Verdict:
     store = facts.status.store
-    sentence = f"The {store} store lost its data. It serves nothing until it is filled again from the {store.other} store."
-    return Verdict(Tone.ALARM, "Data lost", sentence, "If nobody emptied it on purpose, check its disk and persistence.")
+    sentence = f"The {store} store lost its data. It serves nothing until the {store.other} store has filled it again."
+    advice = "If nobody emptied it on purpose, check its disk and persistence."
+    return Verdict(Tone.ALARM, "Data lost", sentence, advice)
 
 
 def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdict:
@@ -153,6 +154,7 @@ def _up(overview: Overview) -> Verdict:
     if waiting is None:
         return Verdict(Tone.FINE, "Healthy", "Both stores answer. How much waits to be shipped is not known now.")
     if waiting:
-        sentence = f"Everything is fine: both stores answer, {plural(waiting, 'entry', 'entries')} on the way to the cloud."
+        entries = plural(waiting, "entry", "entries")
+        sentence = f"Everything is fine: both stores answer, {entries} on the way to the cloud."
         return Verdict(Tone.FINE, "Healthy", sentence)
     return Verdict(Tone.FINE, "Healthy", "Everything is fine: both stores answer and nothing is waiting.")

@@ -1,4 +1,4 @@
-"""The pieces that pages are built from: native Streamlit elements only. State is always an icon and a word, never a colour alone."""
+"""The pieces that pages are built from: native Streamlit only. State is an icon and a word, never a mere colour."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from panel.queries import Ack, Event, Overview, ReadPreference, Sample, Store, S
 from panel.verdict import Tone, Verdict, is_current, reading_store, roles
 
 __all__ = [
-    "COLORS", "answer_line", "events", "fragment", "headline", "introduction", "lag", "perform", "routing_facts", "routing_form",
-    "start_problem", "store_card", "zone",
+    "COLORS", "HERE_ONLY", "LOCAL_ONLY", "answer_line", "demo_button", "events", "headline", "introduction", "lag",
+    "perform", "routing_facts", "routing_form", "start_problem", "store_card", "zone",
 ]  # fmt: skip
 
 COLORS = {Store.LOCAL: "blue", Store.CLOUD: "violet"}
@@ -63,18 +63,14 @@ def zone() -> str | None:
     return st.context.timezone
 
 
-def fragment(draw: Callable[[], None], key: str, every_s: float | None) -> None:
-    """Draw, and draw again every so often; None: not again."""
-    st.fragment(draw, run_every=every_s, key=key)()
-
-
 def perform(action: Callable[..., actions.Outcome], *args: Any, **changes: Any) -> None:
     """Run an action from a button and say what came of it."""
     try:
         outcome = action(*args, **changes)
     except actions.NotAllowed as refusal:
         outcome = actions.Outcome(False, str(refusal))
-    st.toast(outcome.sentence, icon=":material/check_circle:" if outcome.done else ":material/error:")
+    if outcome.sentence:
+        st.toast(outcome.sentence, icon=":material/check_circle:" if outcome.done else ":material/error:")
 
 
 def headline(title: str, answer: Verdict) -> None:
@@ -82,7 +78,7 @@ def headline(title: str, answer: Verdict) -> None:
     icon, color = TONES[answer.tone]
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
         st.title(title, anchor=False, width="content")
-        st.badge(answer.word, icon=icon, color=color)
+        st.badge(answer.word, icon=icon, color=color)  # type: ignore[arg-type]
 
 
 def answer_line(answer: Verdict) -> None:
@@ -116,7 +112,7 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
 
 def _no_cloud() -> None:
     st.markdown(f"{STORE_ICONS[Store.CLOUD]} **Cloud**")
-    st.caption("Not configured. The application runs on the local store alone, and there is no second copy of its data.")
+    st.caption("Not configured. The application runs on the local store alone; there is no second copy of its data.")
     st.markdown("Set `UPSTASH_REDIS_URL` in `.env`, then start the panel again: the existing data is copied over.")
 
 
@@ -154,10 +150,10 @@ def _memory(sample: Sample) -> float | None:
 
 
 def _against(line: list[float], span: str) -> tuple[str, str]:
-    """How the last value differs from the middle one of the span."""
+    """How the last value differs from the median of the span."""
     middle = sorted(line)[len(line) // 2] if line else 0.0
     percent = round(100 * (line[-1] / middle - 1)) if middle else 0
-    return (f"{percent:+d}%" if percent else "0", f"to {span} median")
+    return (f"{percent:+d}%" if percent else "0", f"vs {span}")
 
 
 def _memory_change(line: list[float], span: str) -> tuple[str, str]:
@@ -177,8 +173,19 @@ def _metric(
         return
     arrow = "off" if label == "Memory" and facts.memory_limit_bytes else "auto"
     st.metric(
-        label, shown(value), delta=0 if delta[0] == "0" else delta[0], delta_description=delta[1], delta_arrow=arrow,
-        delta_color=COLORS[facts.status.store], chart_data=line or None, chart_type=kind,  # type: ignore[arg-type]
+        label, shown(value), delta=0 if delta[0] == "0" else delta[0], delta_description=delta[1],
+        delta_color=COLORS[facts.status.store], delta_arrow=arrow,  # type: ignore[arg-type]
+        chart_data=line or None, chart_type=kind,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def demo_button() -> None:
+    """Start or stop the demo application on the panel's stores."""
+    running = queries.demo_running()
+    st.button(
+        "Stop demo traffic" if running else "Start demo traffic",
+        icon=":material/stop:" if running else ":material/play_arrow:", key="demo", disabled=not actions.is_operator(),
+        on_click=perform, args=(actions.stop_demo if running else actions.start_demo,),
     )  # fmt: skip
 
 
@@ -264,7 +271,7 @@ def introduction() -> None:
     """What a newcomer sees on the first day, when nothing is configured: what runs, what it holds, what to press."""
     with st.container(border=True, key="introduction"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(":material/waving_hand: **A first look, with two stores of its own**", width="content")
+            st.markdown(":material/waving_hand: **A first look**", width="content")
             st.space("stretch")
             st.button("Got it", icon=":material/close:", type="tertiary", on_click=actions.dismiss_introduction)
         with st.grid(3, min_column_width=260):
@@ -282,10 +289,10 @@ INTRODUCTION = (
 )
 
 
-def start_problem(problem: str) -> None:
+def start_problem() -> None:
     """The page when nothing could be started: the sentence that says what to correct, and a way to try again."""
     st.title("The stores could not be started", anchor=False)
-    st.error(problem, icon=":material/error:")
+    st.error(queries.start_problem() or "", icon=":material/error:")
     st.caption("Correct it in `.env` or in the environment, then try again. The application itself is not affected.")
     st.button(
         "Try again", icon=":material/refresh:", type="primary", disabled=not actions.is_operator(),

@@ -43,7 +43,7 @@ def draw_values(snapshot: queries.Overview) -> None:
         for row in queries.setting_rows(snapshot)
     ]
     st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)
-    st.caption("Order of precedence: changed here, argument, environment, `.env`, default. Credentials are never shown.")
+    st.caption("Precedence: changed here, argument, environment, `.env`, default. Credentials are never shown.")
 
 
 def shown(value: object) -> str:
@@ -53,15 +53,15 @@ def shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    return f"{value:g} s" if isinstance(value, float) else f"`{value}`"
+    return f"{value:g} s" if isinstance(value, float) else str(value)
 
 
 st.title("Settings", anchor=False)
-st.caption(f"Version {snapshot.status.config_version}." if (snapshot := queries.overview()) else "")
+snapshot = queries.overview()
 if snapshot is None:
     st.info("The panel is still starting; nothing is known yet.", icon=":material/info:")
 else:
-    st.info(widgets.HERE_ONLY + " To keep a change, write it to `.env`.", icon=":material/info:")
+    st.caption(f":material/info: {widgets.HERE_ONLY} To keep a change for the next start, write it to `.env`.")
     facts = widgets.routing_form(snapshot, "settings")
     with facts:
         widgets.routing_facts(snapshot)
@@ -70,6 +70,6 @@ else:
     draw_presets(snapshot.settings, snapshot.cloud is None or not actions.is_operator())
     draw_values(snapshot)
 st.subheader("Access", anchor=False)
-way = "with the password" if queries.password_set() else "with a one-time link, printed in the terminal, on this machine only"
+way = "with the password" if queries.password_set() else "with a one-time link, on this machine only"
 st.caption(f"Signed in as {st.user.get('name') or 'nobody'} ({st.user.get('role') or 'viewer'}), {way}.")
 st.link_button("Sign out", "/logout", icon=":material/logout:")

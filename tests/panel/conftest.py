@@ -1,0 +1,142 @@
+"""Every weather the panel must stand: overviews built by hand, injected where the pages read them. No server runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from hybrid import events
+from hybrid.ops.overview import Overview, Sample, StoreFacts
+from hybrid.settings import Settings
+from hybrid.types import Status, Store, StoreState, StoreStatus
+from panel import process as process_module
+from panel import queries
+from panel.process import PanelProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "not-for-the-screen"
+SETTINGS = Settings(local_url="redis://127.0.0.1:6390", cloud_url=f"rediss://default:{SECRET}@cloud.example:6379")
+NOW = time.time()
+
+
+def facts(store: Store, state: StoreState, *, read: bool = True, reason: str = "") -> StoreFacts:
+    status = StoreStatus(store, state, NOW - 600, reason, f"{store}.example:6379")
+    if not read:
+        return StoreFacts(status, None, None, None, None, None, None, None, None, None)
+    observed_at_s = NOW - (1 if state is not StoreState.DOWN else 600)
+    return StoreFacts(status, "Valkey 9.1.2", 7200, 14, 1648, 3_300_000, None, 0.33, 1.1, observed_at_s)
+
+
+def overview(local: StoreFacts, cloud: StoreFacts | None, **changes: Any) -> Overview:
+    status = Status(
+        local.status, cloud.status if cloud else None, changes.pop("authority", Store.LOCAL), 1,
+        changes.pop("lag_entries", 0), changes.pop("lag_s", 0.0), changes.pop("conflicts", 0), "panel", True, 0, 1, NOW,
+    )  # fmt: skip
+    settings = SETTINGS if cloud else replace(SETTINGS, cloud_url=None)
+    samples = tuple(
+        Sample(NOW - 300 + 10 * step, store, 0.3 + step / 100, None if step == 7 else 1.1, 1000 + step, 3_000_000)
+        for step in range(30)
+        for store in Store
+    )
+    happened = (
+        events.StoreDown(at_s=NOW - 600, store=Store.CLOUD, reason="timed out after 0.2 s"),
+        events.ShipperStarted(at_s=NOW - 500, source=Store.LOCAL),
+    )
+    return replace(Overview(status, settings, local, cloud, samples, happened, False, NOW), **changes)
+
+
+UP, DOWN, UNKNOWN = StoreState.UP, StoreState.DOWN, StoreState.UNKNOWN
+LOCAL_UP, CLOUD_UP = facts(Store.LOCAL, UP), facts(Store.CLOUD, UP)
+LOCAL_DOWN = facts(Store.LOCAL, DOWN, reason="connection refused")
+CLOUD_DOWN = facts(Store.CLOUD, DOWN, reason="timed out after 0.2 s")
+WEATHERS: dict[str, Overview | None] = {
+    "starting": None,
+    "healthy": overview(LOCAL_UP, CLOUD_UP),
+    "embedded": overview(LOCAL_UP, CLOUD_UP, embedded=True, samples=(), events=()),
+    "backlog": overview(LOCAL_UP, CLOUD_UP, lag_entries=12, lag_s=0.4),
+    "lag unknown": overview(LOCAL_UP, CLOUD_UP, lag_entries=None, lag_s=None),
+    "local down": overview(LOCAL_DOWN, CLOUD_UP, authority=Store.CLOUD, lag_entries=None, lag_s=None),
+    "cloud down": overview(LOCAL_UP, CLOUD_DOWN, lag_entries=40, lag_s=600.0),
+    "both down": overview(LOCAL_DOWN, CLOUD_DOWN, lag_entries=None, lag_s=None),
+    "catching up": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.CATCHING_UP), lag_entries=900),
+    "wiped": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_UP, authority=Store.CLOUD),
+    "unknown": overview(facts(Store.LOCAL, UNKNOWN, read=False), facts(Store.CLOUD, UNKNOWN, read=False), samples=()),
+    "no cloud": overview(LOCAL_UP, None, lag_entries=None, lag_s=None),
+    "no cloud, down": overview(LOCAL_DOWN, None),
+    "local only": overview(LOCAL_UP, CLOUD_UP, settings=replace(SETTINGS, write_both=False)),
+    "conflicts": overview(LOCAL_UP, CLOUD_UP, conflicts=2),
+}
+
+
+class FakeClient:
+    """Takes live settings, as the real client does."""
+
+    def __init__(self) -> None:
+        self.settings = SETTINGS
+
+    def change_settings(self, **changes: Any) -> Settings:
+        self.settings = self.settings.with_changes(**changes)
+        return self.settings
+
+
+@pytest.fixture
+def panel_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[PanelProcess]:
+    """A process state of this test's own, with a running agent that is a stand-in."""
+    holder = types.ModuleType(process_module.HOLDER)
+    fresh = PanelProcess()
+    fresh.agent = types.SimpleNamespace(client=FakeClient())  # type: ignore[assignment]
+    holder.__dict__["instance"] = fresh
+    monkeypatch.setitem(sys.modules, process_module.HOLDER, holder)
+    yield fresh
+    fresh.jobs.close()
+
+
+@pytest.fixture
+def set_weather(panel_process: PanelProcess, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Overview | None]:
+    """Make every page see this weather."""
+
+    def choose(name: str) -> Overview | None:
+        monkeypatch.setattr(queries, "overview", lambda: WEATHERS[name])
+        return WEATHERS[name]
+
+    return choose
+
+
+@pytest.fixture(params=list(WEATHERS))
+def weather(request: pytest.FixtureRequest, set_weather: Callable[[str], Overview | None]) -> str:
+    set_weather(request.param)
+    return str(request.param)
+
+
+@pytest.fixture
+def open_page(panel_process: PanelProcess) -> Callable[..., AppTest]:
+    """Open a page of the panel through its router, as a person of this role."""
+
+    def open_(path: str = "watch/overview.py", role: str = "operator") -> AppTest:
+        at = AppTest.from_file(str(ROOT / "panel" / "ui.py"), default_timeout=30)
+        at.user = {"name": "tester", "role": role}
+        at.run()
+        if path != "watch/overview.py":
+            at.switch_page(str(ROOT / "pages" / path)).run()
+        return at
+
+    return open_
+
+
+@pytest.fixture
+def text_of() -> Callable[[AppTest], str]:
+    """Everything a page says, as one text."""
+
+    def text(at: AppTest) -> str:
+        kinds = (at.title, at.caption, at.markdown, at.error, at.warning, at.info, at.success, at.metric, at.table)
+        return "\n".join(f"{getattr(part, 'label', '')} {part.value}" for kind in kinds for part in kind)
+
+    return text

@@ -1,0 +1,232 @@
+"""The door: who gets in, who does not, and that nothing is served around it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from panel.access import Access, AccessConfig, AccessRefused, is_loopback, password_hash, password_matches
+from panel.gate import access_middleware, access_routes, login_link
+
+PASSWORD = "a long password"
+STORED = password_hash(PASSWORD)
+ADDRESS = ("127.0.0.1", 8501)
+BASE = "http://127.0.0.1:8501"
+STREAM = "ws://127.0.0.1:8501/_stcore/stream"
+
+
+async def who(request: Request) -> Response:
+    return JSONResponse({name: value for name, value in request.headers.items() if name.startswith("x-panel-")})
+
+
+async def health(request: Request) -> Response:
+    return PlainTextResponse("fine")
+
+
+async def echo(socket: WebSocket) -> None:
+    await socket.accept()
+    async for text in socket.iter_text():
+        await socket.send_text(text)
+
+
+def client_of(access: Access, server: tuple[str, int] = ADDRESS) -> TestClient:
+    open_and_not = [Route("/api/health", health), Route("/api/health/more", who)]
+    inner = [Route("/", who), Route("/_stcore/health", who), *open_and_not]
+    app = Starlette(
+        routes=[*access_routes(access), *inner, WebSocketRoute("/_stcore/stream", echo)],
+        middleware=access_middleware(access),
+    )
+    return TestClient(app, base_url=f"http://{server[0]}:{server[1]}", follow_redirects=False)
+
+
+@pytest.fixture
+def by_link() -> Access:
+    return Access(AccessConfig("127.0.0.1"))
+
+
+@pytest.fixture
+def by_password() -> Access:
+    return Access(AccessConfig("127.0.0.1", STORED))
+
+
+def signed_in(access: Access) -> TestClient:
+    client = client_of(access)
+    if access.config.stored_hash:
+        assert client.post("/login", data={"password": PASSWORD}).status_code == 200
+    else:
+        link = login_link(access, 8501)
+        assert link is not None
+        assert client.get(link).status_code == 200
+    return client
+
+
+def test_link_works_once_and_sets_a_strict_cookie(by_link: Access) -> None:
+    link = login_link(by_link, 8501)
+    assert link is not None
+    assert link.startswith(f"{BASE}/login?token=")
+    first, second = client_of(by_link), client_of(by_link)
+    answer = first.get(link)
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert "url=/" in answer.text
+    assert first.get("/").json() == {"x-panel-user": "operator", "x-panel-role": "operator"}
+    assert second.get(link).status_code == 403
+    assert second.get("/").status_code == 303
+
+
+def test_stranger_on_loopback_is_told_where_the_link_is(by_link: Access) -> None:
+    client = client_of(by_link)
+    assert client.get("/").headers["location"] == "/login"
+    page = client.get("/login")
+    assert page.status_code == 200
+    assert "terminal where the panel was started" in page.text
+    assert "token=" not in page.text.replace("token=&hellip;", "")
+
+
+def test_fresh_link_goes_to_the_terminal_only(by_link: Access, capsys: pytest.CaptureFixture[str]) -> None:
+    client = client_of(by_link)
+    answer = client.post("/login/link")
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"Open {BASE}/login?token=")
+    assert printed.split("token=")[1].strip() not in answer.text
+    assert client.get(printed.split()[1]).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/_stcore/health", "/api/health/more"])
+def test_machine_paths_answer_401(by_link: Access, path: str) -> None:
+    assert client_of(by_link).get(path).status_code == 401
+
+
+def test_health_is_open(by_link: Access) -> None:
+    assert client_of(by_link).get("/api/health").text == "fine"
+
+
+def test_identity_headers_of_the_client_are_dropped(by_link: Access) -> None:
+    forged = {"X-Panel-Role": "admin", "x-panel-user": "root", "X-Panel-Other": "1"}
+    assert client_of(by_link).get("/", headers=forged).status_code == 303
+    answer = signed_in(by_link).get("/", headers=forged).json()
+    assert answer == {"x-panel-user": "operator", "x-panel-role": "operator"}
+
+
+def test_socket_needs_a_session(by_link: Access) -> None:
+    with pytest.raises(WebSocketDisconnect) as refused, client_of(by_link).websocket_connect(STREAM):
+        pass
+    assert refused.value.code == 4401
+    with signed_in(by_link).websocket_connect(STREAM) as socket:
+        socket.send_text("hello")
+        assert socket.receive_text() == "hello"
+
+
+def test_logout_ends_live_sockets_also_idle_ones(by_link: Access) -> None:
+    with signed_in(by_link) as client, client.websocket_connect(STREAM) as socket:
+        socket.send_text("hello")
+        assert socket.receive_text() == "hello"
+        assert client.post("/logout").status_code == 200
+        with pytest.raises(WebSocketDisconnect) as ended:
+            socket.receive_text()
+        assert ended.value.code == 4401
+        assert client.get("/").status_code == 303
+
+
+def test_logout_by_get_does_nothing(by_link: Access) -> None:
+    client = signed_in(by_link)
+    assert "Sign out" in client.get("/logout").text
+    assert client.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:9999", "null"])
+def test_foreign_origin_is_refused(by_link: Access, origin: str) -> None:
+    client = signed_in(by_link)
+    assert client.post("/logout", headers={"Origin": origin}).status_code == 403
+    with (
+        pytest.raises(WebSocketDisconnect) as refused,
+        client.websocket_connect(STREAM, headers={"Origin": origin}),
+    ):
+        pass
+    assert refused.value.code == 4401
+    assert client.post("/logout", headers={"Origin": BASE}).status_code == 200
+
+
+def test_unknown_host_is_refused_everywhere(by_link: Access) -> None:
+    for path in ("/", "/login", "/api/health"):
+        assert client_of(by_link).get(path, headers={"Host": "evil.example:8501"}).status_code == 400
+
+
+def test_other_server_cannot_expose_a_panel_without_password(by_link: Access) -> None:
+    client = client_of(by_link, ("192.0.2.7", 8501))
+    assert client.get("/login", headers={"Host": "127.0.0.1:8501"}).status_code == 403
+
+
+def test_password(by_password: Access) -> None:
+    client = client_of(by_password)
+    assert "password" in client.get("/login").text
+    assert client.post("/login", data={"password": "wrong"}).status_code == 401
+    assert client.get("/").status_code == 303
+    assert client.post("/login", data={"password": PASSWORD}).status_code == 200
+    assert client.get("/").status_code == 200
+    assert login_link(by_password, 8501) == f"{BASE}/"
+
+
+def test_lock_out_refuses_even_the_right_password(by_password: Access) -> None:
+    client = client_of(by_password)
+    for _ in range(5):
+        client.post("/login", data={"password": "wrong"})
+    answer = client.post("/login", data={"password": PASSWORD})
+    assert answer.status_code == 429
+    assert "wait" in answer.text
+    assert client.get("/").status_code == 303
+
+
+def test_session_expires(by_link: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = signed_in(by_link)
+    later = time.monotonic() + 9 * 3600
+    monkeypatch.setattr("panel.access.time.monotonic", lambda: later)
+    assert client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "", "::", "192.168.1.5", "panel.example"])
+def test_open_address_needs_a_password(address: str) -> None:
+    with pytest.raises(AccessRefused, match="HYBRID_PANEL_PASSWORD_HASH"):
+        AccessConfig(address)
+    assert AccessConfig(address, STORED).stored_hash == STORED
+
+
+def test_wrong_hash_is_refused_without_being_shown() -> None:
+    with pytest.raises(AccessRefused) as refused:
+        AccessConfig("127.0.0.1", "plain-text-password")
+    assert "plain-text-password" not in str(refused.value)
+    assert STORED not in repr(AccessConfig("127.0.0.1", STORED))
+
+
+def test_configuration_from_env_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"HYBRID_PANEL_PASSWORD_HASH={STORED}\nHYBRID_PANEL_HOSTS=panel.example, other.example\n")
+    config = AccessConfig.from_env("0.0.0.0", env_file, {})
+    assert config.stored_hash == STORED
+    assert config.allowed_hosts == ["127.0.0.1", "localhost", "[::1]", "panel.example", "other.example"]
+
+
+def test_hash_is_salted_and_matches() -> None:
+    assert password_hash(PASSWORD) != STORED
+    assert password_matches(PASSWORD, STORED)
+    assert not password_matches(PASSWORD + " ", STORED)
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("10.0.0.1", False)]
+)
+def test_loopback(address: str, loopback: bool) -> None:
+    assert is_loopback(address) is loopback
+
+
+def test_cookie_of_one_panel_is_not_that_of_another_port(by_link: Access) -> None:
+    assert list(signed_in(by_link).cookies) == ["hybrid_panel_8501"]

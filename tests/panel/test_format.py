@@ -1,0 +1,67 @@
+"""Numbers and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from hybrid.ops.overview import Sample
+from hybrid.types import Store
+from panel import charts, format
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "unknown"), (0.334, "0.33 ms"), (1.14, "1.1 ms"), (62.4, "62 ms"), (1400, "1.4 s")],
+)
+def test_latency(value: float | None, shown: str) -> None:
+    assert format.latency(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "unknown"),
+        (0, "0 B"),
+        (999, "999 B"),
+        (3_300_000, "3.15 MB"),
+        (3.06 * 2**30, "3.06 GB"),
+        (250 * 2**20, "250 MB"),
+    ],
+)
+def test_size(value: float | None, shown: str) -> None:
+    assert format.size(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "unknown"), (5, "5 s"), (61, "1 min"), (7300, "2 h"), (41.5 * 86400, "41 d")]
+)
+def test_duration(value: float | None, shown: str) -> None:
+    assert format.duration(value) == shown
+
+
+def test_clock_is_in_the_readers_zone_and_names_another_day() -> None:
+    now = datetime.now(UTC)
+    assert format.clock(now.timestamp(), "UTC") == f"{now:%H:%M}"
+    assert format.clock(datetime(2020, 5, 3, 22, 30, tzinfo=UTC).timestamp(), "America/Sao_Paulo") == "03 May 19:30"
+    assert format.clock(now.timestamp(), "Not/AZone")
+    assert format.clock(None) == "unknown"
+
+
+def test_thinning_keeps_peaks_and_gaps() -> None:
+    values: list[tuple[float, float | None]] = [(float(at), 1.0) for at in range(100)]
+    values[40] = (40.0, 99.0)
+    values[60:70] = [(float(at), None) for at in range(60, 70)]
+    thinned = charts.thinned(values, 10)
+    assert len(thinned) == 10
+    assert max(value for _, value in thinned if value is not None) == 99.0
+    assert thinned[6] == (69.0, None)
+
+
+def test_latency_chart_shows_a_gap_where_a_store_did_not_answer() -> None:
+    samples = [Sample(at, Store.LOCAL, 0.3, value, 1, 1) for at, value in ((10.0, 1.0), (12.0, None), (14.0, 0.0))]
+    figure = charts.latency_chart(samples, [Store.LOCAL], 0.0, 20.0)
+    p99 = next(series for series in figure["series"] if series["name"] == "Local p99")
+    assert p99["data"] == [[10000, 1.0], [12000, None], [14000, charts.LEAST_MS]]
+    assert figure["animation"] is False

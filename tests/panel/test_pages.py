@@ -1,0 +1,160 @@
+"""Every page in every weather: it is drawn, says the truth, and shows no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from hybrid.ops.overview import Overview
+from hybrid.settings import ReadPreference
+from panel import actions, queries
+from panel.nav import FOLDER, PAGES
+from panel.process import PanelProcess
+
+OpenPage = Callable[..., AppTest]
+TextOf = Callable[[AppTest], str]
+SetWeather = Callable[[str], Overview | None]
+SETTINGS_PAGE = "admin/settings.py"
+
+
+@pytest.mark.parametrize("path", [entry.path for entry in PAGES.values()])
+def test_page_stands_every_weather(weather: str, path: str, open_page: OpenPage, text_of: TextOf) -> None:
+    at = open_page(path)
+    assert not at.exception
+    assert at.title[0].value == path.rsplit("/", 1)[1].removesuffix(".py").title()
+    assert "not-for-the-screen" not in text_of(at)
+
+
+@pytest.mark.parametrize(
+    ("weather", "answer"),
+    [
+        ("healthy", "Everything is fine"),
+        ("backlog", "12 entries on the way"),
+        ("lag unknown", "not known now"),
+        ("local down", "the cloud store carries on"),
+        ("cloud down", "40 entries wait to follow"),
+        ("both down", "No store answers"),
+        ("catching up", "catching up; until then the local store serves"),
+        ("wiped", "lost its data"),
+        ("unknown", "is unknown since"),
+        ("no cloud", "no cloud store is configured"),
+        ("no cloud, down", "No store answers"),
+        ("local only", "writes stay local"),
+        ("conflicts", "2 keys were written on both"),
+        ("starting", "starting"),
+    ],
+    indirect=["weather"],
+)
+def test_overview_answers_whether_we_are_fine(weather: str, answer: str, open_page: OpenPage, text_of: TextOf) -> None:
+    assert answer in text_of(open_page())
+
+
+def test_unknown_is_never_shown_as_a_number(set_weather: SetWeather, open_page: OpenPage) -> None:
+    set_weather("both down")
+    metrics = open_page().metric
+    assert [metric.value for metric in metrics[:8]] == ["unknown"] * 8
+    assert "was 1,648" in metrics[2].proto.delta_description
+
+
+def test_roles_follow_the_authority(set_weather: SetWeather, open_page: OpenPage, text_of: TextOf) -> None:
+    set_weather("local down")
+    text = text_of(open_page())
+    assert "Reads go to cloud" in text
+    assert "Writes go to cloud" in text
+
+
+def test_first_look_is_explained_until_put_away(set_weather: SetWeather, open_page: OpenPage, text_of: TextOf) -> None:
+    set_weather("embedded")
+    at = open_page()
+    assert "What is running" in text_of(at)
+    next(button for button in at.button if button.label == "Got it").click()
+    assert "What is running" not in text_of(at.run())
+
+
+def test_read_preference_is_applied(set_weather: SetWeather, open_page: OpenPage, panel_process: PanelProcess) -> None:
+    set_weather("healthy")
+    at = open_page()
+    assert at.button(key="overview-apply").disabled
+    at.segmented_control(key="overview-read-local").set_value(ReadPreference.CLOUD).run()
+    at.button(key="overview-apply").click().run()
+    assert panel_process.agent is not None
+    assert panel_process.agent.client.settings.read_preference is ReadPreference.CLOUD
+    assert [toast.value for toast in at.toast] == ["Applied in this process."]
+
+
+def test_local_only_warns_before_it_is_applied(set_weather: SetWeather, open_page: OpenPage) -> None:
+    set_weather("healthy")
+    at = open_page(SETTINGS_PAGE)
+    assert not at.warning
+    at.segmented_control(key="settings-write-True").set_value(False).run()
+    assert "stops copying" in at.warning[0].value
+
+
+def test_preset_is_applied(set_weather: SetWeather, open_page: OpenPage, panel_process: PanelProcess) -> None:
+    set_weather("healthy")
+    at = open_page(SETTINGS_PAGE)
+    at.button(key="use-development").click().run()
+    assert panel_process.agent is not None
+    assert panel_process.agent.client.settings.write_both is False
+
+
+def test_settings_name_their_source(
+    set_weather: SetWeather, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_READ_PREFERENCE", "local")
+    set_weather("healthy")
+    table = open_page(SETTINGS_PAGE).table[0].value
+    sources = dict(zip(table["Setting"], table["From"], strict=True))
+    assert sources["`REDIS_READ_PREFERENCE`"] == "environment"
+    assert sources["`REDIS_SYNC_INTERVAL`"] == "default"
+
+
+def test_viewer_sees_everything_and_can_press_nothing(set_weather: SetWeather, open_page: OpenPage) -> None:
+    set_weather("healthy")
+    assert open_page(role="viewer").button(key="demo").disabled
+    assert open_page("watch/tests.py", role="viewer").button(key="run-test").disabled
+    assert open_page(SETTINGS_PAGE, role="viewer").button(key="use-development").disabled
+
+
+def test_action_refuses_a_viewer_whatever_the_page_did(
+    panel_process: PanelProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(st, "user", {"name": "v", "role": "viewer"})
+    with pytest.raises(actions.NotAllowed):
+        actions.change_settings(write_both=False)
+    with pytest.raises(actions.NotAllowed):
+        actions.start_test()
+    assert panel_process.agent is not None
+    assert panel_process.agent.client.settings.write_both is True
+    assert not queries.test_runs()
+
+
+def test_start_problem_is_one_sentence(panel_process: PanelProcess, open_page: OpenPage, text_of: TextOf) -> None:
+    panel_process.agent, panel_process.problem = (
+        None,
+        "REDIS_URL is not a valid URL; write it as redis://localhost:6379",
+    )
+    at = open_page()
+    assert not at.exception
+    assert at.error[0].value == panel_process.problem
+
+
+def test_wrong_url_becomes_the_start_problem(
+    panel_process: PanelProcess, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("empty"))
+    monkeypatch.setenv("REDIS_URL", "http://:password-to-hide@nowhere")
+    panel_process.agent = None
+    panel_process.start()
+    assert panel_process.agent is None
+    assert panel_process.problem is not None
+    assert "REDIS_URL" in panel_process.problem
+    assert "password-to-hide" not in panel_process.problem
+
+
+def test_no_script_lies_where_streamlit_would_serve_it_without_the_router() -> None:
+    assert [path.name for path in FOLDER.iterdir() if path.is_file()] == ["__init__.py"]
+    assert not (FOLDER.parent / "panel" / "pages").exists()
