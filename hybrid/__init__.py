@@ -1,1 +1,33 @@
 """Two independent Redis stores behind one `redis.Redis`."""
+
+from hybrid.client import HybridRedis
+from hybrid.errors import (
+    AllStoresDown,
+    CommandRefused,
+    ConfigurationError,
+    EmbeddedServerError,
+    HybridError,
+    OutcomeUnknown,
+    StoreUnavailable,
+)
+from hybrid.settings import Settings
+from hybrid.types import Ack, Health, ReadPreference, Status, Store, StoreState, StoreStatus
+
+__all__ = [
+    "Ack",
+    "AllStoresDown",
+    "CommandRefused",
+    "ConfigurationError",
+    "EmbeddedServerError",
+    "Health",
+    "HybridError",
+    "HybridRedis",
+    "OutcomeUnknown",
+    "ReadPreference",
+    "Settings",
+    "Status",
+    "Store",
+    "StoreState",
+    "StoreStatus",
+    "StoreUnavailable",
+]

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from hybrid.core.authority import Authority, Holder, Position
+from hybrid.core.commands import keys_of, lookup
+from hybrid.core.effects import Blocking, Command
 from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
+from hybrid.core.resp import pack
 from hybrid.core.routing import Routes
 from hybrid.core.transaction import Transaction, Verdict, verdict
 from hybrid.errors import AllStoresDown, OutcomeUnknown, StoreUnavailable
@@ -26,10 +29,19 @@ __all__ = [
     "Claim",
     "Commit",
     "Flow",
+    "Pause",
     "ask_authority",
+    "block",
     "read",
     "write",
 ]
+
+WAIT_SLICE_S: Final = 1.0
+"""A blocking command waits on its store in slices, so that it notices a failover."""
+
+FIRST_PAUSE_S: Final = 0.001
+LONGEST_PAUSE_S: Final = {Store.LOCAL: 0.02, Store.CLOUD: 1.0}
+"""Polling, where no command waits without changing anything (several keys, sorted sets). The cloud is billed."""
 
 ATTEMPTS: Final = 8
 """How often one command is routed anew. Each attempt follows new evidence, so more would mean a flapping store."""
@@ -75,7 +87,14 @@ class AwaitConfirmation:
     position: Position
 
 
-Action = Ask | Commit | Claim | AwaitAuthority | AwaitConfirmation
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let some time pass."""
+
+    seconds: float
+
+
+Action = Ask | Commit | Claim | AwaitAuthority | AwaitConfirmation | Pause
 Flow = Generator[Action, Any, Any]
 
 
@@ -122,8 +141,14 @@ def ask_authority(board: Board, action: Callable[[Store], Ask], name: str, *, id
     raise AllStoresDown("no store takes writes now")
 
 
-def write(board: Board, transaction: Transaction, hints: Callable[[tuple[bytes, ...]], Transaction], *,
-          confirm: bool, decode: bool = True) -> Flow:
+def write(
+    board: Board,
+    transaction: Transaction,
+    hints: Callable[[tuple[bytes, ...]], Transaction],
+    *,
+    confirm: bool,
+    decode: bool = True,
+) -> Flow:
     """Run a logged transaction on the authority; with `confirm`, return when the other store has it too.
 
     The result is a `Verdict`. Raises AllStoresDown or OutcomeUnknown as `ask_authority` does.
@@ -184,3 +209,41 @@ def _settled(confirmation: Confirmation, transaction: Transaction, store: Store)
             return False
         raise OutcomeUnknown(transaction.name, f"applied on the {store} store, which was lost before it confirmed")
     return True
+
+
+def block(
+    board: Board, blocking: Blocking, attempt: Callable[[Command], Flow], remaining_s: Callable[[], float]
+) -> Flow:
+    """Wait on the authority until one of the attempts finds something; the result is the raw reply, None in the end.
+
+    Attempts are logged writes, so each is made only when there is something to find: an empty one would be logged, and
+    billed, for nothing.
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        left_s = remaining_s()
+        if (yield from _has_data(board, blocking, left_s)):
+            for index, command in enumerate(blocking.attempts):
+                reply = yield from attempt(command)
+                if not blocking.empty(reply):
+                    return blocking.shape(index, reply)
+        if left_s <= 0:
+            return None
+        if blocking.wait is None:
+            yield Pause(min(pause_s, left_s))
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S[board.authority.store])
+
+
+def _has_data(board: Board, blocking: Blocking, left_s: float) -> Flow:
+    slice_s = max(min(left_s, WAIT_SLICE_S), 0.001)
+    if blocking.wait is None:
+        keys = [key for command in blocking.attempts for key in keys_of(lookup(command), command)]
+        payload, timeout_s = pack(("EXISTS", *keys)), None
+    else:
+        payload, timeout_s = pack((*blocking.wait[:-1], slice_s)), slice_s + 1.0
+    replies = yield from ask_authority(
+        board, lambda store: Ask(store, payload, timeout_s=timeout_s), "wait", idempotent=True
+    )
+    if isinstance(replies[0], Exception):
+        raise replies[0]
+    return bool(replies[0]) or (blocking.wait is not None and replies[0] is not None)

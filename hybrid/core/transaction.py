@@ -36,6 +36,7 @@ __all__ = [
     "Transaction",
     "Verdict",
     "Write",
+    "encoded_keys",
     "hint",
     "transaction",
     "verdict",
@@ -72,6 +73,10 @@ class Write:
     @property
     def idempotent(self) -> bool:
         return is_idempotent(self.command, self.args)
+
+    @property
+    def is_logged(self) -> bool:
+        return self.policy not in (Policy.READ, Policy.ONE_STORE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,28 +170,28 @@ def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
 def _guarded_keys(writes: Sequence[Write]) -> tuple[bytes, ...]:
     keys: dict[bytes, None] = {}
     for write in writes:
-        if write.policy is not Policy.STATE and not is_blind(write.command, write.args):
-            keys.update(dict.fromkeys(_encoded(keys_of(write.command, write.args))))
+        if write.is_logged and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
+            keys.update(dict.fromkeys(encoded_keys(keys_of(write.command, write.args))))
     return tuple(keys)
 
 
 def _steps(names: Names, writes: Sequence[Write], resp3: bool) -> list[Part]:
     parts: list[Part] = []
     pending: list[bytes] = []
-    alone = len(writes) == 1
+    alone = sum(write.is_logged for write in writes) == 1
+    unfinished = False
     for index, write in enumerate(writes):
         if write.policy in (Policy.EFFECT, Policy.FLUSH):
             if pending:
                 parts.append(_entry(names, [*pending, b"m", b"1"]))
                 pending = []
             parts.append(Part(_scripted(names, write, alone, resp3), Role.EFFECT, index))
+            unfinished = not alone
         else:
             parts.append(Part(write.packed, Role.REPLY, index))
             pending += _fields(write)
-    if pending:
-        parts.append(_entry(names, pending))
-    elif not alone:
-        parts.append(_entry(names, [b"e", b"1"]))
+    if pending or unfinished:
+        parts.append(_entry(names, pending or [b"e", b"1"]))
     return parts
 
 
@@ -197,7 +202,7 @@ def _entry(names: Names, fields: Sequence[bytes]) -> Part:
 def _scripted(names: Names, write: Write, alone: bool, resp3: bool) -> bytes:
     if write.policy is Policy.FLUSH:
         return pack((b"EVALSHA", FLUSH_SHA, b"1", names.log, b"1"))
-    keys = _encoded(keys_of(write.command, write.args))
+    keys = encoded_keys(keys_of(write.command, write.args))
     more, protocol = (b"0" if alone else b"1"), (b"3" if resp3 else b"2")
     args = _split_name(write.args)
     return pack((b"EVALSHA", EFFECT_SHA, len(keys) + 1, names.log, *keys, more, protocol, *args))
@@ -209,18 +214,21 @@ def _split_name(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _goes_by_state(write: Write) -> bool:
-    if write.policy is Policy.STATE:
+    if write.policy in (Policy.STATE, Policy.BLOCKING):
         return True
     return len(write.packed) > LARGE_BYTES and bool(written_keys(write.command, write.args))
 
 
 def _fields(write: Write) -> list[bytes]:
+    if not write.is_logged:
+        return []
     if _goes_by_state(write):
-        return [part for key in _encoded(written_keys(write.command, write.args)) for part in (b"s", key)]
+        return [part for key in encoded_keys(written_keys(write.command, write.args)) for part in (b"s", key)]
     return [b"t" if write.policy is Policy.TIMED else b"v", write.packed]
 
 
-def _encoded(keys: Iterable[Any]) -> list[bytes]:
+def encoded_keys(keys: Iterable[Any]) -> list[bytes]:
+    """Keys as the server sees them."""
     return [_encoded_key(key) for key in keys]
 
 

@@ -7,16 +7,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hybrid import events
-from hybrid.core.authority import Authority, Holder
-from hybrid.core.flows import Action, Ask, AwaitAuthority, AwaitConfirmation, Claim, Commit, Flow
+from hybrid.core.authority import Authority, Holder, Position
+from hybrid.core.flows import ATTEMPTS, Action, Ask, AwaitAuthority, AwaitConfirmation, Claim, Commit, Flow, Pause
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
-from hybrid.core.resp import pack
-from hybrid.errors import ConfigurationError, StoreUnavailable
+from hybrid.errors import AllStoresDown, ConfigurationError, StoreUnavailable
 from hybrid.observe.latency import LatencyWindow
 from hybrid.replication.board import Board
 from hybrid.replication.pairing import Pairing
@@ -24,9 +24,21 @@ from hybrid.replication.shipper import Shipper
 from hybrid.replication.watcher import Watcher
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
-from hybrid.types import Store, StoreState
+from hybrid.stores.wire import Wire
+from hybrid.types import Ack, Store, StoreState
 
-__all__ = ["Engine"]
+__all__ = ["Borrowed", "Engine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """A fenced wire lent to a pipeline that watches keys."""
+
+    store: Store
+    endpoint: Endpoint
+    generation: int
+    wire: Wire
+
 
 SETTLE_S: Final = 1.0
 """How long opening a client waits for first word of its stores: enough for a cloud one, short when one is dead."""
@@ -51,7 +63,9 @@ class Engine:
         self.board = Board(settings, log)
         self.names = names
         self.endpoints = {
-            Store.LOCAL: Endpoint(Store.LOCAL, settings.local_url, names, timeout_s=settings.local_timeout_s, options=options)
+            Store.LOCAL: Endpoint(
+                Store.LOCAL, settings.local_url, names, timeout_s=settings.local_timeout_s, options=options
+            )
         }
         if settings.cloud_url is not None:
             self.endpoints[Store.CLOUD] = Endpoint(
@@ -122,7 +136,7 @@ class Engine:
             action = next(flow)
             while True:
                 try:
-                    result = self._perform(action)
+                    result = self.perform(action)
                 except StoreUnavailable as error:
                     action = flow.throw(error)
                 else:
@@ -130,7 +144,8 @@ class Engine:
         except StopIteration as end:
             return end.value
 
-    def _perform(self, action: Action) -> Any:
+    def perform(self, action: Action) -> Any:
+        """Do one thing that a flow asks for. Raises NotSent or ReplyLost."""
         kind = type(action)
         if kind is Ask:
             return self._ask(action)  # type: ignore[arg-type]
@@ -140,6 +155,9 @@ class Engine:
             return self._confirmation(action)  # type: ignore[arg-type]
         if kind is AwaitAuthority:
             self.board.wait_for_authority(action.than, HANDOVER_S)  # type: ignore[union-attr]
+            return None
+        if kind is Pause:
+            time.sleep(action.seconds)  # type: ignore[union-attr]
             return None
         return self.claim()
 
@@ -180,7 +198,9 @@ class Engine:
             raise next((reply for reply in replies if isinstance(reply, Exception)), ran)
         return Committed(ran)
 
-    def _fenced(self, store: Store, generation: int, authority: Authority | None, give: Callable[..., None], wire: Any) -> Fenced:
+    def _fenced(
+        self, store: Store, generation: int, authority: Authority | None, give: Callable[..., None], wire: Any
+    ) -> Fenced:
         give(generation, wire)
         if authority is None:
             self._watchers[store].poke()
@@ -198,6 +218,49 @@ class Engine:
         if (watcher := self._watchers.get(store)) is not None:
             watcher.poke()
 
+    # -- watching
+
+    def borrow(self) -> Borrowed:
+        """A wire to the authority, for one pipeline that watches keys. Raises AllStoresDown."""
+        self.start()
+        for _ in range(ATTEMPTS):
+            routes = self.board.routes
+            if routes.writer is None:
+                break
+            if routes.claim:
+                self.claim()
+                continue
+            endpoint = self.endpoints[routes.writer]
+            try:
+                generation, wire = endpoint.take_fenced()
+            except (NotSent, ReplyLost) as error:
+                self._failed(routes.writer, error)
+                continue
+            if self.board.settings.replicated and (wire.authority is None or not wire.authority.admits(routes.writer)):
+                self._fenced(routes.writer, generation, wire.authority, endpoint.give_fenced, wire)
+                continue
+            return Borrowed(routes.writer, endpoint, generation, wire)
+        raise AllStoresDown("no store takes writes now")
+
+    def give_back(self, borrowed: Borrowed) -> None:
+        """Renew the standing WATCH of the wire, and return it."""
+        try:
+            borrowed.endpoint.fence(borrowed.wire)
+        except (NotSent, ReplyLost):
+            return
+        borrowed.endpoint.give_fenced(borrowed.generation, borrowed.wire)
+
+    def accept(self, borrowed: Borrowed, replies: list[Any]) -> list[Any]:
+        """The replies of a transaction up to EXEC's; what follows renews the standing WATCH."""
+        borrowed.wire.authority = Authority.parse(replies[-1])
+        self.board.learn(borrowed.wire.authority, source=borrowed.store)
+        return replies[:-2]
+
+    def confirm(self, store: Store, place: Position) -> None:
+        """Wait for the other store if the settings ask for it and it can confirm."""
+        if self.board.settings.ack is Ack.BOTH and self.board.routes.confirm:
+            self.perform(AwaitConfirmation(store, place))
+
     # -- authority
 
     def claim(self) -> None:
@@ -208,25 +271,12 @@ class Engine:
             record = wire.authority
             if record is not None and record.holder is not Holder.CLOUD:
                 later = Authority(Holder.CLOUD, max(record.epoch, self.board.authority.epoch) + 1)
-                record = self._move(endpoint, wire, later)
+                record = endpoint.move(wire, later)
         except (NotSent, ReplyLost) as error:
             self._failed(Store.CLOUD, error)
             return
         endpoint.give_fenced(generation, wire)
         self.board.learn(record, source=Store.CLOUD)
-
-    def _move(self, endpoint: Endpoint, wire: Any, later: Authority) -> Authority | None:
-        names = self.names
-        commands = (
-            ("MULTI",),
-            ("SET", names.authority, later.record),
-            ("PUBLISH", names.moved, later.record),
-            ("EXEC",),
-            ("WATCH", names.authority),
-            ("GET", names.authority),
-        )
-        wire.authority = Authority.parse(wire.exchange(b"".join(map(pack, commands)), len(commands))[-1])
-        return wire.authority
 
     # -- confirmation
 

@@ -35,7 +35,9 @@ WARM_WIRES: Final = 16
 class Watcher(threading.Thread):
     """Watches `endpoint`; `greet` is called on each new connection, before the store counts as answering."""
 
-    def __init__(self, endpoint: Endpoint, board: Board, peer: Endpoint | None, greet: Callable[[Wire], Evidence]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, board: Board, peer: Endpoint | None, greet: Callable[[Wire], Evidence]
+    ) -> None:
         super().__init__(name=f"hybrid-watch-{endpoint.store}", daemon=True)
         self._endpoint = endpoint
         self._board = board
@@ -150,4 +152,3 @@ class Watcher(threading.Thread):
                 pass
         except BlockingIOError:
             return
-

@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from hybrid.core.authority import Authority
@@ -23,6 +24,7 @@ from hybrid.types import Store
 
 __all__ = ["Endpoint"]
 
+_UNWATCH = pack(("UNWATCH",))
 _LOAD_SCRIPTS = pack(("SCRIPT", "LOAD", EFFECT_SCRIPT)) + pack(("SCRIPT", "LOAD", FLUSH_SCRIPT))
 _CONNECT_TIMEOUTS = 3
 """TCP, TLS and the greeting take a round trip each, so connecting is given that many times the timeout of a reply."""
@@ -76,7 +78,7 @@ class Endpoint:
     def take_fenced(self) -> tuple[int, Wire]:
         """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost."""
         kept = self._idle_wire(self._fenced)
-        return kept or (self._generation, self._fence(self.connect()))
+        return kept or (self._generation, self.fence(self.connect()))
 
     def _idle_wire(self, pool: deque[tuple[int, Wire]]) -> tuple[int, Wire] | None:
         while True:
@@ -100,13 +102,23 @@ class Endpoint:
         else:
             wire.disconnect()
 
-    def _fence(self, wire: Wire) -> Wire:
-        record = wire.exchange(self._watch, 2, decode=False)[1]
+    def fence(self, wire: Wire) -> Wire:
+        """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
+        record = wire.exchange(_UNWATCH + self._watch, 3, decode=False)[2]
         if isinstance(record, Exception):
             wire.disconnect()
             raise NotSent(str(record).partition(" ")[0])
         wire.authority = Authority.parse(record)
         return wire
+
+    def move(self, wire: Wire, authority: Authority) -> Authority | None:
+        """Replace the authority record that a fenced wire guards; the result is the record that stands afterwards,
+        another one when somebody else was faster. Raises NotSent or ReplyLost."""
+        names, record = self.names, authority.record
+        commands = (("MULTI",), ("SET", names.authority, record), ("PUBLISH", names.moved, record), ("EXEC",))
+        payload = b"".join(map(pack, commands)) + self._watch
+        wire.authority = Authority.parse(wire.exchange(payload, len(commands) + 2, decode=False)[-1])
+        return wire.authority
 
     def load_effects(self, wire: Wire) -> None:
         """Make the effect scripts known to the server, once per wire (a restart breaks every wire)."""
@@ -117,7 +129,7 @@ class Endpoint:
         """Keep at least `count` idle wires of each kind, so that a failover does not begin with connecting."""
         for pool, take, give in (
             (self._plain, lambda: (self._generation, self.connect()), self.give),
-            (self._fenced, lambda: (self._generation, self._fence(self.connect())), self.give_fenced),
+            (self._fenced, lambda: (self._generation, self.fence(self.connect())), self.give_fenced),
         ):
             for _ in range(count - len(pool)):
                 give(*take())
@@ -162,4 +174,5 @@ def _connection(url: str, timeout_s: float, options: dict[str, Any]) -> tuple[ty
         socket_timeout=timeout_s, socket_connect_timeout=timeout_s * _CONNECT_TIMEOUTS, retry=Retry(NoBackoff(), 0)
     )
     kwargs.setdefault("driver_info", None)
+    kwargs["maint_notifications_config"] = MaintNotificationsConfig(enabled=False)
     return wire, kwargs

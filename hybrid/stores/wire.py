@@ -52,6 +52,17 @@ class Wire(AbstractConnection):  # type: ignore[misc]
         """Whether the idle connection is still good: readable while nothing was asked means closed by the server."""
         return not self._poll.poll(0)
 
+    def has_replies(self) -> bool:
+        """Whether bytes that were read already wait to be parsed."""
+        sock = self._sock
+        return bool(self._replies.has_data()) or (isinstance(sock, ssl.SSLSocket) and sock.pending() > 0)
+
+    def fileno(self) -> int:
+        """For `poll`. Raises ReplyLost once closed."""
+        if self._sock is None:
+            raise ReplyLost("connection closed", silent=False)
+        return int(self._sock.fileno())
+
     def exchange(self, payload: bytes, count: int, *, decode: bool = True, timeout_s: float | None = None) -> list[Any]:
         """Send `payload` and read `count` replies; error replies are returned, not raised.
 

@@ -1,0 +1,122 @@
+"""From log entries to what goes to the other store: replay in order, or copy the state of the keys.
+
+One rule decides. An entry is replayed when it follows, in order and promptly, entries known to have arrived. Whenever
+that is not certain (the stream to the other store was broken, a new shipper takes over, the entry is older than
+`REPLAY_WITHIN_MS`, an entry asks for it), the state of every key it names is copied instead: copying is idempotent, and
+keeps what replay cannot, such as a key that expired here in the meantime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from hybrid.core.authority import Position, position
+from hybrid.core.commands import keys_of, lookup, written_keys
+from hybrid.core.effects import absolute
+from hybrid.core.resp import pack, unpack
+
+__all__ = ["REPLAY_WITHIN_MS", "Group", "groups", "plan"]
+
+REPLAY_WITHIN_MS: Final = 1000
+"""Half the expiry guard of `hybrid.core.transaction`, so that every key that may have expired on the way was hinted."""
+
+_MULTI = pack(("MULTI",))
+_EXEC = pack(("EXEC",))
+Field = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The entries of one transaction. `place` is that of the last entry."""
+
+    place: Position
+    fields: tuple[Field, ...]
+
+    @property
+    def ms(self) -> int:
+        return self.place[0]
+
+    @property
+    def empties(self) -> bool:
+        """Whether the store was emptied in this group."""
+        return any(name == b"f" for name, _ in self.fields)
+
+    @property
+    def by_state(self) -> bool:
+        return any(name == b"s" for name, _ in self.fields)
+
+    @cached_property
+    def keys(self) -> tuple[bytes, ...]:
+        """Every key that the group may have changed."""
+        keys: dict[bytes, None] = {}
+        for name, payload in self.fields:
+            if name == b"s":
+                keys[payload] = None
+            elif name in (b"v", b"t"):
+                args = unpack(payload)
+                keys.update(dict.fromkeys(written_keys(lookup(args), args)))
+        return tuple(keys)
+
+    @cached_property
+    def keyless(self) -> tuple[bytes, ...]:
+        """Packed commands that change something other than keys (scripts, functions): they are replayed in any case."""
+        return tuple(p for name, p in self.fields if name == b"v" and not _names_a_key(p))
+
+    def replay(self) -> tuple[bytes, int]:
+        """The bytes that repeat the group on the other store, and how many replies they bring."""
+        if len(self.fields) == 1 and self.fields[0][0] == b"v":
+            return self.fields[0][1], 1
+        commands: list[bytes] = []
+        for name, payload in self.fields:
+            if name == b"v":
+                commands.append(payload)
+            elif name == b"t":
+                commands += [pack(args) for args in absolute(unpack(payload), self.ms)]
+        if len(commands) > 1:
+            commands = [_MULTI, *commands, _EXEC]
+        return b"".join(commands), len(commands)
+
+
+def _names_a_key(packed: bytes) -> bool:
+    args = unpack(packed)
+    return bool(keys_of(lookup(args), args))
+
+
+def groups(entries: Iterable[tuple[bytes, Sequence[bytes]]], open_fields: list[Field]) -> Iterator[Group]:
+    """Groups from raw entries (id, flat fields). `open_fields` holds a group that the previous read left unfinished."""
+    for entry_id, flat in entries:
+        more = False
+        for name, payload in zip(flat[::2], flat[1::2], strict=True):
+            if name == b"m":
+                more = True
+            elif name != b"e":
+                open_fields.append((name, payload))
+        if not more:
+            yield Group(position(entry_id), tuple(open_fields))
+            open_fields.clear()
+
+
+def plan(group: Group, skip: Mapping[bytes, Position], now_ms: int) -> tuple[bytes, ...] | None:
+    """None to replay the group, otherwise the keys whose state is to be copied (none left: the state already went).
+
+    `skip` says up to which place of the log the state of a key already contains every entry.
+    """
+    late = now_ms - group.ms > REPLAY_WITHIN_MS
+    if not (late or group.by_state or (skip and any(skip.get(key, (0, 0)) >= group.place for key in group.keys))):
+        return None
+    return tuple(key for key in group.keys if skip.get(key, (0, 0)) < group.place)
+
+
+def failed(replies: Sequence[Any]) -> Exception | None:
+    """The first error among replies, also inside a transaction's."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            return reply
+        if isinstance(reply, list):
+            for part in reply:
+                if isinstance(part, Exception):
+                    return part
+    return None

@@ -1,0 +1,52 @@
+"""What applications get to see: hybrid's own keys are hidden, and a scan stays on the store where it began.
+
+A SCAN cursor means something to one server only. Its lowest bit is made to name the store; if that store is lost, the
+scan begins anew on the other one, which keeps SCAN's promise (every key at least once).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from hybrid.core.names import RESERVED
+from hybrid.types import Store
+
+__all__ = ["CURSOR_AT", "cursor_of", "sent_cursor", "shown"]
+
+CURSOR_AT: Final = {"SCAN": 1, "SSCAN": 2, "HSCAN": 2, "ZSCAN": 2}
+"""Where the cursor stands among the arguments."""
+
+
+def sent_cursor(args: Sequence[Any], at: int, store: Store) -> tuple[Any, ...]:
+    """The arguments for `store`: its own cursor, or 0 if the cursor came from the other store."""
+    cursor, origin = cursor_of(args, at)
+    return (*args[:at], cursor if origin in (None, store) else 0, *args[at + 1 :])
+
+
+def cursor_of(args: Sequence[Any], at: int) -> tuple[int, Store | None]:
+    """The server's cursor and the store it belongs to, None at the start of a scan."""
+    try:
+        cursor = int(args[at])
+    except (IndexError, ValueError):
+        return 0, None
+    return (cursor >> 1, Store.CLOUD if cursor & 1 else Store.LOCAL) if cursor else (0, None)
+
+
+def shown(name: str, reply: Any, store: Store) -> Any:
+    """The reply as the application is to see it."""
+    if isinstance(reply, Exception):
+        return reply
+    if name in CURSOR_AT:
+        cursor, items = int(reply[0]), reply[1]
+        marked = (cursor << 1 | (store is Store.CLOUD)) if cursor else 0
+        return [str(marked).encode(), _visible(items) if name == "SCAN" else items]
+    return _visible(reply) if name == "KEYS" else reply
+
+
+def _visible(keys: Sequence[Any]) -> list[Any]:
+    return [key for key in keys if not _is_reserved(key)]
+
+
+def _is_reserved(key: Any) -> bool:
+    return key.startswith(RESERVED if isinstance(key, bytes) else RESERVED.decode())

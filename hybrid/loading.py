@@ -1,0 +1,53 @@
+"""A cache in front of the application's own data source that keeps working when both stores are down."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hybrid.errors import AllStoresDown
+
+if TYPE_CHECKING:
+    from hybrid.client import HybridRedis
+
+__all__ = ["cached", "get_or_load"]
+
+T = TypeVar("T")
+
+
+def get_or_load(client: HybridRedis, key: str | bytes, loader: Callable[[], T], ex: int | None) -> T:
+    """See `HybridRedis.get_or_load`. Raises TypeError when the loaded value is not JSON; the loader's errors pass."""
+    try:
+        text = client.get(key)
+        if text is not None:
+            value: T = json.loads(text)
+            return value
+    except AllStoresDown:
+        return loader()
+    value = loader()
+    text = json.dumps(value)
+    try:
+        client.set(key, text, ex=ex)
+    except AllStoresDown:
+        return value
+    return value
+
+
+def cached(
+    client: HybridRedis, ex: int | None, key: Callable[..., str] | None
+) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    """See `HybridRedis.cached`."""
+
+    def decorate(function: Callable[..., T]) -> Callable[..., T]:
+        name = f"{function.__module__}.{function.__qualname__}"
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> T:
+            cache_key = key(*args, **kwargs) if key else f"{name}:{json.dumps([args, kwargs], sort_keys=True)}"
+            return get_or_load(client, cache_key, lambda: function(*args, **kwargs), ex)
+
+        return call
+
+    return decorate

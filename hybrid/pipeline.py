@@ -1,0 +1,159 @@
+"""Pipelines and transactions: one logged transaction on the authority, one on the other store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+from redis.client import NEVER_DECODE, Pipeline
+
+from hybrid.core import flows
+from hybrid.core.commands import Policy, lookup, policy_of
+from hybrid.core.flows import Ask, Flow
+from hybrid.core.resp import pack
+from hybrid.core.transaction import Transaction, Write, transaction, verdict
+from hybrid.errors import CommandRefused
+from hybrid.replication.engine import Borrowed
+
+if TYPE_CHECKING:
+    from hybrid.client import HybridRedis
+
+__all__ = ["HybridPipeline"]
+
+CHUNK_COMMANDS: Final = 500
+"""A pipeline that is no transaction is cut into transactions of at most this many commands."""
+
+_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
+
+
+class HybridPipeline(Pipeline):
+    """redis-py's pipeline over two stores. After WATCH, commands run at once on the authority, as in redis-py."""
+
+    def __init__(self, client: HybridRedis, transaction: bool, shard_hint: Any) -> None:
+        super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
+        self._client = client
+        self._engine = client._engine
+        self._borrowed: Borrowed | None = None
+
+    # -- watching
+
+    def immediate_execute_command(self, *args: Any, **options: Any) -> Any:
+        if self._borrowed is None:
+            self._borrowed = self._engine.borrow()
+        if args[0] not in ("WATCH", "UNWATCH") and policy_of(command := lookup(args), args) is not Policy.READ:
+            raise CommandRefused(command.name, "between WATCH and MULTI only reads can run; call multi() first")
+        try:
+            reply = self._borrowed.wire.exchange(pack(args), 1, decode=NEVER_DECODE not in options)[0]
+        except redis.ConnectionError as error:
+            self.reset()
+            raise redis.WatchError(f"the store was lost while watching: {error}") from None
+        if args[0] == "WATCH":
+            self.watching = True
+        elif args[0] == "UNWATCH":
+            self.watching = False
+        return self._client._parsed(args[0], reply, options)
+
+    def reset(self) -> None:
+        self.command_stack = []
+        self.scripts = set()
+        self.watching = False
+        self.explicit_transaction = False
+        borrowed, self._borrowed = getattr(self, "_borrowed", None), None
+        if borrowed is not None:
+            self._engine.give_back(borrowed)
+
+    # -- executing
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """Run what is queued. Raises as `HybridRedis.execute_command`, and redis.WatchError when a watched key moved."""
+        stack = self.command_stack
+        try:
+            if not stack:
+                return []
+            if self.scripts:
+                self.load_scripts()
+            writes = [self._client.prepared(args) for args, _ in stack]
+            replies = self._run(writes)
+            if raise_on_error:
+                self.raise_first_error(stack, replies)
+            return [
+                reply if isinstance(reply, Exception) else self._client._parsed(args[0], reply, dict(options))
+                for (args, options), reply in zip(stack, replies, strict=True)
+            ]
+        finally:
+            self.reset()
+
+    def _run(self, writes: list[Write]) -> list[Any]:
+        if self._borrowed is not None:
+            return self._run_watched(writes)
+        replies: list[Any] = []
+        for chunk in self._chunks(writes):
+            replies += self._engine.drive(self._flow(chunk))
+        return replies
+
+    def _chunks(self, writes: list[Write]) -> Iterator[list[Write]]:
+        size = len(writes) if self.transaction or self.explicit_transaction else CHUNK_COMMANDS
+        for start in range(0, len(writes), size):
+            yield writes[start : start + size]
+
+    def _flow(self, writes: Sequence[Write]) -> Flow:
+        board = self._client._board
+        if board.settings.replicated and any(write.is_logged for write in writes):
+            result = yield from self._client.written(writes)
+            return result.replies
+        payload, count = _plain(writes)
+        if any(write.is_logged for write in writes):
+            idempotent = all(write.idempotent for write in writes)
+            ask = flows.ask_authority(
+                board, lambda store: Ask(store, payload, count), "pipeline", idempotent=idempotent
+            )
+        else:
+            ask = flows.read(board, board.readers, lambda store: Ask(store, payload, count))
+        return _executed((yield from ask))
+
+    def _run_watched(self, writes: list[Write]) -> list[Any]:
+        borrowed, client = self._borrowed, self._client
+        assert borrowed is not None
+        prepared: Transaction | None = None
+        if client.settings.replicated:
+            prepared = transaction(client._names, writes, resp3=client._resp3)
+            payload, count = prepared.payload, prepared.replies
+            if prepared.scripted:
+                borrowed.endpoint.load_effects(borrowed.wire)
+        else:
+            payload, count = _plain(writes)
+        try:
+            replies = borrowed.wire.exchange(payload, count)
+        except redis.ConnectionError as error:
+            raise redis.WatchError(f"the store was lost while watching: {error}") from None
+        if prepared is None:
+            return _executed(replies)
+        executed = _executed(self._engine.accept(borrowed, replies))
+        result = verdict(prepared, executed)
+        if result.position is not None:
+            client._board.wrote(result.position)
+            self._engine.confirm(borrowed.store, result.position)
+        return result.replies
+
+    def load_scripts(self) -> None:
+        """Make the queued scripts known to the stores."""
+        scripts = list(self.scripts)
+        exists = self._client.script_exists(*[script.sha for script in scripts])
+        for script, known in zip(scripts, exists, strict=True):
+            if not known:
+                script.sha = self._client.script_load(script.script)
+
+
+def _plain(writes: Sequence[Write]) -> tuple[bytes, int]:
+    return _MULTI + b"".join(write.packed for write in writes) + _EXEC, len(writes) + 2
+
+
+def _executed(replies: list[Any]) -> list[Any]:
+    """The replies of EXEC. Raises what the server refused to queue, or WatchError."""
+    executed = replies[-1]
+    if isinstance(executed, Exception):
+        raise next((reply for reply in replies if isinstance(reply, Exception)), executed)
+    if executed is None:
+        raise redis.WatchError("Watched variable changed.")
+    return list(executed)

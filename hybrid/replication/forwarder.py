@@ -1,0 +1,525 @@
+"""One stream from the authority's log to the other store: catch up by copying, then follow by replaying.
+
+    read the log ──> groups ──> replay, or copy the state of the keys ──> pipe to the other store
+                                                                             │ replies, in order
+    trim the log, tell everyone how far  <──  applied  <─────────────────────┘
+
+The log is trimmed as it is applied, so what stands in it is exactly what may be missing on the other store: a stream
+begins by copying the state of every key that the log names. Nothing else needs to be remembered.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum
+from functools import partial
+from typing import Any, Final
+
+import redis
+
+from hybrid import events
+from hybrid.core.authority import Authority, Holder, Position, position, position_text
+from hybrid.core.health import Evidence
+from hybrid.core.names import RESERVED, Names
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.resp import pack
+from hybrid.core.scripts import FLUSH_SCRIPT
+from hybrid.core.shipping import Field, Group, failed, groups, plan
+from hybrid.errors import HybridError
+from hybrid.replication.board import Board
+from hybrid.replication.copy import read_states, temporary_key
+from hybrid.replication.copy import plan_put as put_plan
+from hybrid.replication.lease import Lease
+from hybrid.replication.messages import Progress, Word
+from hybrid.stores.capabilities import capabilities_of
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.pipe import Pipe
+from hybrid.stores.wire import Wire
+from hybrid.types import Store, StoreState
+
+__all__ = ["Forwarder", "Outcome"]
+
+BATCH_ENTRIES: Final = 500
+BATCH_KEYS: Final = 200
+WINDOW_BYTES: Final = 4 * 1024 * 1024
+WINDOW_COMMANDS: Final = 20_000
+BLOCK_MS: Final = 250
+TRIM_S: Final = {Store.LOCAL: 0.002, Store.CLOUD: 1.0}
+SLOWEST_BYTES_S: Final = 200_000
+"""A link slower than this counts as silent while something large is on its way."""
+
+_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
+
+
+class Outcome(Enum):
+    """Why a stream ended."""
+
+    BROKEN = "the other store was lost"
+    LEASE_LOST = "the lease ran out"
+    MOVED = "the authority moved"
+    CLOSED = "the client closes"
+
+
+class _TargetLost(Exception):
+    """The other store failed; what was on the way to it is in doubt."""
+
+
+class Forwarder:
+    """Ships `source`'s log to the other store; single-threaded; `run` returns when the stream ends.
+
+    Raises NotSent or ReplyLost when the source is lost, HybridError when the other store refuses what it is sent.
+    """
+
+    def __init__(
+        self,
+        endpoints: Mapping[Store, Endpoint],
+        source: Store,
+        names: Names,
+        board: Board,
+        lease: Lease,
+        control: Wire,
+    ) -> None:
+        self._endpoints = endpoints
+        self._source = source
+        self._target_store = source.other
+        self._names = names
+        self._board = board
+        self._lease = lease
+        self._control = Pipe(control)
+        self._acks = board.acks[source]
+        self._skip: dict[bytes, Position] = {}
+        self._open_fields: list[Field] = []
+        self._failed_groups: deque[Group] = deque()
+        self._holds: deque[Position] = deque()
+        self._applied: Position = (0, 0)
+        self._beyond_hold: Position = (0, 0)
+        self._announced: Position = (0, 0)
+        self._announced_s = 0.0
+        self._read_to = b"0-0"
+        self._live_from: Position | None = None
+        self._live = False
+
+    def run(self) -> Outcome:
+        """Open the connections, catch up, follow. Always leaves the control wire with no reply outstanding."""
+        source = self._endpoints[self._source]
+        wires: list[Wire] = []
+        try:
+            for _ in range(2):
+                wires.append(source.connect_raw(timeout_s=5.0))
+            self._reader, self._states = wires
+            with self._target_errors():
+                wires.append(self._endpoints[self._target_store].connect_raw())
+                self._capabilities = capabilities_of(wires[2])
+            self._target = Pipe(wires[2])
+            return self._stream()
+        except _TargetLost:
+            self._fall_behind()
+            return Outcome.BROKEN
+        finally:
+            for wire in wires:
+                wire.disconnect()
+
+    def _stream(self) -> Outcome:
+        self._offset_ms = self._server_ms() - time.monotonic() * 1000
+        try:
+            self._catch_up()
+            outcome = self._follow()
+        except (NotSent, ReplyLost):
+            # The source died. Whoever waits for its last entries needs to know how far they got.
+            if self._source is Store.LOCAL:
+                self._board.wait_for_authority(self._board.authority, 1.0)
+                self._seal()
+            raise
+        if outcome is Outcome.MOVED and self._source is Store.LOCAL:
+            self._seal()
+        self._settle_control()
+        return outcome
+
+    # -- catching up: everything the log names, by state
+
+    def _catch_up(self) -> None:
+        wiped = self._board.state(self._target_store) is StoreState.WIPED
+        if wiped:
+            self._hydrate()
+        tail = self._tail()
+        dirty: dict[bytes, None] = {}
+        for group in self._logged_until(tail):
+            if group.empties:
+                self._push_flush()
+                dirty.clear()
+            else:
+                dirty.update(dict.fromkeys(group.keys))
+            for packed in group.keyless:
+                self._push(packed, 1, self._accepted)
+        if dirty:
+            self._say(Word.BEHIND)
+            self._board.observe(self._target_store, Evidence.BEHIND)
+            self._board.events.emit(events.CatchingUp(store=self._target_store, keys=len(dirty)))
+        self._copy(dirty)
+        self._live_from = tail
+        self._push(b"", 0, lambda _: self._advance(tail))
+        if wiped:
+            self._push(pack(("SET", self._names.identity, self._lease.holder, "NX")), 1, self._accepted)
+        self._flush()
+        self._read_to = position_text(tail)
+
+    def _logged_until(self, tail: Position) -> Iterator[Group]:
+        place = b"-"
+        while True:
+            command = ("XRANGE", self._names.log, place, position_text(tail), "COUNT", BATCH_ENTRIES)
+            entries = self._states.exchange(pack(command), 1)[0]
+            if isinstance(entries, Exception):
+                raise HybridError(f"the replication log cannot be read: {entries}")
+            yield from groups(entries, self._open_fields)
+            if len(entries) < BATCH_ENTRIES:
+                self._open_fields.clear()
+                return
+            place = b"(" + entries[-1][0]
+            self._tick()
+
+    def _hydrate(self) -> None:
+        """Copy every key of the source: the other store lost its data. What is written meanwhile is in the log."""
+        cursor, copied = b"0", 0
+        while True:
+            cursor, keys = self._states.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
+            self._copy([key for key in keys if not key.startswith(RESERVED)])
+            copied += len(keys)
+            self._skip.clear()
+            if cursor == b"0":
+                self._board.events.emit(events.CatchingUp(store=self._target_store, keys=copied))
+                return
+
+    def _copy(self, keys: Iterable[bytes]) -> None:
+        """Put the state of `keys` on the other store, and remember up to which place of the log it reaches."""
+        waiting = list(keys)
+        for start in range(0, len(waiting), BATCH_KEYS):
+            self._tick()
+            snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
+            for key, (state, place) in snapshots.items():
+                groups_of_commands = put_plan(
+                    key,
+                    state,
+                    temporary_key(),
+                    field_ttl=self._capabilities.has_field_ttl,
+                    stream_counters=self._capabilities.has_stream_counters,
+                )
+                *filling, last = groups_of_commands
+                for commands in filling:
+                    self._push_group([pack(command) for command in commands])
+                if filling:
+                    # A large value is swapped in only once all of it has arrived.
+                    self._await_replies()
+                self._push_group([pack(command) for command in last])
+                self._skip[key] = position(place)
+            self._flush()
+
+    def _read_states(self, keys: list[bytes]) -> dict[bytes, Any]:
+        try:
+            return read_states(self._states, keys, log_key=self._names.log)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise ReplyLost(str(error), silent=isinstance(error, redis.TimeoutError)) from None
+
+    # -- following: new entries, replayed in order
+
+    def _follow(self) -> Outcome:
+        self._ask_for_more()
+        while True:
+            outcome = self._tick()
+            if outcome is not None:
+                return outcome
+            readable = self._poll()
+            if self._target.wire.fileno() in readable:
+                self._collect()
+            if self._control.wire.fileno() in readable:
+                self._control.collect(readable=True)
+            if self._reader.fileno() in readable and self._has_room:
+                self._forward(self._reader.receive(1)[0])
+                self._ask_for_more()
+
+    def _ask_for_more(self) -> None:
+        command = ("XREAD", "COUNT", BATCH_ENTRIES, "BLOCK", BLOCK_MS, "STREAMS", self._names.log, self._read_to)
+        self._reader.send(pack(command))
+
+    def _forward(self, reply: Any) -> None:
+        if isinstance(reply, Exception):
+            raise HybridError(f"the replication log cannot be read: {reply}")
+        if not reply:
+            return
+        entries = reply[0][1]
+        self._read_to = entries[-1][0]
+        now_ms = time.monotonic() * 1000 + self._offset_ms
+        pending: dict[bytes, None] = {}
+        place: Position | None = None
+        for group in groups(entries, self._open_fields):
+            keys = group.keys if pending and not pending.keys().isdisjoint(group.keys) else self._plan(group, now_ms)
+            if keys is not None:
+                pending.update(dict.fromkeys(keys))
+                place = group.place
+                continue
+            if place is not None:
+                self._copy_up_to(place, pending)
+                pending, place = {}, None
+            payload, count = group.replay()
+            self._push(payload, count, partial(self._replayed, group))
+        if place is not None:
+            self._copy_up_to(place, pending)
+        self._flush()
+        self._forget_skips()
+
+    def _plan(self, group: Group, now_ms: float) -> tuple[bytes, ...] | None:
+        if group.empties:
+            self._push_flush()
+            self._skip.clear()
+            return ()
+        keys = plan(group, self._skip, int(now_ms))
+        if keys is not None:
+            for packed in group.keyless:
+                self._push(packed, 1, self._accepted)
+        return keys
+
+    def _copy_up_to(self, place: Position, keys: Iterable[bytes]) -> None:
+        self._copy(keys)
+        self._push(b"", 0, lambda _: self._advance(place))
+
+    def _forget_skips(self) -> None:
+        if self._skip and position(self._read_to) > max(self._skip.values()):
+            self._skip.clear()
+
+    # -- the other store
+
+    def _push_group(self, commands: list[bytes]) -> None:
+        if len(commands) > 1:
+            commands = [_MULTI, *commands, _EXEC]
+        self._push(b"".join(commands), len(commands), self._accepted)
+
+    def _push_flush(self) -> None:
+        self._push(pack(("EVAL", FLUSH_SCRIPT, 1, self._names.log, 0)), 1, self._accepted)
+
+    def _push(self, payload: bytes, count: int, done: Any) -> None:
+        self._target.push(payload, count, done)
+        while not self._has_room:
+            self._flush()
+            self._tick()
+            if self._target.wire.fileno() in self._poll(with_reader=False):
+                self._collect()
+
+    def _await_replies(self) -> None:
+        self._flush()
+        while self._target.in_flight:
+            self._tick()
+            if self._target.wire.fileno() in self._poll(with_reader=False):
+                self._collect()
+
+    @property
+    def _has_room(self) -> bool:
+        return self._target.in_flight_bytes < WINDOW_BYTES and self._target.in_flight < WINDOW_COMMANDS
+
+    def _flush(self) -> None:
+        with self._target_errors():
+            self._target.flush()
+        self._collect(readable=False)
+
+    def _collect(self, *, readable: bool = True) -> None:
+        with self._target_errors():
+            self._target.collect(readable=readable)
+        self._announce()
+
+    @contextmanager
+    def _target_errors(self) -> Iterator[None]:
+        """Tell the other store's failures from the source's."""
+        try:
+            yield
+        except (NotSent, ReplyLost, redis.ConnectionError, redis.TimeoutError) as error:
+            silent = getattr(error, "silent", isinstance(error, redis.TimeoutError))
+            if silent or isinstance(error, NotSent):
+                evidence = Evidence.SILENT if silent else Evidence.REFUSED
+                self._endpoints[self._target_store].retire()
+                self._board.observe(self._target_store, evidence, str(error))
+            raise _TargetLost from error
+
+    def _accepted(self, replies: list[Any]) -> None:
+        """A copy that the store refuses (full, read-only, no permission) would otherwise be lost in silence."""
+        error = failed(replies)
+        if error is not None:
+            raise HybridError(str(error))
+
+    def _replayed(self, group: Group, replies: list[Any]) -> None:
+        if failed(replies) is None:
+            self._advance(group.place)
+        else:
+            # It failed on the authority as well, or the stores differ: the state of its keys settles it either way.
+            self._failed_groups.append(group)
+            self._holds.append(group.place)
+
+    def _settle_failed(self) -> None:
+        if self._failed_groups:
+            group = self._failed_groups.popleft()
+            self._copy(group.keys)
+            self._push(b"", 0, lambda _: self._release())
+            self._flush()
+
+    def _advance(self, place: Position) -> None:
+        if self._holds:
+            self._beyond_hold = place
+            return
+        self._applied = max(self._applied, place)
+        self._acks.advance(self._applied)
+        if not self._live and self._live_from is not None and self._applied >= self._live_from:
+            self._live = True
+            self._say(Word.LIVE)
+            self._board.observe(self._target_store, Evidence.CAUGHT_UP)
+
+    def _release(self) -> None:
+        place = self._holds.popleft()
+        self._advance(max(place, self._beyond_hold))
+
+    # -- the source
+
+    def _tick(self) -> Outcome | None:
+        """Keep the lease, heed the board, notice silence. Called wherever the stream could otherwise stay long."""
+        if self._board.closing:
+            return Outcome.CLOSED
+        if self._board.authority.store is not self._source:
+            return Outcome.MOVED
+        if self._lease.is_due:
+            self._renew()
+        if not self._lease.is_held:
+            return Outcome.LEASE_LOST
+        self._check_silence()
+        self._settle_failed()
+        if self._live and self._source is Store.CLOUD and not self._target.in_flight:
+            return self._hand_back()
+        return None
+
+    def _renew(self) -> None:
+        payload = self._lease.renew()
+        asked_s = self._lease.asked_s
+        self._control.push(payload, 1, lambda replies: self._lease.renewed(asked_s, replies[0]))
+        self._say(Word.LIVE if self._live else Word.BEHIND)
+
+    def _check_silence(self) -> None:
+        allowed_s = self._endpoints[self._target_store].timeout_s + self._target.in_flight_bytes / SLOWEST_BYTES_S
+        if self._target.silent_s > allowed_s:
+            self._endpoints[self._target_store].retire()
+            self._board.observe(self._target_store, Evidence.SILENT, "no answer in time")
+            raise _TargetLost
+
+    def _say(self, word: Word) -> None:
+        message = Progress(word, self._applied).packed
+        self._control.push(pack(("PUBLISH", self._names.applied, message)), 1, _ignore)
+        self._control.flush()
+
+    def _announce(self) -> None:
+        """Trim the log to what is not applied yet, and tell the other processes."""
+        now_s = time.monotonic()
+        idle = not self._target.in_flight and self._source is Store.LOCAL
+        if self._applied <= self._announced or not (idle or now_s - self._announced_s > TRIM_S[self._source]):
+            return
+        self._announced, self._announced_s = self._applied, now_s
+        ms, sequence = self._applied
+        keep = position_text((ms, sequence + 1))
+        self._control.push(pack(("XTRIM", self._names.log, "MINID", keep)), 1, _ignore)
+        self._say(Word.LIVE if self._live else Word.BEHIND)
+
+    def _poll(self, *, with_reader: bool = True) -> set[int]:
+        poll = select.poll()
+        poll.register(self._target.wire, select.POLLIN)
+        poll.register(self._control.wire, select.POLLIN)
+        if with_reader and self._has_room:
+            if self._reader.has_replies():
+                return {self._reader.fileno()}
+            poll.register(self._reader, select.POLLIN)
+        return {file for file, _ in poll.poll(50)}
+
+    def _server_ms(self) -> float:
+        seconds, micros = self._states.exchange(pack(("TIME",)), 1)[0]
+        return int(seconds) * 1000 + int(micros) / 1000
+
+    def _tail(self) -> Position:
+        reply = self._states.exchange(pack(("XINFO", "STREAM", self._names.log)), 1)[0]
+        if isinstance(reply, Exception):
+            return (0, 0)
+        facts = dict(zip(reply[::2], reply[1::2], strict=True))
+        return position(facts[b"last-generated-id"])
+
+    def _settle_control(self) -> None:
+        """Read what is still due on the control wire: its owner goes on using it."""
+        self._control.flush()
+        while self._control.in_flight:
+            self._control.collect(readable=True)
+
+    def _fall_behind(self) -> None:
+        self._live = False
+        self._board.observe(self._target_store, Evidence.BEHIND)
+        self._say(Word.BEHIND)
+        self._settle_control()
+
+    # -- ends of a stream
+
+    def _seal(self) -> None:
+        """Say how far the lost local store's log was shipped, once the authority has moved and all is confirmed."""
+        board, names = self._board, self._names
+        if board.authority.store is not Store.CLOUD or not self._drained() or self._holds:
+            return
+        record = f"{board.authority.epoch} ".encode() + position_text(self._applied)
+        message = Progress(Word.SEAL, self._applied).packed
+        self._push(pack(("SET", names.seal, record)) + pack(("PUBLISH", names.applied, message)), 2, self._accepted)
+        if self._drained():
+            board.acks[Store.LOCAL].seal(self._applied)
+
+    def _drained(self) -> bool:
+        """Whether everything sent to the other store was answered, within its timeout."""
+        self._target.flush()
+        poll = select.poll()
+        poll.register(self._target.wire, select.POLLIN)
+        timeout_s = self._endpoints[self._target_store].timeout_s
+        while self._target.in_flight and poll.poll(timeout_s * 1000):
+            self._target.collect(readable=True)
+        return not self._target.in_flight
+
+    def _hand_back(self) -> Outcome | None:
+        """Return the authority to local: stop writes, ship the last entries, let writes go on there."""
+        cloud = self._endpoints[Store.CLOUD]
+        generation, wire = cloud.take_fenced()
+        record = wire.authority
+        if record is None or record.holder is not Holder.CLOUD:
+            cloud.give_fenced(generation, wire)
+            self._board.learn(record, source=Store.CLOUD)
+            return None
+        halted = cloud.move(wire, record.succeeded_by(Holder.HANDOVER))
+        if halted is not None and halted.holder is Holder.HANDOVER:
+            self._ship_rest()
+            returned = cloud.move(wire, halted.succeeded_by(Holder.LOCAL))
+            if returned is not None and returned.holder is Holder.LOCAL:
+                self._complete(returned)
+        cloud.give_fenced(generation, wire)
+        return Outcome.MOVED if self._board.authority.store is Store.LOCAL else None
+
+    def _ship_rest(self) -> None:
+        """Everything that was written before the halt, applied and confirmed."""
+        command = ("XREAD", "COUNT", BATCH_ENTRIES, "STREAMS", self._names.log)
+        while True:
+            reply = self._states.exchange(pack((*command, self._read_to)), 1)[0]
+            self._forward(reply)
+            if not reply:
+                break
+        if not self._drained() or self._holds:
+            raise _TargetLost
+
+    def _complete(self, authority: Authority) -> None:
+        names = self._names
+        commands = (("SET", names.authority, authority.record), ("PUBLISH", names.moved, authority.record))
+        for command in commands:
+            self._target.push(pack(command), 1, self._accepted)
+        if not self._drained():
+            raise _TargetLost
+        self._control.push(pack(("XTRIM", names.log, "MAXLEN", 0)), 1, _ignore)
+        self._board.learn(authority, source=Store.CLOUD)
+
+
+def _ignore(_: list[Any]) -> None:
+    """The reply says nothing that matters here; a lost connection shows elsewhere."""

@@ -1,0 +1,169 @@
+"""The local store is back while the cloud store has the authority: what only it knows is merged before it catches up.
+
+Its unshipped tail is everything in its log behind the seal. A key of the tail that the cloud store has not written since
+is copied over, guarded by WATCH; a key that both wrote keeps the authority's value, and the other one is archived.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+
+from hybrid import events
+from hybrid.core.authority import Authority, Position, position, position_text
+from hybrid.core.names import Names
+from hybrid.core.outcomes import ReplyLost
+from hybrid.core.resp import pack
+from hybrid.core.shipping import Field, groups
+from hybrid.core.state import ABSENT, Absent, KeyState, differences
+from hybrid.errors import HybridError
+from hybrid.replication.board import Board
+from hybrid.replication.copy import plan_put, read_states, temporary_key
+from hybrid.stores.capabilities import Capabilities, capabilities_of
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
+from hybrid.types import Store
+
+__all__ = ["merge_local_tail"]
+
+BATCH_KEYS = 100
+TRIES = 50
+KEPT_CONFLICTS = 10_000
+
+
+def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: Board) -> None:
+    """Fence the local store, bring over what only it has, and forget its log.
+
+    Raises NotSent or ReplyLost when either store is lost; nothing is forgotten then, and all is safe to repeat.
+    """
+    wires = {store: endpoints[store].connect_raw(timeout_s=5.0) for store in Store}
+    try:
+        _fence(wires[Store.LOCAL], names, board.authority)
+        tail_keys = _keys_since(wires[Store.LOCAL], names.log, _sealed(wires[Store.CLOUD], names, board.authority))
+        if tail_keys:
+            _Merge(wires, names, board).run(list(tail_keys))
+        _one(wires[Store.LOCAL], "XTRIM", names.log, "MAXLEN", 0)
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        if isinstance(error, HybridError):
+            raise
+        raise ReplyLost(str(error), silent=isinstance(error, redis.TimeoutError)) from None
+    finally:
+        for wire in wires.values():
+            wire.disconnect()
+
+
+def _fence(local: Wire, names: Names, authority: Authority) -> None:
+    """Writers that have not heard yet are refused from now on: their standing WATCH breaks."""
+    known = Authority.parse(_one(local, "GET", names.authority))
+    if known is None or known.epoch < authority.epoch:
+        _one(local, "SET", names.authority, authority.record)
+        _one(local, "PUBLISH", names.moved, authority.record)
+
+
+def _sealed(cloud: Wire, names: Names, authority: Authority) -> Position:
+    """How far the local log was surely shipped: as the last shipper said in this epoch, else nothing is sure."""
+    record = _one(cloud, "GET", names.seal)
+    if record is not None:
+        epoch, _, place = record.decode().partition(" ")
+        if int(epoch) == authority.epoch:
+            return position(place)
+    return (0, 0)
+
+
+def _keys_since(wire: Wire, log: bytes, place: Position) -> dict[bytes, None]:
+    """The keys that entries behind `place` may have changed."""
+    keys: dict[bytes, None] = {}
+    open_fields: list[Field] = []
+    start = b"(" + position_text(place)
+    while entries := _one(wire, "XRANGE", log, start, "+", "COUNT", 500):
+        for group in groups(entries, open_fields):
+            keys.update(dict.fromkeys(group.keys))
+        start = b"(" + entries[-1][0]
+    return keys
+
+
+class _Merge:
+    """Brings the keys of the tail to the authority, or archives them."""
+
+    def __init__(self, wires: Mapping[Store, Wire], names: Names, board: Board) -> None:
+        self._local = wires[Store.LOCAL]
+        self._cloud = wires[Store.CLOUD]
+        self._names = names
+        self._board = board
+        self._can: Capabilities = capabilities_of(self._cloud)
+        self._archived = 0
+
+    def run(self, keys: list[bytes]) -> None:
+        for start in range(0, len(keys), BATCH_KEYS):
+            self._merge(keys[start : start + BATCH_KEYS])
+        if self._archived:
+            self._board.events.emit(events.ConflictsArchived(count=self._archived))
+
+    def _merge(self, keys: list[bytes]) -> None:
+        for _ in range(TRIES):
+            # WATCH first, then look who wrote: what is written after the look breaks the transaction.
+            _one(self._cloud, "WATCH", *keys)
+            theirs = _keys_since(self._cloud, self._names.log, (0, 0))
+            ours = self._states(self._local, keys)
+            free = {key: state for key, state in ours.items() if key not in theirs}
+            contended = {key: state for key, state in ours.items() if key in theirs}
+            # Reading states runs transactions, which end the WATCH, so contended ones are compared after the copy.
+            if self._put(free):
+                self._archive(contended)
+                return
+        raise HybridError("the local store's last writes could not be merged: their keys never stood still")
+
+    def _states(self, wire: Wire, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
+        return {key: state for key, (state, _) in read_states(wire, keys, log_key=self._names.log).items()}
+
+    def _put(self, states: Mapping[bytes, KeyState | Absent]) -> bool:
+        commands = [command for key, state in states.items() for command in self._commands(key, state)]
+        replies = self._cloud.exchange(
+            b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))]), len(commands) + 2, timeout_s=5.0
+        )
+        if isinstance(replies[-1], Exception):
+            raise HybridError(str(replies[-1]))
+        return replies[-1] is not None
+
+    def _commands(self, key: bytes, state: KeyState | Absent) -> list[bytes]:
+        plan = plan_put(
+            key,
+            state,
+            temporary_key(),
+            field_ttl=self._can.has_field_ttl,
+            stream_counters=self._can.has_stream_counters,
+        )
+        return [pack(command) for group in plan for command in group]
+
+    def _archive(self, states: Mapping[bytes, KeyState | Absent]) -> None:
+        if not states:
+            return
+        kept = self._states(self._cloud, list(states))
+        for key, state in states.items():
+            if not _same(state, kept[key]):
+                self._archived += 1
+                self._archive_one(key, state)
+
+    def _archive_one(self, key: bytes, state: KeyState | Absent) -> None:
+        """The archive holds the very commands that restore the value."""
+        fields: tuple[Any, ...] = ("key", key, "store", "local", "at", int(time.time() * 1000))
+        restore = b"".join(self._commands(key, state))
+        archive = ("XADD", self._names.conflicts, "MAXLEN", "~", KEPT_CONFLICTS, "*", *fields, "restore", restore)
+        _one(self._cloud, *archive)
+
+
+def _same(a: KeyState | Absent, b: KeyState | Absent) -> bool:
+    if a is ABSENT or b is ABSENT:
+        return a is b
+    assert isinstance(a, KeyState) and isinstance(b, KeyState)
+    return not differences(a, b)
+
+
+def _one(wire: Wire, *command: Any) -> Any:
+    reply = wire.exchange(pack(command), 1, timeout_s=5.0)[0]
+    if isinstance(reply, Exception):
+        raise HybridError(str(reply))
+    return reply

@@ -1,0 +1,119 @@
+"""The thread that ships: takes the lease on the authority's log, and forwards the log to the other store.
+
+One shipper at a time for all processes. Every client runs one; whoever holds the lease ships for all, and when it dies
+another takes over as soon as the lease has run out.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+
+import redis
+
+from hybrid import events
+from hybrid.core.health import Evidence
+from hybrid.core.names import Names
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.errors import HybridError
+from hybrid.replication.board import Board
+from hybrid.replication.forwarder import Forwarder, Outcome
+from hybrid.replication.lease import RENEW_S, Lease
+from hybrid.replication.rejoin import merge_local_tail
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
+from hybrid.types import Store, StoreState
+
+__all__ = ["Shipper"]
+
+logger = logging.getLogger("hybrid")
+
+
+class Shipper(threading.Thread):
+    """Runs until the board closes."""
+
+    def __init__(self, endpoints: Mapping[Store, Endpoint], board: Board, names: Names) -> None:
+        super().__init__(name="hybrid-shipper", daemon=True)
+        self._endpoints = endpoints
+        self._board = board
+        self._names = names
+        self._refused = ""
+
+    def close(self) -> None:
+        """The board wakes it; nothing else is needed."""
+
+    def run(self) -> None:
+        board = self._board
+        while not board.closing:
+            source = board.authority.store
+            if not board.settings.replicated or not board.reachable(source):
+                board.wait(0.5)
+                continue
+            try:
+                self._campaign(source)
+            except (NotSent, ReplyLost):
+                board.wait(0.05)
+            except Exception:
+                # The shipper must outlive any surprise: without it nothing reaches the other store.
+                logger.exception("the shipper failed and starts again")
+                board.wait(1.0)
+            finally:
+                board.shipping = False
+
+    def _campaign(self, source: Store) -> None:
+        """Try to become the shipper of `source`'s log, and ship while the lease lasts."""
+        control = self._endpoints[source].connect_raw()
+        try:
+            lease = Lease(source, self._names.lease)
+            while not self._board.closing and self._board.authority.store is source:
+                if lease.acquired(control.exchange(lease.acquire(), 1)[0]):
+                    self._lead(source, lease, control)
+                    return
+                self._board.wait(RENEW_S[source])
+        finally:
+            control.disconnect()
+
+    def _lead(self, source: Store, lease: Lease, control: Wire) -> None:
+        board, target = self._board, source.other
+        board.shipping = True
+        board.events.emit(events.ShipperStarted(source=source))
+        while not board.closing and board.authority.store is source and self._keep(lease, control):
+            if not board.reachable(target):
+                board.wait(RENEW_S[source] / 2)
+                continue
+            if self._ship(source, lease, control) is Outcome.LEASE_LOST:
+                return
+        if board.authority.store is source:
+            control.exchange(lease.release(), 1)
+
+    def _keep(self, lease: Lease, control: Wire) -> bool:
+        if lease.is_due:
+            reply = control.exchange(lease.renew(), 1)[0]
+            lease.renewed(lease.asked_s, reply)
+        return lease.is_held
+
+    def _ship(self, source: Store, lease: Lease, control: Wire) -> Outcome:
+        """One stream to the other store, until it breaks."""
+        board, target = self._board, source.other
+        try:
+            if source is Store.CLOUD:
+                merge_local_tail(self._endpoints, self._names, board)
+            forwarder = Forwarder(self._endpoints, source, self._names, board, lease, control)
+            outcome = forwarder.run()
+        except (HybridError, redis.ResponseError) as error:
+            if isinstance(error, NotSent | ReplyLost):
+                raise
+            self._report(target, str(error))
+            return Outcome.BROKEN
+        self._refused = ""
+        return outcome
+
+    def _report(self, target: Store, reason: str) -> None:
+        """The other store answers but does not take what it is sent: it falls behind, and that is said once."""
+        if self._board.state(target) is StoreState.UP:
+            self._board.observe(target, Evidence.BEHIND, reason)
+        if reason != self._refused:
+            self._refused = reason
+            logger.warning("the %s store refuses what is shipped to it: %s", target, reason)
+        self._board.wait(1.0)
