@@ -1,7 +1,8 @@
 """Both stores side by side, kept fresh in the background: asking for the overview never asks a store.
 
 Each store has its own thread, so that a dead cloud never delays what is known of the local store. The local store is
-read every 2 s (INFO, DBSIZE). The cloud is billed per command, so it is read every 10 s, and by INFO alone.
+read every 2 s (INFO, DBSIZE). The cloud is billed per command, so it is read every 10 s, and by INFO alone. A third
+thread takes the client's status, at once after an event and else by the clock of the store that it asks: the authority.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -29,6 +31,7 @@ __all__ = ["INTERVALS_S", "Observed", "Observer", "Overview", "Sample", "StoreFa
 logger = logging.getLogger("hybrid.observer")
 
 INTERVALS_S: Mapping[Store, float] = MappingProxyType({Store.LOCAL: 2.0, Store.CLOUD: 10.0})
+STATUS_INTERVALS_S: Mapping[Store, float] = MappingProxyType({Store.LOCAL: 1.0, Store.CLOUD: 5.0})
 HISTORY_S = 3600.0
 OWN_KEYS_INTERVAL_S = 600.0
 OWN = Names()
@@ -194,27 +197,35 @@ class Observer:
         self._intervals_s = intervals_s
         self._watches = {store: StoreWatch(client, store, own_keys(names)) for store in Store}
         self._samples: deque[Sample] = deque(maxlen=sum(int(HISTORY_S / intervals_s[store]) for store in Store))
+        self._status: Status | None = None
+        self._news = threading.Event()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin to watch both stores, each on a daemon thread of its own."""
+        """Begin to watch, on daemon threads."""
         if self._threads:
             return
-        for store in Store:
-            thread = threading.Thread(target=self._watch, args=(store,), name=f"hybrid-observer-{store}", daemon=True)
-            self._threads.append(thread)
+        self._client.events.add_hook(lambda event: self._news.set())
+        works: list[tuple[str, Callable[[], None]]] = [
+            ("status", self._watch_status),
+            *((store.value, partial(self._watch, store)) for store in Store),
+        ]
+        for name, work in works:
+            self._threads.append(threading.Thread(target=work, name=f"hybrid-observer-{name}", daemon=True))
+        for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
         """Stop watching; waits a moment for a read that is under way."""
         self._stop.set()
+        self._news.set()
         for thread in self._threads:
             thread.join(timeout=2.0)
 
     def overview(self) -> Overview:
-        """The latest snapshot, at once: no store is asked."""
-        status = self._client.status()
+        """The latest snapshot, at once: no store is asked (but before `start` has taken the first status)."""
+        status = self._status or self._client.status()
         now = time.time()
         return Overview(
             status=status,
@@ -226,6 +237,16 @@ class Observer:
             embedded=self._embedded,
             taken_at_s=now,
         )
+
+    def _watch_status(self) -> None:
+        while not self._stop.is_set():
+            self._news.clear()  # before the status is taken: what happens meanwhile is news again
+            try:
+                self._status = self._client.status()
+            except Exception:  # the watch must outlive any surprise in a reply
+                logger.exception("taking the status failed")
+            authority = self._status.authority if self._status else Store.LOCAL
+            self._news.wait(STATUS_INTERVALS_S[authority])
 
     def _watch(self, store: Store) -> None:
         watch = self._watches[store]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from random import Random
@@ -18,9 +19,9 @@ class PlainClient(redis.Redis):
     """Plain redis-py with the two things that the shop takes from HybridRedis."""
 
     def get_or_load(self, key: str, loader: Callable[[], Any], ex: int | None = None) -> Any:
-        if (value := self.get(key)) is None:
-            self.set(key, value := loader(), ex=ex)
-        return value
+        if (text := self.get(key)) is None:
+            self.set(key, text := json.dumps(loader()), ex=ex)
+        return json.loads(text)
 
     def status(self) -> Any:
         return status(cloud=None)

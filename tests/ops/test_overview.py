@@ -7,6 +7,7 @@ from unittest.mock import ANY
 from ops.fakes import FakeClient, status
 from servers import Stores, client, wait_until
 
+from hybrid.events import StoreDown
 from hybrid.ops.facts import ServerFacts, server_facts
 from hybrid.ops.overview import Observer
 from hybrid.settings import Settings
@@ -76,6 +77,16 @@ def test_an_outage_is_a_gap_in_the_samples_and_the_last_facts_stay(
         facts = observer.overview().local
     assert (facts.keys, facts.observed_at_s) == (0, ANY)
     assert facts.software is not None
+
+
+def test_an_event_brings_a_new_status_at_once(valkey: ServerProcess) -> None:
+    fake = FakeClient(Settings(local_url=valkey.url), status())
+    with watching(fake) as observer:
+        wait_until(lambda: observer.overview().status is fake.reported)
+        fake.reported = status(StoreState.DOWN)
+        fake.events.emit(StoreDown(store=Store.LOCAL, reason="connection refused"))
+        wait_until(lambda: observer.overview().local.status.state is StoreState.DOWN, timeout_s=0.8)
+        assert [type(event) for event in observer.overview().events] == [StoreDown]
 
 
 def test_upstash_says_little_and_that_is_enough() -> None:
