@@ -130,7 +130,7 @@ def checks(pytest_options: list[str]) -> tuple[Check, ...]:
         Check("style", ("-m", "ruff", "check", ".")),
         Check("format", ("-m", "ruff", "format", "--check", ".")),
         Check("types", ("-m", "mypy")),
-        Check("layers", ("-c", lint_imports, "--no-logo")),
+        Check("layers", ("-c", lint_imports, "--no-logo", "--no-cache")),  # its cache can be out of date
         Check("tests", ("-m", "pytest", "-ra", "--cov", "--cov-report=term", *pytest_options)),
     )
 

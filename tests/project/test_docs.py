@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from dataclasses import fields
 from io import StringIO
@@ -14,6 +17,7 @@ import pytest
 from dotenv import dotenv_values
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from servers import Stores, client
 
 from hybrid.ops.control import PRESETS
 from hybrid.settings import Settings
@@ -56,6 +60,18 @@ def test_links_lead_somewhere(paper: Path) -> None:
 def test_python_examples_parse(paper: Path) -> None:
     for example in re.findall(r"^```python\n(.*?)^```", paper.read_text(), re.M | re.S):
         ast.parse(example)
+
+
+def test_readme_example_runs(stores: Stores, tmp_path: Path) -> None:
+    example = re.search(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert example
+    urls = {"REDIS_URL": stores.local.url, "UPSTASH_REDIS_URL": stores.cloud.url}
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **urls}
+    command = [sys.executable, "-c", example[1]]
+    shown = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert shown.stdout == "b'hello'\n", shown.stderr
+    with client(stores.cloud.url) as cloud:
+        assert cloud.get("greeting") == b"hello"
 
 
 def test_every_setting_is_in_the_table_with_its_default() -> None:
