@@ -18,23 +18,19 @@ SIGNS = {StepState.PASSED: "✓", StepState.FAILED: "✗", StepState.SKIPPED: "�
 
 
 class Progress:
-    """Prints each step as it ends, under its group, with a progress bar below while there is a terminal."""
+    """Prints each step as it ends, with a progress bar below while there is a terminal."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self._done = 0
-        self._group = ""
 
     def __call__(self, step: Step) -> None:
         if step.state is StepState.RUNNING:
             self._terminal.update(bar(self._done, STEP_COUNT, step.name), plain=False)
             return
         self._done += 1
-        if step.group != self._group:
-            self._terminal.line(step.group)
-            self._group = step.group
         took = "" if step.duration_ms is None else f" ({step.duration_ms:.0f} ms)"
-        self._terminal.line(f"  {SIGNS[step.state]} {step.state}: {step.name}{took}: {step.detail}")
+        self._terminal.line(f"{SIGNS[step.state]} {step.state:8}{step.group:12} {step.name}{took}: {step.detail}")
 
 
 def run(options: argparse.Namespace, stop: threading.Event) -> int:

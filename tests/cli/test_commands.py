@@ -108,14 +108,16 @@ def test_the_test_ended_by_ctrl_c_cleans_up(hybrid: Run, stores: Stores) -> None
 
 def test_the_agent_serves_health_says_events_and_ends_at_sigterm(hybrid: Run, stores: Stores, free_port: int) -> None:
     process = hybrid("agent", "--json", "--listen", str(free_port))
-    assert json.loads(first_line(process))["event"] == "Started"
+    first = first_line(process)
     url = f"http://127.0.0.1:{free_port}/api/health"
     wait_until(lambda: fetched(url), "the health endpoint")
     assert fetched(url)["status"] in ("healthy", "degraded")
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, "")
-    assert all("message" in json.loads(line) for line in output.splitlines())
+    events = [json.loads(line) for line in [first, *output.splitlines()]]
+    assert {"Started", "Stopped"} <= {event["event"] for event in events}
+    assert all(event["message"] and event["at_s"] > 0 for event in events)
 
 
 @pytest.fixture

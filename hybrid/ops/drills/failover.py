@@ -19,7 +19,8 @@ __all__ = ["BOTH_DOWN", "FAILOVER"]
 DETECT_TIMEOUT_S = 10.0
 RECOVER_TIMEOUT_S = 30.0
 STALL_LIMIT_S = 2.0
-CALLS_DURING_FAULT = 30
+CALLS_BEFORE_FAULT = 5
+CALLS_DURING_FAULT = 20
 CALLS_WHILE_DOWN = 20
 REFUSE, HANG = "refused", "hung"
 
@@ -45,7 +46,7 @@ class Outage:
         client = rig.the_client()
         traffic = self._traffic(rig)
         try:
-            rig.wait(lambda: len(traffic.calls) >= CALLS_DURING_FAULT, "traffic before the fault", DETECT_TIMEOUT_S)
+            rig.wait(lambda: len(traffic.calls) >= CALLS_BEFORE_FAULT, "traffic before the fault", DETECT_TIMEOUT_S)
             failed_at_s = time.monotonic()
             rig.links[self.store].apply(refuse=self.fault == REFUSE, hang=self.fault == HANG)
             detected_s = rig.wait(
@@ -72,7 +73,11 @@ class Outage:
             healed_at_s = time.monotonic()
             rig.links[self.store].heal()
             rig.wait(lambda: recovered(client), f"recovery from the {self.name}", RECOVER_TIMEOUT_S)
-            recovery_s = findings.recovery_s[self.name] = time.monotonic() - healed_at_s
+            recovered_at_s = time.monotonic()
+            recovery_s = findings.recovery_s[self.name] = recovered_at_s - healed_at_s
+            rig.wait(
+                lambda: len(traffic.since(recovered_at_s)) >= CALLS_BEFORE_FAULT, "traffic after", DETECT_TIMEOUT_S
+            )
         finally:
             rig.links[self.store].heal()
             traffic.stop()
