@@ -1,1 +1,1 @@
-"""What ./run does: the virtual environment, and the commands in it. Standard library only."""
+"""What ./run does: the virtual environment, and the commands in it. Standard library only, but for `serve`."""

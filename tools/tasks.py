@@ -60,7 +60,7 @@ def start_panel(options: list[str]) -> NoReturn:
     port, options = chosen_port(options)
     python = Environment(ROOT).ensure("requirements.txt")
     address = ("--server.address", "127.0.0.1", "--server.port", str(port))
-    become(python, "streamlit", "run", "app.py", *address, *options)
+    become(python, "tools.serve", "run", "app.py", *address, *options)
 
 
 def become(python: Path, module: str, *arguments: str) -> NoReturn:
