@@ -43,8 +43,10 @@ FIRST_PAUSE_S: Final = 0.001
 LONGEST_PAUSE_S: Final = {Store.LOCAL: 0.02, Store.CLOUD: 1.0}
 """Polling, where no command waits without changing anything (several keys, sorted sets). The cloud is billed."""
 
-ATTEMPTS: Final = 8
-"""How often one command is routed anew. Each attempt follows new evidence, so more would mean a flapping store."""
+ATTEMPTS: Final = 50
+FENCE_PAUSE_S: Final = 0.01
+"""How often one command is routed anew: each attempt follows new evidence, or a short pause at the fence. More would
+mean a flapping store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,7 @@ def write(
                 continue
             raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {error}") from None
         if isinstance(outcome, Fenced):
-            if board.authority.holder is Holder.HANDOVER:
-                yield AwaitAuthority(board.authority)
+            yield from _wait_out(board, outcome)
             continue
         result = verdict(transaction, outcome.replies)
         if result.expiring:
@@ -182,6 +183,18 @@ def write(
         if _settled(confirmation, transaction, store):
             return result
     raise AllStoresDown("no store takes writes now")
+
+
+def _wait_out(board: Board, outcome: Fenced) -> Flow:
+    """After a refusal at the fence: wait for the end of a handover, and take it back if it does not come."""
+    before = board.authority
+    if before.holder is Holder.HANDOVER:
+        yield AwaitAuthority(before)
+        if board.authority == before:
+            yield Claim()
+    elif outcome.authority is not None and outcome.authority.epoch < before.epoch:
+        # The record on this store lags the one on the cloud by a moment: the shipper is about to renew it.
+        yield Pause(FENCE_PAUSE_S)
 
 
 def _log_expiring(store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction]) -> Flow:

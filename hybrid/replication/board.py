@@ -71,6 +71,8 @@ class Board:
             changes = [*self._transition(store, evidence, reason), *self._promote()]
             if changes:
                 self._replan()
+        if changes:
+            self._wake_waiters()
         self._announce(changes)
 
     def learn(self, authority: Authority | None, *, source: Store) -> None:
@@ -94,8 +96,7 @@ class Board:
                     changes += self._transition(Store.LOCAL, Evidence.BEHIND)
             changes += self._promote()
             self._replan()
-        for acks in self.acks.values():
-            acks.wake()
+        self._wake_waiters()
         if moved and not first:
             self.events.emit(events.AuthorityMoved(authority=authority.store, epoch=authority.epoch))
         self._announce(changes)
@@ -160,8 +161,7 @@ class Board:
         with self._changed:
             self.closing = True
             self._changed.notify_all()
-        for acks in self.acks.values():
-            acks.wake()
+        self._wake_waiters()
 
     def forget_after_fork(self) -> None:
         """In a forked child: locks held by the parent's threads are of no one here."""
@@ -170,6 +170,10 @@ class Board:
         self.shipping = False
 
     # -- inside
+
+    def _wake_waiters(self) -> None:
+        for acks in self.acks.values():
+            acks.wake()
 
     def _replan(self) -> None:
         self.routes = self._planned()
@@ -185,8 +189,6 @@ class Board:
         for store, before, after in changes:
             if after.state is StoreState.DOWN:
                 self._failed_at_s.setdefault(store, after.since_s)
-                for acks in self.acks.values():
-                    acks.wake()
                 self.events.emit(events.StoreDown(store=store, reason=after.reason))
                 self._announce_degraded()
             elif after.state is StoreState.WIPED:

@@ -43,7 +43,9 @@ class Borrowed:
 SETTLE_S: Final = 1.0
 """How long opening a client waits for first word of its stores: enough for a cloud one, short when one is dead."""
 
-HANDOVER_S: Final = 0.5
+HANDOVER_S: Final = 1.0
+"""Several times what a handover takes over a usual link; after that, a writer takes it back."""
+
 SEAL_S: Final = 0.25
 OVERDUE_S: Final = 5.0
 """Longer than a shipper's lease lives, so that a killed shipper is succeeded before a write stops waiting for it."""
@@ -178,7 +180,7 @@ class Engine:
         store, transaction = action.store, action.transaction
         endpoint = self.endpoints[store]
         try:
-            generation, wire = endpoint.take_fenced()
+            generation, wire = endpoint.take_fenced(self.board.authority.epoch)
             if wire.authority is None or not wire.authority.admits(store):
                 return self._fenced(store, generation, wire.authority, endpoint.give_fenced, wire)
             if transaction.scripted and not wire.effects_loaded:
@@ -232,7 +234,7 @@ class Engine:
                 continue
             endpoint = self.endpoints[routes.writer]
             try:
-                generation, wire = endpoint.take_fenced()
+                generation, wire = endpoint.take_fenced(self.board.authority.epoch)
             except (NotSent, ReplyLost) as error:
                 self._failed(routes.writer, error)
                 continue
@@ -267,11 +269,12 @@ class Engine:
         """Claim the authority for the cloud store: the local one is down by this process's own evidence."""
         endpoint = self.endpoints[Store.CLOUD]
         try:
-            generation, wire = endpoint.take_fenced()
+            generation, wire = endpoint.take_fenced(self.board.authority.epoch)
             record = wire.authority
             if record is not None and record.holder is not Holder.CLOUD:
                 later = Authority(Holder.CLOUD, max(record.epoch, self.board.authority.epoch) + 1)
-                record = endpoint.move(wire, later)
+                endpoint.move(wire, later)
+                record = wire.authority
         except (NotSent, ReplyLost) as error:
             self._failed(Store.CLOUD, error)
             return

@@ -48,6 +48,7 @@ BATCH_KEYS: Final = 200
 WINDOW_BYTES: Final = 4 * 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
 BLOCK_MS: Final = 250
+CLOSE_MS: Final = 200
 TRIM_S: Final = {Store.LOCAL: 0.002, Store.CLOUD: 1.0}
 SLOWEST_BYTES_S: Final = 200_000
 """A link slower than this counts as silent while something large is on its way."""
@@ -102,6 +103,7 @@ class Forwarder:
         self._read_to = b"0-0"
         self._live_from: Position | None = None
         self._live = False
+        self._at_end = False
 
     def run(self) -> Outcome:
         """Open the connections, catch up, follow. Always leaves the control wire with no reply outstanding."""
@@ -161,11 +163,12 @@ class Forwarder:
             self._board.events.emit(events.CatchingUp(store=self._target_store, keys=len(dirty)))
         self._copy(dirty)
         self._live_from = tail
+        self._read_to = position_text(tail)
+        self._at_end = self._tail() == tail
         self._push(b"", 0, lambda _: self._advance(tail))
         if wiped:
             self._push(pack(("SET", self._names.identity, self._lease.holder, "NX")), 1, self._accepted)
         self._flush()
-        self._read_to = position_text(tail)
 
     def _logged_until(self, tail: Position) -> Iterator[Group]:
         place = b"-"
@@ -251,7 +254,8 @@ class Forwarder:
             return
         entries = reply[0][1]
         self._read_to = entries[-1][0]
-        now_ms = time.monotonic() * 1000 + self._offset_ms
+        self._at_end = len(entries) < BATCH_ENTRIES
+        now_ms = self._now_ms()
         pending: dict[bytes, None] = {}
         place: Position | None = None
         for group in groups(entries, self._open_fields):
@@ -368,10 +372,17 @@ class Forwarder:
             return
         self._applied = max(self._applied, place)
         self._acks.advance(self._applied)
-        if not self._live and self._live_from is not None and self._applied >= self._live_from:
+        if not self._live and self._is_close():
             self._live = True
             self._say(Word.LIVE)
             self._board.observe(self._target_store, Evidence.CAUGHT_UP)
+
+    def _is_close(self) -> bool:
+        """Whether the other store has everything but what is being written just now: whoever waits for it waits for
+        one round trip, not for a backlog."""
+        if self._live_from is None or self._applied < self._live_from or not self._at_end:
+            return False
+        return self._applied >= position(self._read_to) or self._now_ms() - self._applied[0] < CLOSE_MS
 
     def _release(self) -> None:
         place = self._holds.popleft()
@@ -403,10 +414,15 @@ class Forwarder:
 
     def _check_silence(self) -> None:
         allowed_s = self._endpoints[self._target_store].timeout_s + self._target.in_flight_bytes / SLOWEST_BYTES_S
-        if self._target.silent_s > allowed_s:
-            self._endpoints[self._target_store].retire()
-            self._board.observe(self._target_store, Evidence.SILENT, "no answer in time")
-            raise _TargetLost
+        if self._target.silent_s <= allowed_s:
+            return
+        if self._target.wire.fileno() in self._poll(with_reader=False, wait_ms=0):
+            # The answers are there: this thread was busy elsewhere, and had not looked.
+            self._collect()
+            return
+        self._endpoints[self._target_store].retire()
+        self._board.observe(self._target_store, Evidence.SILENT, "no answer in time")
+        raise _TargetLost
 
     def _say(self, word: Word) -> None:
         message = Progress(word, self._applied).packed
@@ -425,7 +441,7 @@ class Forwarder:
         self._control.push(pack(("XTRIM", self._names.log, "MINID", keep)), 1, _ignore)
         self._say(Word.LIVE if self._live else Word.BEHIND)
 
-    def _poll(self, *, with_reader: bool = True) -> set[int]:
+    def _poll(self, *, with_reader: bool = True, wait_ms: int = 50) -> set[int]:
         poll = select.poll()
         poll.register(self._target.wire, select.POLLIN)
         poll.register(self._control.wire, select.POLLIN)
@@ -433,7 +449,11 @@ class Forwarder:
             if self._reader.has_replies():
                 return {self._reader.fileno()}
             poll.register(self._reader, select.POLLIN)
-        return {file for file, _ in poll.poll(50)}
+        return {file for file, _ in poll.poll(wait_ms)}
+
+    def _now_ms(self) -> float:
+        """The source's clock, which its entries are stamped with."""
+        return time.monotonic() * 1000 + self._offset_ms
 
     def _server_ms(self) -> float:
         seconds, micros = self._states.exchange(pack(("TIME",)), 1)[0]
@@ -473,52 +493,56 @@ class Forwarder:
 
     def _drained(self) -> bool:
         """Whether everything sent to the other store was answered, within its timeout."""
-        self._target.flush()
-        poll = select.poll()
-        poll.register(self._target.wire, select.POLLIN)
-        timeout_s = self._endpoints[self._target_store].timeout_s
-        while self._target.in_flight and poll.poll(timeout_s * 1000):
-            self._target.collect(readable=True)
+        with self._target_errors():
+            self._target.flush()
+            poll = select.poll()
+            poll.register(self._target.wire, select.POLLIN)
+            timeout_s = self._endpoints[self._target_store].timeout_s
+            while self._target.in_flight and poll.poll(timeout_s * 1000):
+                self._target.collect(readable=True)
         return not self._target.in_flight
 
     def _hand_back(self) -> Outcome | None:
         """Return the authority to local: stop writes, ship the last entries, let writes go on there."""
-        cloud = self._endpoints[Store.CLOUD]
-        generation, wire = cloud.take_fenced()
+        cloud, board = self._endpoints[Store.CLOUD], self._board
+        generation, wire = cloud.take_fenced(board.authority.epoch)
         record = wire.authority
-        if record is None or record.holder is not Holder.CLOUD:
-            cloud.give_fenced(generation, wire)
-            self._board.learn(record, source=Store.CLOUD)
-            return None
-        halted = cloud.move(wire, record.succeeded_by(Holder.HANDOVER))
-        if halted is not None and halted.holder is Holder.HANDOVER:
-            self._ship_rest()
-            returned = cloud.move(wire, halted.succeeded_by(Holder.LOCAL))
-            if returned is not None and returned.holder is Holder.LOCAL:
-                self._complete(returned)
+        if record is not None and record.holder is Holder.CLOUD:
+            halted = record.succeeded_by(Holder.HANDOVER)
+            board.learn(halted, source=Store.CLOUD)
+            rest = self._halt(cloud, wire, halted)
+            record = self._completed(cloud, wire, halted, rest) if wire.authority == halted else wire.authority
         cloud.give_fenced(generation, wire)
-        return Outcome.MOVED if self._board.authority.store is Store.LOCAL else None
+        board.learn(record, source=Store.CLOUD)
+        return Outcome.MOVED if board.authority.store is Store.LOCAL else None
 
-    def _ship_rest(self) -> None:
-        """Everything that was written before the halt, applied and confirmed."""
-        command = ("XREAD", "COUNT", BATCH_ENTRIES, "STREAMS", self._names.log)
-        while True:
-            reply = self._states.exchange(pack((*command, self._read_to)), 1)[0]
-            self._forward(reply)
-            if not reply:
-                break
-        if not self._drained() or self._holds:
-            raise _TargetLost
+    def _halt(self, cloud: Endpoint, wire: Wire, halted: Authority) -> list[Any]:
+        """Stop writes, and read in the same round trip what was written before."""
+        command = ("XREAD", "COUNT", WINDOW_COMMANDS, "STREAMS", self._names.log, self._read_to)
+        return cloud.move(wire, halted, then=pack(command))
 
-    def _complete(self, authority: Authority) -> None:
+    def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: list[Any]) -> Authority | None:
+        """The record after the attempt: local's, or the cloud's again where local was lost or somebody took it back."""
+        returned = halted.succeeded_by(Holder.LOCAL)
+        try:
+            self._forward(rest)
+            if not self._drained() or self._holds:
+                raise _TargetLost
+        except _TargetLost:
+            cloud.move(wire, halted.succeeded_by(Holder.CLOUD))
+            raise
+        cloud.move(wire, returned)
+        if wire.authority == returned:
+            self._welcome_local(returned)
+        return wire.authority
+
+    def _welcome_local(self, authority: Authority) -> None:
         names = self._names
-        commands = (("SET", names.authority, authority.record), ("PUBLISH", names.moved, authority.record))
-        for command in commands:
-            self._target.push(pack(command), 1, self._accepted)
+        for command in (("SET", names.authority, authority.record), ("PUBLISH", names.moved, authority.record)):
+            self._push(pack(command), 1, self._accepted)
         if not self._drained():
             raise _TargetLost
         self._control.push(pack(("XTRIM", names.log, "MAXLEN", 0)), 1, _ignore)
-        self._board.learn(authority, source=Store.CLOUD)
 
 
 def _ignore(_: list[Any]) -> None:

@@ -7,7 +7,7 @@ is copied over, guarded by WATCH; a key that both wrote keeps the authority's va
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import redis
@@ -30,21 +30,26 @@ from hybrid.types import Store
 __all__ = ["merge_local_tail"]
 
 BATCH_KEYS = 100
+BATCH_ENTRIES = 1000
 TRIES = 50
 KEPT_CONFLICTS = 10_000
 
 
-def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: Board) -> None:
-    """Fence the local store, bring over what only it has, and forget its log.
+def merge_local_tail(
+    endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Callable[[], bool]
+) -> None:
+    """Fence the local store, bring over what only it has, and forget its log. `keep` prolongs the shipper's lease, and
+    says whether it is still held.
 
     Raises NotSent or ReplyLost when either store is lost; nothing is forgotten then, and all is safe to repeat.
     """
     wires = {store: endpoints[store].connect_raw(timeout_s=5.0) for store in Store}
     try:
         _fence(wires[Store.LOCAL], names, board.authority)
-        tail_keys = _keys_since(wires[Store.LOCAL], names.log, _sealed(wires[Store.CLOUD], names, board.authority))
-        if tail_keys:
-            _Merge(wires, names, board).run(list(tail_keys))
+        tail: set[bytes] = set()
+        _collect_keys(wires[Store.LOCAL], names.log, _sealed(wires[Store.CLOUD], names, board.authority), tail)
+        if tail:
+            _Merge(wires, names, board, keep).run(sorted(tail))
         _one(wires[Store.LOCAL], "XTRIM", names.log, "MAXLEN", 0)
     except (redis.ConnectionError, redis.TimeoutError) as error:
         if isinstance(error, HybridError):
@@ -73,48 +78,64 @@ def _sealed(cloud: Wire, names: Names, authority: Authority) -> Position:
     return (0, 0)
 
 
-def _keys_since(wire: Wire, log: bytes, place: Position) -> dict[bytes, None]:
-    """The keys that entries behind `place` may have changed."""
-    keys: dict[bytes, None] = {}
+def _collect_keys(wire: Wire, log: bytes, place: Position, keys: set[bytes]) -> Position:
+    """Add the keys that entries behind `place` may have changed; the result is the place of the last entry."""
     open_fields: list[Field] = []
-    start = b"(" + position_text(place)
-    while entries := _one(wire, "XRANGE", log, start, "+", "COUNT", 500):
+    while True:
+        entries = _one(wire, "XRANGE", log, b"(" + position_text(place), "+", "COUNT", BATCH_ENTRIES)
         for group in groups(entries, open_fields):
-            keys.update(dict.fromkeys(group.keys))
-        start = b"(" + entries[-1][0]
-    return keys
+            keys.update(group.keys)
+        if entries:
+            place = position(entries[-1][0])
+        if len(entries) < BATCH_ENTRIES:
+            return place
 
 
 class _Merge:
     """Brings the keys of the tail to the authority, or archives them."""
 
-    def __init__(self, wires: Mapping[Store, Wire], names: Names, board: Board) -> None:
+    def __init__(self, wires: Mapping[Store, Wire], names: Names, board: Board, keep: Callable[[], bool]) -> None:
         self._local = wires[Store.LOCAL]
         self._cloud = wires[Store.CLOUD]
         self._names = names
         self._board = board
         self._can: Capabilities = capabilities_of(self._cloud)
+        self._keep = keep
         self._archived = 0
+        self._seen: set[bytes] = set()
+        self._seen_to: Position = (0, 0)
 
     def run(self, keys: list[bytes]) -> None:
         for start in range(0, len(keys), BATCH_KEYS):
+            if not self._keep():
+                raise HybridError("the shipper's lease was lost during the merge")
             self._merge(keys[start : start + BATCH_KEYS])
         if self._archived:
             self._board.events.emit(events.ConflictsArchived(count=self._archived))
 
     def _merge(self, keys: list[bytes]) -> None:
+        ours = self._states(self._local, keys)
         for _ in range(TRIES):
-            # WATCH first, then look who wrote: what is written after the look breaks the transaction.
-            _one(self._cloud, "WATCH", *keys)
-            theirs = _keys_since(self._cloud, self._names.log, (0, 0))
-            ours = self._states(self._local, keys)
-            free = {key: state for key, state in ours.items() if key not in theirs}
-            contended = {key: state for key, state in ours.items() if key in theirs}
-            # Reading states runs transactions, which end the WATCH, so contended ones are compared after the copy.
-            if self._put(free):
-                self._archive(contended)
-                return
-        raise HybridError("the local store's last writes could not be merged: their keys never stood still")
+            theirs = self._written_there()
+            free = [key for key in keys if key not in theirs]
+            if not free:
+                break
+            # WATCH first, then look again who wrote: what is written after the look breaks the transaction.
+            _one(self._cloud, "WATCH", *free)
+            theirs = self._written_there()
+            if theirs.isdisjoint(free):
+                if self._put({key: ours[key] for key in free}):
+                    break
+            else:
+                _one(self._cloud, "UNWATCH")
+        else:
+            raise HybridError("the local store's last writes could not be merged: their keys never stood still")
+        self._archive({key: ours[key] for key in keys if key in theirs})
+
+    def _written_there(self) -> set[bytes]:
+        """Every key written on the cloud store since it took over: its log was empty then."""
+        self._seen_to = _collect_keys(self._cloud, self._names.log, self._seen_to, self._seen)
+        return self._seen
 
     def _states(self, wire: Wire, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
         return {key: state for key, (state, _) in read_states(wire, keys, log_key=self._names.log).items()}
@@ -142,17 +163,18 @@ class _Merge:
         if not states:
             return
         kept = self._states(self._cloud, list(states))
-        for key, state in states.items():
-            if not _same(state, kept[key]):
-                self._archived += 1
-                self._archive_one(key, state)
+        lost = [(key, state) for key, state in states.items() if not _same(state, kept[key])]
+        self._archived += len(lost)
+        commands = [pack(self._archive_entry(key, state)) for key, state in lost]
+        for reply in self._cloud.exchange(b"".join(commands), len(commands), timeout_s=5.0) if commands else ():
+            if isinstance(reply, Exception):
+                raise HybridError(str(reply))
 
-    def _archive_one(self, key: bytes, state: KeyState | Absent) -> None:
+    def _archive_entry(self, key: bytes, state: KeyState | Absent) -> tuple[Any, ...]:
         """The archive holds the very commands that restore the value."""
-        fields: tuple[Any, ...] = ("key", key, "store", "local", "at", int(time.time() * 1000))
         restore = b"".join(self._commands(key, state))
-        archive = ("XADD", self._names.conflicts, "MAXLEN", "~", KEPT_CONFLICTS, "*", *fields, "restore", restore)
-        _one(self._cloud, *archive)
+        fields = ("key", key, "store", "local", "at", int(time.time() * 1000), "restore", restore)
+        return ("XADD", self._names.conflicts, "MAXLEN", "~", KEPT_CONFLICTS, "*", *fields)
 
 
 def _same(a: KeyState | Absent, b: KeyState | Absent) -> bool:

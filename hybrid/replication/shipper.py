@@ -52,7 +52,8 @@ class Shipper(threading.Thread):
                 continue
             try:
                 self._campaign(source)
-            except (NotSent, ReplyLost):
+            except (NotSent, ReplyLost) as error:
+                logger.debug("shipping the %s store's log was interrupted: %s", source, error)
                 board.wait(0.05)
             except Exception:
                 # The shipper must outlive any surprise: without it nothing reaches the other store.
@@ -98,7 +99,7 @@ class Shipper(threading.Thread):
         board, target = self._board, source.other
         try:
             if source is Store.CLOUD:
-                merge_local_tail(self._endpoints, self._names, board)
+                merge_local_tail(self._endpoints, self._names, board, lambda: self._keep(lease, control))
             forwarder = Forwarder(self._endpoints, source, self._names, board, lease, control)
             outcome = forwarder.run()
         except (HybridError, redis.ResponseError) as error:

@@ -75,10 +75,15 @@ class Endpoint:
         kept = self._idle_wire(self._plain)
         return kept or (self._generation, self.connect())
 
-    def take_fenced(self) -> tuple[int, Wire]:
-        """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost."""
-        kept = self._idle_wire(self._fenced)
-        return kept or (self._generation, self.fence(self.connect()))
+    def take_fenced(self, epoch: int = 0) -> tuple[int, Wire]:
+        """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost.
+
+        A wire that last saw a record older than `epoch` looks again: idle wires miss what happens.
+        """
+        generation, wire = self._idle_wire(self._fenced) or (self._generation, self.connect())
+        if wire.authority is None or wire.authority.epoch < epoch:
+            self.fence(wire)
+        return generation, wire
 
     def _idle_wire(self, pool: deque[tuple[int, Wire]]) -> tuple[int, Wire] | None:
         while True:
@@ -111,14 +116,16 @@ class Endpoint:
         wire.authority = Authority.parse(record)
         return wire
 
-    def move(self, wire: Wire, authority: Authority) -> Authority | None:
-        """Replace the authority record that a fenced wire guards; the result is the record that stands afterwards,
-        another one when somebody else was faster. Raises NotSent or ReplyLost."""
+    def move(self, wire: Wire, authority: Authority, *, then: bytes = b"") -> Any:
+        """Replace the authority record that a fenced wire guards, and send the command `then` in the same breath; the
+        result is its reply. `wire.authority` is the record that stands afterwards, another one when somebody else was
+        faster. Raises NotSent or ReplyLost."""
         names, record = self.names, authority.record
         commands = (("MULTI",), ("SET", names.authority, record), ("PUBLISH", names.moved, record), ("EXEC",))
-        payload = b"".join(map(pack, commands)) + self._watch
-        wire.authority = Authority.parse(wire.exchange(payload, len(commands) + 2, decode=False)[-1])
-        return wire.authority
+        payload = b"".join(map(pack, commands)) + then + self._watch
+        replies = wire.exchange(payload, len(commands) + bool(then) + 2, decode=False)
+        wire.authority = Authority.parse(replies[-1])
+        return replies[len(commands)]
 
     def load_effects(self, wire: Wire) -> None:
         """Make the effect scripts known to the server, once per wire (a restart breaks every wire)."""
