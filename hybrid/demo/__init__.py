@@ -2,6 +2,6 @@
 
 from hybrid.demo.catalogue import Catalogue, Product
 from hybrid.demo.runner import Demo, Progress
-from hybrid.demo.shop import Shop
+from hybrid.demo.shop import Customer, Shop
 
-__all__ = ["Catalogue", "Demo", "Product", "Progress", "Shop"]
+__all__ = ["Catalogue", "Customer", "Demo", "Product", "Progress", "Shop"]

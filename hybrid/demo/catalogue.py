@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from dataclasses import dataclass
 from random import Random
 
@@ -27,11 +28,15 @@ class Product:
 
 
 class Catalogue:
-    """`size` invented products in an SQLite database in memory; `queries` counts how often it was asked for one."""
+    """`size` invented products in an SQLite database in memory; `queries` counts how often it was asked for one.
+
+    Thread-safe: one connection, one caller at a time.
+    """
 
     def __init__(self, random: Random, size: int = 200) -> None:
         self.size = size
         self.queries = 0
+        self._lock = threading.Lock()
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         self._database.executescript(SCHEMA)
         rows = [
@@ -47,15 +52,16 @@ class Catalogue:
 
     def product(self, number: int) -> Product:
         """One product, from the database. Raises KeyError when there is none."""
-        self.queries += 1
-        row = self._database.execute("SELECT * FROM product WHERE id = ?", (number,)).fetchone()
+        with self._lock:
+            self.queries += 1
+            row = self._database.execute("SELECT * FROM product WHERE id = ?", (number,)).fetchone()
         if row is None:
             raise KeyError(number)
         return Product(row[0], row[1], row[2], tuple(row[3].split(",")))
 
     def record_sale(self, customer: str, total_cents: int) -> int:
         """Note a sale, and return its number."""
-        with self._database:
+        with self._lock, self._database:
             cursor = self._database.execute(
                 "INSERT INTO sale (customer, total_cents) VALUES (?, ?)", (customer, total_cents)
             )

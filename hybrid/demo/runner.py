@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from hybrid.demo.catalogue import Catalogue
-from hybrid.demo.shop import Shop
+from hybrid.demo.shop import Customer, Shop
 from hybrid.types import Health, Status
 
 __all__ = ["Demo", "Progress"]
@@ -57,20 +57,32 @@ def stores(status: Status) -> str:
 
 
 class Demo:
-    """A shop with customers, on `client` (a HybridRedis with `decode_responses=True`).
+    """A shop with customers, on `client` (a HybridRedis with `decode_responses=True`), which is not closed.
 
-    `rate` is actions per second; `seed` makes the customers' behaviour repeatable. The client is not closed.
+    `rate` is actions per second, shared by `workers` threads: with ack=both a write takes a cloud round trip, so that
+    one customer after the other would be slow. `seed` makes what the customers do repeatable.
     """
 
-    def __init__(self, client: Any, *, rate: float = 50.0, seed: int | None = None, prefix: str = "shop:") -> None:
+    def __init__(
+        self,
+        client: Any,
+        *,
+        rate: float = 50.0,
+        seed: int | None = None,
+        workers: int = 16,
+        prefix: str = "shop:",
+    ) -> None:
         self._client = client
         self._rate = rate
-        self._random = Random(seed)
+        self._seed = Random().getrandbits(32) if seed is None else seed
+        self._workers = workers
         self._catalogue = Catalogue(Random(1))
-        self.shop = Shop(client, self._catalogue, self._random, prefix)
+        self.shop = Shop(client, self._catalogue, prefix)
         self._weights, self._choices = zip(*self.shop.actions(), strict=True)
+        self._lock = threading.Lock()
+        self._begun = self._done = 0
+        self._due_s = 0.0
         self._errors: Counter[str] = Counter()
-        self._actions = 0
 
     def run(
         self,
@@ -81,34 +93,58 @@ class Demo:
         every_s: float = 1.0,
     ) -> Progress:
         """Keep the shop busy for `seconds` (None: until `stop` is set). Outages are counted, never raised."""
-        stop = stop or threading.Event()
-        started = reported = due = time.monotonic()
-        before = 0
-        while not stop.is_set() and (seconds is None or due - started < seconds):
-            self.act()
-            now = time.monotonic()
-            if now - reported >= every_s:
-                on_progress(self._progress(now - started, (self._actions - before) / (now - reported)))
-                reported, before = now, self._actions
-            # After a stall the schedule starts anew: catching up would be a burst that no customer made.
-            due = max(due + 1 / self._rate, now - 1.0)
-            stop.wait(max(due - now, 0.0))
-        elapsed_s = max(time.monotonic() - started, 1e-9)
-        return self._progress(elapsed_s, self._actions / elapsed_s)
-
-    def act(self) -> None:
-        """One action of one customer."""
-        action = self._random.choices(self._choices, self._weights)[0]
+        stop, closing = stop or threading.Event(), threading.Event()
+        started_s = reported_s = self._due_s = time.monotonic()
+        reported, left_s = self._done, seconds
+        workers = [threading.Thread(target=self._work, args=(closing,), daemon=True) for _ in range(self._workers)]
+        for worker in workers:
+            worker.start()
         try:
-            action(f"c{self._random.randrange(CUSTOMERS)}")
-        except redis.RedisError as error:
-            self._errors[type(error).__name__] += 1
-        self._actions += 1
+            while (left_s is None or left_s > 0) and not stop.wait(every_s if left_s is None else min(every_s, left_s)):
+                now_s, done = time.monotonic(), self._done
+                on_progress(self._progress(now_s - started_s, (done - reported) / (now_s - reported_s)))
+                reported_s, reported = now_s, done
+                left_s = None if seconds is None else seconds - (now_s - started_s)
+        finally:
+            closing.set()
+            for worker in workers:
+                worker.join(timeout=10.0)
+        elapsed_s = time.monotonic() - started_s
+        return self._progress(elapsed_s, self._done / max(elapsed_s, 1e-9))
+
+    def act(self, number: int) -> None:
+        """The action with this number: what it is depends on the number and the seed alone."""
+        random = Random(f"{self._seed}:{number}")
+        action = random.choices(self._choices, self._weights)[0]
+        error = None
+        try:
+            action(Customer(f"c{random.randrange(CUSTOMERS)}", random))
+        except redis.RedisError as failure:
+            error = type(failure).__name__
+        with self._lock:
+            self._done += 1
+            if error:
+                self._errors[error] += 1
 
     def close(self) -> None:
         self._catalogue.close()
 
+    def _work(self, closing: threading.Event) -> None:
+        while not closing.is_set():
+            number, wait_s = self._next()
+            if not closing.wait(wait_s):
+                self.act(number)
+
+    def _next(self) -> tuple[int, float]:
+        """The next action's number, and how long to wait for its turn."""
+        with self._lock:
+            now_s = time.monotonic()
+            # After a stall the schedule starts anew: catching up would be a burst that no customer made.
+            self._due_s = max(self._due_s + 1 / self._rate, now_s - 1.0)
+            self._begun += 1
+            return self._begun, max(self._due_s - now_s, 0.0)
+
     def _progress(self, elapsed_s: float, rate: float) -> Progress:
-        return Progress(
-            elapsed_s, self._actions, rate, dict(self._errors), self._catalogue.queries, self._client.status()
-        )
+        with self._lock:
+            errors = dict(self._errors)
+        return Progress(elapsed_s, self._done, rate, errors, self._catalogue.queries, self._client.status())
