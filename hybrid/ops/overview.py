@@ -41,7 +41,7 @@ OWN = Names()
 class StoreFacts:
     """One store: its state now, and the facts as of `observed_at_s` (Unix time). None means unknown.
 
-    `keys` leaves out hybrid's own. `memory_limit_bytes` is None also when the store has no limit.
+    `keys` leaves out hybrid's own (in the cloud as counted within the last ten minutes). `memory_limit_bytes` is None also when the store has no limit.
     """
 
     status: StoreStatus
@@ -162,9 +162,9 @@ class StoreWatch:
         return info
 
     def _own(self, connection: redis.Redis) -> int:
-        """How many of hybrid's own keys are in the key count; counted rarely, because EXISTS is billed in the cloud."""
+        """How many of hybrid's own keys are in the key count; in the cloud asked rarely, because EXISTS is billed."""
         now = time.monotonic()
-        if self._own_keys and now - self._own_counted_at_s >= OWN_KEYS_INTERVAL_S:
+        if self._store is Store.LOCAL or now - self._own_counted_at_s >= OWN_KEYS_INTERVAL_S:
             self._own_count = int(connection.exists(*self._own_keys))
             self._own_counted_at_s = now
         return self._own_count

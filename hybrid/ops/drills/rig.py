@@ -152,9 +152,17 @@ class Rig:
             if self.cancel.is_set():
                 raise Cancelled
             if time.monotonic() - started > timeout_s:
-                raise Failed(f"{what} did not happen within {timeout_s:g} s")
+                raise Failed(f"{what} did not happen within {timeout_s:g} s{self._seen()}")
             time.sleep(0.01)
         return time.monotonic() - started
+
+    def _seen(self) -> str:
+        """What the client makes of its stores, for whoever looks for the reason."""
+        if self.client is None:
+            return ""
+        status = self.client.status()
+        stores = [f"{store.store} is {store.state} ({store.reason})" for store in (status.local, status.cloud) if store]
+        return f": {', '.join(stores)}, the {status.authority} store takes writes"
 
     def close_client(self) -> None:
         client, self.client = self.client, None
