@@ -41,7 +41,8 @@ OWN = Names()
 class StoreFacts:
     """One store: its state now, and the facts as of `observed_at_s` (Unix time). None means unknown.
 
-    `keys` leaves out hybrid's own (in the cloud as counted within the last ten minutes). `memory_limit_bytes` is None also when the store has no limit.
+    `keys` leaves out hybrid's own (in the cloud as counted in the last ten minutes). `memory_limit_bytes` is None also
+    when the store has no limit.
     """
 
     status: StoreStatus
