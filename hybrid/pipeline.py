@@ -118,7 +118,7 @@ class HybridPipeline(Pipeline):
         prepared: Transaction | None = None
         if client.settings.replicated:
             prepared = transaction(client._names, writes, resp3=client._resp3)
-            payload, count = prepared.payload, prepared.replies
+            payload, count = prepared.payload(borrowed.wire.next_token()), prepared.replies
             if prepared.scripted:
                 borrowed.endpoint.load_effects(borrowed.wire)
         else:

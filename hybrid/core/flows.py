@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from hybrid.core.authority import Authority, Holder, Position
 from hybrid.core.commands import keys_of, lookup
 from hybrid.core.effects import Blocking, Command
-from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
+from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.routing import Routes
 from hybrid.core.transaction import Transaction, Verdict, verdict
@@ -30,6 +30,7 @@ __all__ = [
     "Commit",
     "Flow",
     "Pause",
+    "Trace",
     "ask_authority",
     "block",
     "read",
@@ -90,13 +91,21 @@ class AwaitConfirmation:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """Find out what became of the transaction with this token, sent to `store`; the result is a Fate."""
+
+    store: Store
+    token: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Let some time pass."""
 
     seconds: float
 
 
-Action = Ask | Commit | Claim | AwaitAuthority | AwaitConfirmation | Pause
+Action = Ask | Commit | Claim | AwaitAuthority | AwaitConfirmation | Pause | Trace
 Flow = Generator[Action, Any, Any]
 
 
@@ -168,9 +177,9 @@ def write(
         except NotSent:
             continue
         except ReplyLost as error:
-            if transaction.idempotent:
-                continue
-            raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {error}") from None
+            if not transaction.idempotent:
+                yield from _trace(transaction, store, error)
+            continue
         if isinstance(outcome, Fenced):
             yield from _wait_out(board, outcome)
             continue
@@ -183,6 +192,14 @@ def write(
         if _settled(confirmation, transaction, store):
             return result
     raise AllStoresDown("no store takes writes now")
+
+
+def _trace(transaction: Transaction, store: Store, error: ReplyLost) -> Flow:
+    """Return only if the transaction may be run again on the other store without counting twice."""
+    fate = yield Trace(store, error.token)
+    if fate is not Fate.UNSHIPPED:
+        known = fate.value if fate is Fate.SHIPPED else str(error)
+        raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {known}") from None
 
 
 def _wait_out(board: Board, outcome: Fenced) -> Flow:

@@ -9,7 +9,7 @@ from typing import Any
 from hybrid.core.authority import Authority
 from hybrid.errors import StoreUnavailable
 
-__all__ = ["Committed", "Confirmation", "Fenced", "NotSent", "ReplyLost"]
+__all__ = ["Committed", "Confirmation", "Fate", "Fenced", "NotSent", "ReplyLost"]
 
 
 class NotSent(StoreUnavailable):
@@ -21,11 +21,13 @@ class NotSent(StoreUnavailable):
 
 
 class ReplyLost(StoreUnavailable):
-    """The request went out and no reply came back: the server may have acted. `silent`: it did not answer in time."""
+    """The request went out and no reply came back: the server may have acted. `silent`: it did not answer in time.
+    `token` traces a transaction that is not idempotent."""
 
     def __init__(self, message: str, *, silent: bool) -> None:
         super().__init__(message)
         self.silent = silent
+        self.token = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,14 @@ class Fenced:
     """The transaction did nothing, because the authority record is this (None: the store has none, it was wiped)."""
 
     authority: Authority | None
+
+
+class Fate(Enum):
+    """What became of a transaction without a reply."""
+
+    UNSHIPPED = "it never reached the other store, and never will: it can be run again there"
+    SHIPPED = "it was applied, and its reply is lost"
+    UNKNOWN = "nobody can tell"
 
 
 class Confirmation(Enum):

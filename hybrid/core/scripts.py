@@ -2,7 +2,8 @@
 
     EVALSHA sha numkeys hybrid:log [the command's keys ...] mark resp command [argument ...]
 
-`mark` is "1" if the entry belongs with the next one, else "0"; `resp` is "3" on a RESP3 connection, else "2".
+`mark` begins with "1" if the entry belongs with the next one, else with "0"; what follows is the writer's token, logged
+as field `w`; `resp` is "3" on a RESP3 connection, else "2".
 Returns [reply, log id]. The id is nil when nothing changed: then nothing was logged. A command that the server refuses
 gives its own error, and nothing is logged. A command without an effect of its own is logged as it is, unless its reply
 is nil or empty: that serves the pops that found nothing.
@@ -372,7 +373,8 @@ end
 if resp3[name] and ARGV[2] == '3' then reply = resp3[name](reply) end
 local id = false
 if #logged > 0 then
-  if ARGV[1] == '1' then log('m', '1') end
+  if string.sub(ARGV[1], 1, 1) == '1' then log('m', '1') end
+  if #ARGV[1] > 1 then log('w', string.sub(ARGV[1], 2)) end
   id = redis.call('XADD', KEYS[1], '*', unpack(logged))
 end
 return {reply, id}

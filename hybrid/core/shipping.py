@@ -30,10 +30,12 @@ Field = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Group:
-    """The entries of one transaction. `place` is that of the last entry."""
+    """The entries of one transaction. `place` is that of the last entry, `token` the writer's (see
+    `hybrid.core.transaction.Transaction`), None without one."""
 
     place: Position
     fields: tuple[Field, ...]
+    token: bytes | None = None
 
     @property
     def ms(self) -> int:
@@ -88,14 +90,16 @@ def _names_a_key(packed: bytes) -> bool:
 def groups(entries: Iterable[tuple[bytes, Sequence[bytes]]], open_fields: list[Field]) -> Iterator[Group]:
     """Groups from raw entries (id, flat fields). `open_fields` holds a group that the previous read left unfinished."""
     for entry_id, flat in entries:
-        more = False
+        more, token = False, None
         for name, payload in zip(flat[::2], flat[1::2], strict=True):
             if name == b"m":
                 more = True
+            elif name == b"w":
+                token = payload
             elif name != b"e":
                 open_fields.append((name, payload))
         if not more:
-            yield Group(position(entry_id), tuple(open_fields))
+            yield Group(position(entry_id), tuple(open_fields), token)
             open_fields.clear()
 
 

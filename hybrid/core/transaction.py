@@ -11,7 +11,7 @@
 
 Fields of an entry, in order, names repeating: `v` a packed command, `t` a packed command with a relative time,
 `s` a key whose state is to be copied, `f` the store was emptied, `m` the next entry belongs to the same group,
-`e` nothing more. A group that holds an `s` is shipped by the state of all its keys: replaying a command on top of a
+`e` nothing more, `w` the token of the writer (see `Transaction`). A group that holds an `s` is shipped by the state of all its keys: replaying a command on top of a
 state that already contains it would apply it twice.
 """
 
@@ -31,6 +31,7 @@ from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
 __all__ = [
     "EXPIRY_GUARD_MS",
     "LARGE_BYTES",
+    "TOKEN_BYTES",
     "Part",
     "Role",
     "Transaction",
@@ -48,6 +49,9 @@ LARGE_BYTES: Final = 32 * 1024
 EXPIRY_GUARD_MS: Final = 2000
 """A key with less than this to live is logged once more by its state; well above the usual lag of the other store."""
 
+TOKEN_BYTES: Final = 16
+_NO_TOKEN: Final = bytes(TOKEN_BYTES)
+_CRLF: Final = b"\r\n"
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
 
@@ -81,25 +85,37 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One step between MULTI and EXEC: its bytes, what its reply is, and of which write or guarded key."""
+    """One step between MULTI and EXEC: its bytes, what its reply is, and of which write or guarded key. `token_at` is
+    where in the bytes the token goes, -1 without one."""
 
     packed: bytes
     role: Role
     index: int = -1
+    token_at: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """The bytes to send, how many replies to read, and how to read the one of EXEC."""
+    """The bytes to send, how many replies to read, and how to read the one of EXEC.
+
+    A transaction that is not idempotent is `traced`: its entry carries a token of the wire that sent it, by which a
+    writer without a reply learns whether the entry was shipped.
+    """
 
     name: str
-    payload: bytes
+    head: bytes
+    tail: bytes
+    traced: bool
     replies: int
     parts: tuple[Part, ...]
     guarded: tuple[bytes, ...]
     idempotent: bool
     scripted: bool
     size: int
+
+    def payload(self, token: bytes) -> bytes:
+        """The request; `token` is `TOKEN_BYTES` long, and unused in one that is not traced."""
+        return self.head + token + self.tail if self.traced else self.head + self.tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +140,29 @@ def transaction(names: Names, writes: Sequence[Write], *, resp3: bool) -> Transa
     """The transaction that runs `writes`, in order, and logs them as one group."""
     guarded = _guarded_keys(writes)
     parts = [Part(pack((b"PTTL", key)), Role.GUARD, index) for index, key in enumerate(guarded)]
-    parts += _steps(names, writes, resp3)
+    idempotent = all(write.idempotent for write in writes)
+    parts += _steps(names, writes, resp3, traced=not idempotent)
     name = writes[0].command.name if len(writes) == 1 else "pipeline"
-    return _assembled(names, name, parts, guarded, all(write.idempotent for write in writes), len(writes))
+    return _assembled(names, name, parts, guarded, idempotent, len(writes))
 
 
 def _assembled(
     names: Names, name: str, parts: list[Part], guarded: tuple[bytes, ...], idempotent: bool, size: int
 ) -> Transaction:
-    body = b"".join([part.packed for part in parts])
-    tail = pack((b"WATCH", names.authority)) + pack((b"GET", names.authority))
+    head, tail, traced = [_MULTI], [], False
+    for part in parts:
+        if part.token_at < 0:
+            (tail if traced else head).append(part.packed)
+        else:
+            head.append(part.packed[: part.token_at])
+            tail.append(part.packed[part.token_at + TOKEN_BYTES :])
+            traced = True
+    tail += [_EXEC, pack((b"WATCH", names.authority)), pack((b"GET", names.authority))]
     return Transaction(
         name=name,
-        payload=_MULTI + body + _EXEC + tail,
+        head=b"".join(head),
+        tail=b"".join(tail),
+        traced=traced,
         replies=len(parts) + 4,
         parts=tuple(parts),
         guarded=guarded,
@@ -175,7 +201,7 @@ def _guarded_keys(writes: Sequence[Write]) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
-def _steps(names: Names, writes: Sequence[Write], resp3: bool) -> list[Part]:
+def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool) -> list[Part]:
     parts: list[Part] = []
     pending: list[bytes] = []
     alone = sum(write.is_logged for write in writes) == 1
@@ -185,27 +211,36 @@ def _steps(names: Names, writes: Sequence[Write], resp3: bool) -> list[Part]:
             if pending:
                 parts.append(_entry(names, [*pending, b"m", b"1"]))
                 pending = []
-            parts.append(Part(_scripted(names, write, alone, resp3), Role.EFFECT, index))
+            parts.append(_scripted(names, write, index, alone, resp3, traced))
             unfinished = not alone
         else:
             parts.append(Part(write.packed, Role.REPLY, index))
             pending += _fields(write)
     if pending or unfinished:
-        parts.append(_entry(names, pending or [b"e", b"1"]))
+        parts.append(_entry(names, pending or [b"e", b"1"], traced=traced))
     return parts
 
 
-def _entry(names: Names, fields: Sequence[bytes]) -> Part:
-    return Part(pack((b"XADD", names.log, b"*", *fields)), Role.LOGGED)
+def _entry(names: Names, fields: Sequence[bytes], *, traced: bool = False) -> Part:
+    if not traced:
+        return Part(pack((b"XADD", names.log, b"*", *fields)), Role.LOGGED)
+    packed = pack((b"XADD", names.log, b"*", *fields, b"w", _NO_TOKEN))
+    return Part(packed, Role.LOGGED, token_at=len(packed) - TOKEN_BYTES - 2)
 
 
-def _scripted(names: Names, write: Write, alone: bool, resp3: bool) -> bytes:
+def _scripted(names: Names, write: Write, index: int, alone: bool, resp3: bool, traced: bool) -> Part:
     if write.policy is Policy.FLUSH:
-        return pack((b"EVALSHA", FLUSH_SHA, b"1", names.log, b"1"))
+        return Part(pack((b"EVALSHA", FLUSH_SHA, b"1", names.log, b"1")), Role.EFFECT, index)
     keys = encoded_keys(keys_of(write.command, write.args))
-    more, protocol = (b"0" if alone else b"1"), (b"3" if resp3 else b"2")
-    args = _split_name(write.args)
-    return pack((b"EVALSHA", EFFECT_SHA, len(keys) + 1, names.log, *keys, more, protocol, *args))
+    traced = traced and alone
+    mark = (b"0" if alone else b"1") + (_NO_TOKEN if traced else b"")
+    before = pack((b"EVALSHA", EFFECT_SHA, len(keys) + 1, names.log, *keys, mark))
+    after = pack((b"3" if resp3 else b"2", *_split_name(write.args)))
+    # Two packed halves make one command: only the count in front changes.
+    size, _, head = before.partition(_CRLF)
+    more, _, rest = after.partition(_CRLF)
+    first = b"*%d\r\n" % (int(size[1:]) + int(more[1:])) + head
+    return Part(first + rest, Role.EFFECT, index, len(first) - TOKEN_BYTES - 2 if traced else -1)
 
 
 def _split_name(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -34,18 +34,18 @@ class Progress:
 
     @property
     def line(self) -> str:
-        """One line for a terminal."""
+        """One line, for most terminals short enough."""
         failed = sum(self.errors.values())
         names = f" ({', '.join(f'{name} {count}' for name, count in self.errors.items())})" if failed else ""
         return (
-            f"{self.rate:6.1f} actions/s  {self.actions} done  errors {failed}{names}  "
-            f"{answering(self.status)}  {stores(self.status)}"
+            f"{self.rate:5.1f}/s  {self.actions} done  errors {failed}{names}  "
+            f"{answering(self.status)}: {stores(self.status)}"
         )
 
 
 def answering(status: Status) -> str:
     if status.health is Health.DOWN:
-        return "degraded: the database answers"
+        return "degraded, the database answers"
     return f"{status.authority} takes writes"
 
 

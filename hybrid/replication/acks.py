@@ -7,6 +7,7 @@ import itertools
 import threading
 
 from hybrid.core.authority import Position
+from hybrid.core.tokens import Shipped
 
 __all__ = ["Acks"]
 
@@ -20,6 +21,7 @@ class Acks:
         self._waiters: list[tuple[Position, int, threading.Lock]] = []
         self.applied: Position = (0, 0)
         self.sealed: Position | None = None
+        self.shipped = Shipped()
 
     def advance(self, place: Position) -> None:
         """Everything up to `place` is on the other store."""
@@ -30,9 +32,10 @@ class Acks:
             while self._waiters and self._waiters[0][0] <= place:
                 heapq.heappop(self._waiters)[2].release()
 
-    def seal(self, place: Position) -> None:
+    def seal(self, place: Position, shipped: Shipped) -> None:
         """The log's store is lost: everything up to `place` is on the other store, nothing more will be shipped."""
         self.advance(place)
+        self.shipped = shipped
         self.sealed = place
         self.wake()
 

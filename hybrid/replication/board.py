@@ -13,6 +13,7 @@ from hybrid.core.authority import FIRST, Authority, Position
 from hybrid.core.health import Evidence, View, next_view
 from hybrid.core.routing import Routes, planned_routes
 from hybrid.replication.acks import Acks
+from hybrid.replication.bell import Bell
 from hybrid.settings import Settings
 from hybrid.types import ReadPreference, Store, StoreState
 
@@ -35,6 +36,7 @@ class Board:
         self.faster = Store.LOCAL
         self.shipping = False
         self.closing = False
+        self.bells: set[Bell] = set()
         self._changed = threading.Condition(threading.RLock())
         now_s = time.time()
         self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
@@ -151,6 +153,11 @@ class Board:
         with self._changed:
             self._changed.wait_for(lambda: self.authority.epoch > than.epoch or self.closing, timeout_s)
 
+    def wait_until_moved(self, store: Store, timeout_s: float) -> None:
+        """Until `store` has the authority, or `timeout_s` has passed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.authority.store is store or self.closing, timeout_s)
+
     def wait_settled(self, stores: tuple[Store, ...], timeout_s: float) -> None:
         """Until each of `stores` is known to be up or down, or `timeout_s` has passed."""
         settled = (StoreState.UP, StoreState.DOWN, StoreState.WIPED)
@@ -160,13 +167,14 @@ class Board:
     def close(self) -> None:
         with self._changed:
             self.closing = True
-            self._changed.notify_all()
+            self._replan()
         self._wake_waiters()
 
     def forget_after_fork(self) -> None:
         """In a forked child: locks held by the parent's threads are of no one here."""
         self._changed = threading.Condition(threading.RLock())
         self.acks = {store: Acks() for store in Store}
+        self.bells = set()
         self.shipping = False
 
     # -- inside
@@ -178,6 +186,8 @@ class Board:
     def _replan(self) -> None:
         self.routes = self._planned()
         self._changed.notify_all()
+        for bell in tuple(self.bells):
+            bell.ring()
 
     def _planned(self) -> Routes:
         local, cloud = (self._views[store].state for store in Store)

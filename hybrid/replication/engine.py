@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position
-from hybrid.core.flows import ATTEMPTS, Action, Ask, AwaitAuthority, AwaitConfirmation, Claim, Commit, Flow, Pause
+from hybrid.core.flows import ATTEMPTS, Action, Ask, AwaitAuthority, AwaitConfirmation, Claim, Commit, Flow, Pause, Trace
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
-from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
+from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
 from hybrid.errors import AllStoresDown, ConfigurationError, StoreUnavailable
 from hybrid.observe.latency import LatencyWindow
 from hybrid.replication.board import Board
@@ -46,7 +46,8 @@ SETTLE_S: Final = 1.0
 HANDOVER_S: Final = 1.0
 """Several times what a handover takes over a usual link; after that, a writer takes it back."""
 
-SEAL_S: Final = 0.25
+SEAL_S: Final = 1.0
+NEVER: Final = (2**63, 0)
 OVERDUE_S: Final = 5.0
 """Longer than a shipper's lease lives, so that a killed shipper is succeeded before a write stops waiting for it."""
 
@@ -158,6 +159,8 @@ class Engine:
         if kind is AwaitAuthority:
             self.board.wait_for_authority(action.than, HANDOVER_S)  # type: ignore[union-attr]
             return None
+        if kind is Trace:
+            return self._fate(action)  # type: ignore[arg-type]
         if kind is Pause:
             time.sleep(action.seconds)  # type: ignore[union-attr]
             return None
@@ -179,6 +182,7 @@ class Engine:
     def _commit(self, action: Commit) -> Committed | Fenced:
         store, transaction = action.store, action.transaction
         endpoint = self.endpoints[store]
+        token = b""
         try:
             generation, wire = endpoint.take_fenced(self.board.authority.epoch)
             if wire.authority is None or not wire.authority.admits(store):
@@ -186,8 +190,11 @@ class Engine:
             if transaction.scripted and not wire.effects_loaded:
                 endpoint.load_effects(wire)
             started_s = time.perf_counter()
-            replies = wire.exchange(transaction.payload, transaction.replies, decode=action.decode)
+            token = wire.next_token() if transaction.traced else b""
+            replies = wire.exchange(transaction.payload(token), transaction.replies, decode=action.decode)
         except (NotSent, ReplyLost) as error:
+            if isinstance(error, ReplyLost):
+                error.token = token
             self._failed(store, error)
             raise
         self.latency[store].record(time.perf_counter() - started_s)
@@ -304,18 +311,40 @@ class Engine:
         return Confirmation.APPLIED
 
     def _after_loss(self, store: Store, action: AwaitConfirmation) -> Confirmation:
-        """The authority died with this entry perhaps unshipped: the shipper's seal tells, once the authority moved."""
+        """The authority died with this entry perhaps unshipped: the shipper's seal tells."""
         acks = self.board.acks[store]
-        deadline_s = time.monotonic() + SEAL_S
+        sealed = self._wait_for_seal(store, action.position)
+        if acks.applied >= action.position:
+            return Confirmation.APPLIED
+        return Confirmation.UNSHIPPED if sealed else Confirmation.AUTHORITY_LOST
+
+    def _fate(self, action: Trace) -> Fate:
+        """A lost reply can be explained only if its store is lost too, and the last shipper said what it shipped."""
+        store = action.store
+        if store is not Store.LOCAL or not self._is_lost(store) or not self._wait_for_seal(store, None):
+            return Fate.UNKNOWN
+        return Fate.SHIPPED if self.board.acks[store].shipped.holds(action.token) else Fate.UNSHIPPED
+
+    def _is_lost(self, store: Store) -> bool:
+        """Whether the store is down, looking now: a closed connection alone proves nothing."""
+        if self.board.authority.store is store and self.board.state(store) is not StoreState.DOWN:
+            endpoint = self.endpoints[store]
+            try:
+                endpoint.give(endpoint.generation, endpoint.connect())
+            except NotSent as error:
+                self._failed(store, error)
+        return self.board.authority.store is not store or self.board.state(store) is StoreState.DOWN
+
+    def _wait_for_seal(self, store: Store, place: Position | None) -> bool:
+        """Claim the authority if nobody has, and wait a moment for the shipper's last word (or for `place`)."""
         if self.board.routes.claim:
             self.claim()
-        while (left_s := deadline_s - time.monotonic()) > 0:
-            if acks.applied >= action.position:
-                return Confirmation.APPLIED
-            if acks.sealed is not None:
-                return Confirmation.UNSHIPPED
-            acks.wait(action.position, left_s)
-        return Confirmation.AUTHORITY_LOST
+        acks = self.board.acks[store]
+        deadline_s = time.monotonic() + SEAL_S
+        while acks.sealed is None and (left_s := deadline_s - time.monotonic()) > 0:
+            if acks.wait(place or NEVER, left_s):
+                break
+        return acks.sealed is not None
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

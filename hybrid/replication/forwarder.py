@@ -29,7 +29,9 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.scripts import FLUSH_SCRIPT
 from hybrid.core.shipping import Field, Group, failed, groups, plan
+from hybrid.core.tokens import Shipped
 from hybrid.errors import HybridError
+from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
 from hybrid.replication.copy import read_states, temporary_key
 from hybrid.replication.copy import plan_put as put_plan
@@ -45,13 +47,14 @@ __all__ = ["Forwarder", "Outcome"]
 
 BATCH_ENTRIES: Final = 500
 BATCH_KEYS: Final = 200
-WINDOW_BYTES: Final = 4 * 1024 * 1024
+WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
 BLOCK_MS: Final = 250
 CLOSE_MS: Final = 200
 TRIM_S: Final = {Store.LOCAL: 0.002, Store.CLOUD: 1.0}
-SLOWEST_BYTES_S: Final = 200_000
-"""A link slower than this counts as silent while something large is on its way."""
+SLOWEST_BYTES_S: Final = 1_000_000
+"""A link slower than this counts as silent while much is on its way. With the window, it bounds how late a command can
+still arrive, which must stay below the expiry guard."""
 
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
@@ -67,6 +70,14 @@ class Outcome(Enum):
 
 class _TargetLost(Exception):
     """The other store failed; what was on the way to it is in doubt."""
+
+
+class _Ended(Exception):
+    """The stream has to end, for the reason `outcome`."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.value)
+        self.outcome = outcome
 
 
 class Forwarder:
@@ -104,11 +115,14 @@ class Forwarder:
         self._live_from: Position | None = None
         self._live = False
         self._at_end = False
+        self._shipped = Shipped()
+        self._bell = Bell()
 
     def run(self) -> Outcome:
         """Open the connections, catch up, follow. Always leaves the control wire with no reply outstanding."""
         source = self._endpoints[self._source]
         wires: list[Wire] = []
+        self._board.bells.add(self._bell)
         try:
             for _ in range(2):
                 wires.append(source.connect_raw(timeout_s=5.0))
@@ -117,29 +131,46 @@ class Forwarder:
                 wires.append(self._endpoints[self._target_store].connect_raw())
                 self._capabilities = capabilities_of(wires[2])
             self._target = Pipe(wires[2])
+            self._end_previous_stream()
             return self._stream()
         except _TargetLost:
             self._fall_behind()
             return Outcome.BROKEN
         finally:
+            self._board.bells.discard(self._bell)
+            self._bell.close()
             for wire in wires:
                 wire.disconnect()
+
+    def _end_previous_stream(self) -> None:
+        """Have the server close the connection of the stream before this one: what is still on its way there would
+        arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
+        pause until the lease had run out protects."""
+        key = self._names.lease + b":stream"
+        with self._target_errors():
+            mine = self._target.wire.exchange(pack(("CLIENT", "ID")), 1)[0]
+        before = self._states.exchange(pack(("GET", key)) + pack(("SET", key, str(mine))), 2)[0]
+        if isinstance(before, bytes) and before.isdigit() and isinstance(mine, int):
+            with self._target_errors():
+                self._target.wire.exchange(pack(("CLIENT", "KILL", "ID", before)), 1)
 
     def _stream(self) -> Outcome:
         self._offset_ms = self._server_ms() - time.monotonic() * 1000
         try:
             self._catch_up()
-            outcome = self._follow()
+            self._follow()
+        except _Ended as end:
+            if end.outcome is Outcome.MOVED and self._source is Store.LOCAL and self._drained():
+                self._seal()
+            self._settle_control()
+            return end.outcome
         except (NotSent, ReplyLost):
-            # The source died. Whoever waits for its last entries needs to know how far they got.
-            if self._source is Store.LOCAL:
-                self._board.wait_for_authority(self._board.authority, 1.0)
+            if self._source is Store.LOCAL and self._drained():
+                # Whoever waits for the last entries needs to know how far they got, once the authority has moved.
+                self._board.wait_until_moved(Store.CLOUD, 1.0)
                 self._seal()
             raise
-        if outcome is Outcome.MOVED and self._source is Store.LOCAL:
-            self._seal()
-        self._settle_control()
-        return outcome
+        raise AssertionError("following a log has no end of its own")
 
     # -- catching up: everything the log names, by state
 
@@ -149,12 +180,14 @@ class Forwarder:
             self._hydrate()
         tail = self._tail()
         dirty: dict[bytes, None] = {}
+        tokens: list[bytes | None] = []
         for group in self._logged_until(tail):
             if group.empties:
                 self._push_flush()
                 dirty.clear()
             else:
                 dirty.update(dict.fromkeys(group.keys))
+            tokens.append(group.token)
             for packed in group.keyless:
                 self._push(packed, 1, self._accepted)
         if dirty:
@@ -162,6 +195,8 @@ class Forwarder:
             self._board.observe(self._target_store, Evidence.BEHIND)
             self._board.events.emit(events.CatchingUp(store=self._target_store, keys=len(dirty)))
         self._copy(dirty)
+        for token in tokens:
+            self._shipped.note(token)
         self._live_from = tail
         self._read_to = position_text(tail)
         self._at_end = self._tail() == tail
@@ -182,7 +217,7 @@ class Forwarder:
                 self._open_fields.clear()
                 return
             place = b"(" + entries[-1][0]
-            self._tick()
+            self._keep_going()
 
     def _hydrate(self) -> None:
         """Copy every key of the source: the other store lost its data. What is written meanwhile is in the log."""
@@ -199,8 +234,10 @@ class Forwarder:
     def _copy(self, keys: Iterable[bytes]) -> None:
         """Put the state of `keys` on the other store, and remember up to which place of the log it reaches."""
         waiting = list(keys)
+        if waiting:
+            self._flush()
         for start in range(0, len(waiting), BATCH_KEYS):
-            self._tick()
+            self._keep_going()
             snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
             for key, (state, place) in snapshots.items():
                 groups_of_commands = put_plan(
@@ -228,12 +265,14 @@ class Forwarder:
 
     # -- following: new entries, replayed in order
 
-    def _follow(self) -> Outcome:
+    def _follow(self) -> None:
         self._ask_for_more()
         while True:
-            outcome = self._tick()
-            if outcome is not None:
-                return outcome
+            self._keep_going()
+            self._settle_failed()
+            if self._live and self._source is Store.CLOUD and not self._target.in_flight:
+                self._hand_back()
+                continue
             readable = self._poll()
             if self._target.wire.fileno() in readable:
                 self._collect()
@@ -252,25 +291,29 @@ class Forwarder:
             raise HybridError(f"the replication log cannot be read: {reply}")
         if not reply:
             return
-        entries = reply[0][1]
+        # A wire that speaks RESP3 brings a mapping.
+        entries = next(iter(reply.values() if isinstance(reply, dict) else (log[1] for log in reply)))
         self._read_to = entries[-1][0]
         self._at_end = len(entries) < BATCH_ENTRIES
         now_ms = self._now_ms()
         pending: dict[bytes, None] = {}
         place: Position | None = None
+        tokens: list[bytes | None] = []
         for group in groups(entries, self._open_fields):
             keys = group.keys if pending and not pending.keys().isdisjoint(group.keys) else self._plan(group, now_ms)
             if keys is not None:
                 pending.update(dict.fromkeys(keys))
+                tokens.append(group.token)
                 place = group.place
                 continue
             if place is not None:
-                self._copy_up_to(place, pending)
-                pending, place = {}, None
+                self._copy_up_to(place, pending, tokens)
+                pending, place, tokens = {}, None, []
             payload, count = group.replay()
             self._push(payload, count, partial(self._replayed, group))
+            self._shipped.note(group.token)
         if place is not None:
-            self._copy_up_to(place, pending)
+            self._copy_up_to(place, pending, tokens)
         self._flush()
         self._forget_skips()
 
@@ -285,9 +328,11 @@ class Forwarder:
                 self._push(packed, 1, self._accepted)
         return keys
 
-    def _copy_up_to(self, place: Position, keys: Iterable[bytes]) -> None:
+    def _copy_up_to(self, place: Position, keys: Iterable[bytes], tokens: Iterable[bytes | None]) -> None:
         self._copy(keys)
         self._push(b"", 0, lambda _: self._advance(place))
+        for token in tokens:
+            self._shipped.note(token)
 
     def _forget_skips(self) -> None:
         if self._skip and position(self._read_to) > max(self._skip.values()):
@@ -307,14 +352,14 @@ class Forwarder:
         self._target.push(payload, count, done)
         while not self._has_room:
             self._flush()
-            self._tick()
+            self._keep_going()
             if self._target.wire.fileno() in self._poll(with_reader=False):
                 self._collect()
 
     def _await_replies(self) -> None:
         self._flush()
         while self._target.in_flight:
-            self._tick()
+            self._keep_going()
             if self._target.wire.fileno() in self._poll(with_reader=False):
                 self._collect()
 
@@ -390,21 +435,24 @@ class Forwarder:
 
     # -- the source
 
-    def _tick(self) -> Outcome | None:
-        """Keep the lease, heed the board, notice silence. Called wherever the stream could otherwise stay long."""
+    def _keep_going(self) -> None:
+        """Keep the lease, heed the board, notice silence. Called wherever the stream could otherwise stay long.
+
+        Raises _Ended, _TargetLost or ReplyLost when the stream must not go on.
+        """
         if self._board.closing:
-            return Outcome.CLOSED
+            raise _Ended(Outcome.CLOSED)
         if self._board.authority.store is not self._source:
-            return Outcome.MOVED
+            raise _Ended(Outcome.MOVED)
+        if not self._board.reachable(self._source):
+            raise ReplyLost("no answer in time", silent=True)
+        if not self._board.reachable(self._target_store):
+            raise _TargetLost
         if self._lease.is_due:
             self._renew()
         if not self._lease.is_held:
-            return Outcome.LEASE_LOST
+            raise _Ended(Outcome.LEASE_LOST)
         self._check_silence()
-        self._settle_failed()
-        if self._live and self._source is Store.CLOUD and not self._target.in_flight:
-            return self._hand_back()
-        return None
 
     def _renew(self) -> None:
         payload = self._lease.renew()
@@ -441,15 +489,13 @@ class Forwarder:
         self._control.push(pack(("XTRIM", self._names.log, "MINID", keep)), 1, _ignore)
         self._say(Word.LIVE if self._live else Word.BEHIND)
 
-    def _poll(self, *, with_reader: bool = True, wait_ms: int = 50) -> set[int]:
-        poll = select.poll()
-        poll.register(self._target.wire, select.POLLIN)
-        poll.register(self._control.wire, select.POLLIN)
+    def _poll(self, *, with_reader: bool = True, wait_ms: int = 100) -> set[int]:
+        files = [self._target.wire.fileno(), self._control.wire.fileno()]
         if with_reader and self._has_room:
             if self._reader.has_replies():
                 return {self._reader.fileno()}
-            poll.register(self._reader, select.POLLIN)
-        return {file for file, _ in poll.poll(wait_ms)}
+            files.append(self._reader.fileno())
+        return self._bell.wait(wait_ms / 1000, *files)
 
     def _now_ms(self) -> float:
         """The source's clock, which its entries are stamped with."""
@@ -481,15 +527,20 @@ class Forwarder:
     # -- ends of a stream
 
     def _seal(self) -> None:
-        """Say how far the lost local store's log was shipped, once the authority has moved and all is confirmed."""
+        """Say how far the lost local store's log was shipped, now that the authority has moved and all is answered.
+
+        Entries whose replay failed were shipped too, but their keys are not settled: the record, from which the local
+        store will rejoin, stops before the first of them.
+        """
         board, names = self._board, self._names
-        if board.authority.store is not Store.CLOUD or not self._drained() or self._holds:
+        if board.authority.store is not Store.CLOUD:
             return
+        shipped_to = max(self._applied, self._beyond_hold, *self._holds)
+        board.acks[Store.LOCAL].seal(shipped_to, self._shipped)
         record = f"{board.authority.epoch} ".encode() + position_text(self._applied)
-        message = Progress(Word.SEAL, self._applied).packed
+        message = Progress(Word.SEAL, shipped_to, self._shipped.packed).packed
         self._push(pack(("SET", names.seal, record)) + pack(("PUBLISH", names.applied, message)), 2, self._accepted)
-        if self._drained():
-            board.acks[Store.LOCAL].seal(self._applied)
+        self._drained()
 
     def _drained(self) -> bool:
         """Whether everything sent to the other store was answered, within its timeout."""
@@ -502,7 +553,7 @@ class Forwarder:
                 self._target.collect(readable=True)
         return not self._target.in_flight
 
-    def _hand_back(self) -> Outcome | None:
+    def _hand_back(self) -> None:
         """Return the authority to local: stop writes, ship the last entries, let writes go on there."""
         cloud, board = self._endpoints[Store.CLOUD], self._board
         generation, wire = cloud.take_fenced(board.authority.epoch)
@@ -514,7 +565,6 @@ class Forwarder:
             record = self._completed(cloud, wire, halted, rest) if wire.authority == halted else wire.authority
         cloud.give_fenced(generation, wire)
         board.learn(record, source=Store.CLOUD)
-        return Outcome.MOVED if board.authority.store is Store.LOCAL else None
 
     def _halt(self, cloud: Endpoint, wire: Wire, halted: Authority) -> list[Any]:
         """Stop writes, and read in the same round trip what was written before."""

@@ -23,16 +23,17 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One message on the channel `applied`."""
+    """One message on the channel `applied`. A seal also says which writes were shipped, see `hybrid.core.tokens`."""
 
     word: Word
     place: Position
+    shipped: bytes = b""
 
     @property
     def packed(self) -> bytes:
-        return f"{self.word} ".encode() + position_text(self.place)
+        return f"{self.word} ".encode() + position_text(self.place) + b" " + self.shipped
 
     @classmethod
     def parse(cls, message: bytes) -> Progress:
-        word, _, place = message.decode().partition(" ")
-        return cls(Word(word), position(place))
+        word, place, *shipped = message.split(b" ", 2)
+        return cls(Word(word.decode()), position(place), shipped[0] if shipped else b"")

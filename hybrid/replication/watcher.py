@@ -5,8 +5,6 @@ The store's own traffic is the health signal; a PING goes out only after silence
 
 from __future__ import annotations
 
-import select
-import socket
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +13,8 @@ from hybrid.core.authority import Authority
 from hybrid.core.health import Evidence
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
+from hybrid.core.tokens import Shipped
+from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
 from hybrid.replication.messages import Progress, Word
 from hybrid.stores.endpoint import Endpoint
@@ -44,16 +44,12 @@ class Watcher(threading.Thread):
         self._peer = peer
         self._greet = greet
         self._store = endpoint.store
-        self._bell, self._ear = socket.socketpair()
-        self._ear.setblocking(False)
+        self._bell = Bell()
         self._pause_s = RETRY_S[self._store][0]
 
     def poke(self) -> None:
         """Ask the store now: someone waits for it."""
-        try:
-            self._bell.send(b"!")
-        except OSError:
-            return  # closed meanwhile: nobody waits any more
+        self._bell.ring()
 
     def close(self) -> None:
         self.poke()
@@ -64,7 +60,6 @@ class Watcher(threading.Thread):
                 self._watch_once()
         finally:
             self._bell.close()
-            self._ear.close()
 
     def _watch_once(self) -> None:
         try:
@@ -118,7 +113,7 @@ class Watcher(threading.Thread):
             return
         progress = Progress.parse(message[2])
         if progress.word is Word.SEAL:
-            self._board.acks[Store.LOCAL].seal(progress.place)
+            self._board.acks[Store.LOCAL].seal(progress.place, Shipped.parse(progress.shipped))
         elif self._store is self._board.authority.store:
             self._board.acks[self._store].advance(progress.place)
             live = progress.word is Word.LIVE
@@ -137,18 +132,4 @@ class Watcher(threading.Thread):
         self._readable(timeout_s)
 
     def _readable(self, timeout_s: float, *files: int) -> set[int]:
-        # poll(), because select() fails in a process with more than 1,024 open files.
-        poll = select.poll()
-        for file in (self._ear.fileno(), *files):
-            poll.register(file, select.POLLIN)
-        ready = {file for file, _ in poll.poll(timeout_s * 1000)}
-        if self._ear.fileno() in ready:
-            self._drain()
-        return ready
-
-    def _drain(self) -> None:
-        try:
-            while self._ear.recv(4096):
-                pass
-        except BlockingIOError:
-            return
+        return self._bell.wait(timeout_s, *files)

@@ -53,6 +53,11 @@ class Endpoint:
         self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
 
     @property
+    def generation(self) -> int:
+        """The current generation of wires."""
+        return self._generation
+
+    @property
     def address(self) -> str:
         """Where the store is, without credentials."""
         return masked_url(self.url) or ""

@@ -31,8 +31,6 @@ class Pipe:
 
     def push(self, payload: bytes, count: int, done: Done) -> None:
         """Queue `payload`; `done` gets its `count` replies, error replies among them."""
-        if not self._expected:
-            self._heard_s = time.monotonic()
         self._outgoing.append(payload)
         self._expected.append((count, len(payload), done))
         self.in_flight_bytes += len(payload)
@@ -40,6 +38,8 @@ class Pipe:
 
     def flush(self) -> None:
         if self._outgoing:
+            if len(self._expected) == len(self._outgoing):
+                self._heard_s = time.monotonic()
             payload = b"".join(self._outgoing)
             self._outgoing = []
             self.wire.send(payload)
@@ -60,5 +60,5 @@ class Pipe:
 
     @property
     def silent_s(self) -> float:
-        """How long an answer has been due; 0 when nothing is."""
-        return time.monotonic() - self._heard_s if self._expected else 0.0
+        """How long an answer has been due; 0 when nothing is. What is pushed but not flushed is not due."""
+        return time.monotonic() - self._heard_s if len(self._expected) > len(self._outgoing) else 0.0

@@ -3,6 +3,7 @@ hiredis parses. What goes wrong is told apart by the only thing that matters: ma
 
 from __future__ import annotations
 
+import secrets
 import select
 import ssl
 from typing import Any, Final
@@ -13,6 +14,7 @@ from redis.connection import AbstractConnection, Connection, SSLConnection, Unix
 
 from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.tokens import token
 
 __all__ = ["SocketWire", "TlsWire", "UnixWire", "Wire"]
 
@@ -47,6 +49,13 @@ class Wire(AbstractConnection):  # type: ignore[misc]
         self._poll = select.poll()
         self._poll.register(self._sock, select.POLLIN)
         self._timeout_s = self.socket_timeout
+        self._id = secrets.token_hex(4).encode()
+        self._numbered = 0
+
+    def next_token(self) -> bytes:
+        """A token for the next transaction that must be traced, see `hybrid.core.tokens`."""
+        self._numbered += 1
+        return token(self._id, self._numbered)
 
     def is_quiet(self) -> bool:
         """Whether the idle connection is still good: readable while nothing was asked means closed by the server."""
