@@ -10,7 +10,7 @@ import logging
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,4 +111,5 @@ if launched:
     refuse_busy_port(address, port)
     hosts = access.config.allowed_hosts
     known = set(hosts) <= {"127.0.0.1", "localhost", "[::1]"}
-    app.run(config=chosen if known else {**chosen, "server.allowedHosts": hosts})
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has shut everything down
+        app.run(config=chosen if known else {**chosen, "server.allowedHosts": hosts})

@@ -8,7 +8,7 @@ from enum import StrEnum
 from panel.format import clock, plural
 from panel.queries import Overview, ReadPreference, Store, StoreFacts, StoreState
 
-__all__ = ["FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "reading_store", "roles", "verdict"]
+__all__ = ["FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "reading_store", "roles", "verdict", "writing_store"]
 
 FRESH_S = 45.0  # four reads of the cloud missed
 
@@ -57,6 +57,12 @@ def reading_store(overview: Overview) -> Store | None:
         measured = {store: p50 for store in serving if (p50 := _p50(overview, store)) is not None}
         return min(measured, key=lambda store: measured[store]) if measured else None
     return Store(preference.value)
+
+
+def writing_store(overview: Overview) -> Store | None:
+    """Which store takes writes now; None when it does not serve, or when that is not known."""
+    authority = overview.status.authority
+    return authority if authority in _serving(overview) else None
 
 
 def _p50(overview: Overview, store: Store) -> float | None:

@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from panel import actions, charts, format, queries
 from panel.queries import Ack, Event, Overview, ReadPreference, Sample, Store, StoreFacts, StoreState
-from panel.verdict import Tone, Verdict, is_current, reading_store, roles
+from panel.verdict import Tone, Verdict, is_current, reading_store, roles, writing_store
 
 __all__ = [
     "COLORS", "HERE_ONLY", "LOCAL_ONLY", "answer_line", "demo_button", "events", "headline", "introduction", "lag",
@@ -117,10 +117,11 @@ def _no_cloud() -> None:
 
 
 def _where(facts: StoreFacts, now_s: float) -> str:
+    address = facts.status.address.removeprefix("redis://")
     if not is_current(facts, now_s):
         reason = facts.status.reason or facts.status.state.value
-        return f"{facts.status.address} · {reason} · since {format.clock(facts.status.since_s, zone())}"
-    parts = [facts.status.address, facts.software or "software unknown", f"up {format.duration(facts.uptime_s)}"]
+        return f"{address} · {reason} · since {format.clock(facts.status.since_s, zone())}"
+    parts = [address, facts.software or "software unknown", f"up {format.duration(facts.uptime_s)}"]
     clients = "clients unknown" if facts.clients is None else format.plural(facts.clients, "client")
     return " · ".join([*parts, clients])
 
@@ -169,7 +170,7 @@ def _metric(
         was = "" if value is None else f", was {shown(value)}"
         since = facts.status.since_s if facts.status.state is not StoreState.UP else facts.observed_at_s
         note = f"since {format.clock(since, zone())}{was}" if since else "not read yet"
-        st.metric(label, "unknown", delta=" ", delta_color="gray", delta_arrow="off", delta_description=note)
+        st.metric(label, ":gray[unknown]", delta=" ", delta_color="gray", delta_arrow="off", delta_description=note)
         return
     arrow = "off" if label == "Memory" and facts.memory_limit_bytes else "auto"
     st.metric(
@@ -223,14 +224,15 @@ def _choice(label: str, words: dict[Any, str], current: Any, key: str, disabled:
 
 def routing_facts(snapshot: Overview) -> None:
     """Where reads and writes go at this moment, whatever is preferred."""
-    reads = reading_store(snapshot)
-    writes = snapshot.status.authority
-    down = not roles(snapshot)[writes]
-    follows = snapshot.settings.replicated and snapshot.cloud is not None
-    then = f", {writes.other} follows" if follows else ""
+    reads, writes = reading_store(snapshot), writing_store(snapshot)
+    states = {facts.status.state for facts in (snapshot.local, snapshot.cloud) if facts}
+    nowhere = "a store not known yet" if StoreState.UNKNOWN in states else "no store now"
+    then = ""
+    if writes is not None and snapshot.settings.replicated:
+        then = f", {writes.other} follows" + (" when it is back" if StoreState.DOWN in states else "")
     st.caption(
-        f":material/call_split: Reads go to {reads or 'no store now'}  \n"
-        f":material/edit_note: Writes go to {'no store now' if down else f'{writes}{then}'}"
+        f":material/call_split: Reads go to {reads or nowhere}  \n"
+        f":material/edit_note: Writes go to {writes or nowhere}{then}"
     )
 
 

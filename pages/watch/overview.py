@@ -45,6 +45,8 @@ def draw() -> None:
     if snapshot is None:
         stores.skeleton(height=180)
         return
+    if current is None:
+        st.rerun()  # the stores are known from now on: the rest of the page can be drawn
     with stores:
         draw_stores(snapshot)
     with routing:

@@ -7,7 +7,7 @@ import streamlit as st
 from panel import queries, testview
 from panel.queries import JobState
 
-TICK_S = 0.7
+TICK_S = 1.0
 
 runs = queries.test_runs()
 running = bool(runs) and runs[0].state is JobState.RUNNING

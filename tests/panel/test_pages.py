@@ -55,7 +55,7 @@ def test_overview_answers_whether_we_are_fine(weather: str, answer: str, open_pa
 def test_unknown_is_never_shown_as_a_number(set_weather: SetWeather, open_page: OpenPage) -> None:
     set_weather("both down")
     metrics = open_page().metric
-    assert [metric.value for metric in metrics[:8]] == ["unknown"] * 8
+    assert [metric.value for metric in metrics[:8]] == [":gray[unknown]"] * 8
     assert "was 1,648" in metrics[2].proto.delta_description
 
 
