@@ -26,7 +26,7 @@ from hybrid.ops.facts import ServerFacts, server_facts
 from hybrid.settings import Settings
 from hybrid.types import Status, Store, StoreStatus
 
-__all__ = ["INTERVALS_S", "Observed", "Observer", "Overview", "Sample", "StoreFacts"]
+__all__ = ["INTERVALS_S", "Observed", "Observer", "Overview", "Sample", "StoreFacts", "own_keys"]
 
 logger = logging.getLogger("hybrid.observer")
 
@@ -268,7 +268,8 @@ class Observer:
 
 def own_keys(names: Names) -> tuple[bytes, ...]:
     """The few keys that hybrid keeps on a store, to be left out of its key count."""
-    return (names.log, names.authority, names.lease, names.identity, names.seal, names.conflicts)
+    stream = names.lease + b":stream"
+    return (names.log, names.authority, names.lease, stream, names.identity, names.seal, names.conflicts)
 
 
 def database(connection: redis.Redis) -> int:

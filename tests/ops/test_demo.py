@@ -91,7 +91,7 @@ def test_the_shop_goes_on_without_any_store() -> None:
     assert shop.product(3)["id"] == 3
     progress = Demo(client, seed=7, rate=1e5).run(seconds=0.05)
     assert set(progress.errors) == {"AllStoresDown"}
-    assert "degraded: the database answers" in progress.line
+    assert "degraded, the database answers" in progress.line
 
 
 def test_the_same_seed_gives_the_same_customers(plain: Any) -> None:

@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from hybrid.core.authority import FIRST
 from hybrid.core.names import Names
+from hybrid.ops.overview import own_keys
 from hybrid.settings import Settings
 from hybrid.stores.link import Link
 from hybrid.types import Store
@@ -33,6 +34,7 @@ __all__ = ["Cancelled", "Failed", "Rig", "Skipped", "loopback_url"]
 logger = logging.getLogger("hybrid.drills")
 
 DIRECT_TIMEOUT_S = 5.0
+CHEAP_SCAN_KEYS = 20_000
 PORTS = {"redis": 6379, "rediss": 6379}
 
 
@@ -184,10 +186,13 @@ class Rig:
         return left
 
     def _remove_keys(self, store: Store) -> str | None:
-        names = self.names
-        own = (names.log, names.authority, names.lease, names.identity, names.seal, names.conflicts)
+        connection = self.direct(store)
         try:
-            self.direct(store).delete(*own, *self.keys)
+            connection.delete(*own_keys(self.names), *self.keys)
+            if connection.dbsize() <= CHEAP_SCAN_KEYS:  # on a large store that bills commands, the known names must do
+                for prefix in (self.prefix, self.names.prefix.decode()):
+                    if left := list(connection.scan_iter(match=f"{prefix}*", count=1000)):
+                        connection.delete(*left)
         except (redis.RedisError, OSError) as error:
             logger.warning("keys of drill %s remain on the %s store: %s", self.id, store, error)
             return str(error)
