@@ -1,0 +1,82 @@
+"""Every state with every evidence, against a table in words."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hybrid.core.health import Evidence, View, next_view
+from hybrid.types import StoreState
+
+TABLE = """
+unknown     | it answers           | catching up
+unknown     | connection refused   | down
+unknown     | no answer in time    | down
+unknown     | connection lost      | down
+unknown     | it has everything    | stays
+unknown     | entries are waiting for it | stays
+unknown     | its data is gone     | wiped
+down        | it answers           | catching up
+down        | connection refused   | stays
+down        | no answer in time    | stays
+down        | connection lost      | stays
+down        | it has everything    | stays
+down        | entries are waiting for it | stays
+down        | its data is gone     | wiped
+catching up | it answers           | stays
+catching up | connection refused   | down
+catching up | no answer in time    | down
+catching up | connection lost      | down
+catching up | it has everything    | up
+catching up | entries are waiting for it | stays
+catching up | its data is gone     | wiped
+up          | it answers           | stays
+up          | connection refused   | down
+up          | no answer in time    | down
+up          | connection lost      | down
+up          | it has everything    | stays
+up          | entries are waiting for it | catching up
+up          | its data is gone     | wiped
+wiped       | it answers           | stays
+wiped       | connection refused   | down
+wiped       | no answer in time    | down
+wiped       | connection lost      | down
+wiped       | it has everything    | up
+wiped       | entries are waiting for it | stays
+wiped       | its data is gone     | stays
+"""
+"""What a store was | what is seen of it | what it is then."""
+
+ROWS = [tuple(cell.strip() for cell in line.split("|")) for line in TABLE.strip().splitlines()]
+
+
+def test_the_table_is_complete() -> None:
+    pairs = {(state.value, evidence.value) for state, evidence in itertools.product(StoreState, Evidence)}
+    assert {(was, seen) for was, seen, _ in ROWS} == pairs
+    assert len(ROWS) == len(pairs)
+
+
+@pytest.mark.parametrize(("was", "seen", "then"), ROWS)
+def test_next_view(was: str, seen: str, then: str) -> None:
+    before = View(StoreState(was), 1.0, "an older reason")
+    after = next_view(before, Evidence(seen), 2.0)
+    if then == "stays":
+        assert after is before, "callers tell by identity that nothing changed"
+    else:
+        assert after == View(StoreState(then), 2.0, seen)
+
+
+def test_a_reason_says_more_than_the_evidence() -> None:
+    view = View(StoreState.UP, 1.0)
+    assert next_view(view, Evidence.REFUSED, 2.0, "password required").reason == "password required"
+
+
+def test_a_store_that_returns_serves_only_once_it_caught_up() -> None:
+    view = View(StoreState.UP, 0.0)
+    states = []
+    for evidence in (Evidence.SILENT, Evidence.CAUGHT_UP, Evidence.ANSWERED, Evidence.ANSWERED, Evidence.CAUGHT_UP):
+        view = next_view(view, evidence, 1.0)
+        states.append(view.state)
+    down, catching_up, up = StoreState.DOWN, StoreState.CATCHING_UP, StoreState.UP
+    assert states == [down, down, catching_up, catching_up, up]
