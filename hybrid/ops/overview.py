@@ -26,7 +26,7 @@ from hybrid.ops.facts import ServerFacts, server_facts
 from hybrid.settings import Settings
 from hybrid.types import Status, Store, StoreStatus
 
-__all__ = ["INTERVALS_S", "Observed", "Observer", "Overview", "Sample", "StoreFacts", "own_keys"]
+__all__ = ["INTERVALS_S", "Observed", "Observer", "Overview", "Sample", "StoreFacts"]
 
 logger = logging.getLogger("hybrid.observer")
 
@@ -196,7 +196,7 @@ class Observer:
         self._client = client
         self._embedded = embedded
         self._intervals_s = intervals_s
-        self._watches = {store: StoreWatch(client, store, own_keys(names)) for store in Store}
+        self._watches = {store: StoreWatch(client, store, names.keys) for store in Store}
         self._samples: deque[Sample] = deque(maxlen=sum(int(HISTORY_S / intervals_s[store]) for store in Store))
         self._status: Status | None = None
         self._news = threading.Event()
@@ -264,12 +264,6 @@ class Observer:
             self._samples.append(watch.read())
         except Exception:  # the watch must outlive any surprise in a reply
             logger.exception("observing a store failed")
-
-
-def own_keys(names: Names) -> tuple[bytes, ...]:
-    """The few keys that hybrid keeps on a store, to be left out of its key count."""
-    stream = names.lease + b":stream"
-    return (names.log, names.authority, names.lease, stream, names.identity, names.seal, names.conflicts)
 
 
 def database(connection: redis.Redis) -> int:

@@ -21,7 +21,6 @@ from redis.retry import Retry
 
 from hybrid.core.authority import FIRST
 from hybrid.core.names import Names
-from hybrid.ops.overview import own_keys
 from hybrid.settings import Settings
 from hybrid.stores.link import Link
 from hybrid.types import Store
@@ -188,7 +187,7 @@ class Rig:
     def _remove_keys(self, store: Store) -> str | None:
         connection = self.direct(store)
         try:
-            connection.delete(*own_keys(self.names), *self.keys)
+            connection.delete(*self.names.keys, *self.keys)
             if connection.dbsize() <= CHEAP_SCAN_KEYS:  # on a large store that bills commands, the known names must do
                 for prefix in (self.prefix, self.names.prefix.decode()):
                     if left := list(connection.scan_iter(match=f"{prefix}*", count=1000)):
