@@ -1,0 +1,61 @@
+"""10,000 mixed commands of every type from four processes at once leave two equal stores, whoever is killed meanwhile.
+
+The long variants: `python -m pytest tests/failure -m soak`.
+"""
+
+from __future__ import annotations
+
+import pytest
+from mixed_commands import LEFT_OUT, MIXED
+from rig import Rig
+from servers import client, wait_until
+
+from hybrid.core.commands import COMMANDS, Policy
+from hybrid.stores.processes import ServerProcess
+from hybrid.types import Store
+
+READERS = ("local", "cloud", "fastest", "local")
+PROCESSES, THREADS, TURNS = 4, 16, 157  # turns of each thread: 10,048 in all
+CHANGES_DATA = {policy for policy in Policy if policy not in (Policy.READ, Policy.ONE_STORE, Policy.REFUSED)}
+
+
+def test_the_workload_has_every_command_that_changes_data(valkey: ServerProcess) -> None:
+    with client(valkey.url) as connection:
+        connection.response_callbacks.clear()
+        known = {name.decode().upper() for name in connection.execute_command("COMMAND LIST")}
+    changing = {
+        name
+        for name, command in COMMANDS.items()
+        if command.policy in CHANGES_DATA and name.split()[0] in known
+    }
+    assert changing - MIXED.keys() - LEFT_OUT.keys() == set()
+    assert LEFT_OUT.keys() <= changing
+
+
+@pytest.mark.parametrize("ack", ["both", "local"])
+def test_mixed_commands_from_four_processes(rig: Rig, ack: str) -> None:
+    rig.link(Store.CLOUD, 0.02)
+    fleet = rig.fleet(READERS, ack=ack, commands=TURNS, threads=THREADS)
+    fleet.go()
+    history = fleet.finish()
+    watcher = rig.client()
+    print(history)
+    rig.assert_healed(watcher)
+    rig.assert_kept(history)
+    assert history.commands == PROCESSES * THREADS * TURNS
+    assert not history.failed
+    assert not history.unclear, "nothing failed, so no outcome may be unknown"
+    assert not history.stale
+
+
+def test_a_flush_in_the_middle(rig: Rig) -> None:
+    rig.link(Store.CLOUD, 0.02)
+    fleet = rig.fleet(READERS, ack="local", pause_s=0.002)
+    fleet.go()
+    watcher = rig.client(ack="local")
+    for _ in range(3):
+        wait_until(fleet.after(100), "more tokens of all workers", 60)
+        watcher.flushdb()
+    history = fleet.stop()
+    rig.assert_healed(watcher)
+    assert not history.failed

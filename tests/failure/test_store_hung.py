@@ -1,0 +1,44 @@
+"""SIGSTOP of either store under load: connections stay open and nothing answers, which is worse than a refusal."""
+
+from __future__ import annotations
+
+import pytest
+from rig import HEAL_S, Rig, is_missed, is_well
+from servers import wait_until
+
+from hybrid import Store
+
+READERS = ("local", "cloud", "fastest")
+LOAD = {"threads": 2, "pause_s": 0.004}
+FAR_S, NEAR_S = 0.06, 0.02
+
+
+@pytest.mark.parametrize(
+    ("store", "ack", "round_trip_s"),
+    [
+        (Store.LOCAL, "both", NEAR_S),
+        (Store.LOCAL, "local", FAR_S),
+        (Store.CLOUD, "both", NEAR_S),
+        (Store.CLOUD, "local", NEAR_S),
+    ],
+)
+def test_a_store_that_hangs_under_load(rig: Rig, store: Store, ack: str, round_trip_s: float) -> None:
+    rig.link(Store.CLOUD, round_trip_s)
+    fleet = rig.fleet(READERS, ack=ack, **LOAD)
+    watcher = rig.client()
+    fleet.go()
+    wait_until(fleet.after(40), "the first tokens of all workers", HEAL_S)
+    server = rig.local if store is Store.LOCAL else rig.cloud
+    server.pause()
+    wait_until(fleet.after(100), "tokens of all workers on the other store", HEAL_S)
+    assert is_missed(watcher.status(), store)
+    server.resume()
+    wait_until(lambda: is_well(watcher.status()), "the return, under load", HEAL_S)
+    wait_until(fleet.after(40), "tokens of all workers after the return", HEAL_S)
+    history = fleet.stop()
+    print(store, ack, history)
+    rig.assert_healed(watcher)
+    rig.assert_kept(history)
+    assert not history.failed
+    if ack == "both":
+        assert not history.stale

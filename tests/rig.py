@@ -1,0 +1,89 @@
+"""Two stores of their own, links, worker processes and a watcher: what a failure test is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from fleet import Fleet
+from history import History
+from servers import client, wait_until
+
+from hybrid import HybridRedis, Status, Store, StoreState
+from hybrid.ops.compare import compare
+from hybrid.stores.link import Link
+from hybrid.stores.processes import ServerProcess
+
+__all__ = ["HEAL_S", "Rig", "is_missed", "is_well", "shipper_pid"]
+
+HEAL_S = 30.0
+"""Far more than healing takes: a test that waits this long has found a store that does not come back."""
+
+
+class Rig:
+    """The stores keep their data over kill -9; `local_url` and `cloud_url` are how clients reach them."""
+
+    def __init__(self, folder: Path, local: ServerProcess, cloud: ServerProcess, scratch: ServerProcess) -> None:
+        self.folder, self.local, self.cloud, self._scratch = folder, local, cloud, scratch
+        self._open = ExitStack()
+        self._fleets = 0
+        self.local_url, self.cloud_url = local.url, cloud.url
+
+    def link(self, store: Store, round_trip_s: float) -> Link:
+        """Put a link before one store; clients that are opened from now on go through it."""
+        server = self.local if store is Store.LOCAL else self.cloud
+        link = self._open.enter_context(Link("127.0.0.1", server.port, round_trip_s=round_trip_s))
+        setattr(self, f"{store}_url", link.url)
+        return link
+
+    def fleet(self, readers: Sequence[str], **spec: Any) -> Fleet:
+        """Workers that are ready to go, one for each read preference."""
+        self._fleets += 1
+        folder = self.folder / f"fleet-{self._fleets}"
+        return self._open.enter_context(Fleet(folder, self.local_url, self.cloud_url, readers, **spec))
+
+    def client(self, **options: Any) -> HybridRedis:
+        """A started client in this process."""
+        opened = HybridRedis.from_urls(self.local_url, self.cloud_url, **options)
+        self._open.enter_context(opened)
+        opened.start()
+        return opened
+
+    def close(self) -> None:
+        self._open.close()
+
+    def assert_healed(self, watcher: HybridRedis) -> None:
+        """By itself: local has the authority, both stores are up and hold the same, key by key."""
+        wait_until(lambda: is_well(watcher.status()), "both stores up, authority local", HEAL_S)
+        assert watcher.wait_in_sync(HEAL_S), watcher.status()
+        with client(self.local.url) as local, client(self.cloud.url) as cloud:
+            found = compare(local, cloud)
+        assert found.identical, found.differences[:20]
+        assert found.local_keys, "an empty store proves nothing"
+
+    def assert_kept(self, history: History) -> None:
+        """No acknowledged token is lost, and none was applied twice."""
+        with client(self.cloud.url) as cloud, client(self._scratch.url) as scratch:
+            assert history.acked
+            assert not history.lost(cloud, scratch)
+            assert not history.doubled(cloud)
+
+
+def is_well(status: Status) -> bool:
+    """Both stores up, local in charge."""
+    stores = (status.local, status.cloud)
+    return status.authority is Store.LOCAL and all(store and store.state is StoreState.UP for store in stores)
+
+
+def is_missed(status: Status, store: Store) -> bool:
+    """Whether `store` is known to lack something: the other one has the authority, or entries wait for it."""
+    return status.authority is store.other if store is Store.LOCAL else bool(status.lag_entries)
+
+
+def shipper_pid(server: ServerProcess) -> int:
+    """The process that holds the lease on this store's log; 0 when nobody does."""
+    with client(server.url) as connection:
+        holder = connection.get("hybrid:lease")
+    return int(holder.split(b":")[-2]) if holder else 0
