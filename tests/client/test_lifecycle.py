@@ -1,0 +1,361 @@
+"""A client from opening to closing: status, forks, passwords, what it costs while idle and per write."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
+import redis
+from client.rig import PATIENT, assert_equal
+from servers import Stores, client, wait_until
+
+from hybrid import AllStoresDown, Health, HybridRedis, Status, Store, StoreState
+from hybrid.stores.link import Link
+from hybrid.stores.processes import ServerProcess
+
+Open = Callable[..., HybridRedis]
+
+# -- closing
+
+
+def test_close_flushes_what_was_written(linked_stores: tuple[Stores, Link], open_client: Open) -> None:
+    stores, link = linked_stores
+    hybrid = open_client(stores.local.url, link.url, ack="local")
+    for n in range(500):
+        hybrid.rpush("l", n)
+    hybrid.close()
+    with client(stores.cloud.url) as cloud, client(stores.local.url) as local:
+        assert cloud.llen("l") == 500
+        assert local.xlen("hybrid:log") == 0
+        assert not local.exists("hybrid:lease"), "the next shipper need not wait"
+    assert hybrid.events.recent()[-1].message == "hybrid stopped: entries still to ship: 0"
+
+
+def test_closing_ends_threads_and_connections(stores: Stores) -> None:
+    before = set(threading.enumerate())
+    with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
+        connections = [len(store.client_list()) for store in (local, cloud)]
+        with HybridRedis.from_urls(stores.local.url, stores.cloud.url, **PATIENT) as hybrid:
+            hybrid.set("k", "v")
+            assert set(threading.enumerate()) > before
+        hybrid.close()
+        assert set(threading.enumerate()) <= before
+        wait_until(
+            lambda: [len(store.client_list()) for store in (local, cloud)] == connections, "all connections closed"
+        )
+
+
+def test_closing_a_client_that_was_never_used(stores: Stores) -> None:
+    before = threading.active_count()
+    HybridRedis.from_urls(stores.local.url, stores.cloud.url).close()
+    with HybridRedis.from_urls(stores.local.url):
+        pass
+    assert threading.active_count() <= before
+    with client(stores.local.url) as local:
+        assert local.keys("*") == []
+
+
+def test_the_context_manager_passes_exceptions_on(stores: Stores) -> None:
+    with (
+        pytest.raises(ZeroDivisionError),
+        HybridRedis.from_urls(stores.local.url, stores.cloud.url, **PATIENT) as hybrid,
+    ):
+        hybrid.set("k", "v")
+        raise ZeroDivisionError
+    with client(stores.cloud.url) as cloud:
+        assert cloud.get("k") == b"v"
+
+
+def test_two_clients_one_after_the_other_and_at_once(stores: Stores, open_client: Open) -> None:
+    for _ in range(3):
+        with HybridRedis.from_urls(stores.local.url, stores.cloud.url, **PATIENT) as hybrid:
+            hybrid.incr("n")
+    both = [open_client(stores.local.url, stores.cloud.url, decode_responses=True) for _ in range(2)]
+    for n in range(100):
+        both[n % 2].incr("n")
+    assert both[0].get("n") == both[1].get("n") == "103"
+    for hybrid in both:
+        assert_equal(hybrid, stores)
+
+
+# -- status
+
+
+def test_status_is_a_frozen_snapshot(hybrid: HybridRedis) -> None:
+    hybrid.set("k", "v")
+    status = hybrid.status()
+    assert isinstance(status, Status)
+    assert status.health is Health.HEALTHY
+    assert status.cloud is not None
+    assert (status.local.state, status.cloud.state) == (StoreState.UP, StoreState.UP)
+    assert (status.authority, status.local.store, status.cloud.store) == (Store.LOCAL, Store.LOCAL, Store.CLOUD)
+    assert status.unconfirmed_writes == 0
+    assert status.conflicts == 0
+    assert isinstance(status.lag_entries, int)
+    assert isinstance(status.lag_s, float)
+    assert 0 <= time.time() - status.taken_at_s < 60
+    assert 0 <= status.taken_at_s - status.local.since_s < 60
+    for thing, name in ((status, "authority"), (status.local, "state"), (hybrid.settings, "ack")):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(thing, name, None)
+    wait_until(lambda: hybrid.status().shipping_here, "this client ships")
+    wait_until(lambda: hybrid.status().lag_entries == 0, "nothing waits")
+    assert hybrid.status().shipper
+
+
+def test_a_client_of_one_store_is_a_plain_one(stores: Stores, open_client: Open) -> None:
+    hybrid = open_client(stores.local.url, decode_responses=True)
+    hybrid.set("k", "v", ex=100)
+    assert hybrid.pipeline().incr("n").get("k").spop("none").execute() == [1, "v", None]
+    assert hybrid.incrbyfloat("f", 1.5) == 1.5
+    assert list(hybrid.blpop("l", timeout=0.05) or ()) == []
+    hybrid.rpush("l", 1)
+    assert list(hybrid.blpop("l", timeout=1)) == ["l", "1"]
+    with hybrid.lock("lock"):
+        pass
+    status = hybrid.status()
+    assert (status.cloud, status.lag_entries, status.health) == (None, None, Health.HEALTHY)
+    assert hybrid.wait_in_sync(1)
+    with client(stores.local.url) as local:
+        assert local.keys("hybrid:*") == [], "no log, no lease"
+        assert sorted(local.keys()) == [b"f", b"k", b"n"]
+    assert hybrid.flushdb() is True
+    assert hybrid.keys() == []
+
+
+def test_store_gives_a_plain_client_of_one_store(hybrid: HybridRedis) -> None:
+    hybrid.set("k", "v")
+    for store in Store:
+        plain = hybrid.store(store)
+        assert type(plain) is redis.Redis
+        assert plain.get("k") == "v"
+        plain.close()
+
+
+def test_latency_is_what_this_process_met(hybrid: HybridRedis) -> None:
+    assert hybrid.latency(Store.LOCAL) is None
+    for _ in range(20):
+        hybrid.set("k", "v")
+    found = hybrid.latency(Store.LOCAL)
+    assert found is not None
+    assert found.count >= 20
+    assert 0 < found.p50_ms <= found.p99_ms
+
+
+# -- forks
+
+
+def in_child(hybrid: HybridRedis, results: Connection, seen: tuple[set[int], set[int]]) -> None:
+    ids: set[int] = set()
+    for n in range(100):
+        hybrid.incr("n")
+        hybrid.rpush("child", n)
+        ids.add(hybrid.client_id())
+        ids.add(hybrid.pipeline().incr("n").client_id().execute()[1])
+    with hybrid.store(Store.LOCAL) as local, hybrid.store(Store.CLOUD) as cloud:
+        own = [{int(entry["id"]) for entry in store.client_list()} - old for store, old in zip((local, cloud), seen)]
+    results.send((not ids & seen[0], all(own), hybrid.get("n") is not None, hybrid.wait_in_sync(10)))
+    hybrid.close()
+
+
+def fork(target: Callable[..., None], *args: Any) -> Any:
+    process = multiprocessing.get_context("fork").Process(target=target, args=args)
+    process.start()
+    return process
+
+
+def test_parent_and_child_go_on_after_a_fork(hybrid: HybridRedis, stores: Stores) -> None:
+    hybrid.set("n", 0)
+    with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
+        seen = tuple({int(entry["id"]) for entry in store.client_list()} for store in (local, cloud))
+    here, there = multiprocessing.Pipe()
+    child = fork(in_child, hybrid, there, seen)
+    for n in range(100):
+        hybrid.incr("n")
+        hybrid.rpush("parent", n)
+        hybrid.pipeline().incr("n").execute()
+    assert here.poll(30), "the child is stuck"
+    assert here.recv() == (True, True, True, True)
+    child.join(15)
+    assert child.exitcode == 0
+    assert hybrid.get("n") == "400"
+    assert assert_equal(hybrid, stores).local_keys == 3
+
+
+def count_in_child(hybrid: HybridRedis) -> None:
+    for _ in range(20):
+        hybrid.incr("n")
+    hybrid.close()
+
+
+def test_forks_while_threads_are_at_work(hybrid: HybridRedis, stores: Stores) -> None:
+    done = threading.Event()
+    counted = [0] * 3
+
+    def work(index: int) -> None:
+        while not done.is_set():
+            hybrid.incr("n")
+            counted[index] += 1
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_until(lambda: all(counted), "the threads")
+        children = [fork(count_in_child, hybrid) for _ in range(4)]
+        for child in children:
+            child.join(30)
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(30)
+    assert [child.exitcode for child in children] == [0] * 4
+    assert hybrid.get("n") == str(sum(counted) + 80)
+    assert_equal(hybrid, stores)
+
+
+def test_a_fork_before_the_first_use(open_hybrid: Open, stores: Stores) -> None:
+    hybrid = open_hybrid(decode_responses=True)
+    child = fork(count_in_child, hybrid)
+    hybrid.incr("n")
+    child.join(30)
+    assert child.exitcode == 0
+    assert hybrid.get("n") == "21"
+    assert_equal(hybrid, stores)
+
+
+# -- passwords
+
+SECRET = "s3cret-Passw0rd"
+WRONG = "wr0ng-Passw0rd"
+
+
+def with_password(server: ServerProcess, password: str) -> str:
+    return f"redis://:{password}@127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+def guarded(server: Callable[..., ServerProcess]) -> ServerProcess:
+    """A server with a password."""
+    return locked(server())
+
+
+def locked(process: ServerProcess) -> ServerProcess:
+    with client(process.url) as admin:
+        admin.config_set("requirepass", SECRET)
+    return process
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], str]]:
+    """Everything that was logged, at any level, tracebacks too."""
+    caplog.set_level(logging.DEBUG)
+    yield lambda: caplog.text
+
+
+def everything_shown(hybrid: HybridRedis) -> str:
+    """What a client, its settings, status and events look like to anyone who prints them."""
+    shown = [hybrid, hybrid.settings, hybrid.status(), *hybrid.events.recent(), *hybrid._engine.endpoints.values()]
+    return "\n".join(f"{thing!r} {thing!s}" for thing in shown)
+
+
+def test_the_right_password_works_and_is_never_shown(
+    guarded: ServerProcess, stores: Stores, open_client: Open, said: Callable[[], str]
+) -> None:
+    hybrid = open_client(stores.local.url, with_password(guarded, SECRET))
+    hybrid.set("k", "v")
+    assert hybrid.wait_in_sync(10)
+    hybrid.change_settings(cloud_timeout_s=2.0, cloud_url=with_password(guarded, SECRET))
+    assert SECRET not in everything_shown(hybrid) + said()
+    hybrid.close()
+
+
+def test_a_wrong_cloud_password_is_said_clearly_and_local_carries_on(
+    guarded: ServerProcess, stores: Stores, open_client: Open, said: Callable[[], str]
+) -> None:
+    hybrid = open_client(stores.local.url, with_password(guarded, WRONG))
+    assert hybrid.set("k", "v") is True
+    assert hybrid.get("k") == b"v"
+    status = hybrid.status()
+    assert status.cloud is not None
+    assert (status.cloud.state, status.cloud.reason) == (StoreState.DOWN, "wrong user name or password")
+    assert status.health is Health.DEGRADED
+    assert "cloud store unavailable: wrong user name or password; the local store carries on" in said()
+    assert WRONG not in everything_shown(hybrid) + said()
+
+
+def test_a_missing_cloud_password_is_said_clearly(guarded: ServerProcess, stores: Stores, open_client: Open) -> None:
+    hybrid = open_client(stores.local.url, guarded.url)
+    assert hybrid.set("k", "v") is True
+    status = hybrid.status()
+    assert status.cloud is not None
+    assert (status.cloud.state, status.cloud.reason) == (StoreState.DOWN, "password required")
+
+
+def test_a_wrong_password_everywhere(
+    guarded: ServerProcess, server: Callable[..., ServerProcess], open_client: Open, said: Callable[[], str]
+) -> None:
+    other = locked(server())
+    hybrid = open_client(with_password(guarded, WRONG), with_password(other, WRONG))
+    for call in (lambda: hybrid.set("k", "v"), lambda: hybrid.get("k"), lambda: hybrid.pipeline().incr("n").execute()):
+        with pytest.raises(AllStoresDown) as error:
+            call()
+        assert WRONG not in f"{error.value!r} {error.value}"
+    assert hybrid.status().local.reason == "wrong user name or password"
+    assert WRONG not in everything_shown(hybrid) + said()
+
+
+# -- costs
+
+
+def calls(store: redis.Redis) -> int:
+    """Commands that the store has run so far, but for this question."""
+    stats = store.info("commandstats")
+    return sum(stat["calls"] for name, stat in stats.items() if name != "cmdstat_info")
+
+
+def test_a_write_costs_the_cloud_one_command_and_silence_costs_nothing(stores: Stores, open_client: Open) -> None:
+    hybrid = open_client(stores.local.url, stores.cloud.url, ack="local")
+    hybrid.set("first", 1)
+    assert hybrid.wait_in_sync(10)
+    with client(stores.cloud.url) as cloud:
+        before = calls(cloud)
+        for n in range(2000):
+            hybrid.set(f"k:{n % 100}", n)
+        assert hybrid.wait_in_sync(10)
+        assert calls(cloud) - before <= 2000 * 1.05 + 20
+
+        idle = calls(cloud)
+        time.sleep(2)  # nothing happens: there is no condition to wait for
+        assert calls(cloud) == idle, "the cloud is asked nothing before 15 s of silence"
+
+
+def test_local_reads_cost_the_cloud_nothing(stores: Stores, open_client: Open) -> None:
+    hybrid = open_client(stores.local.url, stores.cloud.url)
+    hybrid.set("k", 1)
+    assert hybrid.wait_in_sync(10)
+    with client(stores.cloud.url) as cloud:
+        before = calls(cloud)
+        for _ in range(200):
+            hybrid.get("k")
+            hybrid.keys()
+            hybrid.status()
+        assert calls(cloud) == before
+
+
+def test_waiting_costs_the_cloud_nothing(stores: Stores, open_client: Open) -> None:
+    hybrid = open_client(stores.local.url, stores.cloud.url)
+    hybrid.set("k", 1)
+    assert hybrid.wait_in_sync(10)
+    with client(stores.cloud.url) as cloud:
+        before = calls(cloud)
+        assert hybrid.blpop("l", timeout=1) is None
+        assert hybrid.bzpopmin("z", timeout=0.2) is None
+        assert calls(cloud) == before
