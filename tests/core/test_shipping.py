@@ -108,7 +108,17 @@ def test_half_a_field_is_not_overlooked() -> None:
         grouped([(b"1-0", [b"v"])])
 
 
-LINES = ["SET a 1", "INCR a", "GET a", "EXPIRE a 5", "SPOP s", "SORT l STORE d", "PUBLISH c m", "FLUSHALL", "MSET a 1 b 2"]
+LINES = [
+    "SET a 1",
+    "INCR a",
+    "GET a",
+    "EXPIRE a 5",
+    "SPOP s",
+    "SORT l STORE d",
+    "PUBLISH c m",
+    "FLUSHALL",
+    "MSET a 1 b 2",
+]
 
 
 def logged(lines: list[str]) -> tuple[list[Entry], bool]:

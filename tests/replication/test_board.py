@@ -1,0 +1,447 @@
+"""What one process knows: evidence and authority become states, routes, events, and wake those who wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from servers import wait_until
+
+from hybrid import events
+from hybrid.core.authority import FIRST, Authority, Holder
+from hybrid.core.health import Evidence
+from hybrid.core.tokens import Shipped
+from hybrid.replication.bell import Bell
+from hybrid.replication.board import Board
+from hybrid.settings import Settings
+from hybrid.types import ReadPreference, Store, StoreState
+
+LOCAL, CLOUD = Store.LOCAL, Store.CLOUD
+BOTH = Settings(local_url="redis://localhost:1", cloud_url="redis://localhost:2")
+ALONE = Settings(local_url="redis://localhost:1")
+CLAIMED = Authority(Holder.CLOUD, 2)
+HANDOVER = Authority(Holder.HANDOVER, 3)
+RETURNED = Authority(Holder.LOCAL, 4)
+LONG_S = 30.0
+"""No test waits so long: a waiter that nobody wakes fails its test."""
+
+
+class Told:
+    """The events of one board, by the names of their types; `take` forgets them."""
+
+    def __init__(self) -> None:
+        self._events: list[events.Event] = []
+
+    def hook(self, event: events.Event) -> None:
+        self._events.append(event)
+
+    def take(self) -> list[str]:
+        taken, self._events = self._events, []
+        return [f"{type(event).__name__} {getattr(event, 'store', '')}".strip() for event in taken]
+
+    def last(self) -> events.Event:
+        return self._events[-1]
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def make(told: Told) -> Callable[..., Board]:
+    def made(settings: Settings = BOTH) -> Board:
+        return Board(settings, events.EventLog((told.hook,)))
+
+    return made
+
+
+@pytest.fixture
+def board(make: Callable[..., Board], told: Told) -> Board:
+    """Both stores are up, local has the authority, as after a usual start."""
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    for store in Store:
+        board.observe(store, Evidence.ANSWERED)
+    board.observe(CLOUD, Evidence.CAUGHT_UP)
+    assert states(board) == "up up"
+    told.take()
+    return board
+
+
+@pytest.fixture
+def failed_over(board: Board, told: Told) -> Board:
+    """Local died, and the authority was claimed for the cloud."""
+    board.observe(LOCAL, Evidence.REFUSED)
+    board.learn(CLAIMED, source=CLOUD)
+    told.take()
+    return board
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as pool:
+        yield pool
+
+
+def states(board: Board) -> str:
+    return f"{board.state(LOCAL)} {board.state(CLOUD)}"
+
+
+# -- who is known to have everything
+
+
+def test_at_first_nothing_is_known(make: Callable[..., Board]) -> None:
+    board = make()
+    assert states(board) == "unknown unknown"
+    assert (board.routes.reads, board.routes.writer) == ((), LOCAL)
+    assert not board.reachable(LOCAL)
+
+
+def test_the_authority_serves_once_the_cloud_said_who_it_is(make: Callable[..., Board]) -> None:
+    board = make()
+    board.observe(LOCAL, Evidence.ANSWERED)
+    board.learn(FIRST, source=LOCAL)
+    assert states(board) == "catching up unknown", "the record on local may be old"
+    board.learn(FIRST, source=CLOUD)
+    assert states(board) == "up unknown"
+
+
+@pytest.mark.parametrize("evidence", [Evidence.REFUSED, Evidence.SILENT, Evidence.LOST, Evidence.WIPED])
+def test_local_serves_alone_when_the_cloud_cannot_say(make: Callable[..., Board], evidence: Evidence) -> None:
+    board = make()
+    board.observe(LOCAL, Evidence.ANSWERED)
+    assert board.state(LOCAL) is StoreState.CATCHING_UP
+    board.observe(CLOUD, evidence)
+    assert board.state(LOCAL) is StoreState.UP
+
+
+def test_the_other_store_serves_when_it_was_seen_to_catch_up(make: Callable[..., Board]) -> None:
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    assert states(board) == "up catching up"
+    board.observe(CLOUD, Evidence.CAUGHT_UP)
+    assert states(board) == "up up"
+
+
+@pytest.mark.parametrize("evidence", [Evidence.REFUSED, Evidence.WIPED])
+def test_what_the_last_store_has_is_what_there_is(make: Callable[..., Board], evidence: Evidence) -> None:
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    assert board.state(CLOUD) is StoreState.CATCHING_UP
+    board.observe(LOCAL, evidence)
+    assert board.state(CLOUD) is StoreState.UP
+    assert (board.routes.writer, board.routes.claim) == (CLOUD, True)
+
+
+def test_local_does_not_serve_old_data_when_the_authority_is_down(failed_over: Board) -> None:
+    failed_over.observe(LOCAL, Evidence.ANSWERED)
+    failed_over.observe(CLOUD, Evidence.REFUSED)
+    assert states(failed_over) == "catching up down"
+    assert (failed_over.routes.reads, failed_over.routes.writer) == ((), None)
+
+
+def test_one_store_alone_needs_no_word_from_the_other(make: Callable[..., Board]) -> None:
+    board = make(ALONE)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    assert board.state(LOCAL) is StoreState.UP
+    assert board.routes.reads == (LOCAL,)
+
+
+def test_a_wiped_store_serves_nothing_until_it_is_refilled(board: Board, told: Told) -> None:
+    board.observe(LOCAL, Evidence.WIPED)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    board.learn(FIRST, source=CLOUD)
+    assert states(board) == "wiped up"
+    assert (board.routes.reads, board.routes.writer, board.routes.claim) == ((CLOUD,), CLOUD, True)
+    board.observe(LOCAL, Evidence.CAUGHT_UP)
+    assert states(board) == "up up"
+    assert told.take() == ["WipeDetected local", "InSync local"]
+
+
+def test_reachable_is_what_answers(board: Board) -> None:
+    seen = []
+    for evidence in (Evidence.BEHIND, Evidence.WIPED, Evidence.LOST):
+        board.observe(CLOUD, evidence)
+        seen.append(board.reachable(CLOUD))
+    assert seen == [True, True, False]
+
+
+# -- the authority
+
+
+def test_failover_and_failback(board: Board, told: Told) -> None:
+    board.observe(LOCAL, Evidence.REFUSED, "connection refused")
+    assert (board.routes.reads, board.routes.writer, board.routes.claim) == ((CLOUD,), CLOUD, True)
+    board.learn(CLAIMED, source=CLOUD)
+    assert (board.authority, board.routes.writer, board.routes.claim) == (CLAIMED, CLOUD, False)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    assert states(board) == "catching up up"
+    board.learn(HANDOVER, source=CLOUD)
+    assert states(board) == "catching up up"
+    board.learn(RETURNED, source=CLOUD)
+    assert states(board) == "up up"
+    assert board.routes.writer is LOCAL
+    moved = "AuthorityMoved"
+    assert told.take() == ["StoreDown local", moved, moved, "Recovered local", "InSync local"]
+
+
+def test_local_is_behind_as_soon_as_the_cloud_takes_over(board: Board) -> None:
+    board.learn(CLAIMED, source=CLOUD)
+    assert states(board) == "catching up up"
+    assert board.readers() == (CLOUD,)
+
+
+def test_a_cloud_store_that_takes_over_has_everything(board: Board) -> None:
+    board.observe(CLOUD, Evidence.BEHIND)
+    board.learn(CLAIMED, source=LOCAL)
+    assert states(board) == "catching up up"
+
+
+@pytest.mark.parametrize("record", [None, FIRST, Authority(Holder.LOCAL, 2), CLAIMED])
+def test_only_a_later_epoch_is_news(failed_over: Board, told: Told, record: Authority | None) -> None:
+    failed_over.learn(record, source=LOCAL)
+    assert failed_over.authority == CLAIMED
+    assert told.take() == []
+
+
+def test_who_arrives_late_hears_of_no_failover(make: Callable[..., Board], told: Told) -> None:
+    board = make()
+    board.learn(CLAIMED, source=CLOUD)
+    assert (board.authority, told.take()) == (CLAIMED, [])
+    board.learn(RETURNED, source=CLOUD)
+    moved = told.last()
+    assert isinstance(moved, events.AuthorityMoved)
+    assert (moved.authority, moved.epoch) == (LOCAL, 4)
+
+
+def test_a_handover_is_no_move(failed_over: Board, told: Told) -> None:
+    failed_over.wrote((5, 0))
+    failed_over.learn(HANDOVER, source=CLOUD)
+    assert told.take() == []
+    assert failed_over.last_written == (5, 0)
+
+
+def test_a_move_begins_another_log(board: Board) -> None:
+    board.wrote((5, 0))
+    board.acks[LOCAL].seal((4, 0), Shipped())
+    board.learn(CLAIMED, source=CLOUD)
+    assert board.last_written == (0, 0)
+    assert board.acks[LOCAL].sealed == (4, 0)
+    board.learn(RETURNED, source=CLOUD)
+    assert board.acks[LOCAL].sealed is None
+
+
+# -- reading what this process wrote
+
+
+def test_who_prefers_the_cloud_still_reads_what_it_wrote(board: Board) -> None:
+    board.configure(BOTH.with_changes(read_preference="cloud"), "")
+    assert board.readers() == (CLOUD, LOCAL)
+    board.wrote((5, 0))
+    assert board.readers() == (LOCAL,)
+    board.acks[LOCAL].advance((4, 9))
+    assert board.readers() == (LOCAL,)
+    board.acks[LOCAL].advance((5, 0))
+    assert board.readers() == (CLOUD, LOCAL)
+
+
+def test_the_authority_itself_is_read_in_any_case(board: Board) -> None:
+    board.wrote((5, 0))
+    assert board.readers() == (LOCAL, CLOUD)
+
+
+def test_the_last_store_is_read_even_if_it_lacks_a_write(board: Board) -> None:
+    board.wrote((5, 0))
+    board.observe(LOCAL, Evidence.REFUSED)
+    assert board.readers() == (CLOUD,)
+
+
+def test_the_last_place_written_only_grows(board: Board) -> None:
+    for place in ((5, 0), (4, 0), (5, 1)):
+        board.wrote(place)
+    assert board.last_written == (5, 1)
+
+
+def test_the_faster_store_is_read_where_that_was_asked_for(board: Board) -> None:
+    board.prefer(CLOUD)
+    assert board.readers() == (LOCAL, CLOUD)
+    board.configure(BOTH.with_changes(read_preference=ReadPreference.FASTEST), "")
+    assert board.readers() == (CLOUD, LOCAL)
+    board.prefer(LOCAL)
+    assert board.readers() == (LOCAL, CLOUD)
+
+
+# -- settings
+
+
+def test_settings_take_effect_at_once(board: Board, told: Told) -> None:
+    board.configure(BOTH.with_changes(write_both=False), "write_both=False")
+    assert (board.routes.reads, board.routes.writer, board.routes.confirm) == ((LOCAL,), LOCAL, False)
+    assert board.version == 2
+    changed = told.last()
+    assert isinstance(changed, events.SettingsChanged)
+    assert (changed.changes, changed.version) == ("write_both=False", 2)
+
+
+# -- events
+
+
+def test_a_start_is_told_as_a_start(make: Callable[..., Board], told: Told) -> None:
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    board.observe(CLOUD, Evidence.CAUGHT_UP)
+    assert told.take() == ["StoreUp local", "StoreUp cloud"]
+
+
+def test_a_failure_is_told_once_with_its_reason(board: Board, told: Told) -> None:
+    board.observe(CLOUD, Evidence.SILENT, "no answer in time while sending")
+    down = told.last()
+    assert isinstance(down, events.StoreDown)
+    assert (down.store, down.reason) == (CLOUD, "no answer in time while sending")
+    for evidence in (Evidence.REFUSED, Evidence.SILENT, Evidence.LOST):
+        board.observe(CLOUD, evidence)
+    assert told.take() == ["StoreDown cloud"]
+
+
+def test_a_return_is_told_when_it_has_caught_up(board: Board, told: Told) -> None:
+    board.observe(CLOUD, Evidence.LOST)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    assert told.take() == ["StoreDown cloud"]
+    board.observe(CLOUD, Evidence.CAUGHT_UP)
+    assert told.take() == ["Recovered cloud", "InSync cloud"]
+
+
+def test_degraded_is_told_once_until_a_store_is_back(board: Board, told: Told) -> None:
+    board.observe(CLOUD, Evidence.REFUSED)
+    assert told.take() == ["StoreDown cloud"]
+    board.observe(LOCAL, Evidence.REFUSED)
+    assert told.take() == ["StoreDown local", "Degraded"]
+    board.observe(LOCAL, Evidence.ANSWERED)
+    assert told.take() == ["Recovered local", "InSync local"]
+    board.observe(LOCAL, Evidence.REFUSED)
+    assert told.take() == ["StoreDown local", "Degraded"]
+
+
+def test_degraded_is_not_told_again_by_a_store_that_comes_and_goes(failed_over: Board, told: Told) -> None:
+    failed_over.observe(CLOUD, Evidence.REFUSED)
+    assert told.take() == ["StoreDown cloud", "Degraded"]
+    for evidence in (Evidence.ANSWERED, Evidence.REFUSED):
+        failed_over.observe(LOCAL, evidence)
+    assert told.take() == ["StoreDown local"]
+
+
+# -- waking
+
+
+def test_who_waits_for_an_authority_is_woken(board: Board, threads: ThreadPoolExecutor) -> None:
+    waiting = [
+        threads.submit(board.wait_for_authority, FIRST, LONG_S),
+        threads.submit(board.wait_until_moved, CLOUD, LONG_S),
+    ]
+    board.observe(LOCAL, Evidence.REFUSED)
+    assert not any(waiter.done() for waiter in waiting)
+    board.learn(CLAIMED, source=CLOUD)
+    for waiter in waiting:
+        waiter.result(LONG_S / 2)
+
+
+def test_an_opening_client_waits_for_first_word(make: Callable[..., Board], threads: ThreadPoolExecutor) -> None:
+    board = make()
+    waiter = threads.submit(board.wait_settled, tuple(Store), LONG_S)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    assert not waiter.done()
+    board.observe(CLOUD, Evidence.REFUSED)
+    waiter.result(LONG_S / 2)
+    assert states(board) == "up down"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda board: board.observe(CLOUD, Evidence.REFUSED),
+        lambda board: board.learn(CLAIMED, source=CLOUD),
+        lambda board: board.close(),
+    ],
+    ids=["observe", "learn", "close"],
+)
+def test_who_waits_for_a_confirmation_looks_again(
+    board: Board, threads: ThreadPoolExecutor, change: Callable[[Board], None]
+) -> None:
+    acks = board.acks[LOCAL]
+    waiter = threads.submit(acks.wait, (9, 0), LONG_S)
+    wait_until(lambda: acks._waiters, "a waiter")
+    change(board)
+    assert waiter.result(LONG_S / 2) is False
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda board: board.observe(CLOUD, Evidence.REFUSED),
+        lambda board: board.learn(CLAIMED, source=CLOUD),
+        lambda board: board.configure(BOTH, ""),
+        lambda board: board.prefer(CLOUD),
+        lambda board: board.close(),
+    ],
+    ids=["observe", "learn", "configure", "prefer", "close"],
+)
+def test_every_change_rings(board: Board, change: Callable[[Board], None]) -> None:
+    bell, ear = Bell(), threading.Event()
+    board.bells.add(bell)
+    waiter = threading.Thread(target=lambda: (bell.wait(LONG_S), ear.set()), daemon=True)
+    waiter.start()
+    change(board)
+    assert ear.wait(LONG_S / 2)
+    bell.close()
+
+
+def test_what_is_no_news_wakes_nobody(board: Board, told: Told) -> None:
+    bell = Bell()
+    board.bells.add(bell)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    board.prefer(LOCAL)
+    with pytest.raises(BlockingIOError):
+        bell._ear.recv(1)
+    assert told.take() == []
+    bell.close()
+
+
+def test_closing_ends_every_wait(board: Board, threads: ThreadPoolExecutor) -> None:
+    waiting = [
+        threads.submit(board.wait_for_authority, FIRST, LONG_S),
+        threads.submit(board.wait_until_moved, CLOUD, LONG_S),
+    ]
+    board.close()
+    for waiter in waiting:
+        waiter.result(LONG_S / 2)
+    assert board.closing
+
+
+def test_a_forked_child_is_not_held_up_by_its_parents_threads(board: Board) -> None:
+    old = board._changed
+    board.shipping = True
+    board.acks[LOCAL].advance((5, 0))
+    holding, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with old:
+            holding.set()
+            done.wait(LONG_S)
+
+    threading.Thread(target=hold, daemon=True).start()
+    assert holding.wait(LONG_S)
+    board.forget_after_fork()
+    child = threading.Thread(target=board.observe, args=(CLOUD, Evidence.REFUSED), daemon=True)
+    child.start()
+    child.join(LONG_S / 2)
+    done.set()
+    assert board.state(CLOUD) is StoreState.DOWN
+    assert (board.shipping, board.acks[LOCAL].applied, board.bells) == (False, (0, 0), set())

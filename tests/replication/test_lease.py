@@ -1,0 +1,172 @@
+"""One shipper at a time: the lease on a real server, and the clock of its holder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+from servers import Pool, client
+
+from hybrid.core.resp import unpack
+from hybrid.replication import lease as lease_module
+from hybrid.replication.lease import RENEW_S, TERM_S, Lease
+from hybrid.types import Store
+
+KEY = b"hybrid:lease"
+
+
+@dataclass
+class Clock:
+    """Stands in for the `time` module of the lease."""
+
+    now_s: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(lease_module, "time", clock)
+    return clock
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def server(request: pytest.FixtureRequest, server_pool: Pool) -> Iterator[redis.Redis]:
+    with client(server_pool.get(request.param, "local").url) as connection:
+        yield connection
+
+
+def run(server: redis.Redis, command: bytes) -> Any:
+    """The raw reply to a packed command."""
+    connection = server.connection_pool.get_connection()
+    try:
+        connection.send_packed_command([command])
+        return connection.read_response()
+    finally:
+        server.connection_pool.release(connection)
+
+
+def held(store: Store = Store.LOCAL) -> Lease:
+    lease = Lease(store, KEY)
+    lease.acquire()
+    assert lease.acquired(b"OK")
+    return lease
+
+
+# -- on the server
+
+
+def test_one_holder_at_a_time(server: redis.Redis) -> None:
+    first, second = Lease(Store.LOCAL, KEY), Lease(Store.LOCAL, KEY)
+    assert first.holder != second.holder
+    assert first.acquired(run(server, first.acquire()))
+    assert not second.acquired(run(server, second.acquire()))
+    assert (first.is_held, second.is_held) == (True, False)
+    assert server.get(KEY) == first.holder.encode()
+
+
+@pytest.mark.parametrize("store", Store)
+def test_a_lease_runs_out_on_the_server(server: redis.Redis, store: Store) -> None:
+    lease = Lease(store, KEY)
+    run(server, lease.acquire())
+    term_ms = TERM_S[store] * 1000
+    assert 0 < server.pttl(KEY) <= term_ms
+    server.persist(KEY)
+    assert run(server, lease.renew()) == 1
+    assert 0 < server.pttl(KEY) <= term_ms
+
+
+def test_only_the_holder_renews_and_releases(server: redis.Redis) -> None:
+    first, second = Lease(Store.LOCAL, KEY), Lease(Store.LOCAL, KEY)
+    run(server, first.acquire())
+    assert run(server, second.renew()) == 0
+    assert run(server, second.release()) == 0
+    assert server.get(KEY) == first.holder.encode()
+    assert run(server, first.release()) == 1
+    assert not server.exists(KEY)
+    assert second.acquired(run(server, second.acquire()))
+
+
+def test_a_lease_that_ran_out_cannot_be_renewed(server: redis.Redis) -> None:
+    lease = Lease(Store.LOCAL, KEY)
+    lease.acquired(run(server, lease.acquire()))
+    server.delete(KEY)
+    lease.renewed(lease.asked_s, run(server, lease.renew()))
+    assert not lease.is_held
+    assert not server.exists(KEY)
+
+
+# -- by the holder's clock
+
+
+@pytest.mark.parametrize("store", Store)
+def test_the_holder_stops_before_the_server_forgets_it(clock: Clock, store: Store) -> None:
+    lease = held(store)
+    asked_s = clock.now_s
+    clock.now_s = asked_s + TERM_S[store] * 0.8
+    assert lease.is_held
+    clock.now_s = asked_s + TERM_S[store] * 0.95
+    assert not lease.is_held
+
+
+def test_the_term_counts_from_the_question(clock: Clock) -> None:
+    lease = Lease(Store.LOCAL, KEY)
+    lease.acquire()
+    clock.now_s += TERM_S[Store.LOCAL]
+    assert lease.acquired(b"OK")
+    assert not lease.is_held, "the answer came too late"
+
+
+def test_a_renewal_prolongs_from_its_question(clock: Clock) -> None:
+    lease = held()
+    term_s = TERM_S[Store.LOCAL]
+    clock.now_s += term_s / 2
+    lease.renew()
+    asked_s = lease.asked_s
+    assert asked_s == clock.now_s
+    clock.now_s += term_s / 4
+    lease.renewed(asked_s, 1)
+    clock.now_s = asked_s + term_s * 0.8
+    assert lease.is_held
+    clock.now_s = asked_s + term_s * 0.95
+    assert not lease.is_held
+
+
+@pytest.mark.parametrize("reply", [0, None, redis.ResponseError("NOSCRIPT")])
+def test_a_renewal_that_fails_ends_the_lease_at_once(clock: Clock, reply: object) -> None:
+    lease = held()
+    lease.renew()
+    lease.renewed(lease.asked_s, reply)
+    assert not lease.is_held
+
+
+@pytest.mark.parametrize("reply", [None, redis.ResponseError("OOM"), b"QUEUED"])
+def test_a_lease_that_was_not_granted(clock: Clock, reply: object) -> None:
+    lease = Lease(Store.LOCAL, KEY)
+    lease.acquire()
+    assert not lease.acquired(reply)
+    assert not lease.is_held
+
+
+@pytest.mark.parametrize("store", Store)
+def test_renewing_is_due_often_enough_to_miss_one(clock: Clock, store: Store) -> None:
+    lease = held(store)
+    assert not lease.is_due
+    clock.now_s += RENEW_S[store] + 0.001
+    assert lease.is_due and lease.is_held
+    lease.renew()
+    assert not lease.is_due
+    clock.now_s += RENEW_S[store] + 0.001
+    assert lease.is_due and lease.is_held, "the first answer never came"
+
+
+def test_commands_name_the_key_and_the_holder() -> None:
+    lease = Lease(Store.CLOUD, KEY)
+    for command in (lease.acquire(), lease.renew(), lease.release()):
+        args = unpack(command)
+        assert KEY in args and lease.holder.encode() in args
