@@ -16,11 +16,12 @@ from hybrid.core import flows
 from hybrid.core.commands import Command, Policy, lookup, policy_of, written_keys
 from hybrid.core.effects import blocking_twin
 from hybrid.core.flows import Ask, Flow
+from hybrid.core.health import Evidence
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
 from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
 from hybrid.core.visible import CURSOR_AT, cursor_of, sent_cursor, shown
-from hybrid.errors import CommandRefused, StoreUnavailable
+from hybrid.errors import CommandRefused, QueueRefused, StoreUnavailable
 from hybrid.observe.latency import LatencySummary
 from hybrid.pipeline import HybridPipeline
 from hybrid.replication.engine import Engine
@@ -72,6 +73,9 @@ class HybridRedis(redis.Redis):
         self._resp3 = pool.get_protocol() not in (2, "2")
         self._hint: Callable[[tuple[bytes, ...]], Transaction] = lambda keys: hint(self._names, keys)
         self._closed = False
+        self._encoding = options.get("encoding", "utf-8")
+        self._errors = options.get("encoding_errors", "strict")
+        self._is_utf8 = self._encoding.lower().replace("_", "-") in ("utf-8", "utf8") and self._errors == "strict"
 
     # -- opening and closing
 
@@ -141,7 +145,12 @@ class HybridRedis(redis.Redis):
         """Change settings of this process, effective at once. Raises ConfigurationError."""
         settings = self.settings.with_changes(**changes)
         shown_changes = ", ".join(f"{name}={settings.masked()[name]}" for name in changes)
+        begins = settings.replicated and not self.settings.replicated
         self._board.configure(settings, shown_changes)
+        if begins:
+            # Until it is greeted and caught up again, the cloud store counts as behind.
+            self._board.observe(Store.CLOUD, Evidence.BEHIND)
+        self._engine.renew()
         return settings
 
     def store(self, store: Store) -> redis.Redis:
@@ -149,7 +158,7 @@ class HybridRedis(redis.Redis):
         endpoint = self._engine.endpoints.get(store)
         if endpoint is None:
             raise StoreUnavailable(f"no {store} store is configured")
-        timeouts = {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.timeout_s}
+        timeouts = {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.connect_timeout_s}
         return redis.Redis.from_url(endpoint.url, retry=None, **{**self._options, **timeouts})
 
     def latency(self, store: Store) -> LatencySummary | None:
@@ -166,6 +175,8 @@ class HybridRedis(redis.Redis):
             AllStoresDown, OutcomeUnknown: see `hybrid.errors`.
             redis.RedisError: whatever the server answers.
         """
+        if not self._is_utf8:
+            args = tuple(self._encoded(args))
         command = lookup(args)
         policy = policy_of(command, args)
         decode = NEVER_DECODE not in options
@@ -216,8 +227,7 @@ class HybridRedis(redis.Redis):
         """DBSIZE and RANDOMKEY as if hybrid had no keys of its own."""
         board, names = self._board, self._names
         if name == "DBSIZE":
-            own = (names.identity, names.authority, names.log, names.lease, names.seal, names.conflicts)
-            payload = pack(("DBSIZE",)) + pack(("EXISTS", *own))
+            payload = pack(("DBSIZE",)) + pack(("EXISTS", *names.keys))
             size, reserved = self._engine.drive(flows.read(board, board.readers, lambda store: Ask(store, payload, 2)))
             return size if isinstance(size, Exception) else size - reserved
         payload = pack(("RANDOMKEY",)) * RANDOM_TRIES
@@ -239,7 +249,10 @@ class HybridRedis(redis.Redis):
 
     def _written(self, write: Write, decode: bool = True) -> Flow:
         self._refuse_reserved(write)
-        verdict = yield from self.written((write,), decode)
+        try:
+            verdict = yield from self.written((write,), decode)
+        except QueueRefused as refused:
+            return next(iter(refused.errors.values()))
         return verdict.replies[0]
 
     def written(self, writes: Sequence[Write], decode: bool = True) -> Flow:
@@ -255,6 +268,8 @@ class HybridRedis(redis.Redis):
         blocking = blocking_twin(args)
         if blocking is None:
             raise CommandRefused(str(args[0]), "it has no form that does not block")
+        for twin in blocking.attempts:
+            self.prepared(twin)
         until_s = time.monotonic() + blocking.timeout_s if blocking.timeout_s else float("inf")
 
         def attempt(twin: Sequence[Any]) -> Flow:
@@ -276,6 +291,8 @@ class HybridRedis(redis.Redis):
 
     def prepared(self, args: tuple[Any, ...]) -> Write:
         """A queued command with its policy. Raises CommandRefused."""
+        if not self._is_utf8:
+            args = tuple(self._encoded(args))
         command = lookup(args)
         policy = policy_of(command, args)
         if policy is Policy.REFUSED:
@@ -285,7 +302,8 @@ class HybridRedis(redis.Redis):
         return write
 
     def _refuse_reserved(self, write: Write) -> None:
-        if write.is_logged:
+        # A key can only be reserved if the prefix is somewhere in the request: that is quick to see.
+        if RESERVED in write.packed and write.is_logged:
             for key in encoded_keys(written_keys(write.command, write.args)):
                 if key.startswith(RESERVED):
                     raise CommandRefused(
@@ -297,6 +315,11 @@ class HybridRedis(redis.Redis):
             return pack(args)
         except TypeError as error:
             raise redis.DataError(str(error)) from None
+
+    def _encoded(self, args: Sequence[Any]) -> list[Any]:
+        """The operands in the encoding that the application chose; everything behind this is bytes."""
+        name, *operands = args
+        return [name, *(arg.encode(self._encoding, self._errors) if isinstance(arg, str) else arg for arg in operands)]
 
     def _parsed(self, name: Any, reply: Any, options: dict[str, Any]) -> Any:
         """As redis-py's parse_response."""

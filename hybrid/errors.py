@@ -52,6 +52,17 @@ class AllStoresDown(StoreUnavailable):
     """No store can serve this command now. Raised at once, without waiting for a timeout (degraded mode)."""
 
 
+class QueueRefused(HybridError, redis.ResponseError):
+    """The server refused to queue commands of a transaction, and ran none of it. `errors`: by their index, its words.
+
+    Internal: pipelines and commands turn it into what redis-py raises.
+    """
+
+    def __init__(self, errors: dict[int, Exception]) -> None:
+        super().__init__("the server refused to queue a command")
+        self.errors = errors
+
+
 class OutcomeUnknown(HybridError):
     """A command that is not idempotent was sent and its outcome could not be learned.
 

@@ -195,6 +195,10 @@ class EventLog:
         with self._lock:
             self._hooks.append(hook)
 
+    def forget_after_fork(self) -> None:
+        """In a forked child: the lock may be held by a thread that does not exist here."""
+        self._lock = threading.Lock()
+
     def recent(self) -> tuple[Event, ...]:
         """The latest events, oldest first."""
         return tuple(self._recent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
@@ -12,8 +12,9 @@ from hybrid.core import flows
 from hybrid.core.commands import Policy, lookup, policy_of
 from hybrid.core.flows import Ask, Flow
 from hybrid.core.resp import pack
-from hybrid.core.transaction import Transaction, Write, transaction, verdict
-from hybrid.errors import CommandRefused
+from hybrid.core.transaction import Transaction, Write, verdict
+from hybrid.core.transaction import transaction as logged_transaction
+from hybrid.errors import CommandRefused, QueueRefused
 from hybrid.replication.engine import Borrowed
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class HybridPipeline(Pipeline):
     def __init__(self, client: HybridRedis, transaction: bool, shard_hint: Any) -> None:
         super().__init__(client.connection_pool, client.response_callbacks, transaction, shard_hint)
         self._client = client
+        self._atomic = transaction
         self._engine = client._engine
         self._borrowed: Borrowed | None = None
 
@@ -54,7 +56,7 @@ class HybridPipeline(Pipeline):
             self.watching = False
         return self._client._parsed(args[0], reply, options)
 
-    def reset(self) -> None:
+    def reset(self) -> None:  # type: ignore[override]
         self.command_stack = []
         self.scripts = set()
         self.watching = False
@@ -66,7 +68,7 @@ class HybridPipeline(Pipeline):
     # -- executing
 
     def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """Run what is queued. Raises as `HybridRedis.execute_command`, and redis.WatchError when a watched key moved."""
+        """Run what is queued. Raises as `HybridRedis.execute_command`, and WatchError when a watched key moved."""
         stack = self.command_stack
         try:
             if not stack:
@@ -74,7 +76,12 @@ class HybridPipeline(Pipeline):
             if self.scripts:
                 self.load_scripts()
             writes = [self._client.prepared(args) for args, _ in stack]
-            replies = self._run(writes)
+            try:
+                replies = self._run(writes)
+            except QueueRefused as refused:
+                index, error = next(iter(refused.errors.items()))
+                self.annotate_exception(error, index + 1, stack[index][0])
+                raise error from None
             if raise_on_error:
                 self.raise_first_error(stack, replies)
             return [
@@ -87,15 +94,22 @@ class HybridPipeline(Pipeline):
     def _run(self, writes: list[Write]) -> list[Any]:
         if self._borrowed is not None:
             return self._run_watched(writes)
+        if self._atomic or self.explicit_transaction:
+            return list(self._engine.drive(self._flow(writes)))
         replies: list[Any] = []
-        for chunk in self._chunks(writes):
-            replies += self._engine.drive(self._flow(chunk))
+        for start in range(0, len(writes), CHUNK_COMMANDS):
+            replies += self._run_plain(writes[start : start + CHUNK_COMMANDS])
         return replies
 
-    def _chunks(self, writes: list[Write]) -> Iterator[list[Write]]:
-        size = len(writes) if self.transaction or self.explicit_transaction else CHUNK_COMMANDS
-        for start in range(0, len(writes), size):
-            yield writes[start : start + size]
+    def _run_plain(self, writes: list[Write]) -> list[Any]:
+        """A pipeline that is no transaction: a command that cannot be queued stops no other one."""
+        try:
+            return list(self._engine.drive(self._flow(writes)))
+        except QueueRefused as refused:
+            errors = refused.errors
+        accepted = [write for index, write in enumerate(writes) if index not in errors]
+        replies = iter(self._run_plain(accepted) if accepted else ())
+        return [errors[index] if index in errors else next(replies) for index in range(len(writes))]
 
     def _flow(self, writes: Sequence[Write]) -> Flow:
         board = self._client._board
@@ -117,7 +131,7 @@ class HybridPipeline(Pipeline):
         assert borrowed is not None
         prepared: Transaction | None = None
         if client.settings.replicated:
-            prepared = transaction(client._names, writes, resp3=client._resp3)
+            prepared = logged_transaction(client._names, writes, resp3=client._resp3)
             payload, count = prepared.payload(borrowed.wire.next_token()), prepared.replies
             if prepared.scripted:
                 borrowed.endpoint.load_effects(borrowed.wire)
@@ -129,7 +143,10 @@ class HybridPipeline(Pipeline):
             raise redis.WatchError(f"the store was lost while watching: {error}") from None
         if prepared is None:
             return _executed(replies)
-        executed = _executed(self._engine.accept(borrowed, replies))
+        answers = self._engine.accept(borrowed, replies)
+        if isinstance(answers[-1], Exception):
+            raise prepared.refusal(answers[1:-1], answers[-1])
+        executed = _executed(answers)
         result = verdict(prepared, executed)
         if result.position is not None:
             client._board.wrote(result.position)
@@ -153,7 +170,8 @@ def _executed(replies: list[Any]) -> list[Any]:
     """The replies of EXEC. Raises what the server refused to queue, or WatchError."""
     executed = replies[-1]
     if isinstance(executed, Exception):
-        raise next((reply for reply in replies if isinstance(reply, Exception)), executed)
+        errors = {index: reply for index, reply in enumerate(replies[1:-1]) if isinstance(reply, Exception)}
+        raise QueueRefused(errors) if errors else executed
     if executed is None:
         raise redis.WatchError("Watched variable changed.")
     return list(executed)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from hybrid.types import Store
 
@@ -35,6 +36,7 @@ class Authority:
     epoch: int
 
     @classmethod
+    @lru_cache(maxsize=64)
     def parse(cls, record: bytes | str | None) -> Authority | None:
         """The record as it stands on a store; None where there is none."""
         if record is None:
@@ -65,9 +67,8 @@ FIRST = Authority(Holder.LOCAL, 1)
 
 def position(entry_id: bytes | str) -> Position:
     """A stream id as a pair that sorts as the log does."""
-    text = entry_id.decode() if isinstance(entry_id, bytes) else entry_id
-    ms, _, sequence = text.partition("-")
-    return int(ms), int(sequence or 0)
+    ms, sequence = entry_id.split(b"-") if isinstance(entry_id, bytes) else entry_id.split("-")
+    return int(ms), int(sequence)
 
 
 def position_text(place: Position) -> bytes:

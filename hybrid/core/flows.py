@@ -7,8 +7,7 @@ A driver (the sync client today, the asyncio one tomorrow) performs each action 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from hybrid.core.authority import Authority, Holder, Position
 from hybrid.core.commands import keys_of, lookup
@@ -50,19 +49,17 @@ FENCE_PAUSE_S: Final = 0.01
 mean a flapping store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Send `payload` to `store` on a plain wire; the result is its `count` replies."""
+class Ask(NamedTuple):
+    """Send `payload` to `store` on a plain wire; the result is as many `replies`."""
 
     store: Store
     payload: bytes
-    count: int = 1
+    replies: int = 1
     decode: bool = True
     timeout_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(NamedTuple):
     """Run a transaction on `store` behind the fence; the result is Committed or Fenced."""
 
     store: Store
@@ -70,36 +67,31 @@ class Commit:
     decode: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """Claim the authority for the cloud store; the board learns the outcome."""
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitAuthority:
+class AwaitAuthority(NamedTuple):
     """Wait until the board knows a later authority than this, or for a moment."""
 
     than: Authority
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitConfirmation:
+class AwaitConfirmation(NamedTuple):
     """Wait until the store that is not `store` has everything up to `position`; the result is a Confirmation."""
 
     store: Store
     position: Position
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """Find out what became of the transaction with this token, sent to `store`; the result is a Fate."""
 
     store: Store
     token: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """Let some time pass."""
 
     seconds: float

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybrid.core.authority import Authority
 from hybrid.errors import StoreUnavailable
@@ -13,7 +12,8 @@ __all__ = ["Committed", "Confirmation", "Fate", "Fenced", "NotSent", "ReplyLost"
 
 
 class NotSent(StoreUnavailable):
-    """The server cannot have acted: no connection, or the request did not get out whole. `silent`: no answer in time."""
+    """The server cannot have acted: no connection, or the request did not get out whole. `silent`: it did not
+    answer in time."""
 
     def __init__(self, message: str, *, silent: bool = False) -> None:
         super().__init__(message)
@@ -30,15 +30,13 @@ class ReplyLost(StoreUnavailable):
         self.token = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """The transaction ran; `replies` are those of its parts, in order."""
 
     replies: list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Fenced:
+class Fenced(NamedTuple):
     """The transaction did nothing, because the authority record is this (None: the store has none, it was wiped)."""
 
     authority: Authority | None

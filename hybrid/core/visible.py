@@ -49,4 +49,4 @@ def _visible(keys: Sequence[Any]) -> list[Any]:
 
 
 def _is_reserved(key: Any) -> bool:
-    return key.startswith(RESERVED if isinstance(key, bytes) else RESERVED.decode())
+    return bool(key.startswith(RESERVED if isinstance(key, bytes) else RESERVED.decode()))

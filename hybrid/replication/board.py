@@ -60,10 +60,9 @@ class Board:
     def readers(self) -> tuple[Store, ...]:
         """Stores to read from, in order: one that lacks what this process wrote comes after the authority."""
         reads = self.routes.reads
-        if len(reads) == 2 and reads[0] is not (writer := self.authority.store):
-            if self.acks[writer].applied < self.last_written:
-                return (writer,)
-        return reads
+        writer = self.authority.store
+        lacks_own_writes = self.acks[writer].applied < self.last_written
+        return (writer,) if len(reads) == 2 and reads[0] is not writer and lacks_own_writes else reads
 
     # -- changing
 
@@ -120,9 +119,9 @@ class Board:
         lost = (StoreState.DOWN, StoreState.WIPED)
         if cloud is StoreState.CATCHING_UP and (local in lost or self.authority.store is Store.CLOUD):
             return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
-        if self.authority.store is Store.LOCAL and (self.heard or cloud in lost):
-            if local is StoreState.CATCHING_UP:
-                return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
+        certain = self.authority.store is Store.LOCAL and (self.heard or cloud in lost)
+        if certain and local is StoreState.CATCHING_UP:
+            return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         return []
 
     def configure(self, settings: Settings, changes: str) -> None:
@@ -176,6 +175,7 @@ class Board:
         self.acks = {store: Acks() for store in Store}
         self.bells = set()
         self.shipping = False
+        self.events.forget_after_fork()
 
     # -- inside
 

@@ -12,11 +12,21 @@ from typing import Any, Final
 
 from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position
-from hybrid.core.flows import ATTEMPTS, Action, Ask, AwaitAuthority, AwaitConfirmation, Claim, Commit, Flow, Pause, Trace
+from hybrid.core.flows import (
+    ATTEMPTS,
+    Action,
+    Ask,
+    AwaitAuthority,
+    AwaitConfirmation,
+    Commit,
+    Flow,
+    Pause,
+    Trace,
+)
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
-from hybrid.errors import AllStoresDown, ConfigurationError, StoreUnavailable
+from hybrid.errors import AllStoresDown, ConfigurationError, HybridError
 from hybrid.observe.latency import LatencyWindow
 from hybrid.replication.board import Board
 from hybrid.replication.pairing import Pairing
@@ -89,7 +99,7 @@ class Engine:
         with self._starting:
             if self.started or self.board.closing:
                 return
-            pairing = Pairing(self.names, self.board, paired=settings.replicated)
+            pairing = Pairing(self.names, self.board)
             for store, endpoint in self.endpoints.items():
                 peer = self.endpoints.get(store.other)
                 watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store))
@@ -129,6 +139,11 @@ class Engine:
             endpoint.forget_after_fork()
         self.started = False
 
+    def renew(self) -> None:
+        """Greet both stores anew: whether they are a pair has changed."""
+        for watcher in self._watchers.values():
+            watcher.renew()
+
     # -- driving
 
     def drive(self, flow: Flow) -> Any:
@@ -140,7 +155,7 @@ class Engine:
             while True:
                 try:
                     result = self.perform(action)
-                except StoreUnavailable as error:
+                except HybridError as error:
                     action = flow.throw(error)
                 else:
                     action = flow.send(result)
@@ -171,7 +186,7 @@ class Engine:
         try:
             generation, wire = endpoint.take()
             started_s = time.perf_counter()
-            replies = wire.exchange(action.payload, action.count, decode=action.decode, timeout_s=action.timeout_s)
+            replies = wire.exchange(action.payload, action.replies, decode=action.decode, timeout_s=action.timeout_s)
         except (NotSent, ReplyLost) as error:
             self._failed(action.store, error)
             raise
@@ -204,7 +219,7 @@ class Engine:
             return self._fenced(store, generation, wire.authority, endpoint.give_fenced, wire)
         endpoint.give_fenced(generation, wire)
         if isinstance(ran, Exception):
-            raise next((reply for reply in replies if isinstance(reply, Exception)), ran)
+            raise transaction.refusal(replies[1:-3], ran)
         return Committed(ran)
 
     def _fenced(

@@ -33,11 +33,10 @@ from hybrid.core.tokens import Shipped
 from hybrid.errors import HybridError
 from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
-from hybrid.replication.copy import read_states, temporary_key
 from hybrid.replication.copy import plan_put as put_plan
+from hybrid.replication.copy import read_states, temporary_key
 from hybrid.replication.lease import Lease
 from hybrid.replication.messages import Progress, Word
-from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Pipe
 from hybrid.stores.wire import Wire
@@ -50,8 +49,9 @@ BATCH_KEYS: Final = 200
 WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
 BLOCK_MS: Final = 250
+LINGER_S: Final = 0.002
 CLOSE_MS: Final = 200
-TRIM_S: Final = {Store.LOCAL: 0.002, Store.CLOUD: 1.0}
+TRIM_S: Final = {Store.LOCAL: 0.005, Store.CLOUD: 1.0}
 SLOWEST_BYTES_S: Final = 1_000_000
 """A link slower than this counts as silent while much is on its way. With the window, it bounds how late a command can
 still arrive, which must stay below the expiry guard."""
@@ -124,12 +124,14 @@ class Forwarder:
         wires: list[Wire] = []
         self._board.bells.add(self._bell)
         try:
-            for _ in range(2):
-                wires.append(source.connect_raw(timeout_s=5.0))
-            self._reader, self._states = wires
+            self._reader = source.connect_raw()
+            wires.append(self._reader)
+            self._states = source.connect_raw()
+            wires.append(self._states)
             with self._target_errors():
-                wires.append(self._endpoints[self._target_store].connect_raw())
-                self._capabilities = capabilities_of(wires[2])
+                target = self._endpoints[self._target_store]
+                wires.append(target.connect_raw())
+                self._capabilities = target.known_capabilities(wires[2])
             self._target = Pipe(wires[2])
             self._end_previous_stream()
             return self._stream()
@@ -146,13 +148,16 @@ class Forwarder:
         """Have the server close the connection of the stream before this one: what is still on its way there would
         arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
-        key = self._names.lease + b":stream"
-        with self._target_errors():
-            mine = self._target.wire.exchange(pack(("CLIENT", "ID")), 1)[0]
-        before = self._states.exchange(pack(("GET", key)) + pack(("SET", key, str(mine))), 2)[0]
-        if isinstance(before, bytes) and before.isdigit() and isinstance(mine, int):
-            with self._target_errors():
-                self._target.wire.exchange(pack(("CLIENT", "KILL", "ID", before)), 1)
+        key = self._names.stream
+        before = self._states.exchange(pack(("GET", key)), 1)[0]
+        if isinstance(before, bytes) and before.isdigit():
+            self._push(pack(("CLIENT", "KILL", "ID", before)), 1, _ignore)
+
+        def remember(replies: list[Any]) -> None:
+            if isinstance(replies[0], int):
+                self._control.push(pack(("SET", key, replies[0])), 1, _ignore)
+
+        self._push(pack(("CLIENT", "ID")), 1, remember)
 
     def _stream(self) -> Outcome:
         self._offset_ms = self._server_ms() - time.monotonic() * 1000
@@ -267,20 +272,28 @@ class Forwarder:
 
     def _follow(self) -> None:
         self._ask_for_more()
+        busy = False
         while True:
             self._keep_going()
             self._settle_failed()
             if self._live and self._source is Store.CLOUD and not self._target.in_flight:
                 self._hand_back()
                 continue
+            if busy:
+                # Many small batches would cost the application's threads more (each wakes this one) than a moment's
+                # patience costs those who wait for a confirmation.
+                self._bell.wait(LINGER_S)
             readable = self._poll()
             if self._target.wire.fileno() in readable:
                 self._collect()
             if self._control.wire.fileno() in readable:
                 self._control.collect(readable=True)
-            if self._reader.fileno() in readable and self._has_room:
+            busy = self._reader.fileno() in readable and self._has_room
+            if busy:
+                read_before = self._read_to
                 self._forward(self._reader.receive(1)[0])
                 self._ask_for_more()
+                busy = self._read_to != read_before
 
     def _ask_for_more(self) -> None:
         command = ("XREAD", "COUNT", BATCH_ENTRIES, "BLOCK", BLOCK_MS, "STREAMS", self._names.log, self._read_to)
@@ -569,15 +582,15 @@ class Forwarder:
     def _halt(self, cloud: Endpoint, wire: Wire, halted: Authority) -> list[Any]:
         """Stop writes, and read in the same round trip what was written before."""
         command = ("XREAD", "COUNT", WINDOW_COMMANDS, "STREAMS", self._names.log, self._read_to)
-        return cloud.move(wire, halted, then=pack(command))
+        rest: list[Any] = cloud.move(wire, halted, then=pack(command))
+        return rest
 
     def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: list[Any]) -> Authority | None:
         """The record after the attempt: local's, or the cloud's again where local was lost or somebody took it back."""
         returned = halted.succeeded_by(Holder.LOCAL)
         try:
             self._forward(rest)
-            if not self._drained() or self._holds:
-                raise _TargetLost
+            self._settle_all()
         except _TargetLost:
             cloud.move(wire, halted.succeeded_by(Holder.CLOUD))
             raise
@@ -585,6 +598,15 @@ class Forwarder:
         if wire.authority == returned:
             self._welcome_local(returned)
         return wire.authority
+
+    def _settle_all(self) -> None:
+        """Everything sent is answered, and every failed replay is settled by state."""
+        while True:
+            if not self._drained():
+                raise _TargetLost
+            if not self._failed_groups:
+                return
+            self._settle_failed()
 
     def _welcome_local(self, authority: Authority) -> None:
         names = self._names

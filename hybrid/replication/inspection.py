@@ -51,7 +51,8 @@ def _ask(engine: Engine, *commands: tuple[Any, ...]) -> list[Any] | None:
     if engine.board.state(store) in (StoreState.DOWN, StoreState.UNKNOWN):
         return None
     try:
-        return engine.perform(Ask(store, b"".join(map(pack, commands)), len(commands), decode=False))
+        replies: list[Any] = engine.perform(Ask(store, b"".join(map(pack, commands)), len(commands), decode=False))
+        return replies
     except StoreUnavailable:
         return None
 

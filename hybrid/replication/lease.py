@@ -14,34 +14,43 @@ from typing import Final
 from hybrid.core.resp import pack
 from hybrid.types import Store
 
-__all__ = ["RENEW_S", "TERM_S", "Lease"]
+__all__ = ["RENEW_S", "TERM_S", "Lease", "new_holder"]
 
 TERM_S: Final = {Store.LOCAL: 2.0, Store.CLOUD: 4.0}
 RENEW_S: Final = {Store.LOCAL: 0.4, Store.CLOUD: 1.3}
 """Renewing on the cloud is billed, and happens only while the cloud store has the authority."""
 
+_ACQUIRE = (
+    "local holder=redis.call('GET',KEYS[1]) if holder and holder~=ARGV[1] then return 0 end "
+    "redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
+)
 _RENEW = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('PEXPIRE',KEYS[1],ARGV[2]) end return 0"
 _RELEASE = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
+
+
+def new_holder() -> str:
+    """A name for one shipper, unlike any other: host, process and a random part."""
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 class Lease:
     """One process's claim to `key` on the store `store`; pure bookkeeping plus the commands to send."""
 
-    def __init__(self, store: Store, key: bytes) -> None:
+    def __init__(self, store: Store, key: bytes, holder: str) -> None:
         self._key = key
         self._term_s = TERM_S[store]
         self._renew_s = RENEW_S[store]
-        self.holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.holder = holder
         self._asked_s = 0.0
         self._until_s = 0.0
 
     def acquire(self) -> bytes:
-        """The command that takes the lease if nobody has it; feed its reply to `acquired`."""
+        """The command that takes the lease if nobody else has it; feed its reply to `acquired`."""
         self._asked_s = time.monotonic()
-        return pack(("SET", self._key, self.holder, "NX", "PX", int(self._term_s * 1000)))
+        return pack(("EVAL", _ACQUIRE, 1, self._key, self.holder, int(self._term_s * 1000)))
 
     def acquired(self, reply: object) -> bool:
-        granted = reply == b"OK"
+        granted = reply == 1
         if granted:
             self._until_s = self._asked_s + self._term_s
         return granted

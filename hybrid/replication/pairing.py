@@ -10,7 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from hybrid.core.authority import FIRST, Authority
 from hybrid.core.health import Evidence
@@ -18,7 +18,7 @@ from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
 from hybrid.replication.board import Board
-from hybrid.stores.wire import Wire
+from hybrid.stores.wire import Wire, plain_reason
 from hybrid.types import Store, StoreState
 
 __all__ = ["Pairing"]
@@ -36,10 +36,9 @@ class _Greeting:
 class Pairing:
     """Greets stores on each new connection: checks the mark, learns the authority record, creates what is missing."""
 
-    def __init__(self, names: Names, board: Board, *, paired: bool) -> None:
+    def __init__(self, names: Names, board: Board) -> None:
         self._names = names
         self._board = board
-        self._paired = paired
         self._heard = threading.Condition()
         self._greetings: dict[Store, _Greeting] = {}
 
@@ -47,19 +46,22 @@ class Pairing:
         return lambda wire: self._greet(store, wire)
 
     def _greet(self, store: Store, wire: Wire) -> Evidence:
-        if not self._paired:
-            return _checked(wire, ("PING",)) and Evidence.ANSWERED
+        if not self._board.settings.replicated:
+            _checked(wire, ("PING",))
+            return Evidence.ANSWERED
         names = self._names
-        internal = (names.identity, names.authority, names.log, names.lease, names.seal, names.conflicts)
-        mark, size, own = _checked(wire, ("GET", names.identity), ("DBSIZE",), ("EXISTS", *internal))
-        if self._is_wiped(store, _Greeting(mark, size - own)):
+        mark, size, own = _checked(wire, ("GET", names.identity), ("DBSIZE",), ("EXISTS", *names.keys))
+        user_keys = size - own
+        if self._is_wiped(store, _Greeting(mark, user_keys)):
             return Evidence.WIPED
-        record = _checked(
+        *_, mark, record = _checked(
             wire,
             ("SET", names.identity, secrets.token_hex(8), "NX"),
             ("SET", names.authority, FIRST.record, "NX"),
+            ("GET", names.identity),
             ("GET", names.authority),
-        )[-1]
+        )
+        self._greetings[store] = _Greeting(mark, user_keys)
         self._board.learn(Authority.parse(record), source=store)
         return Evidence.ANSWERED
 
@@ -69,18 +71,21 @@ class Pairing:
             known = self._greetings.get(store)
             self._greetings[store] = greeting
             self._heard.notify_all()
+            if known is not None and known.mark is not None:
+                # What this process has seen before is gone, whatever the partner looks like.
+                return known.mark != greeting.mark
             if greeting.mark is not None:
-                return known is not None and known.mark is not None and known.mark != greeting.mark
+                return False
             down = StoreState.DOWN
             self._heard.wait_for(lambda: other in self._greetings or self._board.state(other) is down, PARTNER_S)
             partner = self._greetings.get(other)
         return partner is not None and partner.user_keys > 0 and (partner.mark is not None or greeting.user_keys == 0)
 
 
-def _checked(wire: Wire, *commands: tuple[str | bytes, ...]) -> list[object]:
+def _checked(wire: Wire, *commands: tuple[str | bytes, ...]) -> list[Any]:
     """The replies to `commands`. Raises NotSent when the store refuses one of them."""
     replies = wire.exchange(b"".join(map(pack, commands)), len(commands))
     for reply in replies:
         if isinstance(reply, Exception):
-            raise NotSent(str(reply).partition("\n")[0])
+            raise NotSent(plain_reason(reply))
     return replies

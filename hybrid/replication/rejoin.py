@@ -1,7 +1,7 @@
 """The local store is back while the cloud store has the authority: what only it knows is merged before it catches up.
 
-Its unshipped tail is everything in its log behind the seal. A key of the tail that the cloud store has not written since
-is copied over, guarded by WATCH; a key that both wrote keeps the authority's value, and the other one is archived.
+Its unshipped tail is everything in its log behind the seal. A key of the tail that the cloud store has not written
+since is copied over, guarded by WATCH; a key that both wrote keeps the authority's value, and the other is archived.
 """
 
 from __future__ import annotations
@@ -35,15 +35,13 @@ TRIES = 50
 KEPT_CONFLICTS = 10_000
 
 
-def merge_local_tail(
-    endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Callable[[], bool]
-) -> None:
+def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Callable[[], bool]) -> None:
     """Fence the local store, bring over what only it has, and forget its log. `keep` prolongs the shipper's lease, and
     says whether it is still held.
 
     Raises NotSent or ReplyLost when either store is lost; nothing is forgotten then, and all is safe to repeat.
     """
-    wires = {store: endpoints[store].connect_raw(timeout_s=5.0) for store in Store}
+    wires = {store: endpoints[store].connect_raw(timeout_s=1.0) for store in Store}
     try:
         _fence(wires[Store.LOCAL], names, board.authority)
         tail: set[bytes] = set()
@@ -143,7 +141,7 @@ class _Merge:
     def _put(self, states: Mapping[bytes, KeyState | Absent]) -> bool:
         commands = [command for key, state in states.items() for command in self._commands(key, state)]
         replies = self._cloud.exchange(
-            b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))]), len(commands) + 2, timeout_s=5.0
+            b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))]), len(commands) + 2, timeout_s=1.0
         )
         if isinstance(replies[-1], Exception):
             raise HybridError(str(replies[-1]))
@@ -166,7 +164,7 @@ class _Merge:
         lost = [(key, state) for key, state in states.items() if not _same(state, kept[key])]
         self._archived += len(lost)
         commands = [pack(self._archive_entry(key, state)) for key, state in lost]
-        for reply in self._cloud.exchange(b"".join(commands), len(commands), timeout_s=5.0) if commands else ():
+        for reply in self._cloud.exchange(b"".join(commands), len(commands), timeout_s=1.0) if commands else ():
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
 
@@ -185,7 +183,7 @@ def _same(a: KeyState | Absent, b: KeyState | Absent) -> bool:
 
 
 def _one(wire: Wire, *command: Any) -> Any:
-    reply = wire.exchange(pack(command), 1, timeout_s=5.0)[0]
+    reply = wire.exchange(pack(command), 1, timeout_s=1.0)[0]
     if isinstance(reply, Exception):
         raise HybridError(str(reply))
     return reply

@@ -19,7 +19,7 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.forwarder import Forwarder, Outcome
-from hybrid.replication.lease import RENEW_S, Lease
+from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.rejoin import merge_local_tail
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -39,6 +39,7 @@ class Shipper(threading.Thread):
         self._board = board
         self._names = names
         self._refused = ""
+        self._holder = new_holder()
 
     def close(self) -> None:
         """The board wakes it; nothing else is needed."""
@@ -66,7 +67,7 @@ class Shipper(threading.Thread):
         """Try to become the shipper of `source`'s log, and ship while the lease lasts."""
         control = self._endpoints[source].connect_raw()
         try:
-            lease = Lease(source, self._names.lease)
+            lease = Lease(source, self._names.lease, self._holder)
             while not self._board.closing and self._board.authority.store is source:
                 if lease.acquired(control.exchange(lease.acquire(), 1)[0]):
                     self._lead(source, lease, control)
@@ -79,14 +80,21 @@ class Shipper(threading.Thread):
         board, target = self._board, source.other
         board.shipping = True
         board.events.emit(events.ShipperStarted(source=source))
-        while not board.closing and board.authority.store is source and self._keep(lease, control):
-            if not board.reachable(target):
-                board.wait(RENEW_S[source] / 2)
-                continue
-            if self._ship(source, lease, control) is Outcome.LEASE_LOST:
-                return
-        if board.authority.store is source:
-            control.exchange(lease.release(), 1)
+        try:
+            while not board.closing and board.authority.store is source and self._keep(lease, control):
+                if not board.reachable(target):
+                    board.wait(RENEW_S[source] / 2)
+                elif self._ship(source, lease, control) is Outcome.LEASE_LOST:
+                    return
+        finally:
+            self._resign(lease, control)
+
+    def _resign(self, lease: Lease, control: Wire) -> None:
+        """Let another shipper take over at once, rather than when the lease has run out."""
+        try:
+            control.send(lease.release())
+        except (NotSent, ReplyLost):
+            return  # the source is gone, and the lease runs out by itself
 
     def _keep(self, lease: Lease, control: Wire) -> bool:
         if lease.is_due:
@@ -96,19 +104,27 @@ class Shipper(threading.Thread):
 
     def _ship(self, source: Store, lease: Lease, control: Wire) -> Outcome:
         """One stream to the other store, until it breaks."""
-        board, target = self._board, source.other
         try:
-            if source is Store.CLOUD:
-                merge_local_tail(self._endpoints, self._names, board, lambda: self._keep(lease, control))
-            forwarder = Forwarder(self._endpoints, source, self._names, board, lease, control)
-            outcome = forwarder.run()
+            if source is Store.CLOUD and not self._merge(lease, control):
+                return Outcome.BROKEN
+            outcome = Forwarder(self._endpoints, source, self._names, self._board, lease, control).run()
         except (HybridError, redis.ResponseError) as error:
             if isinstance(error, NotSent | ReplyLost):
                 raise
-            self._report(target, str(error))
+            self._report(source.other, str(error))
             return Outcome.BROKEN
         self._refused = ""
         return outcome
+
+    def _merge(self, lease: Lease, control: Wire) -> bool:
+        """Whether what only the local store knows is on the authority now."""
+        try:
+            merge_local_tail(self._endpoints, self._names, self._board, lambda: self._keep(lease, control))
+        except (NotSent, ReplyLost) as error:
+            logger.debug("the local store's last writes are not merged yet: %s", error)
+            self._board.wait(0.1)
+            return False
+        return True
 
     def _report(self, target: Store, reason: str) -> None:
         """The other store answers but does not take what it is sent: it falls behind, and that is said once."""

@@ -18,7 +18,7 @@ from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
 from hybrid.replication.messages import Progress, Word
 from hybrid.stores.endpoint import Endpoint
-from hybrid.stores.wire import Wire
+from hybrid.stores.wire import Wire, plain_reason
 from hybrid.types import Store
 
 __all__ = ["Watcher"]
@@ -26,7 +26,7 @@ __all__ = ["Watcher"]
 SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 15.0}
 """How long a store may say nothing before it is asked. The cloud is billed: 15 s is under 6,000 PINGs a day."""
 
-RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.2, 2.0)}
+RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 """First and longest pause between attempts to reach a store that is down."""
 
 WARM_WIRES: Final = 16
@@ -45,14 +45,20 @@ class Watcher(threading.Thread):
         self._greet = greet
         self._store = endpoint.store
         self._bell = Bell()
+        self._renewing = False
         self._pause_s = RETRY_S[self._store][0]
 
     def poke(self) -> None:
         """Ask the store now: someone waits for it."""
         self._bell.ring()
 
+    def renew(self) -> None:
+        """Greet the store anew, over a new connection."""
+        self._renewing = True
+        self._bell.ring()
+
     def close(self) -> None:
-        self.poke()
+        self._bell.ring()
 
     def run(self) -> None:
         try:
@@ -69,9 +75,13 @@ class Watcher(threading.Thread):
             return
         try:
             self._board.observe(self._store, self._greet(wire))
-            if self._board.reachable(self._store):
-                self._pause_s = RETRY_S[self._store][0]
-                self._listen(wire)
+            self._subscribe(wire)
+        except (NotSent, ReplyLost) as error:
+            self._fail(error)
+            wire.disconnect()
+            return
+        try:
+            self._listen(wire)
         except (NotSent, ReplyLost) as error:
             if error.silent:
                 self._fail(error)
@@ -85,11 +95,16 @@ class Watcher(threading.Thread):
         self._hear(self._pause_s)
         self._pause_s = min(self._pause_s * 2, RETRY_S[self._store][1])
 
-    def _listen(self, wire: Wire) -> None:
+    def _subscribe(self, wire: Wire) -> None:
         names = self._endpoint.names
-        wire.send(pack(("SUBSCRIBE", names.applied, names.moved)))
-        wire.receive(2)
-        while not self._board.closing:
+        for reply in wire.exchange(pack(("SUBSCRIBE", names.applied, names.moved)), 2):
+            if isinstance(reply, Exception):
+                raise NotSent(plain_reason(reply))
+
+    def _listen(self, wire: Wire) -> None:
+        self._renewing = False
+        while not self._board.closing and not self._renewing:
+            self._pause_s = RETRY_S[self._store][0]
             self._keep_warm()
             readable = self._wait(wire, SILENCE_S[self._store])
             if readable:
@@ -102,6 +117,8 @@ class Watcher(threading.Thread):
         while True:
             message = wire.receive(1)[0]
             if message[0] == b"pong":
+                # Another thread may have found the store silent while this connection stayed open.
+                self._board.observe(self._store, Evidence.ANSWERED)
                 return
             self._take(message)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from redis.backoff import NoBackoff
@@ -19,6 +19,7 @@ from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SCRIPT, FLUSH_SCRIPT
 from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
+from hybrid.stores.capabilities import Capabilities, probe_capabilities
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire
 from hybrid.types import Store
 
@@ -26,8 +27,6 @@ __all__ = ["Endpoint"]
 
 _UNWATCH = pack(("UNWATCH",))
 _LOAD_SCRIPTS = pack(("SCRIPT", "LOAD", EFFECT_SCRIPT)) + pack(("SCRIPT", "LOAD", FLUSH_SCRIPT))
-_CONNECT_TIMEOUTS = 3
-"""TCP, TLS and the greeting take a round trip each, so connecting is given that many times the timeout of a reply."""
 
 
 class Endpoint:
@@ -45,9 +44,10 @@ class Endpoint:
         self.url = url
         self.names = names
         self.timeout_s = timeout_s
-        self._class, self._kwargs = _connection(url, timeout_s, dict(options or {}))
+        self._class, self._kwargs = _connection(url, timeout_s, self.connect_timeout_s, dict(options or {}))
         self._lock = threading.Lock()
         self._generation = 0
+        self._capabilities: Capabilities | None = None
         self._plain: deque[tuple[int, Wire]] = deque()
         self._fenced: deque[tuple[int, Wire]] = deque()
         self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
@@ -56,6 +56,11 @@ class Endpoint:
     def generation(self) -> int:
         """The current generation of wires."""
         return self._generation
+
+    @property
+    def connect_timeout_s(self) -> float:
+        """TCP, TLS and the greeting take a round trip each, so connecting is given three times a reply's timeout."""
+        return self.timeout_s * 3
 
     @property
     def address(self) -> str:
@@ -74,6 +79,12 @@ class Endpoint:
         if timeout_s is not None:
             overrides["socket_timeout"] = timeout_s
         return self.connect(**overrides)
+
+    def known_capabilities(self, wire: Wire) -> Capabilities:
+        """What the store can do, asked over `wire` the first time, and again after the store had failed."""
+        if self._capabilities is None:
+            self._capabilities = probe_capabilities(wire)
+        return self._capabilities
 
     def take(self) -> tuple[int, Wire]:
         """A plain wire and the generation to give it back with. Raises NotSent."""
@@ -139,12 +150,10 @@ class Endpoint:
 
     def warm(self, count: int) -> None:
         """Keep at least `count` idle wires of each kind, so that a failover does not begin with connecting."""
-        for pool, take, give in (
-            (self._plain, lambda: (self._generation, self.connect()), self.give),
-            (self._fenced, lambda: (self._generation, self.fence(self.connect())), self.give_fenced),
-        ):
-            for _ in range(count - len(pool)):
-                give(*take())
+        for _ in range(count - len(self._plain)):
+            self.give(self._generation, self.connect())
+        for _ in range(count - len(self._fenced)):
+            self.give_fenced(self._generation, self.fence(self.connect()))
 
     @property
     def idle(self) -> int:
@@ -155,6 +164,7 @@ class Endpoint:
         """Close every idle wire, and have those in use closed when they come back."""
         with self._lock:
             self._generation += 1
+            self._capabilities = None
             wires = [*self._plain, *self._fenced]
             self._plain.clear()
             self._fenced.clear()
@@ -168,13 +178,15 @@ class Endpoint:
         self._fenced = deque()
 
 
-def _connection(url: str, timeout_s: float, options: dict[str, Any]) -> tuple[type[Wire], dict[str, Any]]:
+def _connection(
+    url: str, timeout_s: float, connect_timeout_s: float, options: dict[str, Any]
+) -> tuple[Callable[..., Wire], dict[str, Any]]:
     try:
         kwargs = parse_url(url)
     except ValueError as error:
         raise ConfigurationError(f"{masked_url(url)}: {error}") from None
     kind = kwargs.pop("connection_class", None)
-    wire: type[Wire] = SocketWire
+    wire: Callable[..., Wire] = SocketWire
     if kind is SSLConnection:
         wire = TlsWire
     elif kind is UnixDomainSocketConnection:
@@ -182,9 +194,7 @@ def _connection(url: str, timeout_s: float, options: dict[str, Any]) -> tuple[ty
     kwargs = {**options, **kwargs}
     if wire is not TlsWire:
         kwargs = {name: value for name, value in kwargs.items() if not name.startswith("ssl")}
-    kwargs.update(
-        socket_timeout=timeout_s, socket_connect_timeout=timeout_s * _CONNECT_TIMEOUTS, retry=Retry(NoBackoff(), 0)
-    )
+    kwargs.update(socket_timeout=timeout_s, socket_connect_timeout=connect_timeout_s, retry=Retry(NoBackoff(), 0))
     kwargs.setdefault("driver_info", None)
     kwargs["maint_notifications_config"] = MaintNotificationsConfig(enabled=False)
     return wire, kwargs

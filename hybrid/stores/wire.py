@@ -9,21 +9,21 @@ import ssl
 from typing import Any, Final
 
 import hiredis
-from redis import RedisError
+from redis import RedisError, ResponseError
 from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 
 from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.tokens import token
 
-__all__ = ["SocketWire", "TlsWire", "UnixWire", "Wire"]
+__all__ = ["SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
 
 _INCOMPLETE: Final = object()
 _SILENT: Final = "no answer in time"
 _ONE_SEND_BYTES: Final = 64 * 1024
 
 
-class Wire(AbstractConnection):  # type: ignore[misc]
+class Wire(AbstractConnection):
     """The exchange itself; the subclasses below only differ in how redis-py connects them.
 
     `authority` is the record that the standing WATCH of this connection guards, None without one.
@@ -37,7 +37,7 @@ class Wire(AbstractConnection):  # type: ignore[misc]
         try:
             self.connect()
         except (RedisError, OSError) as error:
-            reason = _plain(error)
+            reason = plain_reason(error)
             raise NotSent(reason, silent=reason == _SILENT) from None
         self._replies = hiredis.Reader(
             replyError=self._parser.parse_error,
@@ -47,7 +47,7 @@ class Wire(AbstractConnection):  # type: ignore[misc]
         )
         self._inbox = bytearray(65536)
         self._poll = select.poll()
-        self._poll.register(self._sock, select.POLLIN)
+        self._poll.register(self.fileno(), select.POLLIN)
         self._timeout_s = self.socket_timeout
         self._id = secrets.token_hex(4).encode()
         self._numbered = 0
@@ -100,8 +100,8 @@ class Wire(AbstractConnection):  # type: ignore[misc]
         except OSError as error:
             self.disconnect()
             if len(payload) <= _ONE_SEND_BYTES:
-                raise NotSent(_plain(error)) from None
-            raise ReplyLost(_plain(error), silent=False) from None
+                raise NotSent(plain_reason(error)) from None
+            raise ReplyLost(plain_reason(error), silent=False) from None
 
     def receive(self, count: int, *, decode: bool = True, timeout_s: float | None = None) -> list[Any]:
         replies: list[Any] = []
@@ -144,18 +144,18 @@ class Wire(AbstractConnection):  # type: ignore[misc]
             raise ReplyLost(_SILENT, silent=True) from None
         except OSError as error:
             self.disconnect()
-            raise ReplyLost(_plain(error), silent=False) from None
+            raise ReplyLost(plain_reason(error), silent=False) from None
         if not size:
             self.disconnect()
             raise ReplyLost("connection closed by the store", silent=False)
         self._replies.feed(self._inbox, 0, size)
 
 
-class SocketWire(Wire, Connection):  # type: ignore[misc]
+class SocketWire(Wire, Connection):
     """Plain TCP."""
 
 
-class TlsWire(Wire, SSLConnection):  # type: ignore[misc]
+class TlsWire(Wire, SSLConnection):
     """TLS."""
 
     def is_quiet(self) -> bool:
@@ -163,11 +163,11 @@ class TlsWire(Wire, SSLConnection):  # type: ignore[misc]
         return True
 
 
-class UnixWire(Wire, UnixDomainSocketConnection):  # type: ignore[misc]
+class UnixWire(Wire, UnixDomainSocketConnection):
     """Unix domain socket."""
 
 
-def _plain(error: BaseException) -> str:
+def plain_reason(error: BaseException) -> str:
     """What went wrong in a few words, without addresses (the caller names the store)."""
     text = str(error).lower()
     if isinstance(error, ssl.SSLError) or "certificate" in text or "ssl" in text:
@@ -182,7 +182,9 @@ def _plain(error: BaseException) -> str:
         ("invalid username", "wrong user name or password"),
         ("noauth", "password required"),
         ("loading", "still loading its data"),
+        ("readonly", "it is a read-only replica"),
+        ("noperm", "its user lacks a permission"),
     ):
         if mark in text:
             return words
-    return "connection lost"
+    return str(error)[:80] if isinstance(error, ResponseError) else "connection lost"
