@@ -13,6 +13,7 @@ __all__ = ["STORE_COLORS", "latency_chart", "sparkline", "thinned"]
 STORE_COLORS = {Store.LOCAL: "#4a82f2", Store.CLOUD: "#9c62f2"}
 LEAST_MS = 0.05  # a log axis has no zero
 CHART_POINTS = 150
+LEAST_SPAN_S = 60.0
 SPARK_POINTS = 40
 
 Pick = Callable[[Sample], float | None]
@@ -39,6 +40,8 @@ def sparkline(samples: Sequence[Sample], store: Store, pick: Pick, since_s: floa
 
 def latency_chart(samples: Sequence[Sample], stores: Sequence[Store], since_s: float, until_s: float) -> dict[str, Any]:
     """Round trips of both stores on a log axis: p99 solid, p50 dotted, a gap where a store did not answer."""
+    first_s = min((sample.at_s for sample in samples if sample.at_s >= since_s), default=since_s)
+    start_s = min(first_s, until_s - LEAST_SPAN_S)  # a panel just started has no long empty past to show
     series = [_line(samples, store, *line, since_s) for store in stores for line in LINES]
     return {
         "animation": False,
@@ -49,7 +52,7 @@ def latency_chart(samples: Sequence[Sample], stores: Sequence[Store], since_s: f
             "itemStyle": {"opacity": 0}, "textStyle": {"fontSize": 11},
         },
         "tooltip": {"trigger": "axis", "valueFormatter": "%.2f ms"},
-        "xAxis": {"type": "time", "min": round(since_s * 1000), "max": round(until_s * 1000), "splitNumber": 4},
+        "xAxis": {"type": "time", "min": round(start_s * 1000), "max": round(until_s * 1000), "splitNumber": 4},
         "yAxis": {"type": "log", "axisLabel": {"formatter": "{value} ms"}, "minorSplitLine": {"show": False}},
         "series": series,
     }  # fmt: skip

@@ -24,5 +24,5 @@ def chromium() -> Iterator[Browser]:
 def panel(tmp_path: Path) -> Iterator[RunningPanel]:
     """`python app.py` on two embedded servers."""
     # A browser beside everything else keeps a small machine busy: a late answer must not count as an outage here.
-    with RunningPanel(tmp_path, {"REDIS_LOCAL_TIMEOUT": "1", "REDIS_CLOUD_TIMEOUT": "2"}) as running:
+    with RunningPanel(tmp_path, {"REDIS_LOCAL_TIMEOUT": "0.5", "REDIS_CLOUD_TIMEOUT": "0.9"}) as running:
         yield running
