@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import redis
 from client.calls import LINES, answer
 from client.rig import assert_equal
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 from servers import Stores, client
 
 from hybrid import CommandRefused, HybridRedis
@@ -287,6 +291,56 @@ def test_keys_that_expire_soon_are_the_same_on_both_stores(hybrid: HybridRedis, 
     assert_equal(hybrid, stores)
 
 
+def test_messages_reach_subscribers(hybrid: HybridRedis) -> None:
+    with hybrid.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe("channel")
+        pubsub.get_message(timeout=5)
+        assert hybrid.publish("channel", "hello") == 1
+        assert hybrid.pipeline().set("k", 1).publish("channel", "again").execute() == [True, 1]
+        messages = [pubsub.get_message(timeout=5) for _ in range(2)]
+    assert [message["data"] for message in messages] == ["hello", "again"]
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "max_connections": {"max_connections": 20},
+    "timeouts": {"socket_timeout": 5, "socket_connect_timeout": 5, "socket_keepalive": True},
+    "health_check_interval": {"health_check_interval": 30},
+    "retry": {"retry": Retry(ExponentialBackoff(), 3), "retry_on_error": [redis.ConnectionError]},
+    "retry_on_timeout": {"retry_on_timeout": True},
+    "client_name": {"client_name": "shop"},
+    "db": {"db": 0},
+    "TLS options of the cloud": {"ssl_cert_reqs": "none", "ssl_check_hostname": False},
+    "encoding_errors": {"encoding_errors": "replace", "encoding": "utf-8"},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_of_redis_py_are_taken(open_hybrid: Callable[..., HybridRedis], stores: Stores, name: str) -> None:
+    hybrid = open_hybrid(decode_responses=True, **OPTIONS[name])
+    assert hybrid.set("k", "v") is True
+    assert hybrid.pipeline().get("k").incr("n").execute() == ["v", 1]
+    assert_equal(hybrid, stores)
+
+
+def test_another_database_than_the_first(stores: Stores, open_client: Callable[..., HybridRedis]) -> None:
+    hybrid = open_client(f"{stores.local.url}/1", f"{stores.cloud.url}/2", decode_responses=True)
+    hybrid.set("k", "v")
+    hybrid.pipeline().rpush("l", 1).spop("none").incrbyfloat("f", 0.5).execute()
+    assert hybrid.wait_in_sync(10)
+    with client(f"{stores.local.url}/1") as local, client(f"{stores.cloud.url}/2") as cloud:
+        assert compare(local, cloud).equal == 3
+        hybrid.flushdb()
+        assert hybrid.wait_in_sync(10)
+        assert compare(local, cloud).local_keys == 0
+
+
+def test_a_client_of_one_connection(hybrid: HybridRedis) -> None:
+    with hybrid.client() as single:
+        assert single.set("k", "v") is True
+        assert single.get("k") == "v"
+    assert hybrid.get("k") == "v"
+
+
 def test_eight_threads(hybrid: HybridRedis, stores: Stores) -> None:
     hybrid.change_settings(ack="local")
 
@@ -302,6 +356,71 @@ def test_eight_threads(hybrid: HybridRedis, stores: Stores) -> None:
     assert hybrid.get("n") == "4000"
     assert sum(score for _, score in hybrid.zrange("z", 0, -1, withscores=True)) == 4000
     assert_equal(hybrid, stores)
+
+
+def test_threads_that_do_everything_at_once(open_hybrid: Callable[..., HybridRedis], stores: Stores) -> None:
+    hybrid = open_hybrid(decode_responses=True, ack="local")
+    seeds = iter(range(6))
+
+    def work() -> None:
+        draw = random.Random(next(seeds))
+        for n in range(400):
+            with suppress(redis.ResponseError, redis.DataError):
+                one_of_everything(hybrid, draw, n)
+
+    run_threads(6, work)
+    assert_equal(hybrid, stores)
+
+
+def one_of_everything(r: HybridRedis, draw: random.Random, n: int) -> None:
+    """One call on keys that other threads change too; some have the wrong type."""
+
+    def key(prefix: str) -> str:
+        return f"{prefix}:{draw.randrange(4)}"
+
+    calls: list[Callable[[], Any]] = [
+        lambda: r.set(key("s"), n, px=draw.randrange(1, 400)),
+        lambda: r.set(key("s"), n, nx=True, px=draw.randrange(1, 400)),
+        lambda: r.set(key("l"), n, px=draw.randrange(1, 50)),
+        lambda: r.append(key("s"), n),
+        lambda: r.incrbyfloat(key("f"), 0.1),
+        lambda: r.pexpire(key("f"), draw.randrange(1, 300)),
+        lambda: r.getdel(key("s")),
+        lambda: r.getex(key("s"), px=draw.randrange(1, 300)),
+        lambda: r.rename(key("s"), key("t")),
+        lambda: r.copy(key("t"), key("s"), replace=True),
+        lambda: r.restore(key("t"), 500, r.dump(key("z")), replace=True),
+        lambda: r.rpush(key("l"), *range(draw.randrange(1, 5))),
+        lambda: r.lpop(key("l")),
+        lambda: r.blpop([key("l"), key("l")], timeout=0.001),
+        lambda: r.blmove(key("l"), key("l"), 0.001),
+        lambda: r.sort(key("l"), store=key("sorted")),
+        lambda: r.sadd(key("set"), *range(draw.randrange(1, 9))),
+        lambda: r.spop(key("set"), draw.randrange(1, 4)),
+        lambda: r.sinterstore(key("set"), [key("set"), key("set")]),
+        lambda: r.hincrbyfloat(key("h"), "f", 0.5),
+        lambda: r.hset(key("h"), mapping={str(draw.randrange(9)): n}),
+        lambda: r.expire(key("h"), 0 if draw.random() < 0.3 else 100),
+        lambda: r.zadd(key("z"), {str(draw.randrange(9)): draw.random()}),
+        lambda: r.zpopmin(key("z")),
+        lambda: r.zunionstore(key("z"), [key("z"), key("set")]),
+        lambda: r.xadd(key("x"), {"n": n}, maxlen=20, approximate=draw.random() < 0.5),
+        lambda: r.xgroup_create(key("x"), "g", id="0", mkstream=True),
+        lambda: r.xreadgroup("g", f"c{n % 2}", {key("x"): ">", key("x"): ">"}, count=3),
+        lambda: r.xautoclaim(key("x"), "g", f"c{n % 2}", 0, count=2),
+        lambda: r.xgroup_destroy(key("x"), "g"),
+        lambda: r.setbit(key("b"), draw.randrange(99), 1),
+        lambda: r.pfadd(key("hll"), n),
+        lambda: r.geoadd(key("geo"), (draw.random(), draw.random(), str(n % 9))),
+        lambda: r.eval("redis.call('SPOP', KEYS[1]); return redis.call('INCR', KEYS[2])", 2, key("set"), key("s")),
+        lambda: r.pipeline().spop(key("set")).incr(key("s")).pexpire(key("s"), 200).rpush(key("l"), n).execute(),
+        lambda: r.pipeline(transaction=False).xadd(key("x"), {"n": n}).get(key("s")).lpop(key("l")).execute(),
+        lambda: r.delete(*(key(prefix) for prefix in ("s", "l", "h", "z", "f", "x"))),
+        lambda: r.set(key("large"), "x" * 40_000, px=draw.randrange(50, 500)),
+        lambda: r.append(key("large"), "y" * 5_000),
+        lambda: r.flushdb() if draw.random() < 0.05 else None,
+    ]
+    draw.choice(calls)()
 
 
 def run_threads(count: int, work: Callable[[], None]) -> None:

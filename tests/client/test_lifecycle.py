@@ -299,6 +299,24 @@ def test_a_missing_cloud_password_is_said_clearly(guarded: ServerProcess, stores
     assert (status.cloud.state, status.cloud.reason) == (StoreState.DOWN, "password required")
 
 
+@pytest.mark.parametrize("cause", ["no password", "a replica"])
+def test_a_store_that_refuses_to_serve_is_down_and_left_in_peace(
+    server: Callable[..., ServerProcess], stores: Stores, open_client: Open, cause: str
+) -> None:
+    refusing = server()
+    with client(refusing.url) as admin:
+        hybrid = open_client(stores.local.url, refusing.url)
+        if cause == "a replica":
+            admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+        else:
+            admin.config_set("requirepass", SECRET)
+        before = admin.info("stats")["total_connections_received"]
+        assert hybrid.set("k", "v") is True
+        wait_until(lambda: hybrid.status().cloud.state is StoreState.DOWN, "the refusal is noticed")  # type: ignore[union-attr]
+        assert hybrid.status().cloud.reason  # type: ignore[union-attr]
+        assert admin.info("stats")["total_connections_received"] - before < 50
+
+
 def test_a_wrong_password_everywhere(
     guarded: ServerProcess, server: Callable[..., ServerProcess], open_client: Open, said: Callable[[], str]
 ) -> None:
