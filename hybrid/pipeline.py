@@ -11,10 +11,11 @@ from redis.client import NEVER_DECODE, Pipeline
 from hybrid.core import flows
 from hybrid.core.commands import Policy, lookup, policy_of
 from hybrid.core.flows import Ask, Flow
+from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.transaction import Transaction, Write, verdict
 from hybrid.core.transaction import transaction as logged_transaction
-from hybrid.errors import CommandRefused, QueueRefused
+from hybrid.errors import CommandRefused, OutcomeUnknown, QueueRefused
 from hybrid.replication.engine import Borrowed
 
 if TYPE_CHECKING:
@@ -139,8 +140,11 @@ class HybridPipeline(Pipeline):
             payload, count = _plain(writes)
         try:
             replies = borrowed.wire.exchange(payload, count)
-        except redis.ConnectionError as error:
+        except NotSent as error:
             raise redis.WatchError(f"the store was lost while watching: {error}") from None
+        except ReplyLost as error:
+            # WatchError would say that nothing was run, and the caller's loop would run it again.
+            raise OutcomeUnknown("transaction", f"sent to the {borrowed.store} store, {error}") from None
         if prepared is None:
             return _executed(replies)
         answers = self._engine.accept(borrowed, replies)

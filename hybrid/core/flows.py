@@ -201,8 +201,8 @@ def _wait_out(board: Board, outcome: Fenced) -> Flow:
         yield AwaitAuthority(before)
         if board.authority == before:
             yield Claim()
-    elif outcome.authority is not None and outcome.authority.epoch < before.epoch:
-        # The record on this store lags the one on the cloud by a moment: the shipper is about to renew it.
+    elif outcome.authority is None or outcome.authority.epoch < before.epoch:
+        # The record is about to be written: by a greeting, or by the shipper that hands the authority back.
         yield Pause(FENCE_PAUSE_S)
 
 

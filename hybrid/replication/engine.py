@@ -227,8 +227,8 @@ class Engine:
     ) -> Fenced:
         give(generation, wire)
         if authority is None:
-            self._watchers[store].poke()
-            self.board.observe(store, Evidence.WIPED)
+            # New to replication, or wiped: the greeting tells, and creates the record or takes the store out of use.
+            self._watchers[store].renew()
         else:
             self.board.learn(authority, source=store)
         return Fenced(authority)

@@ -37,6 +37,7 @@ from hybrid.replication.copy import plan_put as put_plan
 from hybrid.replication.copy import read_states, temporary_key
 from hybrid.replication.lease import Lease
 from hybrid.replication.messages import Progress, Word
+from hybrid.replication.rejoin import last_place
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Pipe
 from hybrid.stores.wire import Wire
@@ -183,7 +184,7 @@ class Forwarder:
         wiped = self._board.state(self._target_store) is StoreState.WIPED
         if wiped:
             self._hydrate()
-        tail = self._tail()
+        tail = last_place(self._states, self._names.log)
         dirty: dict[bytes, None] = {}
         tokens: list[bytes | None] = []
         for group in self._logged_until(tail):
@@ -204,7 +205,7 @@ class Forwarder:
             self._shipped.note(token)
         self._live_from = tail
         self._read_to = position_text(tail)
-        self._at_end = self._tail() == tail
+        self._at_end = last_place(self._states, self._names.log) == tail
         self._push(b"", 0, lambda _: self._advance(tail))
         if wiped:
             self._push(pack(("SET", self._names.identity, self._lease.holder, "NX")), 1, self._accepted)
@@ -225,7 +226,9 @@ class Forwarder:
             self._keep_going()
 
     def _hydrate(self) -> None:
-        """Copy every key of the source: the other store lost its data. What is written meanwhile is in the log."""
+        """Copy every key of the source: the other store lost its data, or too much to tell what is old. What is
+        written meanwhile is in the log."""
+        self._push_flush()
         cursor, copied = b"0", 0
         while True:
             cursor, keys = self._states.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
@@ -517,13 +520,6 @@ class Forwarder:
     def _server_ms(self) -> float:
         seconds, micros = self._states.exchange(pack(("TIME",)), 1)[0]
         return int(seconds) * 1000 + int(micros) / 1000
-
-    def _tail(self) -> Position:
-        reply = self._states.exchange(pack(("XINFO", "STREAM", self._names.log)), 1)[0]
-        if isinstance(reply, Exception):
-            return (0, 0)
-        facts = dict(zip(reply[::2], reply[1::2], strict=True))
-        return position(facts[b"last-generated-id"])
 
     def _settle_control(self) -> None:
         """Read what is still due on the control wire: its owner goes on using it."""

@@ -14,6 +14,7 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Authority, Position, position, position_text
+from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
@@ -27,7 +28,7 @@ from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["merge_local_tail"]
+__all__ = ["last_place", "merge_local_tail"]
 
 BATCH_KEYS = 100
 BATCH_ENTRIES = 1000
@@ -36,7 +37,10 @@ KEPT_CONFLICTS = 10_000
 
 
 def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Callable[[], bool]) -> None:
-    """Fence the local store, bring over what only it has, and forget its log. `keep` prolongs the shipper's lease, and
+    """Fence the local store, bring over what only it has, and forget its log.
+
+    A local store that restarted without its last seconds (its log ends before what was shipped from it) cannot tell
+    which keys are old: it is found wiped, to be refilled as a whole. `keep` prolongs the shipper's lease, and
     says whether it is still held.
 
     Raises NotSent or ReplyLost when either store is lost; nothing is forgotten then, and all is safe to repeat.
@@ -44,8 +48,11 @@ def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: B
     wires = {store: endpoints[store].connect_raw(timeout_s=1.0) for store in Store}
     try:
         _fence(wires[Store.LOCAL], names, board.authority)
+        sealed = _sealed(wires[Store.CLOUD], names, board.authority)
+        if last_place(wires[Store.LOCAL], names.log) < sealed:
+            board.observe(Store.LOCAL, Evidence.WIPED)
         tail: set[bytes] = set()
-        _collect_keys(wires[Store.LOCAL], names.log, _sealed(wires[Store.CLOUD], names, board.authority), tail)
+        _collect_keys(wires[Store.LOCAL], names.log, sealed, tail)
         if tail:
             _Merge(wires, names, board, keep).run(sorted(tail))
         _one(wires[Store.LOCAL], "XTRIM", names.log, "MAXLEN", 0)
@@ -74,6 +81,14 @@ def _sealed(cloud: Wire, names: Names, authority: Authority) -> Position:
         if int(epoch) == authority.epoch:
             return position(place)
     return (0, 0)
+
+
+def last_place(wire: Wire, log: bytes) -> Position:
+    """Where the log ends, also when all of it was trimmed."""
+    reply = wire.exchange(pack(("XINFO", "STREAM", log)), 1)[0]
+    if isinstance(reply, Exception):
+        return (0, 0)
+    return position(dict(zip(reply[::2], reply[1::2], strict=True))[b"last-generated-id"])
 
 
 def _collect_keys(wire: Wire, log: bytes, place: Position, keys: set[bytes]) -> Position:

@@ -181,6 +181,7 @@ def plain_reason(error: BaseException) -> str:
         ("wrongpass", "wrong user name or password"),
         ("invalid username", "wrong user name or password"),
         ("noauth", "password required"),
+        ("authentication required", "password required"),
         ("loading", "still loading its data"),
         ("readonly", "it is a read-only replica"),
         ("noperm", "its user lacks a permission"),
