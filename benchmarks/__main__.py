@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+import sys
+
+from benchmarks.command import main
+
+sys.exit(main())

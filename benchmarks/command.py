@@ -1,0 +1,68 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
+
+from benchmarks.dual import dual_rows
+from benchmarks.effort import FULL, QUICK, Effort
+from benchmarks.latency import latency_rows
+from benchmarks.rig import LINK_S
+from benchmarks.stalls import stall_rows
+from benchmarks.table import Row, as_json, markdown, plain
+from benchmarks.throughput import throughput_rows
+from hybrid.stores.processes import find_server
+
+__all__ = ["main"]
+
+PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
+    "latency": latency_rows,
+    "throughput": throughput_rows,
+    "stalls": stall_rows,
+    "dual": dual_rows,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for and print one table; the exit code says only whether it ran."""
+    options = _parser().parse_args(arguments)
+    logging.getLogger("hybrid").addHandler(logging.NullHandler())  # faults are made here on purpose
+    effort = QUICK if options.quick else FULL
+    rows: list[Row] = []
+    for part in options.only or PARTS:
+        for row in PARTS[part](effort):
+            rows.append(row)
+            print(f"{row.what}: {row.cells[3]} ({row.verdict})", file=sys.stderr, flush=True)
+    print(options.render(rows, _facts()))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    benchmarks = parser.add_subparsers(dest="benchmark", required=True)
+    client = benchmarks.add_parser("client", help="the client beside redis-py, MultiDBClient and a dual write")
+    client.add_argument("--quick", action="store_true", help="tiny counts: shows that it runs, measures nothing")
+    client.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
+    form = client.add_mutually_exclusive_group()
+    form.add_argument("--markdown", dest="render", action="store_const", const=markdown, help="a Markdown table")
+    form.add_argument("--json", dest="render", action="store_const", const=as_json, help="for a machine to read")
+    client.set_defaults(render=plain)
+    return parser
+
+
+def _facts() -> list[str]:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("redis", "hiredis"))
+    server = find_server()
+    python = f"Python {platform.python_version()}"
+    return [
+        time.strftime("%Y-%m-%d %H:%M %Z"),
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, {python}, {packages}",
+        f"two servers from {server.source} ({server.path.name}), append-only file; link {LINK_S * 1000:.0f} ms",
+    ]

@@ -1,0 +1,24 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["FULL", "QUICK", "Effort"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """`rounds` of `calls` (of `link_calls` where each waits for the link), `load_s` of sustained writing, `dual_writes`
+    of each of two writers, and `stall_limit_s` after which a stall counts as endless."""
+
+    rounds: int
+    calls: int
+    link_calls: int
+    load_s: float
+    dual_writes: int
+    stall_limit_s: float
+
+
+FULL = Effort(rounds=30, calls=500, link_calls=5, load_s=10.0, dual_writes=200, stall_limit_s=30.0)
+QUICK = Effort(rounds=2, calls=10, link_calls=1, load_s=0.2, dual_writes=20, stall_limit_s=2.0)

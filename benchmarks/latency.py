@@ -1,0 +1,88 @@
+"""One call: GET, SET and pipelines on the local store, SET on both stores over the link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
+from typing import Any
+
+import redis
+
+from benchmarks.dual import DualWriter
+from benchmarks.effort import Effort
+from benchmarks.multidb import multidb_client
+from benchmarks.rig import SYNC_S, Rig
+from benchmarks.table import Row
+from benchmarks.timing import Call, Rounds, rounds_of
+from hybrid import HybridRedis
+
+__all__ = ["latency_rows"]
+
+PIPELINE = 100
+READ, WRITTEN, VALUE = "bench:read", "bench:written", "x" * 100
+PLAIN, HYBRID, MULTIDB, DUAL, LINK = "redis-py", "HybridRedis", "MultiDBClient", "dual write", "PING through the link"
+
+
+def latency_rows(effort: Effort) -> Iterator[Row]:
+    with Rig() as rig, closing(multidb_client(rig)) as multidb:
+        plain, hybrid = rig.plain(rig.local.url), rig.hybrid(ack="local")
+        plain.set(READ, VALUE)
+        clients: dict[str, Any] = {PLAIN: plain, HYBRID: hybrid, MULTIDB: multidb}
+        gets = rounds_of(_each(clients, lambda client: client.get(READ)), effort.rounds, effort.calls)
+        yield _ratio("GET", gets, HYBRID, 1.0)
+        yield _ratio("GET, MultiDBClient", gets, MULTIDB)
+
+        def settle() -> None:
+            hybrid.wait_in_sync(SYNC_S)
+
+        sets = rounds_of(_each(clients, lambda client: client.set(WRITTEN, VALUE)), effort.rounds, effort.calls, settle)
+        yield _ratio("SET, ack=local", sets, HYBRID, 1.3)
+        yield _ratio("SET, MultiDBClient (writes one store only)", sets, MULTIDB)
+        pipelines = rounds_of(
+            {PLAIN: _pipeline(plain), HYBRID: _pipeline(hybrid)}, effort.rounds, max(effort.calls // 20, 1), settle
+        )
+        yield _ratio(f"pipeline of {PIPELINE} SET, ack=local", pipelines, HYBRID, 1.2)
+        yield from _over_the_link(rig, hybrid, effort)
+
+
+def _over_the_link(rig: Rig, hybrid: HybridRedis, effort: Effort) -> Iterator[Row]:
+    hybrid.change_settings(ack="both")
+    with closing(DualWriter(rig.local.url, rig.link.url)) as dual:
+        ping = rig.plain(rig.link.url).ping
+        contenders = {
+            LINK: ping,
+            HYBRID: lambda: hybrid.set(WRITTEN, VALUE),
+            DUAL: lambda: dual.set("bench:dual", VALUE),
+        }
+        took = rounds_of(contenders, effort.rounds, effort.link_calls)
+    yield _surplus("SET, ack=both, over the link", took, HYBRID, 5.0)
+    yield _surplus("SET, dual write with threads, over the link", took, DUAL)
+
+
+def _each(clients: dict[str, Any], call: Callable[[Any], object]) -> dict[str, Call]:
+    return {name: partial(call, client) for name, client in clients.items()}
+
+
+def _pipeline(client: redis.Redis) -> Call:
+    def call() -> None:
+        with client.pipeline(transaction=False) as pipeline:
+            for index in range(PIPELINE):
+                pipeline.set(f"bench:pipeline:{index}", VALUE)
+            pipeline.execute()
+
+    return call
+
+
+def _ratio(what: str, took: Rounds, name: str, target: float | None = None) -> Row:
+    beside = f"{PLAIN} {_shown(took.median_s(PLAIN))}"
+    return Row(what, _shown(took.median_s(name)), took.ratio(name, PLAIN), "times", beside, target)
+
+
+def _surplus(what: str, took: Rounds, name: str, target: float | None = None) -> Row:
+    beside = f"{LINK} {_shown(took.median_s(LINK))}"
+    return Row(what, _shown(took.median_s(name)), took.surplus_s(name, LINK) * 1000, "more ms", beside, target)
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds * 1e6:,.0f} µs" if seconds < 0.01 else f"{seconds * 1000:.1f} ms"
