@@ -125,7 +125,7 @@ def _measured(report: Report) -> None:
             st.markdown(f"**{title}**")
             if not values:
                 st.caption("Not measured in this run.")
-            with st.grid(3, min_column_width=130):
+            with st.grid(5, min_column_width=105):
                 for name, shown in values.items():
                     st.metric(name.replace("_", " ").capitalize(), shown)
     with latency, st.container(border=True, height="stretch", key="latency"):
@@ -164,7 +164,7 @@ def history(jobs: Sequence[Job]) -> None:
     st.subheader("Runs of this process", anchor=False)
     rows = [
         {
-            "Run": job.number,
+            "Run": f"#{job.number}",
             "Started": format.clock(job.started_at_s, zone(), with_seconds=True),
             "Took": format.duration(job.elapsed_s),
             "Result": _outcome(job),

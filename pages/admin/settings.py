@@ -13,6 +13,9 @@ PRESETS = {
     "remote": ("Remote, no Docker", ":material/cloud:", "Both stores; reads come from the cloud."),
 }
 
+# Beside the value, not in a third column: on a phone that one would lie outside the screen.
+SOURCE = ":gray-badge[{}]"
+
 
 def draw_presets(settings: queries.Settings, fixed: bool) -> None:
     st.subheader("Presets", anchor=False)
@@ -39,7 +42,7 @@ def draw_presets(settings: queries.Settings, fixed: bool) -> None:
 def draw_values(snapshot: queries.Overview) -> None:
     st.subheader("Values in force", anchor=False)
     rows = [
-        {"Setting": f"`{row.variable}`", "Value": shown(row.value), "From": row.source}
+        {"Setting": f"`{row.variable}`", "Value and source": f"{shown(row.value)} {SOURCE.format(row.source)}"}
         for row in queries.setting_rows(snapshot)
     ]
     st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)

@@ -107,9 +107,9 @@ def test_settings_name_their_source(
     monkeypatch.setenv("REDIS_READ_PREFERENCE", "local")
     set_weather("healthy")
     table = open_page(SETTINGS_PAGE).table[0].value
-    sources = dict(zip(table["Setting"], table["From"], strict=True))
-    assert sources["`REDIS_READ_PREFERENCE`"] == "environment"
-    assert sources["`REDIS_SYNC_INTERVAL`"] == "default"
+    shown = dict(zip(table["Setting"], table["Value and source"], strict=True))
+    assert shown["`REDIS_READ_PREFERENCE`"] == "local :gray-badge[environment]"
+    assert shown["`REDIS_SYNC_INTERVAL`"] == "300 s :gray-badge[default]"
 
 
 def test_viewer_sees_everything_and_can_press_nothing(set_weather: SetWeather, open_page: OpenPage) -> None:
