@@ -335,15 +335,21 @@ def test_a_fence_that_has_moved_on_is_tried_again_at_once() -> None:
     assert world.actions == [Commit(LOCAL, SET), Commit(LOCAL, SET)]
 
 
-def test_a_store_without_a_record_was_wiped() -> None:
+def test_a_store_without_a_record_is_given_a_moment_to_be_greeted() -> None:
+    world = World()
+    world.drive(writing(world), Fenced(None), "a moment", SET_DONE)
+    assert world.actions == [Commit(LOCAL, SET), Pause(FENCE_PAUSE_S), Commit(LOCAL, SET)]
+
+
+def test_a_store_that_lost_its_record_was_wiped() -> None:
     world = World()
 
     def wiped() -> Fenced:
         world.states[LOCAL] = WIPED
         return Fenced(None)
 
-    world.drive(writing(world), wiped, world.learns(CLAIMED), SET_DONE)
-    assert world.actions == [Commit(LOCAL, SET), Claim(), Commit(CLOUD, SET)]
+    world.drive(writing(world), wiped, "a moment", world.learns(CLAIMED), SET_DONE)
+    assert world.actions == [Commit(LOCAL, SET), Pause(FENCE_PAUSE_S), Claim(), Commit(CLOUD, SET)]
 
 
 def test_a_fence_that_stays_closed_ends_the_write() -> None:

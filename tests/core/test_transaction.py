@@ -88,6 +88,7 @@ def log(fields: str) -> str:
 
 ALONE = {
     "SET k v": ["SET k v", log("v <SET k v>")],
+    "SET k v GET": ["PTTL k", "SET k v GET", log(f"v <SET k v GET> w {MARK}")],
     "GET k": ["GET k"],
     "PUBLISH c m": ["PUBLISH c m"],
     "INCR k": ["PTTL k", "INCR k", log(f"v <INCR k> w {MARK}")],
@@ -242,7 +243,7 @@ def test_nothing_is_logged_for_an_effect_that_there_was_not() -> None:
     assert verdict(made("GET k"), [b"v"]).position is None
 
 
-def test_a_silent_effect_keeps_the_place_of_what_was_logged_before() -> None:
+def test_a_silent_effect_has_no_place_of_its_own() -> None:
     prepared = made("SET a 1", "FLUSHALL")
     assert [part.role for part in prepared.parts] == [Role.REPLY, Role.LOGGED, Role.EFFECT, Role.LOGGED]
     assert verdict(prepared, [b"OK", b"3-0", [b"OK", None], b"3-1"]).position == (3, 1)

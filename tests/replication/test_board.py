@@ -146,6 +146,14 @@ def test_local_does_not_serve_old_data_when_the_authority_is_down(failed_over: B
     assert (failed_over.routes.reads, failed_over.routes.writer) == ((), None)
 
 
+def test_who_starts_after_a_failover_is_served_by_the_cloud(make: Callable[..., Board]) -> None:
+    board = make()
+    board.learn(CLAIMED, source=CLOUD)
+    for store in Store:
+        board.observe(store, Evidence.ANSWERED)
+    assert states(board) == "catching up up"
+
+
 def test_one_store_alone_needs_no_word_from_the_other(make: Callable[..., Board]) -> None:
     board = make(ALONE)
     board.observe(LOCAL, Evidence.ANSWERED)
@@ -263,7 +271,7 @@ def test_the_last_store_is_read_even_if_it_lacks_a_write(board: Board) -> None:
 
 
 def test_the_last_place_written_only_grows(board: Board) -> None:
-    for place in ((5, 0), (4, 0), (5, 1)):
+    for place in ((5, 0), (5, 1), (4, 9)):
         board.wrote(place)
     assert board.last_written == (5, 1)
 
@@ -396,8 +404,12 @@ def test_who_waits_for_a_confirmation_looks_again(
 def test_every_change_rings(board: Board, change: Callable[[Board], None]) -> None:
     bell, ear = Bell(), threading.Event()
     board.bells.add(bell)
-    waiter = threading.Thread(target=lambda: (bell.wait(LONG_S), ear.set()), daemon=True)
-    waiter.start()
+
+    def listen() -> None:
+        bell.wait(LONG_S)
+        ear.set()
+
+    threading.Thread(target=listen, daemon=True).start()
     change(board)
     assert ear.wait(LONG_S / 2)
     bell.close()

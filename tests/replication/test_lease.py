@@ -12,7 +12,7 @@ from servers import Pool, client
 
 from hybrid.core.resp import unpack
 from hybrid.replication import lease as lease_module
-from hybrid.replication.lease import RENEW_S, TERM_S, Lease
+from hybrid.replication.lease import RENEW_S, TERM_S, Lease, new_holder
 from hybrid.types import Store
 
 KEY = b"hybrid:lease"
@@ -52,9 +52,9 @@ def run(server: redis.Redis, command: bytes) -> Any:
 
 
 def held(store: Store = Store.LOCAL) -> Lease:
-    lease = Lease(store, KEY)
+    lease = Lease(store, KEY, new_holder())
     lease.acquire()
-    assert lease.acquired(b"OK")
+    assert lease.acquired(1)
     return lease
 
 
@@ -62,7 +62,7 @@ def held(store: Store = Store.LOCAL) -> Lease:
 
 
 def test_one_holder_at_a_time(server: redis.Redis) -> None:
-    first, second = Lease(Store.LOCAL, KEY), Lease(Store.LOCAL, KEY)
+    first, second = Lease(Store.LOCAL, KEY, new_holder()), Lease(Store.LOCAL, KEY, new_holder())
     assert first.holder != second.holder
     assert first.acquired(run(server, first.acquire()))
     assert not second.acquired(run(server, second.acquire()))
@@ -70,9 +70,18 @@ def test_one_holder_at_a_time(server: redis.Redis) -> None:
     assert server.get(KEY) == first.holder.encode()
 
 
+def test_a_shipper_that_begins_anew_takes_its_own_lease(server: redis.Redis) -> None:
+    holder = new_holder()
+    before, after = Lease(Store.LOCAL, KEY, holder), Lease(Store.LOCAL, KEY, holder)
+    assert before.acquired(run(server, before.acquire()))
+    server.persist(KEY)
+    assert after.acquired(run(server, after.acquire()))
+    assert 0 < server.pttl(KEY) <= TERM_S[Store.LOCAL] * 1000
+
+
 @pytest.mark.parametrize("store", Store)
 def test_a_lease_runs_out_on_the_server(server: redis.Redis, store: Store) -> None:
-    lease = Lease(store, KEY)
+    lease = Lease(store, KEY, new_holder())
     run(server, lease.acquire())
     term_ms = TERM_S[store] * 1000
     assert 0 < server.pttl(KEY) <= term_ms
@@ -82,7 +91,7 @@ def test_a_lease_runs_out_on_the_server(server: redis.Redis, store: Store) -> No
 
 
 def test_only_the_holder_renews_and_releases(server: redis.Redis) -> None:
-    first, second = Lease(Store.LOCAL, KEY), Lease(Store.LOCAL, KEY)
+    first, second = Lease(Store.LOCAL, KEY, new_holder()), Lease(Store.LOCAL, KEY, new_holder())
     run(server, first.acquire())
     assert run(server, second.renew()) == 0
     assert run(server, second.release()) == 0
@@ -93,7 +102,7 @@ def test_only_the_holder_renews_and_releases(server: redis.Redis) -> None:
 
 
 def test_a_lease_that_ran_out_cannot_be_renewed(server: redis.Redis) -> None:
-    lease = Lease(Store.LOCAL, KEY)
+    lease = Lease(Store.LOCAL, KEY, new_holder())
     lease.acquired(run(server, lease.acquire()))
     server.delete(KEY)
     lease.renewed(lease.asked_s, run(server, lease.renew()))
@@ -115,10 +124,10 @@ def test_the_holder_stops_before_the_server_forgets_it(clock: Clock, store: Stor
 
 
 def test_the_term_counts_from_the_question(clock: Clock) -> None:
-    lease = Lease(Store.LOCAL, KEY)
+    lease = Lease(Store.LOCAL, KEY, new_holder())
     lease.acquire()
     clock.now_s += TERM_S[Store.LOCAL]
-    assert lease.acquired(b"OK")
+    assert lease.acquired(1)
     assert not lease.is_held, "the answer came too late"
 
 
@@ -145,9 +154,9 @@ def test_a_renewal_that_fails_ends_the_lease_at_once(clock: Clock, reply: object
     assert not lease.is_held
 
 
-@pytest.mark.parametrize("reply", [None, redis.ResponseError("OOM"), b"QUEUED"])
+@pytest.mark.parametrize("reply", [0, None, redis.ResponseError("OOM")])
 def test_a_lease_that_was_not_granted(clock: Clock, reply: object) -> None:
-    lease = Lease(Store.LOCAL, KEY)
+    lease = Lease(Store.LOCAL, KEY, new_holder())
     lease.acquire()
     assert not lease.acquired(reply)
     assert not lease.is_held
@@ -166,7 +175,7 @@ def test_renewing_is_due_often_enough_to_miss_one(clock: Clock, store: Store) ->
 
 
 def test_commands_name_the_key_and_the_holder() -> None:
-    lease = Lease(Store.CLOUD, KEY)
+    lease = Lease(Store.CLOUD, KEY, new_holder())
     for command in (lease.acquire(), lease.renew(), lease.release()):
         args = unpack(command)
         assert KEY in args and lease.holder.encode() in args
