@@ -63,6 +63,17 @@ class Group:
         return tuple(keys)
 
     @cached_property
+    def touched(self) -> frozenset[bytes]:
+        """Every key that the group may have changed or read: replayed next to the state of a later moment, a command
+        with a source (PFMERGE, BITOP, COPY, ...) would read the future."""
+        touched = set(self.keys)
+        for name, payload in self.fields:
+            if name in (b"v", b"t"):
+                args = unpack(payload)
+                touched.update(keys_of(lookup(args), args))
+        return frozenset(touched)
+
+    @cached_property
     def keyless(self) -> tuple[bytes, ...]:
         """Packed commands that change something other than keys (scripts, functions): they are replayed in any case."""
         return tuple(p for name, p in self.fields if name == b"v" and not _names_a_key(p))
@@ -109,7 +120,7 @@ def plan(group: Group, skip: Mapping[bytes, Position], now_ms: int) -> tuple[byt
     `skip` says up to which place of the log the state of a key already contains every entry.
     """
     late = now_ms - group.ms > REPLAY_WITHIN_MS
-    if not (late or group.by_state or (skip and any(skip.get(key, (0, 0)) >= group.place for key in group.keys))):
+    if not (late or group.by_state or (skip and any(skip.get(key, (0, 0)) >= group.place for key in group.touched))):
         return None
     return tuple(key for key in group.keys if skip.get(key, (0, 0)) < group.place)
 

@@ -312,8 +312,9 @@ class Engine:
             return Confirmation.APPLIED
         deadline_s = time.monotonic() + OVERDUE_S
         while acks.applied < place:
-            lost = board.authority.store is not store or board.state(store) is StoreState.DOWN
-            if lost:
+            if store is Store.CLOUD and board.authority.store is Store.LOCAL:
+                return Confirmation.APPLIED  # everything was shipped before the authority was handed back
+            if board.authority.store is not store or board.state(store) is StoreState.DOWN:
                 return self._after_loss(store, action)
             if not board.routes.confirm:
                 board.unconfirmed += 1
@@ -326,7 +327,9 @@ class Engine:
         return Confirmation.APPLIED
 
     def _after_loss(self, store: Store, action: AwaitConfirmation) -> Confirmation:
-        """The authority died with this entry perhaps unshipped: the shipper's seal tells."""
+        """The authority died with this entry perhaps unshipped: the shipper's seal tells, of the local store's log."""
+        if store is Store.CLOUD:
+            return Confirmation.UNAVAILABLE
         acks = self.board.acks[store]
         sealed = self._wait_for_seal(store, action.position)
         if acks.applied >= action.position:

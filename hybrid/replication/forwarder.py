@@ -279,7 +279,7 @@ class Forwarder:
         while True:
             self._keep_going()
             self._settle_failed()
-            if self._live and self._source is Store.CLOUD and not self._target.in_flight:
+            if self._live and self._source is Store.CLOUD:
                 self._hand_back()
                 continue
             if busy:
@@ -316,7 +316,9 @@ class Forwarder:
         place: Position | None = None
         tokens: list[bytes | None] = []
         for group in groups(entries, self._open_fields):
-            keys = group.keys if pending and not pending.keys().isdisjoint(group.keys) else self._plan(group, now_ms)
+            # Reading states from the cloud takes two of its round trips, so one copy serves for the rest of a batch.
+            joins = pending and (self._source is Store.CLOUD or not pending.keys().isdisjoint(group.touched))
+            keys = group.keys if joins else self._plan(group, now_ms)
             if keys is not None:
                 pending.update(dict.fromkeys(keys))
                 tokens.append(group.token)
