@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from fleet import Fleet
+import pytest
+from fleet import Fleet, Worker
 from history import History
 from servers import client, wait_until
 
@@ -16,10 +20,14 @@ from hybrid.ops.compare import compare
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
 
-__all__ = ["HEAL_S", "Rig", "is_missed", "is_well", "shipper_pid"]
+__all__ = ["HEAL_S", "PATIENT", "Rig", "patient_with", "is_missed", "is_well", "shipper_pid"]
 
 HEAL_S = 30.0
 """Far more than healing takes: a test that waits this long has found a store that does not come back."""
+
+PATIENCE_S = 2.0
+"""Timeout for a store that has no fault: on a busy machine it must not be taken for a dead one."""
+PATIENT = {f"{store}_timeout_s": PATIENCE_S for store in Store}
 
 
 class Rig:
@@ -29,6 +37,7 @@ class Rig:
         self.folder, self.local, self.cloud, self._scratch = folder, local, cloud, scratch
         self._open = ExitStack()
         self._fleets = 0
+        self._workers: list[Worker] = []
         self.local_url, self.cloud_url = local.url, cloud.url
 
     def link(self, store: Store, round_trip_s: float) -> Link:
@@ -42,7 +51,9 @@ class Rig:
         """Workers that are ready to go, one for each read preference."""
         self._fleets += 1
         folder = self.folder / f"fleet-{self._fleets}"
-        return self._open.enter_context(Fleet(folder, self.local_url, self.cloud_url, readers, **spec))
+        fleet = self._open.enter_context(Fleet(folder, self.local_url, self.cloud_url, readers, **spec))
+        self._workers += fleet.workers
+        return fleet
 
     def client(self, **options: Any) -> HybridRedis:
         """A started client in this process."""
@@ -54,9 +65,29 @@ class Rig:
     def close(self) -> None:
         self._open.close()
 
+    def wait_well(self, watcher: HybridRedis) -> None:
+        """Until both stores are up and local has the authority, by themselves."""
+        deadline_s = time.monotonic() + HEAL_S
+        while not is_well(status := watcher.status()):
+            if time.monotonic() > deadline_s:
+                self.dump_threads()
+                pytest.fail(f"no way back in {HEAL_S:g} s: {status}\n{self.logs()}")
+            time.sleep(0.02)
+
+    def dump_threads(self) -> None:
+        """Have every worker write what its threads are at into its log."""
+        for worker in self._workers:
+            if worker.alive:
+                os.kill(worker.pid, signal.SIGUSR1)
+
+    def logs(self) -> str:
+        """The last lines of every worker's log."""
+        logs = sorted(self.folder.glob("fleet-*/*.log"))
+        return "\n".join(f"-- {log.name}\n{log.read_text()[-1500:]}" for log in logs)
+
     def assert_healed(self, watcher: HybridRedis) -> None:
         """By itself: local has the authority, both stores are up and hold the same, key by key."""
-        wait_until(lambda: is_well(watcher.status()), "both stores up, authority local", HEAL_S)
+        self.wait_well(watcher)
         assert watcher.wait_in_sync(HEAL_S), watcher.status()
         with client(self.local.url) as local, client(self.cloud.url) as cloud:
             found = compare(local, cloud)
@@ -69,6 +100,11 @@ class Rig:
             assert history.acked
             assert not history.lost(cloud, scratch)
             assert not history.doubled(cloud)
+
+
+def patient_with(store: Store) -> dict[str, float]:
+    """Settings of a client that does not give up on `store`, and on the other one as fast as by default."""
+    return {f"{store}_timeout_s": PATIENCE_S}
 
 
 def is_well(status: Status) -> bool:

@@ -7,9 +7,11 @@ The outcome of each token goes to a file at once, so that it outlives kill -9; `
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -45,6 +47,8 @@ class Spec:
     threads: int = 1
     pause_s: float = 0.0
     peers: Sequence[str] = ()
+    local_timeout_s: float = 0.1
+    cloud_timeout_s: float = 0.2
 
 
 class Record:
@@ -166,7 +170,8 @@ def error_code(error: redis.ResponseError) -> str | None:
 
 def work() -> None:
     """The worker process: says `ready`, `done`; hears `go`, `stop`, `close`, or the end of its input."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    faulthandler.register(signal.SIGUSR1)  # what its threads are at, for a test that waits in vain
+    logging.basicConfig(level=logging.DEBUG if os.environ.get("HYBRID_TEST_DEBUG") else logging.INFO, format="%(asctime)s %(name)s %(message)s")
     spec = Spec(**json.loads(sys.stdin.readline()))
     stopped, closing = threading.Event(), threading.Event()
 
@@ -177,7 +182,12 @@ def work() -> None:
         closing.set()
 
     with HybridRedis.from_urls(
-        spec.local, spec.cloud, ack=spec.ack, read_preference=spec.reads, decode_responses=False
+        spec.local,
+        spec.cloud,
+        ack=spec.ack,
+        read_preference=spec.reads,
+        local_timeout_s=spec.local_timeout_s,
+        cloud_timeout_s=spec.cloud_timeout_s,
     ) as client:
         client.start()
         print("ready", flush=True)

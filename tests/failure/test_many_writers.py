@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from mixed_commands import LEFT_OUT, MIXED
-from rig import Rig
+from rig import PATIENT, Rig
 from servers import client, wait_until
 
 from hybrid.core.commands import COMMANDS, Policy
@@ -35,10 +35,10 @@ def test_the_workload_has_every_command_that_changes_data(valkey: ServerProcess)
 @pytest.mark.parametrize("ack", ["both", "local"])
 def test_mixed_commands_from_four_processes(rig: Rig, ack: str) -> None:
     rig.link(Store.CLOUD, 0.02)
-    fleet = rig.fleet(READERS, ack=ack, commands=TURNS, threads=THREADS)
+    fleet = rig.fleet(READERS, ack=ack, commands=TURNS, threads=THREADS, **PATIENT)
     fleet.go()
     history = fleet.finish()
-    watcher = rig.client()
+    watcher = rig.client(**PATIENT)
     print(history)
     rig.assert_healed(watcher)
     rig.assert_kept(history)
@@ -50,12 +50,28 @@ def test_mixed_commands_from_four_processes(rig: Rig, ack: str) -> None:
 
 def test_a_flush_in_the_middle(rig: Rig) -> None:
     rig.link(Store.CLOUD, 0.02)
-    fleet = rig.fleet(READERS, ack="local", pause_s=0.002)
+    fleet = rig.fleet(READERS, ack="local", pause_s=0.002, **PATIENT)
     fleet.go()
-    watcher = rig.client(ack="local")
+    watcher = rig.client(ack="local", **PATIENT)
     for _ in range(3):
         wait_until(fleet.after(100), "more tokens of all workers", 60)
         watcher.flushdb()
     history = fleet.stop()
     rig.assert_healed(watcher)
     assert not history.failed
+
+
+@pytest.mark.parametrize("command", ["HPERSIST", "HSETNX"])
+def test_a_field_that_expires_on_the_way(rig: Rig, command: str) -> None:
+    """On the local store the field is still there when the command comes; on the cloud store it no longer is."""
+    rig.link(Store.CLOUD, 0.1)
+    watcher = rig.client(ack="local", **PATIENT)
+    for number in range(5):
+        key = f"h:{number}"
+        watcher.hset(key, mapping={"short": 1, "long": 1})
+        watcher.hpexpire(key, 30, "short")
+        if command == "HPERSIST":
+            watcher.hpersist(key, "short")
+        else:
+            watcher.hsetnx(key, "short", 2)
+    rig.assert_healed(watcher)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rig import HEAL_S, Rig, is_missed, is_well
+from rig import HEAL_S, Rig, is_missed, patient_with
 from servers import wait_until
 
 from hybrid import Store
@@ -24,8 +24,8 @@ FAR_S, NEAR_S = 0.06, 0.02
 )
 def test_kill_9_under_load(rig: Rig, store: Store, ack: str, round_trip_s: float) -> None:
     rig.link(Store.CLOUD, round_trip_s)
-    fleet = rig.fleet(READERS, ack=ack, **LOAD)
-    watcher = rig.client()
+    fleet = rig.fleet(READERS, ack=ack, **LOAD, **patient_with(store.other))
+    watcher = rig.client(**patient_with(store.other))
     fleet.go()
     wait_until(fleet.after(40), "the first tokens of all workers", HEAL_S)
     server = rig.local if store is Store.LOCAL else rig.cloud
@@ -33,7 +33,7 @@ def test_kill_9_under_load(rig: Rig, store: Store, ack: str, round_trip_s: float
     wait_until(fleet.after(100), "tokens of all workers on the other store", HEAL_S)
     assert is_missed(watcher.status(), store)
     server.start()
-    wait_until(lambda: is_well(watcher.status()), "the return, under load", HEAL_S)
+    rig.wait_well(watcher)
     wait_until(fleet.after(40), "tokens of all workers after the return", HEAL_S)
     history = fleet.stop()
     print(store, ack, history)
