@@ -1,5 +1,8 @@
-"""Calls that a plain `redis.Redis` and a `HybridRedis` must answer alike. Each line is an expression over `r`; the calls
-run in order on one keyspace. What a server draws at random or reads from its clock is made certain by the expression."""
+"""Calls that a plain `redis.Redis` and a `HybridRedis` must answer alike.
+
+Each line is an expression over `r`; the calls run in order on one keyspace. What a server draws at random or reads from
+its clock is made certain by the expression.
+"""
 
 from __future__ import annotations
 
@@ -374,8 +377,8 @@ r.script_exists("0" * 40)
 r.evalsha("0" * 40, 1, "ev")
 r.evalsha(r.script_load("return redis.call('RPUSH', KEYS[1], ARGV[1])"), 1, "ev-list", "x")
 r.register_script("return redis.call('INCRBY', KEYS[1], ARGV[1])")(keys=["counter"], args=[5])
-r.function_load("#!lua name=lib\\nredis.register_function('put', function(k, a) return redis.call('SET', k[1], a[1]) end)")
-r.function_load("#!lua name=lib\\nredis.register_function('put', function(k, a) return redis.call('SET', k[1], a[1]) end)")
+r.function_load("#!lua name=lib\\nredis.register_function('put', function(k, a) return redis.call('SET', k[1], 1) end)")
+r.function_load("#!lua name=lib\\nredis.register_function('put', function(k, a) return redis.call('SET', k[1], 1) end)")
 r.fcall("put", 1, "by-function", "v")
 r.fcall("none", 1, "by-function", "v")
 r.get("by-function")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import pytest
 from servers import Stores, client
 
 from hybrid import HybridRedis
@@ -12,6 +13,9 @@ from hybrid.ops.compare import Comparison, compare
 
 PATIENT: Final = {"local_timeout_s": 3.0, "cloud_timeout_s": 3.0}
 """Timeouts that a busy machine does not exceed: these tests are not about dead stores."""
+
+one_pair = pytest.mark.parametrize(("stores", "protocol"), [("valkey", 3)], indirect=True, ids=["valkey-resp3"])
+"""For what depends neither on the kind of server nor on the protocol: a test runs once, not four times."""
 
 
 def assert_equal(hybrid: HybridRedis, stores: Stores) -> Comparison:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import redis
+from client.rig import one_pair
 from servers import Stores, client, wait_until
 
 from hybrid import HybridRedis
@@ -99,7 +100,7 @@ def test_a_plain_reader_of_a_stream_is_woken(hybrid: HybridRedis) -> None:
         lambda r: r.blpop("l", timeout=0.05),
         lambda r: r.brpop(["k", "l"], timeout=0.05),
         lambda r: r.blmove("l", "m", 0.05),
-        lambda r: r.brpoplpush("l", "m", timeout=1),
+        lambda r: r.execute_command("BRPOPLPUSH", "l", "m", 0.05),
         lambda r: r.bzpopmin("z", timeout=0.05),
         lambda r: r.bzpopmax(["y", "z"], timeout=0.05),
         lambda r: r.blmpop(0.05, 1, "l", direction="LEFT"),
@@ -107,7 +108,7 @@ def test_a_plain_reader_of_a_stream_is_woken(hybrid: HybridRedis) -> None:
         lambda r: r.xread({"x": "$"}, block=50) or None,
         lambda r: r.xreadgroup("g", "c", {"x": ">"}, block=50) or None,
     ],
-    ids="BLPOP BRPOP BLMOVE BRPOPLPUSH BZPOPMIN BZPOPMAX BLMPOP BZMPOP XREAD XREADGROUP".split(),
+    ids=("BLPOP", "BRPOP", "BLMOVE", "BRPOPLPUSH", "BZPOPMIN", "BZPOPMAX", "BLMPOP", "BZMPOP", "XREAD", "XREADGROUP"),
 )
 def test_a_timeout_returns_none_and_logs_nothing(
     hybrid: HybridRedis, stores: Stores, call: Callable[[redis.Redis], Any]
@@ -127,6 +128,7 @@ def redis_counts(local: redis.Redis) -> bool:
     return "entries-added" in local.xinfo_stream("hybrid:log")
 
 
+@one_pair
 def test_what_is_there_is_popped_in_the_order_of_the_keys(hybrid: HybridRedis) -> None:
     hybrid.rpush("b", "from b")
     hybrid.rpush("a", "from a")
@@ -157,6 +159,7 @@ def test_each_element_goes_to_one_of_many_who_wait(hybrid: HybridRedis) -> None:
     assert sorted(taken, key=int) == [str(n) for n in range(100)]
 
 
+@one_pair
 def test_a_wrong_type_is_an_error_at_once(hybrid: HybridRedis) -> None:
     hybrid.set("text", "v")
     for call in (
@@ -165,10 +168,11 @@ def test_a_wrong_type_is_an_error_at_once(hybrid: HybridRedis) -> None:
         lambda: hybrid.bzpopmin("text", timeout=15),
         lambda: hybrid.blmove("text", "to", 15),
     ):
-        with pytest.raises(redis.ResponseError, match="WRONGTYPE|wrong kind"):
+        with pytest.raises(redis.ResponseError, match=r"WRONGTYPE|wrong kind"):
             call()
 
 
+@one_pair
 def test_a_negative_timeout_is_an_error(hybrid: HybridRedis) -> None:
     with pytest.raises(redis.ResponseError, match="timeout is negative"):
         hybrid.blpop("l", timeout=-1)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 from client.calls import LINES, answer
-from client.rig import assert_equal
+from client.rig import assert_equal, one_pair
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 from servers import Stores, client
@@ -108,6 +108,7 @@ def test_scripts_and_functions_run_once_and_arrive_by_their_effect(hybrid: Hybri
         cloud.set("n", 1)
 
 
+@one_pair
 def test_a_script_without_keys_is_refused(hybrid: HybridRedis) -> None:
     with pytest.raises(CommandRefused, match="nothing tells what it writes"):
         hybrid.eval("return redis.call('SET', 'k', 'v')", 0)
@@ -125,6 +126,7 @@ def test_lock(hybrid: HybridRedis) -> None:
         lock.release()
 
 
+@one_pair
 def test_a_lock_is_held_by_one_at_a_time(hybrid: HybridRedis) -> None:
     inside: list[int] = []
 
@@ -184,6 +186,7 @@ def test_other_encodings(open_hybrid: Callable[..., HybridRedis], stores: Stores
         assert cloud.get("größe".encode("latin-1")) == "straße".encode("latin-1")
 
 
+@one_pair
 @pytest.mark.parametrize("value", [None, True, {"a": 1}, [1], object()], ids=lambda value: type(value).__name__)
 def test_values_that_redis_py_refuses_are_refused(hybrid: HybridRedis, value: Any) -> None:
     with pytest.raises(redis.DataError):
@@ -228,10 +231,9 @@ REFUSED = [
 ]
 
 
+@one_pair
 @pytest.mark.parametrize(("args", "reason"), REFUSED, ids=[args[0] for args, _ in REFUSED])
-def test_a_refused_command_names_itself_and_the_reason(
-    hybrid: HybridRedis, args: tuple[Any, ...], reason: str
-) -> None:
+def test_a_refused_command_names_itself_and_the_reason(hybrid: HybridRedis, args: tuple[Any, ...], reason: str) -> None:
     hybrid.set("k", "v")
     with pytest.raises(CommandRefused, match=reason) as refused:
         hybrid.execute_command(*args)
@@ -256,6 +258,7 @@ OWN = [
 ]
 
 
+@one_pair
 @pytest.mark.parametrize("args", OWN, ids=lambda args: args[0])
 def test_hybrids_own_keys_cannot_be_written(hybrid: HybridRedis, args: tuple[Any, ...]) -> None:
     hybrid.set("a", "v")
@@ -267,9 +270,7 @@ def test_hybrids_own_keys_cannot_be_written(hybrid: HybridRedis, args: tuple[Any
 
 
 @pytest.mark.parametrize("flush", ["flushdb", "flushall"])
-def test_a_flush_empties_both_stores_and_replication_goes_on(
-    hybrid: HybridRedis, stores: Stores, flush: str
-) -> None:
+def test_a_flush_empties_both_stores_and_replication_goes_on(hybrid: HybridRedis, stores: Stores, flush: str) -> None:
     hybrid.mset({f"k:{n}": n for n in range(500)})
     assert getattr(hybrid, flush)() is True
     assert hybrid.keys() == []
@@ -314,6 +315,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+@one_pair
 @pytest.mark.parametrize("name", OPTIONS)
 def test_options_of_redis_py_are_taken(open_hybrid: Callable[..., HybridRedis], stores: Stores, name: str) -> None:
     hybrid = open_hybrid(decode_responses=True, **OPTIONS[name])
@@ -334,6 +336,7 @@ def test_another_database_than_the_first(stores: Stores, open_client: Callable[.
         assert compare(local, cloud).local_keys == 0
 
 
+@one_pair
 def test_a_client_of_one_connection(hybrid: HybridRedis) -> None:
     with hybrid.client() as single:
         assert single.set("k", "v") is True
@@ -341,6 +344,7 @@ def test_a_client_of_one_connection(hybrid: HybridRedis) -> None:
     assert hybrid.get("k") == "v"
 
 
+@pytest.mark.parametrize("protocol", [3], indirect=True)
 def test_eight_threads(hybrid: HybridRedis, stores: Stores) -> None:
     hybrid.change_settings(ack="local")
 

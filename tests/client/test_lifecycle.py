@@ -160,7 +160,10 @@ def in_child(hybrid: HybridRedis, results: Connection, seen: tuple[set[int], set
         ids.add(hybrid.client_id())
         ids.add(hybrid.pipeline().incr("n").client_id().execute()[1])
     with hybrid.store(Store.LOCAL) as local, hybrid.store(Store.CLOUD) as cloud:
-        own = [{int(entry["id"]) for entry in store.client_list()} - old for store, old in zip((local, cloud), seen)]
+        own = [
+            {int(entry["id"]) for entry in store.client_list()} - old
+            for store, old in zip((local, cloud), seen, strict=True)
+        ]
     results.send((not ids & seen[0], all(own), hybrid.get("n") is not None, hybrid.wait_in_sync(10)))
     hybrid.close()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from client.rig import one_pair
 from servers import Stores, client, wait_until
 
 from hybrid import AllStoresDown, HybridRedis, Store, StoreState
@@ -27,6 +28,7 @@ class Source:
         return self.value
 
 
+@one_pair
 @pytest.mark.parametrize("decoded", [True, False], ids=["str", "bytes"])
 @pytest.mark.parametrize("value", [{"a": [1, None, "ü"]}, None, 0, "", False, 1.5], ids=repr)
 def test_a_value_is_loaded_once(open_hybrid: Open, stores: Stores, decoded: bool, value: Any) -> None:
@@ -41,6 +43,7 @@ def test_a_value_is_loaded_once(open_hybrid: Open, stores: Stores, decoded: bool
     assert (source.asked, hybrid.ttl("k")) == (2, -1)
 
 
+@one_pair
 def test_errors_of_the_loader_pass_and_nothing_is_kept(hybrid: HybridRedis) -> None:
     def broken() -> Any:
         raise LookupError("no such row")
@@ -64,9 +67,10 @@ def test_cached_keeps_one_value_for_each_call(hybrid: HybridRedis) -> None:
     assert [total(1, 2), total(1, 2), total(1, b=2), total(1, 2, scale=3), total(1, 2, scale=3)] == [3, 3, 3, 9, 9]
     assert asked == [(1, 2, 1), (1, 2, 1), (1, 2, 3)]
     assert (total.__name__, total.__doc__) == ("total", "Add.")
-    assert all(90 < hybrid.ttl(key) <= 100 for key in hybrid.keys())
+    assert all(90 < hybrid.ttl(key) <= 100 for key in hybrid.scan_iter())
 
 
+@one_pair
 def test_cached_with_a_key_of_its_own(hybrid: HybridRedis) -> None:
     class Shop:
         asked = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from client.rig import assert_equal, outcome
+from client.rig import assert_equal, one_pair, outcome
 from servers import Stores, client
 
 from hybrid import CommandRefused, HybridRedis
@@ -100,6 +100,7 @@ def test_thousands_of_commands_in_one_pipeline(hybrid: HybridRedis, stores: Stor
         assert (cloud.get("n"), cloud.llen("l"), cloud.exists("k:1999")) == (b"2000", 2000, 1)
 
 
+@one_pair
 def test_a_pipeline_is_used_again_and_empty(hybrid: HybridRedis) -> None:
     pipeline = hybrid.pipeline()
     assert pipeline.execute() == []
@@ -153,6 +154,7 @@ def test_a_watched_key_that_stays_lets_the_transaction_through(hybrid: HybridRed
     assert_equal(hybrid, stores)
 
 
+@one_pair
 def test_unwatch_and_the_end_of_a_pipeline_forget_what_was_watched(hybrid: HybridRedis) -> None:
     hybrid.set("k", 1)
     with hybrid.pipeline() as pipeline:
@@ -169,6 +171,7 @@ def test_unwatch_and_the_end_of_a_pipeline_forget_what_was_watched(hybrid: Hybri
     assert hybrid.get("k") == "5"
 
 
+@one_pair
 def test_a_write_between_watch_and_multi_is_refused(hybrid: HybridRedis) -> None:
     with hybrid.pipeline() as pipeline:
         pipeline.watch("k")

@@ -29,7 +29,9 @@ def test_hybrids_own_keys_are_never_seen(
     assert sorted(set(hybrid.scan_iter())) == sorted(names)
     assert sorted(set(hybrid.scan_iter(count=7))) == sorted(names)
     assert list(hybrid.scan_iter(match="hybrid:*")) == []
-    assert sorted(set(hybrid.scan_iter(match="*1", _type="string"))) == sorted(n for n in names if n[-1:] in ("1", b"1"))
+    assert sorted(set(hybrid.scan_iter(match="*1", _type="string"))) == sorted(
+        n for n in names if n[-1:] in ("1", b"1")
+    )
     assert hybrid.dbsize() == 302
     assert {hybrid.randomkey() for _ in range(20)} <= set(names)
 
@@ -45,9 +47,7 @@ def test_an_empty_store_looks_empty(hybrid: HybridRedis) -> None:
     assert hybrid.dbsize() == 0
 
 
-def test_dbsize_and_randomkey_without_a_cloud_store(
-    open_client: Callable[..., HybridRedis], stores: Stores
-) -> None:
+def test_dbsize_and_randomkey_without_a_cloud_store(open_client: Callable[..., HybridRedis], stores: Stores) -> None:
     hybrid = open_client(stores.local.url)
     assert (hybrid.dbsize(), hybrid.randomkey()) == (0, None)
     hybrid.set("k", 1)

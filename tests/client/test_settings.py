@@ -22,7 +22,7 @@ def test_ack_both_returns_when_the_cloud_has_it(
     stores, link = linked_stores
     hybrid = open_client(stores.local.url, link.url, ack="both", protocol=protocol)
     with client(stores.cloud.url) as cloud:
-        for n in range(50):
+        for n in range(20):
             hybrid.set("k", n)
             assert cloud.get("k") == str(n).encode()
             hybrid.pipeline().rpush("l", n).sadd("s", n, f"{n} more").execute()
@@ -122,7 +122,7 @@ def test_write_both_turned_off_while_running(hybrid: HybridRedis, stores: Stores
     hybrid.change_settings(write_both=False)
     hybrid.set("local", "only")
     with client(stores.cloud.url) as cloud:
-        assert sorted(key for key in cloud.keys() if not key.startswith(b"hybrid:")) == [b"k"]
+        assert sorted(key for key in cloud.scan_iter() if not key.startswith(b"hybrid:")) == [b"k"]
     hybrid.delete("local")
     hybrid.change_settings(write_both=True)
     hybrid.set("k", "both again")
@@ -157,12 +157,18 @@ LOCAL = "redis://localhost:6379"
 NONSENSE: list[tuple[dict[str, Any], str]] = [
     ({}, "no local store is configured: set REDIS_URL"),
     ({"local_url": f"http://u:{SECRET}@host"}, r"REDIS_URL \(local_url\) must start with redis://"),
-    ({"local_url": f"redis://u:{SECRET}@host:port"}, r"REDIS_URL \(local_url\) is not a valid URL; write it as redis://"),
+    (
+        {"local_url": f"redis://u:{SECRET}@host:port"},
+        r"REDIS_URL \(local_url\) is not a valid URL; write it as redis://",
+    ),
     ({"local_url": f"redis://u:{SECRET}@"}, r"REDIS_URL \(local_url\) names no host"),
     ({"local_url": f"{SECRET}"}, r"must start with redis://"),
     ({"local_url": 6379}, r"must be a URL such as redis://localhost:6379, not a int"),
     ({"local_url": LOCAL, "cloud_url": LOCAL}, "name the same store"),
-    ({"local_url": LOCAL, "cloud_url": f"https://u:{SECRET}@x.upstash.io"}, r"UPSTASH_REDIS_URL \(cloud_url\) must start"),
+    (
+        {"local_url": LOCAL, "cloud_url": f"https://u:{SECRET}@x.upstash.io"},
+        r"UPSTASH_REDIS_URL .* must start",
+    ),
     ({"local_url": LOCAL, "ack": "all"}, r"REDIS_WRITE_ACK \(ack\) must be 'both' or 'local', not 'all'"),
     ({"local_url": LOCAL, "read_preference": 1}, r"must be 'local' or 'cloud' or 'fastest', not 1"),
     ({"local_url": LOCAL, "write_both": "yes"}, r"REDIS_WRITE_BOTH \(write_both\) must be True or False"),
