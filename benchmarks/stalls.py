@@ -20,7 +20,7 @@ from hybrid.types import Store
 
 __all__ = ["stall_rows"]
 
-BEFORE_CALLS, BEFORE_S = 40, 30.0
+BEFORE_CALLS, BEFORE_S = 20, 30.0
 AFTER_S = 0.5
 LIMIT_MS = 250
 FAULTS: tuple[tuple[str, Callable[[ServerProcess], None]], ...] = (
