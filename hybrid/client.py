@@ -194,6 +194,10 @@ class HybridRedis(redis.Redis):
             reply = self._write_locally(command, args, decode)
         return self._parsed(args[0], reply, options)
 
+    def client(self) -> HybridRedis:
+        """redis-py: a client of one connection. Which connection serves a command is hybrid's to decide: this one."""
+        return self
+
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> HybridPipeline:
         """A pipeline or transaction; on the other store it arrives as one."""
         return HybridPipeline(self, transaction, shard_hint)

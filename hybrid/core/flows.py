@@ -16,7 +16,7 @@ from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent,
 from hybrid.core.resp import pack
 from hybrid.core.routing import Routes
 from hybrid.core.transaction import Transaction, Verdict, verdict
-from hybrid.errors import AllStoresDown, OutcomeUnknown, StoreUnavailable
+from hybrid.errors import AllStoresDown, HybridError, OutcomeUnknown, StoreUnavailable
 from hybrid.types import Store
 
 __all__ = [
@@ -211,7 +211,7 @@ def _log_expiring(store: Store, result: Verdict, hints: Callable[[tuple[bytes, .
     transaction = hints(result.expiring)
     try:
         outcome = yield Commit(store, transaction)
-    except StoreUnavailable:
+    except HybridError:
         return result
     if isinstance(outcome, Committed):
         return result.at(verdict(transaction, outcome.replies).position)

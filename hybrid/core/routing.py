@@ -9,6 +9,8 @@ from hybrid.types import ReadPreference, Store, StoreState
 
 __all__ = ["Routes", "planned_routes"]
 
+_LOST = (StoreState.DOWN, StoreState.WIPED)
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
@@ -32,7 +34,7 @@ def planned_routes(
 ) -> Routes:
     """The routes of one process. `cloud` is None when only the local store is in use."""
     if cloud is None:
-        usable = local not in (StoreState.DOWN, StoreState.WIPED)
+        usable = local not in _LOST
         return Routes((Store.LOCAL,) if usable else (), Store.LOCAL if usable else None, False, False)
     states = {Store.LOCAL: local, Store.CLOUD: cloud}
     writer, claim = _writer(states, authority)
@@ -41,9 +43,9 @@ def planned_routes(
 
 def _writer(states: dict[Store, StoreState], authority: Authority) -> tuple[Store | None, bool]:
     holder = authority.store
-    if states[holder] not in (StoreState.DOWN, StoreState.WIPED):
+    if states[holder] not in _LOST:
         # A handover that lost its goal must be taken back, or writers would wait for a dead store.
-        return holder, authority.holder is Holder.HANDOVER and states[Store.LOCAL] is StoreState.DOWN
+        return holder, authority.holder is Holder.HANDOVER and states[Store.LOCAL] in _LOST
     if holder is Store.LOCAL and states[Store.CLOUD] is StoreState.UP:
         return Store.CLOUD, True
     return None, False

@@ -8,6 +8,7 @@ keeps what replay cannot, such as a key that expired here in the meantime.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ __all__ = ["REPLAY_WITHIN_MS", "Group", "groups", "plan"]
 REPLAY_WITHIN_MS: Final = 1000
 """Half the expiry guard of `hybrid.core.transaction`, so that every key that may have expired on the way was hinted."""
 
+_TIMES_FIELDS = re.compile(rb"\r\nH(P?EXPIRE|PERSIST|SETEX|GETEX)", re.IGNORECASE)
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
 Field = tuple[bytes, bytes]
@@ -72,6 +74,11 @@ class Group:
                 args = unpack(payload)
                 touched.update(keys_of(lookup(args), args))
         return frozenset(touched)
+
+    @property
+    def times_fields(self) -> bool:
+        """Whether hash fields get, keep or lose an expiry of their own here."""
+        return any(name in (b"v", b"t") and _TIMES_FIELDS.search(payload, 0, 40) for name, payload in self.fields)
 
     @cached_property
     def keyless(self) -> tuple[bytes, ...]:

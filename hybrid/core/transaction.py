@@ -117,9 +117,11 @@ class Transaction(NamedTuple):
 
     def refusal(self, queued: Sequence[Any], aborted: Exception) -> Exception:
         """Why EXEC was aborted, from the replies to the parts."""
-        pairs = zip(self.parts, queued, strict=True)
-        errors = {max(part.number, 0): reply for part, reply in pairs if isinstance(reply, Exception)}
-        return QueueRefused(errors) if errors else aborted
+        failed = [(part, reply) for part, reply in zip(self.parts, queued, strict=True) if isinstance(reply, Exception)]
+        errors = {part.number: reply for part, reply in failed if part.role in (Role.REPLY, Role.EFFECT)}
+        if errors:
+            return QueueRefused(errors)
+        return failed[0][1] if failed else aborted
 
 
 class Verdict(NamedTuple):

@@ -203,6 +203,7 @@ class Board:
                 self._announce_degraded()
             elif after.state is StoreState.WIPED:
                 self.events.emit(events.WipeDetected(store=store))
+                self._announce_degraded()
             elif after.state is StoreState.UP:
                 self._announce_up(store, before, after)
 

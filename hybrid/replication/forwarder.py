@@ -10,6 +10,7 @@ begins by copying the state of every key that the log names. Nothing else needs 
 
 from __future__ import annotations
 
+import re
 import select
 import time
 from collections import deque
@@ -50,6 +51,7 @@ BATCH_KEYS: Final = 200
 WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
 BLOCK_MS: Final = 250
+VOLATILE_HASHES: Final = 100_000
 LINGER_S: Final = 0.002
 CLOSE_MS: Final = 200
 TRIM_S: Final = {Store.LOCAL: 0.005, Store.CLOUD: 1.0}
@@ -57,6 +59,7 @@ SLOWEST_BYTES_S: Final = 1_000_000
 """A link slower than this counts as silent while much is on its way. With the window, it bounds how late a command can
 still arrive, which must stay below the expiry guard."""
 
+_IDENTITY = re.compile(rb"id=(\d+) addr=(\S+)")
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 
@@ -79,6 +82,23 @@ class _Ended(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.value)
         self.outcome = outcome
+
+
+class _ByState:
+    """Groups of a batch that go by state, not copied yet: their keys, the place of the last one, their tokens."""
+
+    def __init__(self) -> None:
+        self.keys: dict[bytes, None] = {}
+        self.place: Position | None = None
+        self.tokens: list[bytes | None] = []
+
+    def add(self, group: Group, keys: Iterable[bytes]) -> None:
+        self.keys.update(dict.fromkeys(keys))
+        self.place = group.place
+        self.tokens.append(group.token)
+
+    def clear(self) -> None:
+        self.keys, self.place, self.tokens = {}, None, []
 
 
 class Forwarder:
@@ -117,6 +137,7 @@ class Forwarder:
         self._live = False
         self._at_end = False
         self._shipped = Shipped()
+        self._volatile: set[bytes] = set()
         self._bell = Bell()
 
     def run(self) -> Outcome:
@@ -151,14 +172,15 @@ class Forwarder:
         pause until the lease had run out protects."""
         key = self._names.stream
         before = self._states.exchange(pack(("GET", key)), 1)[0]
-        if isinstance(before, bytes) and before.isdigit():
-            self._push(pack(("CLIENT", "KILL", "ID", before)), 1, _ignore)
+        if isinstance(before, bytes) and len(known := before.split()) == 2:
+            # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
+            self._push(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1, _ignore)
 
         def remember(replies: list[Any]) -> None:
-            if isinstance(replies[0], int):
-                self._control.push(pack(("SET", key, replies[0])), 1, _ignore)
+            if isinstance(replies[0], bytes) and (mine := _IDENTITY.match(replies[0])):
+                self._control.push(pack(("SET", key, b" ".join(mine.groups()))), 1, _ignore)
 
-        self._push(pack(("CLIENT", "ID")), 1, remember)
+        self._push(pack(("CLIENT", "INFO")), 1, remember)
 
     def _stream(self) -> Outcome:
         self._offset_ms = self._server_ms() - time.monotonic() * 1000
@@ -191,11 +213,9 @@ class Forwarder:
             if group.empties:
                 self._push_flush()
                 dirty.clear()
-            else:
-                dirty.update(dict.fromkeys(group.keys))
+            dirty.update(dict.fromkeys(group.keys))
             tokens.append(group.token)
-            for packed in group.keyless:
-                self._push(packed, 1, self._accepted)
+            self._push_keyless(group)
         if dirty:
             self._say(Word.BEHIND)
             self._board.observe(self._target_store, Evidence.BEHIND)
@@ -228,7 +248,10 @@ class Forwarder:
     def _hydrate(self) -> None:
         """Copy every key of the source: the other store lost its data, or too much to tell what is old. What is
         written meanwhile is in the log."""
-        self._push_flush()
+        with self._target_errors():
+            mark = self._target.wire.exchange(pack(("GET", self._names.identity)), 1)[0]
+        if mark is not None:
+            self._push_flush()
         cursor, copied = b"0", 0
         while True:
             cursor, keys = self._states.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
@@ -312,45 +335,61 @@ class Forwarder:
         self._read_to = entries[-1][0]
         self._at_end = len(entries) < BATCH_ENTRIES
         now_ms = self._now_ms()
-        pending: dict[bytes, None] = {}
-        place: Position | None = None
-        tokens: list[bytes | None] = []
+        waiting = _ByState()
         for group in groups(entries, self._open_fields):
-            # Reading states from the cloud takes two of its round trips, so one copy serves for the rest of a batch.
-            joins = pending and (self._source is Store.CLOUD or not pending.keys().isdisjoint(group.touched))
-            keys = group.keys if joins else self._plan(group, now_ms)
+            if group.empties:
+                # What stood before is gone on both stores; what follows starts from nothing.
+                self._push_flush()
+                self._skip.clear()
+                waiting.keys.clear()
+            keys = group.keys if self._joins(group, waiting) else self._plan(group, now_ms)
             if keys is not None:
-                pending.update(dict.fromkeys(keys))
-                tokens.append(group.token)
-                place = group.place
+                self._push_keyless(group)
+                waiting.add(group, keys)
                 continue
-            if place is not None:
-                self._copy_up_to(place, pending, tokens)
-                pending, place, tokens = {}, None, []
+            self._copy_waiting(waiting)
             payload, count = group.replay()
             self._push(payload, count, partial(self._replayed, group))
             self._shipped.note(group.token)
-        if place is not None:
-            self._copy_up_to(place, pending, tokens)
+        self._copy_waiting(waiting)
         self._flush()
         self._forget_skips()
 
-    def _plan(self, group: Group, now_ms: float) -> tuple[bytes, ...] | None:
+    def _joins(self, group: Group, waiting: _ByState) -> bool:
+        """Whether the group goes by state because others do."""
         if group.empties:
-            self._push_flush()
-            self._skip.clear()
-            return ()
-        keys = plan(group, self._skip, int(now_ms))
-        if keys is not None:
-            for packed in group.keyless:
-                self._push(packed, 1, self._accepted)
-        return keys
+            return True
+        # Reading states from the cloud takes two of its round trips, so there one copy serves for the rest of a batch.
+        return waiting.place is not None and (
+            self._source is Store.CLOUD or not waiting.keys.keys().isdisjoint(group.touched)
+        )
 
-    def _copy_up_to(self, place: Position, keys: Iterable[bytes], tokens: Iterable[bytes | None]) -> None:
-        self._copy(keys)
+    def _plan(self, group: Group, now_ms: float) -> tuple[bytes, ...] | None:
+        keys = plan(group, self._skip, int(now_ms))
+        return group.keys if keys is None and self._is_volatile(group) else keys
+
+    def _push_keyless(self, group: Group) -> None:
+        for packed in group.keyless:
+            self._push(packed, 1, self._accepted)
+
+    def _is_volatile(self, group: Group) -> bool:
+        """Whether the group changes a hash whose fields expire one by one. The expiry guard of the writer sees keys
+        only, so such a hash goes by state from the first entry that shows it to be one."""
+        if group.times_fields:
+            if len(self._volatile) > VOLATILE_HASHES:
+                self._volatile.clear()
+            self._volatile.update(group.keys)
+        return bool(self._volatile) and not self._volatile.isdisjoint(group.touched)
+
+    def _copy_waiting(self, waiting: _ByState) -> None:
+        place = waiting.place
+        if place is None:
+            return
+        self._copy(waiting.keys)
         self._push(b"", 0, lambda _: self._advance(place))
-        for token in tokens:
+        for token in waiting.tokens:
             self._shipped.note(token)
+        waiting.clear()
 
     def _forget_skips(self) -> None:
         if self._skip and position(self._read_to) > max(self._skip.values()):

@@ -79,7 +79,12 @@ class Pairing:
             down = StoreState.DOWN
             self._heard.wait_for(lambda: other in self._greetings or self._board.state(other) is down, PARTNER_S)
             partner = self._greetings.get(other)
-        return partner is not None and partner.user_keys > 0 and (partner.mark is not None or greeting.user_keys == 0)
+        if partner is None or partner.user_keys == 0:
+            return False
+        if greeting.user_keys and partner.mark is not None:
+            # Somebody else's data: neither to be served as ours, nor to be overwritten.
+            raise NotSent("it holds data of its own and is not half of this pair: empty it, or give another URL")
+        return greeting.user_keys == 0
 
 
 def _checked(wire: Wire, *commands: tuple[str | bytes, ...]) -> list[Any]:

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from redis import RedisError
 from redis.backoff import NoBackoff
-from redis.connection import SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
@@ -181,20 +182,25 @@ class Endpoint:
 def _connection(
     url: str, timeout_s: float, connect_timeout_s: float, options: dict[str, Any]
 ) -> tuple[Callable[..., Wire], dict[str, Any]]:
+    """The kind of wire that `url` needs, and its arguments. Raises ConfigurationError for a URL or option unknown."""
+    if not url.startswith("rediss://"):
+        options = {name: value for name, value in options.items() if not name.startswith("ssl")}
     try:
-        kwargs = parse_url(url)
-    except ValueError as error:
+        # The pool knows which options are its own and which are the connection's.
+        pool = ConnectionPool.from_url(url, **options)
+        kwargs = {"driver_info": None, **pool.connection_kwargs}
+        kwargs.update(
+            socket_timeout=timeout_s,
+            socket_connect_timeout=connect_timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        )
+        wire: Callable[..., Wire] = SocketWire
+        if issubclass(pool.connection_class, SSLConnection):
+            wire = TlsWire
+        elif issubclass(pool.connection_class, UnixDomainSocketConnection):
+            wire = UnixWire
+        wire(**kwargs)
+    except (ValueError, TypeError, RedisError) as error:
         raise ConfigurationError(f"{masked_url(url)}: {error}") from None
-    kind = kwargs.pop("connection_class", None)
-    wire: Callable[..., Wire] = SocketWire
-    if kind is SSLConnection:
-        wire = TlsWire
-    elif kind is UnixDomainSocketConnection:
-        wire = UnixWire
-    kwargs = {**options, **kwargs}
-    if wire is not TlsWire:
-        kwargs = {name: value for name, value in kwargs.items() if not name.startswith("ssl")}
-    kwargs.update(socket_timeout=timeout_s, socket_connect_timeout=connect_timeout_s, retry=Retry(NoBackoff(), 0))
-    kwargs.setdefault("driver_info", None)
-    kwargs["maint_notifications_config"] = MaintNotificationsConfig(enabled=False)
     return wire, kwargs
