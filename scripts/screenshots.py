@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("overview", "tests", "settings")
 CHROMIUM_OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 START_S = 60.0
+TRIES = 3
 DRAWN = """() => {
   const app = document.querySelector('[data-testid="stApp"]');
   return app && app.dataset.testConnectionState === 'CONNECTED' && document.querySelector('h1')
@@ -169,9 +170,15 @@ def prepare(page: Page, panel: RunningPanel, traffic_s: float) -> None:
     page.goto(panel.link())
     page.get_by_text("Got it").click(timeout=30_000)
     page.get_by_role("link", name="Tests").first.click()
-    page.locator(".st-key-run-test button").click(timeout=30_000)
-    page.locator(".st-key-cancel-test").wait_for(timeout=30_000)
-    page.get_by_text("Passed at").wait_for(timeout=180_000)
+    for _ in range(TRIES):
+        page.locator(".st-key-run-test button").click(timeout=30_000)
+        page.locator(".st-key-cancel-test").wait_for(timeout=30_000)
+        page.locator(".st-key-run-test button").wait_for(timeout=240_000)
+        wait_drawn(page)
+        if page.get_by_text("Passed at").count():
+            break
+    else:
+        raise RuntimeError("the test did not pass on this machine; nothing to be proud of in a picture")
     page.get_by_role("link", name="Overview").first.click()
     page.locator(".st-key-demo button").click(timeout=30_000)
     page.wait_for_timeout(traffic_s * 1000)
