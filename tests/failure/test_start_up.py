@@ -1,0 +1,96 @@
+"""Opening a client while a store refuses, hangs or is not there: it works on the other one, and the missing one catches up."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from rig import HEAL_S, Rig
+from servers import client as plain
+from servers import wait_until
+
+from hybrid import AllStoresDown, HybridRedis, Store
+
+OPEN_S = 20.0
+"""Many times what opening may take: a client that needs longer waits for the dead store."""
+
+
+def opened(rig: Rig) -> HybridRedis:
+    """A client, opened in a thread so that one that never comes back fails its test."""
+    clients: list[HybridRedis] = []
+    thread = threading.Thread(target=lambda: clients.append(rig.client()), daemon=True)
+    thread.start()
+    thread.join(OPEN_S)
+    assert clients, "opening did not return"
+    return clients[0]
+
+
+def put(rig: Rig, **values: int) -> None:
+    """What the pair holds before it is opened again."""
+    client = HybridRedis.from_urls(rig.local_url, rig.cloud_url)
+    with client:
+        client.mset(values)
+        assert client.wait_in_sync(HEAL_S)
+
+
+def works(client: HybridRedis) -> None:
+    assert client.set("new", 1)
+    assert client.rpush("list", "a", "b") == 2
+    assert client.pipeline().incr("n").incr("n").execute() == [1, 2]
+    assert client.mget("new", "n") == [b"1", b"2"]
+    client.delete("old")
+
+
+def is_stored(client: HybridRedis) -> bool:
+    """Whether what is loaded stays in the cache."""
+    return client.get_or_load("k", lambda: 6) == client.get_or_load("k", lambda: 7)
+
+
+@pytest.mark.parametrize("paired", [True, False], ids=["paired", "first-start"])
+@pytest.mark.parametrize("store", list(Store))
+@pytest.mark.parametrize("fault", ["refused", "hung"])
+def test_a_store_that_is_not_there(rig: Rig, store: Store, fault: str, paired: bool) -> None:
+    rig.link(Store.CLOUD, 0.02)
+    server = rig.local if store is Store.LOCAL else rig.cloud
+    if paired:
+        put(rig, old=1, kept=2)
+    if fault == "refused":
+        server.kill()
+    else:
+        server.pause()
+    client = opened(rig)
+    works(client)
+    if fault == "refused":
+        server.start()
+    else:
+        server.resume()
+    rig.assert_healed(client)
+    assert client.mget("new", "n", "old", "kept") == [b"1", b"2", None, b"2" if paired else None]
+
+
+def test_a_local_store_that_has_no_address_yet(rig: Rig, tmp_path: Path, server: object) -> None:
+    """Its socket does not exist until the container that holds it starts."""
+    socket = tmp_path / "redis.sock"
+    rig.link(Store.CLOUD, 0.02)
+    rig.local_url = f"unix://{socket}"
+    client = opened(rig)
+    works(client)
+    rig.local = server(persistent=True, unixsocket=str(socket))  # type: ignore[operator]
+    rig.assert_healed(client)
+    with plain(rig.local.url) as local:
+        assert local.lrange("list", 0, -1) == [b"a", b"b"]
+
+
+def test_neither_store_is_there(rig: Rig) -> None:
+    rig.link(Store.CLOUD, 0.02)
+    rig.local.kill()
+    rig.cloud.kill()
+    client = opened(rig)
+    with pytest.raises(AllStoresDown):
+        client.set("k", 1)
+    assert client.get_or_load("k", lambda: 5) == 5
+    rig.cloud.start()
+    wait_until(lambda: is_stored(client), "work on the cloud store", HEAL_S)
+    rig.local.start()
+    rig.assert_healed(client)
