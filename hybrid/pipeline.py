@@ -135,7 +135,7 @@ class HybridPipeline(Pipeline):
             prepared = logged_transaction(client._names, writes, resp3=client._resp3)
             payload, count = prepared.payload(borrowed.wire.next_token()), prepared.replies
             if prepared.scripted:
-                borrowed.endpoint.load_effects(borrowed.wire)
+                self._load_effects(borrowed)
         else:
             payload, count = _plain(writes)
         try:
@@ -156,6 +156,12 @@ class HybridPipeline(Pipeline):
             client._board.wrote(result.position)
             self._engine.confirm(borrowed.store, result.position)
         return result.replies
+
+    def _load_effects(self, borrowed: Borrowed) -> None:
+        try:
+            borrowed.endpoint.load_effects(borrowed.wire)
+        except (NotSent, ReplyLost) as error:
+            raise redis.WatchError(f"the store was lost while watching: {error}") from None
 
     def load_scripts(self) -> None:
         """Make the queued scripts known to the stores."""

@@ -33,6 +33,7 @@ __all__ = [
     "ask_authority",
     "block",
     "read",
+    "wait_out",
     "write",
 ]
 
@@ -173,7 +174,7 @@ def write(
                 yield from _trace(transaction, store, error)
             continue
         if isinstance(outcome, Fenced):
-            yield from _wait_out(board, outcome)
+            yield from wait_out(board, outcome)
             continue
         result = verdict(transaction, outcome.replies)
         if result.expiring:
@@ -194,7 +195,7 @@ def _trace(transaction: Transaction, store: Store, error: ReplyLost) -> Flow:
         raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {known}") from None
 
 
-def _wait_out(board: Board, outcome: Fenced) -> Flow:
+def wait_out(board: Board, outcome: Fenced) -> Flow:
     """After a refusal at the fence: wait for the end of a handover, and take it back if it does not come."""
     before = board.authority
     if before.holder is Holder.HANDOVER:

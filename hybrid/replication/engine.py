@@ -8,6 +8,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from hybrid import events
@@ -26,7 +27,7 @@ from hybrid.core.flows import (
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
-from hybrid.errors import AllStoresDown, ConfigurationError, HybridError
+from hybrid.errors import AllStoresDown, ConfigurationError, HybridError, StoreUnavailable
 from hybrid.observe.latency import LatencyWindow
 from hybrid.replication.board import Board
 from hybrid.replication.pairing import Pairing
@@ -97,7 +98,9 @@ class Engine:
         """Start the threads and wait, briefly, for first word of each store. Called by the first command."""
         settings = self.board.settings
         with self._starting:
-            if self.started or self.board.closing:
+            if self.board.closing:
+                raise StoreUnavailable("this client is closed; open a new one")
+            if self.started:
                 return
             pairing = Pairing(self.names, self.board)
             for store, endpoint in self.endpoints.items():
@@ -116,6 +119,7 @@ class Engine:
 
     def close(self) -> None:
         """End the threads and the connections. What is not shipped yet stays in the log for the next shipper."""
+        self.started = False
         self.board.close()
         for watcher in self._watchers.values():
             watcher.close()
@@ -183,12 +187,12 @@ class Engine:
 
     def _ask(self, action: Ask) -> list[Any]:
         endpoint = self.endpoints[action.store]
+        generation, wire = self._connected(action.store, endpoint.take)
+        started_s = time.perf_counter()
         try:
-            generation, wire = endpoint.take()
-            started_s = time.perf_counter()
             replies = wire.exchange(action.payload, action.replies, decode=action.decode, timeout_s=action.timeout_s)
         except (NotSent, ReplyLost) as error:
-            self._failed(action.store, error)
+            self._cut(action.store, error)
             raise
         self.latency[action.store].record(time.perf_counter() - started_s)
         endpoint.give(generation, wire)
@@ -197,50 +201,60 @@ class Engine:
     def _commit(self, action: Commit) -> Committed | Fenced:
         store, transaction = action.store, action.transaction
         endpoint = self.endpoints[store]
-        token = b""
+        generation, wire = self._connected(store, partial(endpoint.take_fenced, self.board.authority.epoch))
+        if wire.authority is None or not wire.authority.admits(store):
+            return self._fenced(store, generation, wire)
+        token = wire.next_token() if transaction.traced else b""
+        started_s = time.perf_counter()
         try:
-            generation, wire = endpoint.take_fenced(self.board.authority.epoch)
-            if wire.authority is None or not wire.authority.admits(store):
-                return self._fenced(store, generation, wire.authority, endpoint.give_fenced, wire)
             if transaction.scripted and not wire.effects_loaded:
                 endpoint.load_effects(wire)
-            started_s = time.perf_counter()
-            token = wire.next_token() if transaction.traced else b""
             replies = wire.exchange(transaction.payload(token), transaction.replies, decode=action.decode)
         except (NotSent, ReplyLost) as error:
             if isinstance(error, ReplyLost):
                 error.token = token
-            self._failed(store, error)
+            self._cut(store, error)
             raise
         self.latency[store].record(time.perf_counter() - started_s)
         record, ran = replies[-1], replies[-3]
         wire.authority = Authority.parse(record)
         if ran is None:
-            return self._fenced(store, generation, wire.authority, endpoint.give_fenced, wire)
+            return self._fenced(store, generation, wire)
         endpoint.give_fenced(generation, wire)
         if isinstance(ran, Exception):
             raise transaction.refusal(replies[1:-3], ran)
         return Committed(ran)
 
-    def _fenced(
-        self, store: Store, generation: int, authority: Authority | None, give: Callable[..., None], wire: Any
-    ) -> Fenced:
-        give(generation, wire)
-        if authority is None:
+    def _connected(self, store: Store, take: Callable[[], tuple[int, Wire]]) -> tuple[int, Wire]:
+        """A wire from the pool, or a new one: that none can be had is evidence against the store."""
+        try:
+            return take()
+        except (NotSent, ReplyLost) as error:
+            self._failed(store, error)
+            raise
+
+    def _fenced(self, store: Store, generation: int, wire: Wire) -> Fenced:
+        self.endpoints[store].give_fenced(generation, wire)
+        if wire.authority is None:
             # New to replication, or wiped: the greeting tells, and creates the record or takes the store out of use.
             self._watchers[store].renew()
         else:
-            self.board.learn(authority, source=store)
-        return Fenced(authority)
+            self.board.learn(wire.authority, source=store)
+        return Fenced(wire.authority)
 
     def _failed(self, store: Store, error: NotSent | ReplyLost) -> None:
+        """The store cannot be reached, or does not answer."""
         self.endpoints[store].retire()
-        if error.silent:
-            self.board.observe(store, Evidence.SILENT, str(error))
-        elif isinstance(error, NotSent):
-            self.board.observe(store, Evidence.REFUSED, str(error))
+        self.board.observe(store, Evidence.SILENT if error.silent else Evidence.REFUSED, str(error))
         if (watcher := self._watchers.get(store)) is not None:
             watcher.poke()
+
+    def _cut(self, store: Store, error: NotSent | ReplyLost) -> None:
+        """A connection failed in use. Silence tells of the store; a closed connection does not, a new one will."""
+        if error.silent:
+            self._failed(store, error)
+        else:
+            self.endpoints[store].retire()
 
     # -- watching
 
@@ -256,12 +270,13 @@ class Engine:
                 continue
             endpoint = self.endpoints[routes.writer]
             try:
-                generation, wire = endpoint.take_fenced(self.board.authority.epoch)
-            except (NotSent, ReplyLost) as error:
-                self._failed(routes.writer, error)
+                generation, wire = self._connected(
+                    routes.writer, partial(endpoint.take_fenced, self.board.authority.epoch)
+                )
+            except (NotSent, ReplyLost):
                 continue
             if self.board.settings.replicated and (wire.authority is None or not wire.authority.admits(routes.writer)):
-                self._fenced(routes.writer, generation, wire.authority, endpoint.give_fenced, wire)
+                self.drive(wait_out(self.board, self._fenced(routes.writer, generation, wire)))
                 continue
             return Borrowed(routes.writer, endpoint, generation, wire)
         raise AllStoresDown("no store takes writes now")

@@ -170,17 +170,19 @@ class Forwarder:
         """Have the server close the connection of the stream before this one: what is still on its way there would
         arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
-        key = self._names.stream
-        before = self._states.exchange(pack(("GET", key)), 1)[0]
+        before = self._states.exchange(pack(("GET", self._names.stream)), 1)[0]
         if isinstance(before, bytes) and len(known := before.split()) == 2:
             # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
             self._push(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1, _ignore)
 
-        def remember(replies: list[Any]) -> None:
-            if isinstance(replies[0], bytes) and (mine := _IDENTITY.match(replies[0])):
-                self._control.push(pack(("SET", key, b" ".join(mine.groups()))), 1, _ignore)
+        self._push(pack(("CLIENT", "INFO")), 1, self._remember_connection)
+        if self._target_store is Store.LOCAL:
+            self._await_replies()
 
-        self._push(pack(("CLIENT", "INFO")), 1, remember)
+    def _remember_connection(self, replies: list[Any]) -> None:
+        if isinstance(replies[0], bytes) and (mine := _IDENTITY.match(replies[0])):
+            self._control.push(pack(("SET", self._names.stream, b" ".join(mine.groups()))), 1, _ignore)
+            self._control.flush()
 
     def _stream(self) -> Outcome:
         self._offset_ms = self._server_ms() - time.monotonic() * 1000

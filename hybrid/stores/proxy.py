@@ -172,9 +172,9 @@ class Proxy:
 
     def _bound(self) -> socket.socket:
         bound = socket.socket()
-        bound.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEPORT, 1
-        )  # with SO_REUSEADDR a stranger could listen beside the guard
+        # PORT for the guard that keeps the port while connections are refused, ADDR for connections that just closed.
+        for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):
+            bound.setsockopt(socket.SOL_SOCKET, option, 1)
         bound.bind((self._host, self.port))
         return bound
 
