@@ -35,13 +35,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.getLogger("hybrid").addHandler(logging.NullHandler())  # faults are made here on purpose
     effort = QUICK if options.quick else FULL
-    rows: list[Row] = []
-    for part in options.only or PARTS:
-        for row in PARTS[part](effort):
-            rows.append(row)
-            print(f"{row.what}: {row.cells[3]} ({row.verdict})", file=sys.stderr, flush=True)
+    try:
+        rows = [row for part in options.only or PARTS for row in _announced(PARTS[part](effort))]
+    except KeyboardInterrupt:
+        return 130
     print(options.render(rows, _facts()))
     return 0
+
+
+def _announced(rows: Iterator[Row]) -> Iterator[Row]:
+    """The same rows; each is said on standard error as it comes, because the whole takes minutes."""
+    for row in rows:
+        print(f"{row.what}: {row.cells[3]} ({row.verdict})", file=sys.stderr, flush=True)
+        yield row
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,4 +21,4 @@ class Effort:
 
 
 FULL = Effort(rounds=30, calls=500, link_calls=5, load_s=10.0, dual_writes=200, stall_limit_s=30.0)
-QUICK = Effort(rounds=2, calls=10, link_calls=1, load_s=0.2, dual_writes=20, stall_limit_s=2.0)
+QUICK = Effort(rounds=2, calls=10, link_calls=1, load_s=0.2, dual_writes=20, stall_limit_s=1.0)

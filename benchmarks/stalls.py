@@ -82,7 +82,7 @@ def stall_rows(effort: Effort) -> Iterator[Row]:
 
 
 def _row(what: str, stall: Stall, target_ms: float | None = None) -> Row:
-    failures = f"{stall.failed:,} calls failed{f' ({stall.error})' if stall.failed else ''}"
+    failures = f"{stall.failed:,} failed with {stall.error}" if stall.failed else "no call failed"
     return Row(
         f"longest stall: {what}", failures, stall.longest_s * 1000, "ms", target=target_ms, beyond=not stall.recovered
     )

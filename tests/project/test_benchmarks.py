@@ -28,6 +28,7 @@ def run(part: str) -> dict[str, Any]:
     return dict(json.loads(ran.stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_every_part_completes_with_all_its_rows(part: str) -> None:
     rows = {row["what"]: row for row in run(part)["rows"]}
