@@ -58,7 +58,9 @@ class Worker:
     def hear(self, word: str) -> None:
         assert self._process.stdout is not None
         line = self._process.stdout.readline().strip()
-        assert line == word, f"worker {self.spec.name} said {line!r} instead of {word!r}: {self.log.read_text()[-2000:]}"
+        assert line == word, (
+            f"worker {self.spec.name} said {line!r} instead of {word!r}: {self.log.read_text()[-2000:]}"
+        )
 
     def kill(self) -> None:
         """SIGKILL: nothing is flushed, released or closed."""

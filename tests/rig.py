@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from fleet import Fleet, Worker
 from history import History
-from servers import client, wait_until
+from servers import client
 
 from hybrid import HybridRedis, Status, Store, StoreState
 from hybrid.ops.compare import compare
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
 
-__all__ = ["HEAL_S", "PATIENT", "Rig", "patient_with", "is_missed", "is_well", "shipper_pid"]
+__all__ = ["HEAL_S", "PATIENT", "Rig", "is_missed", "is_well", "patient_with", "shipper_pid"]
 
 HEAL_S = 30.0
 """Far more than healing takes: a test that waits this long has found a store that does not come back."""

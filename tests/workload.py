@@ -114,12 +114,12 @@ class Loop:
         except redis.ResponseError as error:
             code = error_code(error)
             if code is None:
-                self.record.add("failed", name, repr(error))
+                self.record.add("failed", name, f"{type(error).__name__}: {error}")
                 return "failed"
             self.answers[code] += 1
             return "answered"
         except Exception as error:
-            self.record.add("failed", name, f"{time.time():.3f} {error!r}")
+            self.record.add("failed", name, f"{time.time():.3f} {type(error).__name__}: {error}")
             return "failed"
         finally:
             self.longest_s = max(self.longest_s, time.perf_counter() - started_s)
@@ -171,7 +171,10 @@ def error_code(error: redis.ResponseError) -> str | None:
 def work() -> None:
     """The worker process: says `ready`, `done`; hears `go`, `stop`, `close`, or the end of its input."""
     faulthandler.register(signal.SIGUSR1)  # what its threads are at, for a test that waits in vain
-    logging.basicConfig(level=logging.DEBUG if os.environ.get("HYBRID_TEST_DEBUG") else logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=logging.DEBUG if os.environ.get("HYBRID_TEST_DEBUG") else logging.INFO,
+        format="%(asctime)s %(name)s %(message)s",
+    )
     spec = Spec(**json.loads(sys.stdin.readline()))
     stopped, closing = threading.Event(), threading.Event()
 

@@ -60,9 +60,7 @@ def lose(client: HybridRedis, fail: Callable[[ServerProcess], None], rig: Rig) -
 
 
 @pytest.mark.parametrize("fail", [ServerProcess.kill, ServerProcess.pause], ids=["refused", "hung"])
-def test_refused_at_once_and_recovered(
-    rig: Rig, connecting: list[str], fail: Callable[[ServerProcess], None]
-) -> None:
+def test_refused_at_once_and_recovered(rig: Rig, connecting: list[str], fail: Callable[[ServerProcess], None]) -> None:
     rig.link(Store.CLOUD, 0.02)
     client = rig.client()
     client.set("k", 0)

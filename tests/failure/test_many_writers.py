@@ -24,9 +24,7 @@ def test_the_workload_has_every_command_that_changes_data(valkey: ServerProcess)
         connection.response_callbacks.clear()
         known = {name.decode().upper() for name in connection.execute_command("COMMAND LIST")}
     changing = {
-        name
-        for name, command in COMMANDS.items()
-        if command.policy in CHANGES_DATA and name.split()[0] in known
+        name for name, command in COMMANDS.items() if command.policy in CHANGES_DATA and name.split()[0] in known
     }
     assert changing - MIXED.keys() - LEFT_OUT.keys() == set()
     assert LEFT_OUT.keys() <= changing

@@ -1,4 +1,4 @@
-"""Opening a client while a store refuses, hangs or is not there: it works on the other one, and the missing one catches up."""
+"""Opening a client while a store refuses, hangs or is not there: the other one serves, the missing one catches up."""
 
 from __future__ import annotations
 

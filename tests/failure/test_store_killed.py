@@ -1,12 +1,15 @@
-"""kill -9 of either store under load: nobody's command fails, and on its return both stores become equal by themselves."""
+"""kill -9 of either store under load: no command fails, and on its return both stores become equal by themselves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from rig import HEAL_S, Rig, is_missed, patient_with
+from rig import HEAL_S, Rig, is_missed, is_well, patient_with
 from servers import wait_until
 
 from hybrid import Store
+from hybrid.stores.processes import ServerProcess
 
 READERS = ("local", "cloud", "fastest")
 LOAD = {"threads": 2, "pause_s": 0.004}
@@ -42,3 +45,28 @@ def test_kill_9_under_load(rig: Rig, store: Store, ack: str, round_trip_s: float
     assert not history.failed
     if ack == "both":
         assert not history.stale
+
+
+@pytest.mark.parametrize("fail", [ServerProcess.kill, ServerProcess.pause], ids=["killed", "hung"])
+def test_a_session_never_goes_back_in_time(rig: Rig, fail: Callable[[ServerProcess], None]) -> None:
+    """Reading from the cloud store, across a failover and the way back: never older than what was acknowledged."""
+    rig.link(Store.CLOUD, NEAR_S)
+    client = rig.client(read_preference="cloud", **patient_with(Store.CLOUD))
+    written = 0
+
+    def write_and_read(times: int = 1) -> bool:
+        nonlocal written
+        for _ in range(times):
+            client.set("seq", written + 1)
+            written += 1
+            assert int(client.get("seq")) == written
+        return is_well(client.status())
+
+    write_and_read(50)
+    fail(rig.local)
+    assert not write_and_read(50)
+    rig.local.start()
+    rig.local.resume()
+    wait_until(write_and_read, "the way back", HEAL_S)
+    write_and_read(50)
+    rig.assert_healed(client)
