@@ -59,8 +59,8 @@ class History:
     def __str__(self) -> str:
         return (
             f"{self.commands} commands, {len(self.acked)} tokens acknowledged, {len(self.unclear)} outcomes unknown, "
-            f"{len(self.failed)} failed, reads older than before: {len(self.stale)} own, "
-            f"{len(self.stale_peer)} of others, longest stall {self.longest_s * 1000:.0f} ms, answers {dict(self.answers)}"
+            f"{len(self.failed)} failed, {len(self.stale)} own and {len(self.stale_peer)} other values read too old, "
+            f"longest stall {self.longest_s * 1000:.0f} ms, answers {dict(self.answers)}"
         )
 
     def lost(self, store: redis.Redis, scratch: redis.Redis) -> list[str]:

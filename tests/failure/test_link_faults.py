@@ -19,7 +19,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "cut": {"cut": True},
     "lose-reply": {"lose_reply": 3},
     "slow": {"slow": 20_000},
-    "far": {"round_trip_s": 0.15},
+    "far": {"round_trip_s": 0.11},
     "refuse": {"refuse": True},
     "hang": {"hang": True},
 }
@@ -29,7 +29,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("fault", list(FAULTS))
 def test_a_fault_under_load(rig: Rig, store: Store, fault: str) -> None:
     link = rig.link(store, ROUND_TRIP_S[store])
-    fleet = rig.fleet(READERS, ack="both", threads=2, pause_s=0.004, **patient_with(store.other))
+    fleet = rig.fleet(READERS, ack="both", threads=6, pause_s=0.02, **patient_with(store.other))
     watcher = rig.client(**patient_with(store.other))
     fleet.go()
     wait_until(fleet.after(20), "the first tokens", HEAL_S)

@@ -12,7 +12,7 @@ from hybrid import Store
 from hybrid.stores.processes import ServerProcess
 
 READERS = ("local", "cloud", "fastest")
-LOAD = {"threads": 2, "pause_s": 0.004}
+LOAD = {"threads": 8, "pause_s": 0.02}
 FAR_S, NEAR_S = 0.06, 0.02
 
 
@@ -30,14 +30,14 @@ def test_kill_9_under_load(rig: Rig, store: Store, ack: str, round_trip_s: float
     fleet = rig.fleet(READERS, ack=ack, **LOAD, **patient_with(store.other))
     watcher = rig.client(**patient_with(store.other))
     fleet.go()
-    wait_until(fleet.after(40), "the first tokens of all workers", HEAL_S)
+    wait_until(fleet.after(25), "the first tokens of all workers", HEAL_S)
     server = rig.local if store is Store.LOCAL else rig.cloud
     server.kill()
-    wait_until(fleet.after(100), "tokens of all workers on the other store", HEAL_S)
+    wait_until(fleet.after(80), "tokens of all workers on the other store", HEAL_S)
     assert is_missed(watcher.status(), store)
     server.start()
     rig.wait_well(watcher)
-    wait_until(fleet.after(40), "tokens of all workers after the return", HEAL_S)
+    wait_until(fleet.after(25), "tokens of all workers after the return", HEAL_S)
     history = fleet.stop()
     print(store, ack, history)
     rig.assert_healed(watcher)
