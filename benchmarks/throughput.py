@@ -78,14 +78,16 @@ def _load(client: HybridRedis, cloud: redis.Redis, write: Callable[[], object], 
     before = _commands(cloud)
     sampler.start()
     started_s, calls = time.perf_counter(), 0
-    while time.perf_counter() - started_s < seconds:
-        write()
-        calls += 1
-    writing_s = time.perf_counter() - started_s
-    complete = client.wait_in_sync(SYNC_S)
-    total_s = time.perf_counter() - started_s
-    stopped.set()
-    sampler.join()
+    try:
+        while time.perf_counter() - started_s < seconds:
+            write()
+            calls += 1
+        writing_s = time.perf_counter() - started_s
+        complete = client.wait_in_sync(SYNC_S)
+        total_s = time.perf_counter() - started_s
+    finally:
+        stopped.set()
+        sampler.join()
     entries, lag_s = max(lags)[0], max(lag[1] for lag in lags)
     return Load(calls * writes_each, writing_s, total_s, entries, lag_s, _commands(cloud) - before, complete)
 
