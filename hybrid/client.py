@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
@@ -73,6 +74,8 @@ class HybridRedis(redis.Redis):
         self._resp3 = pool.get_protocol() not in (2, "2")
         self._hint: Callable[[tuple[bytes, ...]], Transaction] = lambda keys: hint(self._names, keys)
         self._closed = False
+        # The threads know nothing of the client, so that one that is dropped unclosed does not leave them behind.
+        weakref.finalize(self, self._engine.abandon).atexit = False
         self._encoding = options.get("encoding", "utf-8")
         self._errors = options.get("encoding_errors", "strict")
         self._is_utf8 = self._encoding.lower().replace("_", "-") in ("utf-8", "utf8") and self._errors == "strict"
@@ -259,9 +262,9 @@ class HybridRedis(redis.Redis):
             return next(iter(refused.errors.values()))
         return verdict.replies[0]
 
-    def written(self, writes: Sequence[Write], decode: bool = True) -> Flow:
+    def written(self, writes: Sequence[Write], decode: bool = True, *, atomic: bool = True) -> Flow:
         """The flow that runs `writes` as one logged transaction; its result is a Verdict."""
-        prepared = transaction(self._names, writes, resp3=self._resp3)
+        prepared = transaction(self._names, writes, resp3=self._resp3, atomic=atomic)
         confirm = self._board.settings.ack is Ack.BOTH
         verdict = yield from flows.write(self._board, prepared, self._hint, confirm=confirm, decode=decode)
         if verdict.position is not None:

@@ -115,7 +115,7 @@ class HybridPipeline(Pipeline):
     def _flow(self, writes: Sequence[Write]) -> Flow:
         board = self._client._board
         if board.settings.replicated and any(write.is_logged for write in writes):
-            result = yield from self._client.written(writes)
+            result = yield from self._client.written(writes, atomic=self._atomic)
             return result.replies
         payload, count = _plain(writes)
         if any(write.is_logged for write in writes):

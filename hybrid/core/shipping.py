@@ -38,6 +38,7 @@ class Group:
     place: Position
     fields: tuple[Field, ...]
     token: bytes | None = None
+    atomic: bool = True
 
     @property
     def ms(self) -> int:
@@ -95,7 +96,7 @@ class Group:
                 commands.append(payload)
             elif name == b"t":
                 commands += [pack(args) for args in absolute(unpack(payload), self.ms)]
-        if len(commands) > 1:
+        if len(commands) > 1 and self.atomic:
             commands = [_MULTI, *commands, _EXEC]
         return b"".join(commands), len(commands)
 
@@ -108,16 +109,18 @@ def _names_a_key(packed: bytes) -> bool:
 def groups(entries: Iterable[tuple[bytes, Sequence[bytes]]], open_fields: list[Field]) -> Iterator[Group]:
     """Groups from raw entries (id, flat fields). `open_fields` holds a group that the previous read left unfinished."""
     for entry_id, flat in entries:
-        more, token = False, None
+        more, token, atomic = False, None, True
         for name, payload in zip(flat[::2], flat[1::2], strict=True):
             if name == b"m":
                 more = True
             elif name == b"w":
                 token = payload
+            elif name == b"p":
+                atomic = False
             elif name != b"e":
                 open_fields.append((name, payload))
         if not more:
-            yield Group(position(entry_id), tuple(open_fields), token)
+            yield Group(position(entry_id), tuple(open_fields), token, atomic)
             open_fields.clear()
 
 

@@ -11,8 +11,9 @@
 
 Fields of an entry, in order, names repeating: `v` a packed command, `t` a packed command with a relative time,
 `s` a key whose state is to be copied, `f` the store was emptied, `m` the next entry belongs to the same group,
-`e` nothing more, `w` the token of the writer (see `Transaction`). A group that holds an `s` is shipped by the state of
-all its keys: replaying a command on top of a state that already contains it would apply it twice.
+`e` nothing more, `p` the group is a plain pipeline, no transaction, `w` the token of the writer (see `Transaction`).
+A group that holds an `s` is shipped by the state of all its keys: replaying a command on top of a state that already
+contains it would apply it twice.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ LARGE_BYTES: Final = 32 * 1024
 EXPIRY_GUARD_MS: Final = 2000
 """A key with less than this to live is logged once more by its state; well above the usual lag of the other store."""
 
+COMMAND_S: Final = 50e-6
+BYTE_S: Final = 1 / 5_000_000
 TOKEN_BYTES: Final = 16
 _NO_TOKEN: Final = bytes(TOKEN_BYTES)
 _CRLF: Final = b"\r\n"
@@ -115,6 +118,16 @@ class Transaction(NamedTuple):
         """The request; `token` is `TOKEN_BYTES` long, and unused in one that is not traced."""
         return self.head + token + self.tail if self.traced else self.head + self.tail
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is a single plain command."""
+        return self.parts is _USUAL_PARTS
+
+    @property
+    def work_s(self) -> float:
+        """How much longer than a single command it may take, generously: its commands and its bytes at the server."""
+        return len(self.parts) * COMMAND_S + (len(self.head) + len(self.tail)) * BYTE_S
+
     def refusal(self, queued: Sequence[Any], aborted: Exception) -> Exception:
         """Why EXEC was aborted, from the replies to the parts."""
         failed = [(part, reply) for part, reply in zip(self.parts, queued, strict=True) if isinstance(reply, Exception)]
@@ -141,14 +154,15 @@ def hint(names: Names, keys: Sequence[bytes]) -> Transaction:
     return _assembled(names, "hint", [_entry(names, [part for key in keys for part in (b"s", key)])], (), True, 0)
 
 
-def transaction(names: Names, writes: Sequence[Write], *, resp3: bool) -> Transaction:
-    """The transaction that runs `writes`, in order, and logs them as one group."""
+def transaction(names: Names, writes: Sequence[Write], *, resp3: bool, atomic: bool = True) -> Transaction:
+    """The transaction that runs `writes`, in order, and logs them as one group; one that need not be `atomic` on the
+    other store saves it the MULTI and EXEC, which are billed there."""
     if len(writes) == 1 and (usual := _usual(names, writes[0])) is not None:
         return usual
     guarded = _guarded_keys(writes)
     parts = [Part(pack((b"PTTL", key)), Role.GUARD, index) for index, key in enumerate(guarded)]
     idempotent = all(write.idempotent for write in writes)
-    parts += _steps(names, writes, resp3, traced=not idempotent)
+    parts += _steps(names, writes, resp3, traced=not idempotent, atomic=atomic)
     name = writes[0].command.name if len(writes) == 1 else "pipeline"
     return _assembled(names, name, parts, guarded, idempotent, len(writes))
 
@@ -236,7 +250,7 @@ def _guarded_keys(writes: Sequence[Write]) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
-def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool) -> list[Part]:
+def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool, atomic: bool) -> list[Part]:
     parts: list[Part] = []
     pending: list[bytes] = []
     alone = sum(write.is_logged for write in writes) == 1
@@ -251,6 +265,8 @@ def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool) -> 
         else:
             parts.append(Part(write.packed, Role.REPLY, index))
             pending += _fields(write)
+    if pending and not atomic:
+        pending += (b"p", b"1")
     if pending or unfinished:
         parts.append(_entry(names, pending or [b"e", b"1"], traced=traced))
     return parts

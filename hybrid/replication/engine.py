@@ -7,9 +7,12 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
+
+from redis.exceptions import NoScriptError
 
 from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position
@@ -23,6 +26,7 @@ from hybrid.core.flows import (
     Flow,
     Pause,
     Trace,
+    wait_out,
 )
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
@@ -133,6 +137,13 @@ class Engine:
         for endpoint in self.endpoints.values():
             endpoint.retire()
 
+    def abandon(self) -> None:
+        """As `close`, without waiting: the client was dropped unclosed."""
+        self.started = False
+        self.board.close()
+        for watcher in self._watchers.values():
+            watcher.close()
+
     def forget_after_fork(self) -> None:
         """In a forked child none of the parent's threads runs, and its connections are not ours to use."""
         self._starting = threading.Lock()
@@ -206,10 +217,13 @@ class Engine:
             return self._fenced(store, generation, wire)
         token = wire.next_token() if transaction.traced else b""
         started_s = time.perf_counter()
+        patience = None if transaction.is_usual else endpoint.timeout_s + transaction.work_s
         try:
             if transaction.scripted and not wire.effects_loaded:
                 endpoint.load_effects(wire)
-            replies = wire.exchange(transaction.payload(token), transaction.replies, decode=action.decode)
+            replies = wire.exchange(
+                transaction.payload(token), transaction.replies, decode=action.decode, timeout_s=patience
+            )
         except (NotSent, ReplyLost) as error:
             if isinstance(error, ReplyLost):
                 error.token = token
@@ -223,7 +237,15 @@ class Engine:
         endpoint.give_fenced(generation, wire)
         if isinstance(ran, Exception):
             raise transaction.refusal(replies[1:-3], ran)
+        if transaction.scripted and any(isinstance(reply, NoScriptError) for reply in ran):
+            return self._forgotten_script(action, wire, ran)
         return Committed(ran)
+
+    def _forgotten_script(self, action: Commit, wire: Wire, ran: list[Any]) -> Committed | Fenced:
+        """Somebody emptied the server's script cache. A single command has done nothing then, and is run again; in a
+        longer transaction the others have run, and the error stands in its place."""
+        wire.effects_loaded = False
+        return self._commit(action) if action.transaction.size == 1 else Committed(ran)
 
     def _connected(self, store: Store, take: Callable[[], tuple[int, Wire]]) -> tuple[int, Wire]:
         """A wire from the pool, or a new one: that none can be had is evidence against the store."""
@@ -240,7 +262,20 @@ class Engine:
             self._watchers[store].renew()
         else:
             self.board.learn(wire.authority, source=store)
+            self._renew_record(store)
         return Fenced(wire.authority)
+
+    def _renew_record(self, store: Store) -> None:
+        """The record of the local store lags behind the cloud's, which handed the authority back: the shipper may have
+        died between the two. All was shipped before the first, so anybody may do the second."""
+        endpoint, authority = self.endpoints[store], self.board.authority
+        if store is not Store.LOCAL or authority.holder is not Holder.LOCAL:
+            return
+        with suppress(NotSent, ReplyLost):
+            generation, wire = endpoint.take_fenced(authority.epoch)
+            if wire.authority is not None and wire.authority.epoch < authority.epoch:
+                endpoint.move(wire, authority)
+            endpoint.give_fenced(generation, wire)
 
     def _failed(self, store: Store, error: NotSent | ReplyLost) -> None:
         """The store cannot be reached, or does not answer."""

@@ -36,7 +36,7 @@ from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
 from hybrid.replication.copy import plan_put as put_plan
 from hybrid.replication.copy import read_states, temporary_key
-from hybrid.replication.lease import Lease
+from hybrid.replication.lease import RENEW_S, Lease
 from hybrid.replication.messages import Progress, Word
 from hybrid.replication.rejoin import last_place
 from hybrid.stores.endpoint import Endpoint
@@ -132,6 +132,7 @@ class Forwarder:
         self._beyond_hold: Position = (0, 0)
         self._announced: Position = (0, 0)
         self._announced_s = 0.0
+        self._said_s = 0.0
         self._read_to = b"0-0"
         self._live_from: Position | None = None
         self._live = False
@@ -195,7 +196,7 @@ class Forwarder:
             self._settle_control()
             return end.outcome
         except (NotSent, ReplyLost):
-            if self._source is Store.LOCAL and self._drained():
+            if self._source is Store.LOCAL and self._drained() and self._is_source_lost():
                 # Whoever waits for the last entries needs to know how far they got, once the authority has moved.
                 self._board.wait_until_moved(Store.CLOUD, 1.0)
                 self._seal()
@@ -495,7 +496,7 @@ class Forwarder:
     # -- the source
 
     def _keep_going(self) -> None:
-        """Keep the lease, heed the board, notice silence. Called wherever the stream could otherwise stay long.
+        """Heed the lease and the board, notice silence. Called wherever the stream could otherwise stay long.
 
         Raises _Ended, _TargetLost or ReplyLost when the stream must not go on.
         """
@@ -507,17 +508,11 @@ class Forwarder:
             raise ReplyLost("no answer in time", silent=True)
         if not self._board.reachable(self._target_store):
             raise _TargetLost
-        if self._lease.is_due:
-            self._renew()
+        if time.monotonic() - self._said_s > RENEW_S[self._source]:
+            self._say(Word.LIVE if self._live else Word.BEHIND)
         if not self._lease.is_held:
             raise _Ended(Outcome.LEASE_LOST)
         self._check_silence()
-
-    def _renew(self) -> None:
-        payload = self._lease.renew()
-        asked_s = self._lease.asked_s
-        self._control.push(payload, 1, lambda replies: self._lease.renewed(asked_s, replies[0]))
-        self._say(Word.LIVE if self._live else Word.BEHIND)
 
     def _check_silence(self) -> None:
         allowed_s = self._endpoints[self._target_store].timeout_s + self._target.in_flight_bytes / SLOWEST_BYTES_S
@@ -533,7 +528,8 @@ class Forwarder:
 
     def _say(self, word: Word) -> None:
         message = Progress(word, self._applied).packed
-        self._control.push(pack(("PUBLISH", self._names.applied, message)), 1, _ignore)
+        self._said_s = time.monotonic()
+        self._control.push(pack(("PUBLISH", self._endpoints[self._source].applied, message)), 1, _ignore)
         self._control.flush()
 
     def _announce(self) -> None:
@@ -555,6 +551,16 @@ class Forwarder:
                 return {self._reader.fileno()}
             files.append(self._reader.fileno())
         return self._bell.wait(wait_ms / 1000, *files)
+
+    def _is_source_lost(self) -> bool:
+        """A connection that was merely closed says nothing: a new one is tried."""
+        if self._board.authority.store is not self._source:
+            return True
+        try:
+            self._endpoints[self._source].connect_raw().disconnect()
+        except (NotSent, ReplyLost):
+            return True
+        return False
 
     def _now_ms(self) -> float:
         """The source's clock, which its entries are stamped with."""
@@ -591,7 +597,11 @@ class Forwarder:
         board.acks[Store.LOCAL].seal(shipped_to, self._shipped)
         record = f"{board.authority.epoch} ".encode() + position_text(self._applied)
         message = Progress(Word.SEAL, shipped_to, self._shipped.packed).packed
-        self._push(pack(("SET", names.seal, record)) + pack(("PUBLISH", names.applied, message)), 2, self._accepted)
+        self._push(
+            pack(("SET", names.seal, record)) + pack(("PUBLISH", self._endpoints[self._target_store].applied, message)),
+            2,
+            self._accepted,
+        )
         self._drained()
 
     def _drained(self) -> bool:
@@ -649,7 +659,10 @@ class Forwarder:
 
     def _welcome_local(self, authority: Authority) -> None:
         names = self._names
-        for command in (("SET", names.authority, authority.record), ("PUBLISH", names.moved, authority.record)):
+        for command in (
+            ("SET", names.authority, authority.record),
+            ("PUBLISH", self._endpoints[Store.LOCAL].moved, authority.record),
+        ):
             self._push(pack(command), 1, self._accepted)
         if not self._drained():
             raise _TargetLost

@@ -39,7 +39,6 @@ class Lease:
     def __init__(self, store: Store, key: bytes, holder: str) -> None:
         self._key = key
         self._term_s = TERM_S[store]
-        self._renew_s = RENEW_S[store]
         self.holder = holder
         self._asked_s = 0.0
         self._until_s = 0.0
@@ -54,11 +53,6 @@ class Lease:
         if granted:
             self._until_s = self._asked_s + self._term_s
         return granted
-
-    @property
-    def is_due(self) -> bool:
-        """Whether it is time to renew."""
-        return time.monotonic() - self._asked_s > self._renew_s
 
     def renew(self) -> bytes:
         """The command that prolongs the lease if it is still ours; feed its reply to `renewed`."""

@@ -40,14 +40,14 @@ def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: B
     """Fence the local store, bring over what only it has, and forget its log.
 
     A local store that restarted without its last seconds (its log ends before what was shipped from it) cannot tell
-    which keys are old: it is found wiped, to be refilled as a whole. `keep` prolongs the shipper's lease, and
-    says whether it is still held.
+    which keys are old: it is found wiped, to be refilled as a whole. `keep` says whether the
+    shipper's lease is still held.
 
     Raises NotSent or ReplyLost when either store is lost; nothing is forgotten then, and all is safe to repeat.
     """
     wires = {store: endpoints[store].connect_raw(timeout_s=1.0) for store in Store}
     try:
-        _fence(wires[Store.LOCAL], names, board.authority)
+        _fence(wires[Store.LOCAL], endpoints[Store.LOCAL], board.authority)
         sealed = _sealed(wires[Store.CLOUD], names, board.authority)
         if last_place(wires[Store.LOCAL], names.log) < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
@@ -65,12 +65,13 @@ def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: B
             wire.disconnect()
 
 
-def _fence(local: Wire, names: Names, authority: Authority) -> None:
+def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
     """Writers that have not heard yet are refused from now on: their standing WATCH breaks."""
+    names = endpoint.names
     known = Authority.parse(_one(local, "GET", names.authority))
     if known is None or known.epoch < authority.epoch:
         _one(local, "SET", names.authority, authority.record)
-        _one(local, "PUBLISH", names.moved, authority.record)
+        _one(local, "PUBLISH", endpoint.moved, authority.record)
 
 
 def _sealed(cloud: Wire, names: Names, authority: Authority) -> Position:

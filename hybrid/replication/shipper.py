@@ -20,6 +20,7 @@ from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.forwarder import Forwarder, Outcome
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
+from hybrid.replication.lease_keeper import LeaseKeeper
 from hybrid.replication.rejoin import merge_local_tail
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -80,13 +81,16 @@ class Shipper(threading.Thread):
         board, target = self._board, source.other
         board.shipping = True
         board.events.emit(events.ShipperStarted(source=source))
+        keeper = LeaseKeeper(self._endpoints[source], lease)
+        keeper.start()
         try:
-            while not board.closing and board.authority.store is source and self._keep(lease, control):
+            while not board.closing and board.authority.store is source and lease.is_held:
                 if not board.reachable(target):
-                    board.wait(RENEW_S[source] / 2)
+                    board.wait(RENEW_S[source])
                 elif self._ship(source, lease, control) is Outcome.LEASE_LOST:
                     return
         finally:
+            keeper.stop()
             self._resign(lease, control)
 
     def _resign(self, lease: Lease, control: Wire) -> None:
@@ -96,16 +100,10 @@ class Shipper(threading.Thread):
         except (NotSent, ReplyLost):
             return  # the source is gone, and the lease runs out by itself
 
-    def _keep(self, lease: Lease, control: Wire) -> bool:
-        if lease.is_due:
-            reply = control.exchange(lease.renew(), 1)[0]
-            lease.renewed(lease.asked_s, reply)
-        return lease.is_held
-
     def _ship(self, source: Store, lease: Lease, control: Wire) -> Outcome:
         """One stream to the other store, until it breaks."""
         try:
-            if source is Store.CLOUD and not self._merge(lease, control):
+            if source is Store.CLOUD and not self._merge(lease):
                 return Outcome.BROKEN
             outcome = Forwarder(self._endpoints, source, self._names, self._board, lease, control).run()
         except (HybridError, redis.ResponseError) as error:
@@ -116,10 +114,10 @@ class Shipper(threading.Thread):
         self._refused = ""
         return outcome
 
-    def _merge(self, lease: Lease, control: Wire) -> bool:
+    def _merge(self, lease: Lease) -> bool:
         """Whether what only the local store knows is on the authority now."""
         try:
-            merge_local_tail(self._endpoints, self._names, self._board, lambda: self._keep(lease, control))
+            merge_local_tail(self._endpoints, self._names, self._board, lambda: lease.is_held)
         except (NotSent, ReplyLost) as error:
             logger.debug("the local store's last writes are not merged yet: %s", error)
             self._board.wait(0.1)

@@ -5,6 +5,7 @@ The store's own traffic is the health signal; a PING goes out only after silence
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -22,6 +23,8 @@ from hybrid.stores.wire import Wire, plain_reason
 from hybrid.types import Store
 
 __all__ = ["Watcher"]
+
+logger = logging.getLogger("hybrid")
 
 SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 15.0}
 """How long a store may say nothing before it is asked. The cloud is billed: 15 s is under 6,000 PINGs a day."""
@@ -63,7 +66,12 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         try:
             while not self._board.closing:
-                self._watch_once()
+                try:
+                    self._watch_once()
+                except Exception:
+                    # A watcher that is gone would never see its store return.
+                    logger.exception("watching the %s store failed and starts again", self._store)
+                    self._hear(RETRY_S[self._store][1])
         finally:
             self._bell.close()
 
@@ -96,8 +104,7 @@ class Watcher(threading.Thread):
         self._pause_s = min(self._pause_s * 2, RETRY_S[self._store][1])
 
     def _subscribe(self, wire: Wire) -> None:
-        names = self._endpoint.names
-        for reply in wire.exchange(pack(("SUBSCRIBE", names.applied, names.moved)), 2):
+        for reply in wire.exchange(pack(("SUBSCRIBE", self._endpoint.applied, self._endpoint.moved)), 2):
             if isinstance(reply, Exception):
                 raise NotSent(plain_reason(reply))
 
@@ -116,6 +123,8 @@ class Watcher(threading.Thread):
     def _take_until_pong(self, wire: Wire) -> None:
         while True:
             message = wire.receive(1)[0]
+            if isinstance(message, Exception):
+                raise NotSent(plain_reason(message))
             if message[0] == b"pong":
                 # Another thread may have found the store silent while this connection stayed open.
                 self._board.observe(self._store, Evidence.ANSWERED)
@@ -125,10 +134,14 @@ class Watcher(threading.Thread):
     def _take(self, message: list[Any]) -> None:
         if message[0] != b"message":
             return
-        if message[1] == self._endpoint.names.moved:
+        if message[1] == self._endpoint.moved:
             self._board.learn(Authority.parse(message[2]), source=self._store)
             return
-        progress = Progress.parse(message[2])
+        try:
+            progress = Progress.parse(message[2])
+        except ValueError:
+            logger.warning("a message on %r that is not hybrid's was ignored", message[1])
+            return
         if progress.word is Word.SEAL:
             self._board.acks[Store.LOCAL].seal(progress.place, Shipped.parse(progress.shipped))
         elif self._store is self._board.authority.store:

@@ -54,6 +54,19 @@ class Endpoint:
         self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
 
     @property
+    def applied(self) -> bytes:
+        """The channel on which progress is told. Channels span the databases of a server, pairs do not."""
+        return self._channel(self.names.applied)
+
+    @property
+    def moved(self) -> bytes:
+        """The channel on which a new authority record is told."""
+        return self._channel(self.names.moved)
+
+    def _channel(self, name: bytes) -> bytes:
+        return b"%b@%d" % (name, int(self._kwargs.get("db") or 0))
+
+    @property
     def generation(self) -> int:
         """The current generation of wires."""
         return self._generation
@@ -138,7 +151,7 @@ class Endpoint:
         result is its reply. `wire.authority` is the record that stands afterwards, another one when somebody else was
         faster. Raises NotSent or ReplyLost."""
         names, record = self.names, authority.record
-        commands = (("MULTI",), ("SET", names.authority, record), ("PUBLISH", names.moved, record), ("EXEC",))
+        commands = (("MULTI",), ("SET", names.authority, record), ("PUBLISH", self.moved, record), ("EXEC",))
         payload = b"".join(map(pack, commands)) + then + self._watch
         replies = wire.exchange(payload, len(commands) + bool(then) + 2, decode=False)
         wire.authority = Authority.parse(replies[-1])
