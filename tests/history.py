@@ -29,7 +29,7 @@ class History:
     stale_peer: list[Any] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     commands: int = 0
-    longest_s: float = 0.0
+    longest: tuple[float, str] = (0.0, "")
     cut_short: int = 0
 
     @classmethod
@@ -46,7 +46,7 @@ class History:
             if outcome == "end":
                 ended = True
                 self.commands += details[0]
-                self.longest_s = max(self.longest_s, details[1])
+                self.longest = max(self.longest, tuple(details[1]))
                 self.answers.update(details[2])
             elif outcome in ("acked", "unknown"):
                 getattr(self, outcome).append(tuple(details))
@@ -60,7 +60,7 @@ class History:
         return (
             f"{self.commands} commands, {len(self.acked)} tokens acknowledged, {len(self.unclear)} outcomes unknown, "
             f"{len(self.failed)} failed, {len(self.stale)} own and {len(self.stale_peer)} other values read too old, "
-            f"longest stall {self.longest_s * 1000:.0f} ms, answers {dict(self.answers)}"
+            f"longest stall {self.longest[0] * 1000:.0f} ms ({self.longest[1]}), answers {dict(self.answers)}"
         )
 
     def lost(self, store: redis.Redis, scratch: redis.Redis) -> list[str]:

@@ -71,7 +71,7 @@ class Loop:
         self.seen = dict.fromkeys([self.prefix, *(f"{peer}.0" for peer in spec.peers)], 0)
         self.names: list[str] = []
         self.done = 0
-        self.longest_s = 0.0
+        self.longest: tuple[float, str] = (0.0, "")
         self.answers: Counter[str] = Counter()
 
     def run(self) -> None:
@@ -122,7 +122,7 @@ class Loop:
             self.record.add("failed", name, f"{time.time():.3f} {type(error).__name__}: {error}")
             return "failed"
         finally:
-            self.longest_s = max(self.longest_s, time.perf_counter() - started_s)
+            self.longest = max(self.longest, (time.perf_counter() - started_s, name))
         return "acked"
 
     def add_token(self) -> None:
@@ -205,7 +205,7 @@ def work() -> None:
         for thread in threads:
             thread.join()
         answers = sum((loop.answers for loop in loops), Counter[str]())
-        record.add("end", sum(loop.done for loop in loops), max(loop.longest_s for loop in loops), answers)
+        record.add("end", sum(loop.done for loop in loops), max(loop.longest for loop in loops), answers)
         print("done", flush=True)
         closing.wait()
         listener.join()

@@ -54,6 +54,7 @@ def test_a_flush_in_the_middle(rig: Rig) -> None:
     for _ in range(3):
         wait_until(fleet.after(100), "more tokens of all workers", 60)
         watcher.flushdb()
+    wait_until(fleet.after(10), "tokens after the last flush", 60)
     history = fleet.stop()
     rig.assert_healed(watcher)
     assert not history.failed
