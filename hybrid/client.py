@@ -20,7 +20,7 @@ from hybrid.core.flows import Ask, Flow
 from hybrid.core.health import Evidence
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
-from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
+from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, refill, transaction
 from hybrid.core.visible import CURSOR_AT, cursor_of, sent_cursor, shown
 from hybrid.errors import CommandRefused, QueueRefused, StoreUnavailable
 from hybrid.observe.latency import LatencySummary
@@ -145,7 +145,10 @@ class HybridRedis(redis.Redis):
         return in_sync(self._engine, timeout_s)
 
     def change_settings(self, **changes: Any) -> Settings:
-        """Change settings of this process, effective at once. Raises ConfigurationError."""
+        """Change settings of this process, effective at once. Switching dual write on again makes the stores equal.
+
+        Raises ConfigurationError, and AllStoresDown when dual write is switched on and no store takes writes.
+        """
         settings = self.settings.with_changes(**changes)
         shown_changes = ", ".join(f"{name}={settings.masked()[name]}" for name in changes)
         begins = settings.replicated and not self.settings.replicated
@@ -154,6 +157,9 @@ class HybridRedis(redis.Redis):
             # Until it is greeted and caught up again, the cloud store counts as behind.
             self._board.observe(Store.CLOUD, Evidence.BEHIND)
         self._engine.renew()
+        if begins:
+            # What was written meanwhile is on the local store only.
+            self._engine.drive(flows.write(self._board, refill(self._names), self._hint, confirm=False))
         return settings
 
     def store(self, store: Store) -> redis.Redis:

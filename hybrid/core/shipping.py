@@ -50,6 +50,11 @@ class Group:
         return any(name == b"f" for name, _ in self.fields)
 
     @property
+    def refills(self) -> bool:
+        """Whether everything is to be copied anew."""
+        return any(name == b"r" for name, _ in self.fields)
+
+    @property
     def by_state(self) -> bool:
         return any(name == b"s" for name, _ in self.fields)
 

@@ -10,10 +10,10 @@
   more, by state.
 
 Fields of an entry, in order, names repeating: `v` a packed command, `t` a packed command with a relative time,
-`s` a key whose state is to be copied, `f` the store was emptied, `m` the next entry belongs to the same group,
-`e` nothing more, `p` the group is a plain pipeline, no transaction, `w` the token of the writer (see `Transaction`).
-A group that holds an `s` is shipped by the state of all its keys: replaying a command on top of a state that already
-contains it would apply it twice.
+`s` a key whose state is to be copied, `f` the store was emptied, `r` everything is to be copied anew, `m` the next
+entry belongs to the same group, `e` nothing more, `p` the group is a plain pipeline, no transaction, `w` the token of
+the writer (see `Transaction`). A group that holds an `s` is shipped by the state of all its keys: replaying a command
+on top of a state that already contains it would apply it twice.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ __all__ = [
     "Write",
     "encoded_keys",
     "hint",
+    "refill",
     "transaction",
     "verdict",
 ]
@@ -152,6 +153,11 @@ class Verdict(NamedTuple):
 def hint(names: Names, keys: Sequence[bytes]) -> Transaction:
     """A transaction that only logs: copy the state of these keys."""
     return _assembled(names, "hint", [_entry(names, [part for key in keys for part in (b"s", key)])], (), True, 0)
+
+
+def refill(names: Names) -> Transaction:
+    """A transaction that only logs: copy everything anew."""
+    return _assembled(names, "refill", [_entry(names, [b"r", b"1"])], (), True, 0)
 
 
 def transaction(names: Names, writes: Sequence[Write], *, resp3: bool, atomic: bool = True) -> Transaction:

@@ -113,7 +113,7 @@ class Engine:
                 self._watchers[store] = watcher
                 watcher.start()
             if Store.CLOUD in self.endpoints:
-                self.shipper = Shipper(self.endpoints, self.board, self.names)
+                self.shipper = Shipper(self.endpoints, self.board, self.names, self.claim)
                 self.shipper.start()
             self.board.wait_settled(tuple(self.endpoints), SETTLE_S)
             self.started = True

@@ -15,7 +15,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from enum import Enum
 from functools import partial
 from typing import Any, Final
@@ -213,6 +213,9 @@ class Forwarder:
         dirty: dict[bytes, None] = {}
         tokens: list[bytes | None] = []
         for group in self._logged_until(tail):
+            if group.refills:
+                self._hydrate()
+                dirty.clear()
             if group.empties:
                 self._push_flush()
                 dirty.clear()
@@ -249,21 +252,27 @@ class Forwarder:
             self._keep_going()
 
     def _hydrate(self) -> None:
-        """Copy every key of the source: the other store lost its data, or too much to tell what is old. What is
-        written meanwhile is in the log."""
+        """Make the other store the same as the source, key by key: it lost its data, is too old to tell what it
+        lacks, or was left out for a while. What is written meanwhile is in the log."""
+        self._await_replies()
         with self._target_errors():
-            mark = self._target.wire.exchange(pack(("GET", self._names.identity)), 1)[0]
-        if mark is not None:
-            self._push_flush()
+            known = self._target.wire.exchange(pack(("EXISTS", self._names.identity)), 1)[0]
+        copied = self._copy_all(self._target.wire) if known else 0
+        copied += self._copy_all(self._states)
+        self._board.events.emit(events.CatchingUp(store=self._target_store, keys=copied))
+
+    def _copy_all(self, listed: Wire) -> int:
+        """Copy every key that stands on the store behind `listed`; one that the source lacks is deleted."""
         cursor, copied = b"0", 0
         while True:
-            cursor, keys = self._states.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
-            self._copy([key for key in keys if not key.startswith(RESERVED)])
+            self._await_replies()
+            with self._target_errors() if listed is self._target.wire else nullcontext():
+                cursor, keys = listed.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
+            keys = [key for key in keys if not key.startswith(RESERVED)]
+            self._copy(keys)
             copied += len(keys)
-            self._skip.clear()
             if cursor == b"0":
-                self._board.events.emit(events.CatchingUp(store=self._target_store, keys=copied))
-                return
+                return copied
 
     def _copy(self, keys: Iterable[bytes]) -> None:
         """Put the state of `keys` on the other store, and remember up to which place of the log it reaches."""
@@ -340,6 +349,9 @@ class Forwarder:
         now_ms = self._now_ms()
         waiting = _ByState()
         for group in groups(entries, self._open_fields):
+            if group.refills:
+                self._refill(group.place)
+                continue
             if group.empties:
                 # What stood before is gone on both stores; what follows starts from nothing.
                 self._push_flush()
@@ -357,6 +369,15 @@ class Forwarder:
         self._copy_waiting(waiting)
         self._flush()
         self._forget_skips()
+
+    def _refill(self, place: Position) -> None:
+        """Dual write begins again: the other store missed what was written meanwhile, whatever the log says."""
+        self._live = False
+        self._live_from = place
+        self._say(Word.BEHIND)
+        self._board.observe(self._target_store, Evidence.BEHIND)
+        self._hydrate()
+        self._push(b"", 0, lambda _: self._advance(place))
 
     def _joins(self, group: Group, waiting: _ByState) -> bool:
         """Whether the group goes by state because others do."""

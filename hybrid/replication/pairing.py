@@ -69,11 +69,11 @@ class Pairing:
         other = store.other
         with self._heard:
             known = self._greetings.get(store)
+            if known is not None and known.mark is not None and greeting.mark is None:
+                # What this process has seen before is gone, whatever the partner looks like, and until it is refilled.
+                return True
             self._greetings[store] = greeting
             self._heard.notify_all()
-            if known is not None and known.mark is not None:
-                # What this process has seen before is gone, whatever the partner looks like.
-                return known.mark != greeting.mark
             if greeting.mark is not None:
                 return False
             down = StoreState.DOWN

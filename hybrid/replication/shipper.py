@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import redis
 
@@ -34,11 +34,14 @@ logger = logging.getLogger("hybrid")
 class Shipper(threading.Thread):
     """Runs until the board closes."""
 
-    def __init__(self, endpoints: Mapping[Store, Endpoint], board: Board, names: Names) -> None:
+    def __init__(
+        self, endpoints: Mapping[Store, Endpoint], board: Board, names: Names, claim: Callable[[], None]
+    ) -> None:
         super().__init__(name="hybrid-shipper", daemon=True)
         self._endpoints = endpoints
         self._board = board
         self._names = names
+        self._claim = claim
         self._refused = ""
         self._holder = new_holder()
 
@@ -48,8 +51,10 @@ class Shipper(threading.Thread):
     def run(self) -> None:
         board = self._board
         while not board.closing:
+            if board.routes.claim and board.state(Store.LOCAL) is StoreState.WIPED:
+                self._claim()  # so that the refill does not wait for somebody to write
             source = board.authority.store
-            if not board.settings.replicated or not board.reachable(source):
+            if not board.settings.replicated or not board.reachable(source) or self._is_wiped(source):
                 board.wait(0.5)
                 continue
             try:
@@ -69,7 +74,7 @@ class Shipper(threading.Thread):
         control = self._endpoints[source].connect_raw()
         try:
             lease = Lease(source, self._names.lease, self._holder)
-            while not self._board.closing and self._board.authority.store is source:
+            while not self._board.closing and self._board.authority.store is source and not self._is_wiped(source):
                 if lease.acquired(control.exchange(lease.acquire(), 1)[0]):
                     self._lead(source, lease, control)
                     return
@@ -85,6 +90,8 @@ class Shipper(threading.Thread):
         keeper.start()
         try:
             while not board.closing and board.authority.store is source and lease.is_held:
+                if self._is_wiped(source):
+                    return
                 if not board.reachable(target):
                     board.wait(RENEW_S[source])
                 elif self._ship(source, lease, control) is Outcome.LEASE_LOST:
@@ -99,6 +106,9 @@ class Shipper(threading.Thread):
             control.send(lease.release())
         except (NotSent, ReplyLost):
             return  # the source is gone, and the lease runs out by itself
+
+    def _is_wiped(self, store: Store) -> bool:
+        return self._board.state(store) is StoreState.WIPED
 
     def _ship(self, source: Store, lease: Lease, control: Wire) -> Outcome:
         """One stream to the other store, until it breaks."""

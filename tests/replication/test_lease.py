@@ -162,16 +162,11 @@ def test_a_lease_that_was_not_granted(clock: Clock, reply: object) -> None:
     assert not lease.is_held
 
 
-@pytest.mark.parametrize("store", Store)
-def test_renewing_is_due_often_enough_to_miss_one(clock: Clock, store: Store) -> None:
+@pytest.mark.parametrize("store", list(Store))
+def test_one_renewal_may_be_missed(clock: Clock, store: Store) -> None:
     lease = held(store)
-    assert not lease.is_due
-    clock.now_s += RENEW_S[store] + 0.001
-    assert lease.is_due and lease.is_held
-    lease.renew()
-    assert not lease.is_due
-    clock.now_s += RENEW_S[store] + 0.001
-    assert lease.is_due and lease.is_held, "the first answer never came"
+    clock.now_s += 2 * RENEW_S[store] + 0.001
+    assert lease.is_held
 
 
 def test_commands_name_the_key_and_the_holder() -> None:
