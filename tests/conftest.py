@@ -63,3 +63,13 @@ def server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
     yield start
     for process in started:
         process.kill()
+
+
+ALONE = ("tests/failure/", "tests/e2e/", "tests/ops/test_drills.py", "tests/project/test_benchmarks.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what wants the machine for itself, by where it lies."""
+    for item in items:
+        if any(place in item.path.as_posix() for place in ALONE):
+            item.add_marker(pytest.mark.alone)
