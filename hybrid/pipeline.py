@@ -47,14 +47,17 @@ class HybridPipeline(Pipeline):
         if args[0] not in ("WATCH", "UNWATCH") and policy_of(command := lookup(args), args) is not Policy.READ:
             raise CommandRefused(command.name, "between WATCH and MULTI only reads can run; call multi() first")
         try:
+            if args[0] == "UNWATCH":
+                # The standing fence is a WATCH too, and must stay.
+                self._borrowed.endpoint.fence(self._borrowed.wire)
+                self.watching = False
+                return True
             reply = self._borrowed.wire.exchange(pack(args), 1, decode=NEVER_DECODE not in options)[0]
         except redis.ConnectionError as error:
             self.reset()
             raise redis.WatchError(f"the store was lost while watching: {error}") from None
         if args[0] == "WATCH":
             self.watching = True
-        elif args[0] == "UNWATCH":
-            self.watching = False
         return self._client._parsed(args[0], reply, options)
 
     def reset(self) -> None:  # type: ignore[override]
@@ -152,6 +155,9 @@ class HybridPipeline(Pipeline):
             raise prepared.refusal(answers[1:-1], answers[-1])
         executed = _executed(answers)
         result = verdict(prepared, executed)
+        if result.expiring:
+            hinted = flows.write(client._board, client._hint(result.expiring), client._hint, confirm=False)
+            result = result.at(self._engine.drive(hinted).position)
         if result.position is not None:
             client._board.wrote(result.position)
             self._engine.confirm(borrowed.store, result.position)

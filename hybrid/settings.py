@@ -29,10 +29,11 @@ def masked_url(url: str | None) -> str | None:
     """`url` without its credentials and options: fit for a log, a page or an error."""
     if not url:
         return None
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    login = "***@" if "@" in parts.netloc else ""
-    return f"{parts.scheme}://{login}{host}{parts.path}"
+    scheme, mark, rest = url.partition("://")
+    address = rest.partition("?")[0]
+    # From the last @ on, whatever stands before: a password with an unescaped / or @ must not show either.
+    login, at, host = address.rpartition("@")
+    return f"{scheme}{mark}{'***' if login else ''}{at}{host}"
 
 
 def _boolean(name: str, text: str) -> bool:
@@ -172,6 +173,8 @@ def _checked_url(name: str, url: Any) -> str | None:
         raise ConfigurationError(f"{variable} is not a valid URL; write it as {example}") from None
     if parts.scheme not in SCHEMES:
         raise ConfigurationError(f"{variable} must start with redis:// or rediss:// (or unix://), as in {example}")
+    if "@" in parts.path:
+        raise ConfigurationError(f"{variable}: write /, @ and : in its password as %2F, %40 and %3A")
     if parts.scheme != "unix" and not parts.hostname:
         raise ConfigurationError(f"{variable} names no host; write it as {example}")
     return url

@@ -32,6 +32,7 @@ from hybrid.errors import QueueRefused
 
 __all__ = [
     "EXPIRY_GUARD_MS",
+    "FLUSH_S",
     "LARGE_BYTES",
     "TOKEN_BYTES",
     "Part",
@@ -51,6 +52,9 @@ LARGE_BYTES: Final = 32 * 1024
 
 EXPIRY_GUARD_MS: Final = 2000
 """A key with less than this to live is logged once more by its state; well above the usual lag of the other store."""
+
+FLUSH_S: Final = 10.0
+"""Emptying a store of millions of keys keeps it busy for seconds; that is no silence."""
 
 COMMAND_S: Final = 50e-6
 BYTE_S: Final = 1 / 5_000_000
@@ -127,7 +131,8 @@ class Transaction(NamedTuple):
     @property
     def work_s(self) -> float:
         """How much longer than a single command it may take, generously: its commands and its bytes at the server."""
-        return len(self.parts) * COMMAND_S + (len(self.head) + len(self.tail)) * BYTE_S
+        flush_s = FLUSH_S if self.name in ("FLUSHDB", "FLUSHALL") else 0.0
+        return flush_s + len(self.parts) * COMMAND_S + (len(self.head) + len(self.tail)) * BYTE_S
 
     def refusal(self, queued: Sequence[Any], aborted: Exception) -> Exception:
         """Why EXEC was aborted, from the replies to the parts."""

@@ -16,7 +16,7 @@ class Acks:
     """Progress through one log. Positions only grow; waiting costs one lock per waiter and no polling."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # re-entrant, because the garbage collector may come here while it is held
         self._order = itertools.count()
         self._waiters: list[tuple[Position, int, threading.Lock]] = []
         self.applied: Position = (0, 0)

@@ -116,6 +116,10 @@ class Engine:
                 self.shipper = Shipper(self.endpoints, self.board, self.names, self.claim)
                 self.shipper.start()
             self.board.wait_settled(tuple(self.endpoints), SETTLE_S)
+            for store in self.endpoints:
+                # A name that does not resolve can keep its watcher waiting for long; nobody else shall wait.
+                if self.board.state(store) is StoreState.UNKNOWN:
+                    self.board.observe(store, Evidence.SILENT, "no word of it yet")
             self.started = True
         cloud = str(self.board.state(Store.CLOUD)) if Store.CLOUD in self.endpoints else "not configured"
         sync = "on" if settings.replicated and settings.sync_enabled else "off"
@@ -230,8 +234,8 @@ class Engine:
             self._cut(store, error)
             raise
         self.latency[store].record(time.perf_counter() - started_s)
-        record, ran = replies[-1], replies[-3]
-        wire.authority = Authority.parse(record)
+        ran = replies[-3]
+        wire.see(replies[-1])
         if ran is None:
             return self._fenced(store, generation, wire)
         endpoint.give_fenced(generation, wire)
@@ -326,7 +330,7 @@ class Engine:
 
     def accept(self, borrowed: Borrowed, replies: list[Any]) -> list[Any]:
         """The replies of a transaction up to EXEC's; what follows renews the standing WATCH."""
-        borrowed.wire.authority = Authority.parse(replies[-1])
+        borrowed.wire.see(replies[-1])
         self.board.learn(borrowed.wire.authority, source=borrowed.store)
         return replies[:-2]
 
@@ -369,7 +373,7 @@ class Engine:
             if not board.routes.confirm:
                 board.unconfirmed += 1
                 return Confirmation.UNAVAILABLE
-            if time.monotonic() > deadline_s:
+            if time.monotonic() > deadline_s or board.closing:
                 board.unconfirmed += 1
                 return Confirmation.OVERDUE
             self._watchers[store.other].poke()

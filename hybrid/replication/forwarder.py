@@ -15,7 +15,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from enum import Enum
 from functools import partial
 from typing import Any, Final
@@ -31,6 +31,7 @@ from hybrid.core.resp import pack
 from hybrid.core.scripts import FLUSH_SCRIPT
 from hybrid.core.shipping import Field, Group, failed, groups, plan
 from hybrid.core.tokens import Shipped
+from hybrid.core.transaction import FLUSH_S
 from hybrid.errors import HybridError
 from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
@@ -133,6 +134,7 @@ class Forwarder:
         self._announced: Position = (0, 0)
         self._announced_s = 0.0
         self._said_s = 0.0
+        self._flushing = 0
         self._read_to = b"0-0"
         self._live_from: Position | None = None
         self._live = False
@@ -341,6 +343,7 @@ class Forwarder:
         if isinstance(reply, Exception):
             raise HybridError(f"the replication log cannot be read: {reply}")
         if not reply:
+            self._at_end = True
             return
         # A wire that speaks RESP3 brings a mapping.
         entries = next(iter(reply.values() if isinstance(reply, dict) else (log[1] for log in reply)))
@@ -427,7 +430,12 @@ class Forwarder:
         self._push(b"".join(commands), len(commands), self._accepted)
 
     def _push_flush(self) -> None:
-        self._push(pack(("EVAL", FLUSH_SCRIPT, 1, self._names.log, 0)), 1, self._accepted)
+        def done(replies: list[Any]) -> None:
+            self._flushing -= 1
+            self._accepted(replies)
+
+        self._flushing += 1
+        self._push(pack(("EVAL", FLUSH_SCRIPT, 1, self._names.log, 0)), 1, done)
 
     def _push(self, payload: bytes, count: int, done: Any) -> None:
         self._target.push(payload, count, done)
@@ -537,7 +545,7 @@ class Forwarder:
 
     def _check_silence(self) -> None:
         allowed_s = self._endpoints[self._target_store].timeout_s + self._target.in_flight_bytes / SLOWEST_BYTES_S
-        if self._target.silent_s <= allowed_s:
+        if self._target.silent_s <= allowed_s + (FLUSH_S if self._flushing else 0.0):
             return
         if self._target.wire.fileno() in self._poll(with_reader=False, wait_ms=0):
             # The answers are there: this thread was busy elsewhere, and had not looked.
@@ -660,9 +668,13 @@ class Forwarder:
         returned = halted.succeeded_by(Holder.LOCAL)
         try:
             self._forward(rest)
+            while not self._at_end:
+                command = ("XREAD", "COUNT", BATCH_ENTRIES, "STREAMS", self._names.log, self._read_to)
+                self._forward(self._states.exchange(pack(command), 1)[0])
             self._settle_all()
-        except _TargetLost:
-            cloud.move(wire, halted.succeeded_by(Holder.CLOUD))
+        except (_TargetLost, HybridError):
+            with suppress(NotSent, ReplyLost):
+                cloud.move(wire, halted.succeeded_by(Holder.CLOUD))
             raise
         cloud.move(wire, returned)
         if wire.authority == returned:

@@ -30,7 +30,7 @@ from hybrid.types import Store
 
 __all__ = ["last_place", "merge_local_tail"]
 
-BATCH_KEYS = 100
+BATCH_KEYS = 1000
 BATCH_ENTRIES = 1000
 TRIES = 50
 KEPT_CONFLICTS = 10_000

@@ -116,6 +116,7 @@ class Watcher(threading.Thread):
             readable = self._wait(wire, SILENCE_S[self._store])
             if readable:
                 self._take(wire.receive(1)[0])
+                self._board.observe(self._store, Evidence.ANSWERED)
             else:
                 wire.send(pack(("PING",)))
                 self._take_until_pong(wire)

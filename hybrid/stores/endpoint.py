@@ -154,7 +154,7 @@ class Endpoint:
         commands = (("MULTI",), ("SET", names.authority, record), ("PUBLISH", self.moved, record), ("EXEC",))
         payload = b"".join(map(pack, commands)) + then + self._watch
         replies = wire.exchange(payload, len(commands) + bool(then) + 2, decode=False)
-        wire.authority = Authority.parse(replies[-1])
+        wire.see(replies[-1])
         return replies[len(commands)]
 
     def load_effects(self, wire: Wire) -> None:

@@ -52,6 +52,14 @@ class Wire(AbstractConnection):
         self._id = secrets.token_hex(4).encode()
         self._numbered = 0
 
+    def see(self, record: Any) -> None:
+        """Take the reply to a fence's GET. An error leaves the connection without a known fence, so it is closed."""
+        if isinstance(record, Exception):
+            self.disconnect()
+            self.authority = None
+        else:
+            self.authority = Authority.parse(record)
+
     def next_token(self) -> bytes:
         """A token for the next transaction that must be traced, see `hybrid.core.tokens`."""
         self._numbered += 1
@@ -111,7 +119,12 @@ class Wire(AbstractConnection):
         elif timeout_s is None and self._timeout_s != self.socket_timeout:
             self._set_timeout(self.socket_timeout)
         while True:
-            reply = gets() if decode else gets(False)
+            try:
+                reply = gets() if decode else gets(False)
+            except UnicodeDecodeError:
+                # The rest of the replies would be taken for those to the next request.
+                self.disconnect()
+                raise
             if reply is _INCOMPLETE:
                 self._fill()
             elif not isinstance(reply, hiredis.PushNotification):
@@ -159,8 +172,20 @@ class TlsWire(Wire, SSLConnection):
     """TLS."""
 
     def is_quiet(self) -> bool:
-        # TLS 1.3 session tickets make an idle socket readable, so readability proves nothing here.
-        return True
+        # TLS 1.3 session tickets make an idle socket readable, so only a read tells whether it is closed.
+        sock = self._sock
+        if sock is None or not self._poll.poll(0):
+            return sock is not None
+        sock.setblocking(False)
+        try:
+            sock.recv(1)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        finally:
+            sock.settimeout(self._timeout_s)
+        return False
 
 
 class UnixWire(Wire, UnixDomainSocketConnection):
