@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 import weakref
@@ -28,7 +29,7 @@ from hybrid.pipeline import HybridPipeline
 from hybrid.replication.engine import Engine
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
-from hybrid.types import Ack, Status, Store
+from hybrid.types import Ack, Status, Store, StoreState
 
 __all__ = ["HybridRedis"]
 
@@ -109,7 +110,8 @@ class HybridRedis(redis.Redis):
             return
         self._closed = True
         if self._engine.started:
-            flushed = self._board.routes.confirm and self.wait_in_sync(CLOSE_S)
+            cloud_is_lost = self._board.state(Store.CLOUD) in (StoreState.DOWN, StoreState.WIPED)
+            flushed = not cloud_is_lost and self.settings.replicated and self.wait_in_sync(CLOSE_S)
             lag = 0 if flushed else self.status().lag_entries
             self._engine.close()
             self.events.emit(events.Stopped(unshipped=lag))
@@ -204,8 +206,11 @@ class HybridRedis(redis.Redis):
         return self._parsed(args[0], reply, options)
 
     def client(self) -> HybridRedis:
-        """redis-py: a client of one connection. Which connection serves a command is hybrid's to decide: this one."""
-        return self
+        """redis-py: a client of one connection. Which connection serves a command is hybrid's to decide, so this is
+        the same client under another name; closing it closes nothing."""
+        alias = copy.copy(self)
+        alias._closed = True
+        return alias
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> HybridPipeline:
         """A pipeline or transaction; on the other store it arrives as one."""

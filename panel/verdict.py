@@ -153,7 +153,9 @@ def _up(overview: Overview) -> Verdict:
     if status.conflicts:
         keys = plural(status.conflicts, "key was", "keys were")
         sentence = f"Both stores answer. {keys} written on both while apart: the newest is kept, the other archived."
-        return Verdict(Tone.WARNING, "Conflicts", sentence, "Look at them with: python -m hybrid conflicts")
+        return Verdict(
+            Tone.WARNING, "Conflicts", sentence, "They are in the stream hybrid:conflicts of the cloud store."
+        )
     if status.authority is Store.CLOUD:
         return Verdict(Tone.NOTE, "Failed over", "Both stores answer; the cloud store still takes the writes.")
     waiting = status.lag_entries

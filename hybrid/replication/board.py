@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 from hybrid import events
 from hybrid.core.authority import FIRST, Authority, Position
@@ -37,6 +38,7 @@ class Board:
         self.shipping = False
         self.closing = False
         self.bells: set[Bell] = set()
+        self.on_down: Callable[[Store], None] = lambda store: None
         self._changed = threading.Condition(threading.RLock())
         now_s = time.time()
         self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
@@ -199,6 +201,7 @@ class Board:
         for store, before, after in changes:
             if after.state is StoreState.DOWN:
                 self._failed_at_s.setdefault(store, after.since_s)
+                self.on_down(store)
                 self.events.emit(events.StoreDown(store=store, reason=after.reason))
                 self._announce_degraded()
             elif after.state is StoreState.WIPED:

@@ -94,6 +94,7 @@ class Engine:
         self._watchers: dict[Store, Watcher] = {}
         self._starting = threading.Lock()
         self.started = False
+        self.board.on_down = self._poke
         _engines.add(self)
 
     # -- life
@@ -285,6 +286,9 @@ class Engine:
         """The store cannot be reached, or does not answer."""
         self.endpoints[store].retire()
         self.board.observe(store, Evidence.SILENT if error.silent else Evidence.REFUSED, str(error))
+
+    def _poke(self, store: Store) -> None:
+        """Have its watcher look: whoever found the store down, it may answer again in a moment."""
         if (watcher := self._watchers.get(store)) is not None:
             watcher.poke()
 

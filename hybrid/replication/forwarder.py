@@ -133,7 +133,7 @@ class Forwarder:
         self._beyond_hold: Position = (0, 0)
         self._announced: Position = (0, 0)
         self._announced_s = 0.0
-        self._said_s = 0.0
+        self._said_s = time.monotonic()
         self._flushing = 0
         self._read_to = b"0-0"
         self._live_from: Position | None = None
@@ -583,7 +583,7 @@ class Forwarder:
 
     def _is_source_lost(self) -> bool:
         """A connection that was merely closed says nothing: a new one is tried."""
-        if self._board.authority.store is not self._source:
+        if self._board.authority.store is not self._source or not self._board.reachable(self._source):
             return True
         try:
             self._endpoints[self._source].connect_raw().disconnect()

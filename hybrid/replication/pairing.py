@@ -41,6 +41,7 @@ class Pairing:
         self._board = board
         self._heard = threading.Condition()
         self._greetings: dict[Store, _Greeting] = {}
+        self._marks: dict[Store, bytes] = {}
 
     def greeting(self, store: Store) -> Callable[[Wire], Evidence]:
         return lambda wire: self._greet(store, wire)
@@ -61,15 +62,14 @@ class Pairing:
             ("GET", names.identity),
             ("GET", names.authority),
         )
-        self._greetings[store] = _Greeting(mark, user_keys)
+        self._marks[store] = mark
         self._board.learn(Authority.parse(record), source=store)
         return Evidence.ANSWERED
 
     def _is_wiped(self, store: Store, greeting: _Greeting) -> bool:
         other = store.other
         with self._heard:
-            known = self._greetings.get(store)
-            if known is not None and known.mark is not None and greeting.mark is None:
+            if store in self._marks and greeting.mark is None:
                 # What this process has seen before is gone, whatever the partner looks like, and until it is refilled.
                 return True
             self._greetings[store] = greeting

@@ -148,7 +148,9 @@ class Watcher(threading.Thread):
         elif self._store is self._board.authority.store:
             self._board.acks[self._store].advance(progress.place)
             live = progress.word is Word.LIVE
-            self._board.observe(self._store.other, Evidence.CAUGHT_UP if live else Evidence.BEHIND)
+            # The shipping process knows by itself, and sooner: here it would hear its own echo.
+            if not self._board.shipping:
+                self._board.observe(self._store.other, Evidence.CAUGHT_UP if live else Evidence.BEHIND)
 
     def _keep_warm(self) -> None:
         """Have as many idle wires here as the other store has, so that a failover does not begin with connecting."""

@@ -19,6 +19,7 @@ from hybrid.stores.relay import End
 
 __all__ = ["Faults", "LinkState", "Proxy"]
 
+BIND_TRIES = 50
 _SLICES_PER_S = 50  # how finely `slow` spreads a chunk
 
 
@@ -172,9 +173,8 @@ class Proxy:
 
     def _bound(self) -> socket.socket:
         bound = socket.socket()
-        # PORT for the guard that keeps the port while connections are refused, ADDR for connections that just closed.
-        for option in (socket.SO_REUSEPORT, socket.SO_REUSEADDR):
-            bound.setsockopt(socket.SOL_SOCKET, option, 1)
+        # For the guard that keeps the port while it refuses; with SO_REUSEADDR a stranger could listen beside it.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((self._host, self.port))
         return bound
 
@@ -186,8 +186,17 @@ class Proxy:
             elif not self.faults.refuse and self._server is None:
                 loop = asyncio.get_running_loop()
                 self._server = await loop.create_server(
-                    lambda: End(self, is_client=True), sock=self._bound(), backlog=512
+                    lambda: End(self, is_client=True), sock=await self._bound_again(), backlog=512
                 )
+
+    async def _bound_again(self) -> socket.socket:
+        """Connections that are just being closed can hold the port for a moment."""
+        for _ in range(BIND_TRIES):
+            try:
+                return self._bound()
+            except OSError:
+                await asyncio.sleep(0.02)
+        return self._bound()
 
     async def _connect(self, client: End, store: End) -> None:
         await self._flowing.wait()
