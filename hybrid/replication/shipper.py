@@ -98,6 +98,7 @@ class Shipper(threading.Thread):
                     return
         finally:
             keeper.stop()
+            keeper.join(timeout=1.0)
             self._resign(lease, control)
 
     def _resign(self, lease: Lease, control: Wire) -> None:
