@@ -1,0 +1,94 @@
+"""A store that loses its data serves nothing until it is refilled, and takes nothing from the other one with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from rig import is_well
+from servers import client, wait_until
+
+from hybrid import HybridRedis, Store
+from hybrid.ops.compare import compare
+from hybrid.stores.processes import ServerProcess
+
+KEYS = 200
+HEAL_S = 30.0
+
+
+@pytest.fixture
+def forgetful(server: Callable[..., ServerProcess]) -> dict[Store, ServerProcess]:
+    """Two servers without persistence: a restart empties them."""
+    return {store: server(persistent=False) for store in Store}
+
+
+@pytest.fixture
+def filled(forgetful: dict[Store, ServerProcess]) -> Iterator[HybridRedis]:
+    with HybridRedis.from_urls(forgetful[Store.LOCAL].url, forgetful[Store.CLOUD].url) as hybrid:
+        for number in range(KEYS):
+            hybrid.set(f"k{number}", number)
+        hybrid.hset("hash", mapping={"a": "1"})
+        hybrid.expire("hash", 1000)
+        assert hybrid.wait_in_sync(HEAL_S)
+        yield hybrid
+
+
+def restart(server: ServerProcess) -> None:
+    server.kill()
+    server.start()
+
+
+def assert_equal(hybrid: HybridRedis, servers: dict[Store, ServerProcess], keys: int) -> None:
+    """By themselves, both stores are up, local has the authority, and both hold the same `keys` keys."""
+    wait_until(lambda: is_well(hybrid.status()), "both stores are up and local has the authority", HEAL_S)
+    assert hybrid.wait_in_sync(HEAL_S)
+    with client(servers[Store.LOCAL].url) as local, client(servers[Store.CLOUD].url) as cloud:
+        found = compare(local, cloud)
+    assert found.identical, found.differences[:10]
+    assert found.local_keys == keys
+
+
+@pytest.mark.parametrize("store", list(Store))
+def test_a_restart_that_forgets_everything(
+    filled: HybridRedis, forgetful: dict[Store, ServerProcess], store: Store
+) -> None:
+    for _ in range(2):
+        restart(forgetful[store])
+        # Nobody writes: the refill must not wait for it. Reads go on, and none comes from the empty store.
+        deadline_s = time.monotonic() + HEAL_S
+        with client(forgetful[store].url) as wiped:
+            while not wiped.exists("hash") and time.monotonic() < deadline_s:
+                assert filled.get("k7") == b"7"
+        assert_equal(filled, forgetful, KEYS + 1)
+        assert filled.get("k7") == b"7"
+
+
+def test_a_wipe_under_live_writes(filled: HybridRedis, forgetful: dict[Store, ServerProcess]) -> None:
+    restart(forgetful[Store.LOCAL])
+    for number in range(KEYS):
+        filled.incr(f"n{number % 5}")
+    assert_equal(filled, forgetful, KEYS + 1 + 5)
+    assert sum(int(filled.get(f"n{number}") or 0) for number in range(5)) == KEYS
+
+
+def test_deleted_keys_stay_deleted(filled: HybridRedis, forgetful: dict[Store, ServerProcess]) -> None:
+    filled.delete("k1")
+    restart(forgetful[Store.LOCAL])
+    filled.delete("k2")
+    assert_equal(filled, forgetful, KEYS - 1)
+    assert filled.get("k1") is None
+    assert filled.get("k2") is None
+
+
+def test_dual_write_switched_on_again_makes_the_stores_equal(
+    filled: HybridRedis, forgetful: dict[Store, ServerProcess]
+) -> None:
+    filled.change_settings(write_both=False)
+    filled.set("k1", "changed meanwhile")
+    filled.delete("k2")
+    filled.change_settings(write_both=True)
+    assert_equal(filled, forgetful, KEYS)
+    with client(forgetful[Store.CLOUD].url) as cloud:
+        assert cloud.get("k1") == b"changed meanwhile"
+        assert cloud.get("k2") is None
