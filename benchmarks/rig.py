@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,7 @@ LINK_S = 0.06
 """Round trip to the cloud store."""
 
 SYNC_S = 120.0
+AGENT_S = 20.0
 _NAME = {Store.LOCAL: "local", Store.CLOUD: "cloud"}
 
 
@@ -61,6 +66,20 @@ class Rig:
         client = redis.Redis.from_url(url)
         self._exit.callback(client.close)
         return client
+
+    def agent(self) -> None:
+        """`python -m hybrid agent` beside the application, shipping for it, as in production."""
+        urls = {"REDIS_URL": self.local.url, "UPSTASH_REDIS_URL": self.link.url}
+        command = [sys.executable, "-m", "hybrid", "agent", "--env-file", os.devnull]
+        agent = subprocess.Popen(command, env={**os.environ, **urls}, stdout=subprocess.DEVNULL)
+        self._exit.callback(agent.wait)
+        self._exit.callback(agent.terminate)
+        local = self.plain(self.local.url)
+        deadline_s = time.monotonic() + AGENT_S
+        while not local.exists("hybrid:lease"):
+            if agent.poll() is not None or time.monotonic() > deadline_s:
+                raise RuntimeError("the agent did not begin to ship")
+            time.sleep(0.02)
 
     def hybrid(self, cloud_url: str | None = None, **settings: Any) -> HybridRedis:
         """A client that has found both stores up and equal."""
