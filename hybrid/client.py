@@ -194,15 +194,13 @@ class HybridRedis(redis.Redis):
         if policy is Policy.READ:
             reply = self._read(command, args, decode)
         elif policy is Policy.REFUSED:
-            raise CommandRefused(command.name, command.note or "see docs/commands.md")
-        elif policy is Policy.ONE_STORE:
-            reply = self._on_authority(command, args, decode)
+            raise _refusal(command)
         elif policy is Policy.BLOCKING:
             reply = self._block(args, decode)
-        elif self._board.settings.replicated:
-            reply = self._engine.drive(self._written(Write(args, self._packed(args), command, policy), decode))
+        elif policy is Policy.ONE_STORE or not self._board.settings.replicated:
+            reply = self._on_authority(command, args, decode)
         else:
-            reply = self._write_locally(command, args, decode)
+            reply = self._engine.drive(self._written(Write(args, self._packed(args), command, policy), decode))
         return self._parsed(args[0], reply, options)
 
     def client(self) -> HybridRedis:
@@ -261,10 +259,6 @@ class HybridRedis(redis.Redis):
             )
         )[0]
 
-    def _write_locally(self, command: Command, args: tuple[Any, ...], decode: bool) -> Any:
-        """Only one store is in use: no log, no fence, nothing to replicate."""
-        return self._on_authority(command, args, decode)
-
     def _written(self, write: Write, decode: bool = True) -> Flow:
         self._refuse_reserved(write)
         try:
@@ -314,7 +308,7 @@ class HybridRedis(redis.Redis):
         command = lookup(args)
         policy = policy_of(command, args)
         if policy is Policy.REFUSED:
-            raise CommandRefused(command.name, command.note or "see docs/commands.md")
+            raise _refusal(command)
         write = Write(args, self._packed(args), command, policy)
         self._refuse_reserved(write)
         return write
@@ -367,6 +361,10 @@ class HybridRedis(redis.Redis):
         """A decorator: `get_or_load` around a function. `key` makes the key from the call's arguments; by default it
         is the function's name and its arguments as JSON."""
         return loading.cached(self, ex, key)
+
+
+def _refusal(command: Command) -> CommandRefused:
+    return CommandRefused(command.name, command.note or "see docs/commands.md")
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

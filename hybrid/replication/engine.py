@@ -128,13 +128,9 @@ class Engine:
 
     def close(self) -> None:
         """End the threads and the connections. What is not shipped yet stays in the log for the next shipper."""
-        self.started = False
-        self.board.close()
-        for watcher in self._watchers.values():
-            watcher.close()
+        self.abandon()
         threads: list[threading.Thread] = [*self._watchers.values()]
         if self.shipper is not None:
-            self.shipper.close()
             threads.append(self.shipper)
         for thread in threads:
             if thread.is_alive():

@@ -45,9 +45,6 @@ class Shipper(threading.Thread):
         self._refused = ""
         self._holder = new_holder()
 
-    def close(self) -> None:
-        """The board wakes it; nothing else is needed."""
-
     def run(self) -> None:
         board = self._board
         while not board.closing:
