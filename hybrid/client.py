@@ -29,7 +29,8 @@ from hybrid.pipeline import HybridPipeline
 from hybrid.replication.engine import Engine
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
-from hybrid.types import Ack, Status, Store, StoreState
+from hybrid.stores.meter import metered_pool
+from hybrid.types import Ack, Purpose, Status, Store, StoreState
 
 __all__ = ["HybridRedis"]
 
@@ -164,13 +165,15 @@ class HybridRedis(redis.Redis):
             self._engine.drive(flows.write(self._board, refill(self._names), self._hint, confirm=False))
         return settings
 
-    def store(self, store: Store) -> redis.Redis:
-        """A plain client of one store, for looking at it. What is written through it is not replicated."""
+    def store(self, store: Store, purpose: Purpose = Purpose.PANEL) -> redis.Redis:
+        """A plain client of one store, for looking at it. What is written through it is not replicated; what it costs
+        is counted under `purpose`."""
         endpoint = self._engine.endpoints.get(store)
         if endpoint is None:
             raise StoreUnavailable(f"no {store} store is configured")
         timeouts = {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.connect_timeout_s}
-        return redis.Redis.from_url(endpoint.url, retry=None, **{**self._options, **timeouts})
+        options = {**self._options, **timeouts}
+        return redis.Redis.from_pool(metered_pool(endpoint.url, endpoint.meter, purpose, retry=None, **options))
 
     def latency(self, store: Store) -> LatencySummary | None:
         """How this process's own calls to `store` did lately; None without any."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Ack", "Health", "ReadPreference", "Status", "Store", "StoreState", "StoreStatus"]
+__all__ = ["Ack", "Health", "Purpose", "ReadPreference", "Status", "Store", "StoreState", "StoreStatus"]
 
 
 class Store(StrEnum):
@@ -24,6 +24,16 @@ class Ack(StrEnum):
 
     BOTH = "both"
     LOCAL = "local"
+
+
+class Purpose(StrEnum):
+    """What a connection is for: the commands to the cloud store are counted, and paid, by it."""
+
+    APPLICATION = "application"
+    SHIPPING = "shipping"
+    HEALTH = "health"
+    SYNC = "sync"
+    PANEL = "panel"
 
 
 class ReadPreference(StrEnum):

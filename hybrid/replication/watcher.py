@@ -20,7 +20,7 @@ from hybrid.replication.board import Board
 from hybrid.replication.messages import Progress, Word
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire, plain_reason
-from hybrid.types import Store
+from hybrid.types import Purpose, Store
 
 __all__ = ["Watcher"]
 
@@ -77,7 +77,7 @@ class Watcher(threading.Thread):
 
     def _watch_once(self) -> None:
         try:
-            wire = self._endpoint.connect_raw()
+            wire = self._endpoint.connect_raw(purpose=Purpose.HEALTH)
         except NotSent as error:
             self._fail(error)
             return

@@ -21,8 +21,9 @@ from hybrid.core.scripts import EFFECT_SCRIPT, FLUSH_SCRIPT
 from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
+from hybrid.stores.meter import Meter
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire
-from hybrid.types import Store
+from hybrid.types import Purpose, Store
 
 __all__ = ["Endpoint"]
 
@@ -46,6 +47,7 @@ class Endpoint:
         self.names = names
         self.timeout_s = timeout_s
         self._class, self._kwargs = _connection(url, timeout_s, self.connect_timeout_s, dict(options or {}))
+        self.meter = Meter()
         self._lock = threading.Lock()
         self._generation = 0
         self._capabilities: Capabilities | None = None
@@ -83,13 +85,18 @@ class Endpoint:
 
     def connect(self, **overrides: Any) -> Wire:
         """A new wire outside the pool. Raises NotSent."""
-        wire = self._class(**{**self._kwargs, **overrides})
+        wire = self._class(meter=self.meter, **{**self._kwargs, **overrides})
         wire.open()
         return wire
 
-    def connect_raw(self, *, timeout_s: float | None = None) -> Wire:
+    def connect_raw(self, *, timeout_s: float | None = None, purpose: Purpose = Purpose.SHIPPING) -> Wire:
         """A new wire for hybrid's own work: RESP2, bytes as they are, whatever the application chose."""
-        overrides: dict[str, Any] = {"protocol": 2, "decode_responses": False, "encoding": "utf-8"}
+        overrides: dict[str, Any] = {
+            "protocol": 2,
+            "decode_responses": False,
+            "encoding": "utf-8",
+            "purpose": purpose,
+        }
         if timeout_s is not None:
             overrides["socket_timeout"] = timeout_s
         return self.connect(**overrides)
@@ -187,6 +194,7 @@ class Endpoint:
 
     def forget_after_fork(self) -> None:
         """In a forked child: drop the parent's connections without touching their sockets' peers."""
+        self.meter.forget_after_fork()
         self._lock = threading.Lock()
         self._plain = deque()
         self._fenced = deque()

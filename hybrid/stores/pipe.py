@@ -23,6 +23,7 @@ class Pipe:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self._outgoing: list[bytes] = []
+        self._outgoing_commands = 0
         self._expected: deque[tuple[int, int, Done]] = deque()
         self._replies: list[Any] = []
         self._heard_s = time.monotonic()
@@ -32,6 +33,7 @@ class Pipe:
     def push(self, payload: bytes, count: int, done: Done) -> None:
         """Queue `payload`; `done` gets its `count` replies, error replies among them."""
         self._outgoing.append(payload)
+        self._outgoing_commands += count
         self._expected.append((count, len(payload), done))
         self.in_flight_bytes += len(payload)
         self.in_flight += count
@@ -41,8 +43,8 @@ class Pipe:
             if len(self._expected) == len(self._outgoing):
                 self._heard_s = time.monotonic()
             payload = b"".join(self._outgoing)
-            self._outgoing = []
-            self.wire.send(payload)
+            commands, self._outgoing, self._outgoing_commands = self._outgoing_commands, [], 0
+            self.wire.send(payload, commands)
 
     def collect(self, *, readable: bool) -> None:
         """Take what has arrived; with `readable` False only what was read before."""

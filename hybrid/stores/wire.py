@@ -10,11 +10,12 @@ from typing import Any, Final
 
 import hiredis
 from redis import RedisError, ResponseError
-from redis.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
 from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.tokens import token
+from hybrid.stores.meter import Metered
 
 __all__ = ["SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
 
@@ -23,7 +24,7 @@ _SILENT: Final = "no answer in time"
 _ONE_SEND_BYTES: Final = 64 * 1024
 
 
-class Wire(AbstractConnection):
+class Wire(Metered):
     """The exchange itself; the subclasses below only differ in how redis-py connects them.
 
     `authority` is the record that the standing WATCH of this connection guards, None without one.
@@ -87,13 +88,16 @@ class Wire(AbstractConnection):
             NotSent: the request did not get out.
             ReplyLost: it did, and the replies did not all come back.
         """
-        self.send(payload)
+        self.send(payload, count)
         return self.receive(count, decode=decode, timeout_s=timeout_s)
 
-    def send(self, payload: bytes) -> None:
+    def send(self, payload: bytes, commands: int = 1) -> None:
         sock = self._sock
         if sock is None:
             raise NotSent("connection closed")
+        tally = self.tally
+        tally.commands += commands
+        tally.sent_bytes += len(payload)
         try:
             if len(payload) <= _ONE_SEND_BYTES:
                 sock.sendall(payload)
@@ -161,6 +165,7 @@ class Wire(AbstractConnection):
         if not size:
             self.disconnect()
             raise ReplyLost("connection closed by the store", silent=False)
+        self.tally.received_bytes += size
         self._replies.feed(self._inbox, 0, size)
 
 
