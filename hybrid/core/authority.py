@@ -6,6 +6,15 @@ The record on the cloud store decides; the one on the local store fences writers
     cloud N     --(local has nearly caught up: the shipper)--> handover N+1
     handover N  --(the last entries are on local)-->           local N+1
     handover N  --(local died again: any writer claims)-->     cloud N+1
+
+On an operator's demand the authority moves to the cloud in order, and stays there until it is asked back:
+
+    local N       --(failover)-->                              drain N+1
+    drain N       --(the last entries are on the cloud)-->     cloud N+1 held
+    drain N       --(it takes too long: any writer)-->         local N+1
+    drain N       --(local died: any writer claims)-->         cloud N+1
+    cloud N       --(failover)-->                              cloud N+1 held
+    cloud N held  --(failback)-->                              cloud N+1
 """
 
 from __future__ import annotations
@@ -26,14 +35,24 @@ class Holder(StrEnum):
     LOCAL = "local"
     CLOUD = "cloud"
     HANDOVER = "handover"
+    """Nobody: the cloud store's last entries are on their way to the local one."""
+    DRAIN = "drain"
+    """Nobody: the local store's last entries are on their way to the cloud one."""
+
+
+HELD = "held"
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """`holder` takes writes since `epoch`; during a handover nobody does, for about two round trips."""
+    """`holder` takes writes since `epoch`; during a handover or a drain nobody does, for about two round trips.
+
+    `held`: the cloud store keeps the authority, however well the local one is, until an operator gives it back.
+    """
 
     holder: Holder
     epoch: int
+    held: bool = False
 
     @classmethod
     @lru_cache(maxsize=64)
@@ -42,24 +61,31 @@ class Authority:
         if record is None:
             return None
         text = record.decode() if isinstance(record, bytes) else record
-        holder, _, epoch = text.partition(" ")
-        return cls(Holder(holder), int(epoch))
+        holder, epoch, *mark = text.split(" ")
+        if mark not in ([], [HELD]):
+            raise ValueError(f"no authority record: {text!r}")
+        return cls(Holder(holder), int(epoch), bool(mark))
 
     @property
     def record(self) -> bytes:
-        return f"{self.holder} {self.epoch}".encode()
+        return (f"{self.holder} {self.epoch}" + f" {HELD}" * self.held).encode()
 
     @property
     def store(self) -> Store:
-        """The store whose log is the one to ship: the cloud's until a handover is complete."""
-        return Store.LOCAL if self.holder is Holder.LOCAL else Store.CLOUD
+        """The store whose log is the one to ship: the old one's until a handover or a drain is complete."""
+        return Store.LOCAL if self.holder in (Holder.LOCAL, Holder.DRAIN) else Store.CLOUD
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether nobody takes writes, because the last entries are on their way."""
+        return self.holder in (Holder.HANDOVER, Holder.DRAIN)
 
     def admits(self, store: Store) -> bool:
         """Whether `store` takes writes now."""
         return self.holder.value == store.value
 
-    def succeeded_by(self, holder: Holder) -> Authority:
-        return Authority(holder, self.epoch + 1)
+    def succeeded_by(self, holder: Holder, *, held: bool = False) -> Authority:
+        return Authority(holder, self.epoch + 1, held)
 
 
 FIRST = Authority(Holder.LOCAL, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Final, NamedTuple, Protocol
 
-from hybrid.core.authority import Authority, Holder, Position
+from hybrid.core.authority import Authority, Position
 from hybrid.core.commands import keys_of, lookup
 from hybrid.core.effects import Blocking, Command
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
@@ -196,9 +196,9 @@ def _trace(transaction: Transaction, store: Store, error: ReplyLost) -> Flow:
 
 
 def wait_out(board: Board, outcome: Fenced) -> Flow:
-    """After a refusal at the fence: wait for the end of a handover, and take it back if it does not come."""
+    """After a refusal at the fence: wait for the end of a handover or drain, and take it back if it does not come."""
     before = board.authority
-    if before.holder is Holder.HANDOVER:
+    if before.is_moving:
         yield AwaitAuthority(before)
         if board.authority == before:
             yield Claim()

@@ -342,13 +342,16 @@ class Engine:
     # -- authority
 
     def claim(self) -> None:
-        """Claim the authority for the cloud store: the local one is down by this process's own evidence."""
+        """Claim the authority for the cloud store: the local one is down by this process's own evidence. A drain that
+        did not end is taken back instead, while the local store is there to write to."""
         endpoint = self.endpoints[Store.CLOUD]
         try:
             generation, wire = endpoint.take_fenced(self.board.authority.epoch)
             record = wire.authority
             if record is not None and record.holder is not Holder.CLOUD:
-                later = Authority(Holder.CLOUD, max(record.epoch, self.board.authority.epoch) + 1)
+                back = record.holder is Holder.DRAIN and self.board.reachable(Store.LOCAL)
+                holder = Holder.LOCAL if back else Holder.CLOUD
+                later = Authority(holder, max(record.epoch, self.board.authority.epoch) + 1)
                 endpoint.move(wire, later)
                 record = wire.authority
         except (NotSent, ReplyLost) as error:

@@ -39,6 +39,7 @@ from hybrid.replication.copy import plan_put as put_plan
 from hybrid.replication.copy import read_states, temporary_key
 from hybrid.replication.lease import RENEW_S, Lease
 from hybrid.replication.messages import Progress, Word
+from hybrid.replication.packed_copy import LOAD_RESTORE, PACKED_KEYS, can_pack, dump_command, packed_of, restore_command
 from hybrid.replication.rejoin import last_place
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Pipe
@@ -141,6 +142,7 @@ class Forwarder:
         self._at_end = False
         self._shipped = Shipped()
         self._volatile: set[bytes] = set()
+        self._packs: bool | None = None
         self._bell = Bell()
 
     def run(self) -> Outcome:
@@ -267,7 +269,8 @@ class Forwarder:
         """Copy every key that stands on the store behind `listed`; one that the source lacks is deleted."""
         cursor, copied = b"0", 0
         while True:
-            self._await_replies()
+            if listed is self._target.wire:
+                self._await_replies()
             with self._target_errors() if listed is self._target.wire else nullcontext():
                 cursor, keys = listed.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
             keys = [key for key in keys if not key.startswith(RESERVED)]
@@ -281,6 +284,7 @@ class Forwarder:
         waiting = list(keys)
         if waiting:
             self._flush()
+            waiting = self._copy_packed(waiting)
         for start in range(0, len(waiting), BATCH_KEYS):
             self._keep_going()
             snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
@@ -302,6 +306,29 @@ class Forwarder:
                 self._skip[key] = position(place)
             self._flush()
 
+    def _copy_packed(self, keys: list[bytes]) -> list[bytes]:
+        """Copy what can go as dumps, many keys in a step; the result is left to be copied by type."""
+        if self._packs is None and keys:
+            self._packs = self._try_packing()
+        waiting: deque[bytes] = deque(keys)
+        by_type: list[bytes] = []
+        while waiting and self._packs is not False:
+            self._keep_going()
+            some = [waiting.popleft() for _ in range(min(PACKED_KEYS, len(waiting)))]
+            reply = self._states.exchange(dump_command(self._names.log, some), 1)[0]
+            if isinstance(reply, Exception):
+                self._packs = False  # no such script or command there
+                waiting.extendleft(reversed(some))
+                break
+            packed = packed_of(some, reply)
+            waiting.extendleft(reversed(packed.rest))
+            by_type += packed.left
+            if packed.keys:
+                self._skip.update(dict.fromkeys(packed.keys, packed.place))
+                self._push(restore_command(packed.values), 1, self._accepted)
+                self._flush()
+        return [*by_type, *waiting]
+
     def _read_states(self, keys: list[bytes]) -> dict[bytes, Any]:
         try:
             return read_states(self._states, keys, log_key=self._names.log)
@@ -316,7 +343,7 @@ class Forwarder:
         while True:
             self._keep_going()
             self._settle_failed()
-            if self._live and self._source is Store.CLOUD:
+            if self._live and self._source is Store.CLOUD and not self._board.authority.held:
                 self._hand_back()
                 continue
             if busy:
