@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from redis import RedisError
@@ -17,7 +17,7 @@ from hybrid.core.authority import Authority
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
-from hybrid.core.scripts import EFFECT_SCRIPT, FLUSH_SCRIPT
+from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
@@ -28,7 +28,6 @@ from hybrid.types import Purpose, Store
 __all__ = ["Endpoint"]
 
 _UNWATCH = pack(("UNWATCH",))
-_LOAD_SCRIPTS = pack(("SCRIPT", "LOAD", EFFECT_SCRIPT)) + pack(("SCRIPT", "LOAD", FLUSH_SCRIPT))
 
 
 class Endpoint:
@@ -51,6 +50,7 @@ class Endpoint:
         self._lock = threading.Lock()
         self._generation = 0
         self._capabilities: Capabilities | None = None
+        self.refuses_dumps = False
         self._plain: deque[tuple[int, Wire]] = deque()
         self._fenced: deque[tuple[int, Wire]] = deque()
         self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
@@ -64,6 +64,11 @@ class Endpoint:
     def moved(self) -> bytes:
         """The channel on which a new authority record is told."""
         return self._channel(self.names.moved)
+
+    @property
+    def config(self) -> bytes:
+        """The channel on which a new live configuration is pushed."""
+        return self._channel(self.names.config)
 
     def _channel(self, name: bytes) -> bytes:
         return b"%b@%d" % (name, int(self._kwargs.get("db") or 0))
@@ -82,6 +87,16 @@ class Endpoint:
     def address(self) -> str:
         """Where the store is, without credentials."""
         return masked_url(self.url) or ""
+
+    def set_timeout(self, timeout_s: float) -> None:
+        """Wait this long for replies from now on. Wires that are open keep their timeout, so idle ones are closed."""
+        self.timeout_s = timeout_s
+        self._kwargs = {
+            **self._kwargs,
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": self.connect_timeout_s,
+        }
+        self.retire()
 
     def connect(self, **overrides: Any) -> Wire:
         """A new wire outside the pool. Raises NotSent."""
@@ -153,12 +168,15 @@ class Endpoint:
         wire.authority = Authority.parse(record)
         return wire
 
-    def move(self, wire: Wire, authority: Authority, *, then: bytes = b"") -> Any:
-        """Replace the authority record that a fenced wire guards, and send the command `then` in the same breath; the
-        result is its reply. `wire.authority` is the record that stands afterwards, another one when somebody else was
-        faster. Raises NotSent or ReplyLost."""
+    def move(
+        self, wire: Wire, authority: Authority, *, also: Sequence[tuple[Any, ...]] = (), then: bytes = b""
+    ) -> Any:
+        """Replace the authority record that a fenced wire guards, `also` run these commands in the same transaction,
+        and send the command `then` in the same breath; the result is its reply. `wire.authority` is the record that
+        stands afterwards, another one when somebody else was faster. Raises NotSent or ReplyLost."""
         names, record = self.names, authority.record
-        commands = (("MULTI",), ("SET", names.authority, record), ("PUBLISH", self.moved, record), ("EXEC",))
+        told = ("PUBLISH", self.moved, record)
+        commands = (("MULTI",), ("SET", names.authority, record), *also, told, ("EXEC",))
         payload = b"".join(map(pack, commands)) + then + self._watch
         replies = wire.exchange(payload, len(commands) + bool(then) + 2, decode=False)
         wire.see(replies[-1])
@@ -166,7 +184,7 @@ class Endpoint:
 
     def load_effects(self, wire: Wire) -> None:
         """Make the effect scripts known to the server, once per wire (a restart breaks every wire)."""
-        wire.exchange(_LOAD_SCRIPTS, 2)
+        wire.exchange(LOAD_EFFECTS, 2)
         wire.effects_loaded = True
 
     def warm(self, count: int) -> None:
@@ -186,6 +204,7 @@ class Endpoint:
         with self._lock:
             self._generation += 1
             self._capabilities = None
+            self.refuses_dumps = False
             wires = [*self._plain, *self._fenced]
             self._plain.clear()
             self._fenced.clear()
