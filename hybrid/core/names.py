@@ -8,6 +8,14 @@ __all__ = ["RESERVED", "Names"]
 
 RESERVED = b"hybrid:"
 
+_KEYS = (
+    *("log", "authority", "lease", "stream", "identity", "seal", "conflicts"),
+    *("config", "audit", "processes", "apart"),
+    *("agent", "bid"),
+    *("metrics_10", "metrics_60", "metrics_600", "metrics_days"),
+)
+_CHANNELS = ("applied", "moved")
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -15,8 +23,11 @@ class Names:
 
     `log` is the replication log (a stream), `authority` the record of who takes writes, `lease` the shipper's lease,
     `stream` its connection to the other store, `identity` the mark by which a wiped store is recognized, `seal` the
-    end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive; `applied` is
-    a channel, `moved` another.
+    end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive, `config` the
+    live configuration (also a channel, on which it is pushed), `audit` who changed it, `processes` those that use the
+    store, `apart` says that the cloud store was left alone for a while, `agent` is the lease of the active agent, `bid`
+    the wish of one to ship, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is a
+    channel, `moved` another.
     """
 
     prefix: bytes = RESERVED
@@ -27,14 +38,24 @@ class Names:
     identity: bytes = field(init=False)
     seal: bytes = field(init=False)
     conflicts: bytes = field(init=False)
+    config: bytes = field(init=False)
+    audit: bytes = field(init=False)
+    processes: bytes = field(init=False)
+    apart: bytes = field(init=False)
+    agent: bytes = field(init=False)
+    bid: bytes = field(init=False)
+    metrics_10: bytes = field(init=False)
+    metrics_60: bytes = field(init=False)
+    metrics_600: bytes = field(init=False)
+    metrics_days: bytes = field(init=False)
     applied: bytes = field(init=False)
     moved: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("log", "authority", "lease", "stream", "identity", "seal", "conflicts", "applied", "moved"):
-            object.__setattr__(self, name, self.prefix + name.encode())
+        for name in (*_KEYS, *_CHANNELS):
+            object.__setattr__(self, name, self.prefix + name.replace("_", ":").encode())
 
     @property
     def keys(self) -> tuple[bytes, ...]:
         """Every key that may stand on a store (the others are channels)."""
-        return (self.log, self.authority, self.lease, self.stream, self.identity, self.seal, self.conflicts)
+        return tuple(getattr(self, name) for name in _KEYS)
