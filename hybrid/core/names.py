@@ -12,6 +12,7 @@ _KEYS = (
     *("log", "authority", "lease", "stream", "identity", "seal", "conflicts"),
     *("config", "audit", "processes", "apart"),
     *("agent", "bid"),
+    *("undo", "syncs", "divergence"),
     *("metrics_10", "metrics_60", "metrics_600", "metrics_days"),
 )
 _CHANNELS = ("applied", "moved")
@@ -26,7 +27,8 @@ class Names:
     end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive, `config` the
     live configuration (also a channel, on which it is pushed), `audit` who changed it, `processes` those that use the
     store, `apart` says that the cloud store was left alone for a while, `agent` is the lease of the active agent, `bid`
-    the wish of one to ship, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is a
+    the wish of one to ship, `undo` what syncs overwrote and `syncs` their history (streams), `divergence` what the
+    periodic sync measured, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is a
     channel, `moved` another.
     """
 
@@ -44,6 +46,9 @@ class Names:
     apart: bytes = field(init=False)
     agent: bytes = field(init=False)
     bid: bytes = field(init=False)
+    undo: bytes = field(init=False)
+    syncs: bytes = field(init=False)
+    divergence: bytes = field(init=False)
     metrics_10: bytes = field(init=False)
     metrics_60: bytes = field(init=False)
     metrics_600: bytes = field(init=False)
