@@ -25,13 +25,16 @@ __all__ = [
     "AwaitAuthority",
     "AwaitConfirmation",
     "Board",
+    "Borrow",
     "Claim",
     "Commit",
     "Flow",
+    "OnWire",
     "Pause",
     "Trace",
     "ask_authority",
     "block",
+    "borrow",
     "read",
     "wait_out",
     "write",
@@ -98,7 +101,22 @@ class Pause(NamedTuple):
     seconds: float
 
 
-Action = Ask | Commit | Claim | AwaitAuthority | AwaitConfirmation | Pause | Trace
+class Borrow(NamedTuple):
+    """Take a fenced wire to `store` for a pipeline that watches keys; the result is the driver's loan, or Fenced."""
+
+    store: Store
+
+
+class OnWire(NamedTuple):
+    """Send `payload` on a borrowed wire; the result is as many `replies`."""
+
+    wire: Any
+    payload: bytes
+    replies: int = 1
+    decode: bool = True
+
+
+Action = Ask | Commit | Claim | AwaitAuthority | AwaitConfirmation | Pause | Trace | Borrow | OnWire
 Flow = Generator[Action, Any, Any]
 
 
@@ -193,6 +211,25 @@ def _trace(transaction: Transaction, store: Store, error: ReplyLost) -> Flow:
     if fate is not Fate.UNSHIPPED:
         known = fate.value if fate is Fate.SHIPPED else str(error)
         raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {known}") from None
+
+
+def borrow(board: Board) -> Flow:
+    """Borrow a fenced wire to the authority. Raises AllStoresDown."""
+    for _ in range(ATTEMPTS):
+        routes = board.routes
+        if routes.writer is None:
+            break
+        if routes.claim:
+            yield Claim()
+            continue
+        try:
+            loan = yield Borrow(routes.writer)
+        except StoreUnavailable:
+            continue
+        if not isinstance(loan, Fenced):
+            return loan
+        yield from wait_out(board, loan)
+    raise AllStoresDown("no store takes writes now")
 
 
 def wait_out(board: Board, outcome: Fenced) -> Flow:

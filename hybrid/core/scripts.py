@@ -16,8 +16,11 @@ from __future__ import annotations
 
 import re
 from hashlib import sha1
+from typing import Final
 
-__all__ = ["EFFECT_COMMANDS", "EFFECT_SCRIPT", "EFFECT_SHA", "FLUSH_SCRIPT", "FLUSH_SHA"]
+from hybrid.core.resp import pack
+
+__all__ = ["EFFECT_COMMANDS", "EFFECT_SCRIPT", "EFFECT_SHA", "FLUSH_SCRIPT", "FLUSH_SHA", "LOAD_EFFECTS"]
 
 _PRELUDE = r"""
 local key = ARGV[4]
@@ -405,3 +408,6 @@ return {redis.status_reply('OK'), ARGV[1] == '1' and redis.call('XADD', KEYS[1],
 """.strip()
 
 FLUSH_SHA = sha1(FLUSH_SCRIPT.encode()).hexdigest()
+
+LOAD_EFFECTS: Final = pack(("SCRIPT", "LOAD", EFFECT_SCRIPT)) + pack(("SCRIPT", "LOAD", FLUSH_SCRIPT))
+"""Makes both scripts known to a server: two replies."""

@@ -17,21 +17,22 @@ from redis.exceptions import NoScriptError
 from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position
 from hybrid.core.flows import (
-    ATTEMPTS,
     Action,
     Ask,
     AwaitAuthority,
     AwaitConfirmation,
+    Borrow,
     Commit,
     Flow,
+    OnWire,
     Pause,
     Trace,
-    wait_out,
 )
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
-from hybrid.errors import AllStoresDown, ConfigurationError, HybridError, StoreUnavailable
+from hybrid.core.tokens import Seal
+from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
 from hybrid.observe.latency import LatencyWindow
 from hybrid.replication.board import Board
 from hybrid.replication.pairing import Pairing
@@ -40,7 +41,7 @@ from hybrid.replication.watcher import Watcher
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
-from hybrid.types import Ack, Store, StoreState
+from hybrid.types import Store, StoreState
 
 __all__ = ["Borrowed", "Engine"]
 
@@ -195,6 +196,10 @@ class Engine:
         if kind is Pause:
             time.sleep(action.seconds)  # type: ignore[union-attr]
             return None
+        if kind is OnWire:
+            return action.wire.exchange(action.payload, action.replies, decode=action.decode)  # type: ignore[union-attr]
+        if kind is Borrow:
+            return self._borrowed(action)  # type: ignore[arg-type]
         return self.claim()
 
     def _ask(self, action: Ask) -> list[Any]:
@@ -269,14 +274,10 @@ class Engine:
     def _renew_record(self, store: Store) -> None:
         """The record of the local store lags behind the cloud's, which handed the authority back: the shipper may have
         died between the two. All was shipped before the first, so anybody may do the second."""
-        endpoint, authority = self.endpoints[store], self.board.authority
-        if store is not Store.LOCAL or authority.holder is not Holder.LOCAL:
-            return
-        with suppress(NotSent, ReplyLost):
-            generation, wire = endpoint.take_fenced(authority.epoch)
-            if wire.authority is not None and wire.authority.epoch < authority.epoch:
-                endpoint.move(wire, authority)
-            endpoint.give_fenced(generation, wire)
+        authority = self.board.authority
+        if store is Store.LOCAL and authority.holder is Holder.LOCAL:
+            with suppress(NotSent, ReplyLost):
+                self.endpoints[store].renew_record(authority)
 
     def _failed(self, store: Store, error: NotSent | ReplyLost) -> None:
         """The store cannot be reached, or does not answer."""
@@ -297,28 +298,12 @@ class Engine:
 
     # -- watching
 
-    def borrow(self) -> Borrowed:
-        """A wire to the authority, for one pipeline that watches keys. Raises AllStoresDown."""
-        self.start()
-        for _ in range(ATTEMPTS):
-            routes = self.board.routes
-            if routes.writer is None:
-                break
-            if routes.claim:
-                self.claim()
-                continue
-            endpoint = self.endpoints[routes.writer]
-            try:
-                generation, wire = self._connected(
-                    routes.writer, partial(endpoint.take_fenced, self.board.authority.epoch)
-                )
-            except (NotSent, ReplyLost):
-                continue
-            if self.board.settings.replicated and (wire.authority is None or not wire.authority.admits(routes.writer)):
-                self.drive(wait_out(self.board, self._fenced(routes.writer, generation, wire)))
-                continue
-            return Borrowed(routes.writer, endpoint, generation, wire)
-        raise AllStoresDown("no store takes writes now")
+    def _borrowed(self, action: Borrow) -> Borrowed | Fenced:
+        store, endpoint = action.store, self.endpoints[action.store]
+        generation, wire = self._connected(store, partial(endpoint.take_fenced, self.board.authority.epoch))
+        if self.board.settings.replicated and (wire.authority is None or not wire.authority.admits(store)):
+            return self._fenced(store, generation, wire)
+        return Borrowed(store, endpoint, generation, wire)
 
     def give_back(self, borrowed: Borrowed) -> None:
         """Renew the standing WATCH of the wire, and return it."""
@@ -327,17 +312,6 @@ class Engine:
         except (NotSent, ReplyLost):
             return
         borrowed.endpoint.give_fenced(borrowed.generation, borrowed.wire)
-
-    def accept(self, borrowed: Borrowed, replies: list[Any]) -> list[Any]:
-        """The replies of a transaction up to EXEC's; what follows renews the standing WATCH."""
-        borrowed.wire.see(replies[-1])
-        self.board.learn(borrowed.wire.authority, source=borrowed.store)
-        return replies[:-2]
-
-    def confirm(self, store: Store, place: Position) -> None:
-        """Wait for the other store if the settings ask for it and it can confirm."""
-        if self.board.settings.ack is Ack.BOTH and self.board.routes.confirm:
-            self.perform(AwaitConfirmation(store, place))
 
     # -- authority
 
@@ -388,17 +362,18 @@ class Engine:
         if store is Store.CLOUD:
             return Confirmation.UNAVAILABLE
         acks = self.board.acks[store]
-        sealed = self._wait_for_seal(store, action.position)
+        seal = self._wait_for_seal(store, action.position)
         if acks.applied >= action.position:
             return Confirmation.APPLIED
-        return Confirmation.UNSHIPPED if sealed else Confirmation.AUTHORITY_LOST
+        unshipped = seal is not None and action.position > seal.maybe_to
+        return Confirmation.UNSHIPPED if unshipped else Confirmation.AUTHORITY_LOST
 
     def _fate(self, action: Trace) -> Fate:
         """A lost reply can be explained only if its store is lost too, and the last shipper said what it shipped."""
         store = action.store
-        if store is not Store.LOCAL or not self._is_lost(store) or not self._wait_for_seal(store, None):
+        if store is not Store.LOCAL or not self._is_lost(store) or (seal := self._wait_for_seal(store, None)) is None:
             return Fate.UNKNOWN
-        return Fate.SHIPPED if self.board.acks[store].shipped.holds(action.token) else Fate.UNSHIPPED
+        return Fate.SHIPPED if seal.shipped.holds(action.token) else Fate.UNSHIPPED
 
     def _is_lost(self, store: Store) -> bool:
         """Whether the store is down, looking now: a closed connection alone proves nothing."""
@@ -410,16 +385,16 @@ class Engine:
                 self._failed(store, error)
         return self.board.authority.store is not store or self.board.state(store) is StoreState.DOWN
 
-    def _wait_for_seal(self, store: Store, place: Position | None) -> bool:
+    def _wait_for_seal(self, store: Store, place: Position | None) -> Seal | None:
         """Claim the authority if nobody has, and wait a moment for the shipper's last word (or for `place`)."""
         if self.board.routes.claim:
             self.claim()
         acks = self.board.acks[store]
         deadline_s = time.monotonic() + SEAL_S
-        while acks.sealed is None and (left_s := deadline_s - time.monotonic()) > 0:
+        while (seal := acks.sealed(self.board.authority)) is None and (left_s := deadline_s - time.monotonic()) > 0:
             if acks.wait(place or NEVER, left_s):
                 break
-        return acks.sealed is not None
+        return seal
 
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()

@@ -1,0 +1,214 @@
+"""What a command becomes: a flow, whichever client performs it. Shared by `hybrid.HybridRedis` and the asyncio one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import redis
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
+
+from hybrid.core import flows
+from hybrid.core.commands import Command, Policy, lookup, policy_of, written_keys
+from hybrid.core.effects import Blocking, blocking_twin
+from hybrid.core.flows import Ask, Flow
+from hybrid.core.names import RESERVED, Names
+from hybrid.core.resp import pack
+from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
+from hybrid.core.visible import CURSOR_AT, cursor_of, sent_cursor, shown
+from hybrid.errors import CommandRefused, QueueRefused
+from hybrid.replication.board import Board
+from hybrid.types import Ack, Store
+
+__all__ = ["Calls"]
+
+RANDOM_TRIES: Final = 16
+"""RANDOMKEY is asked this often at once: of a store that holds any user's key, one is found but for freak chance."""
+
+
+class Calls:
+    """From the arguments of a command to a flow, and from its raw reply to what redis-py returns."""
+
+    _board: Board
+    _names: Names
+    _resp3: bool
+    response_callbacks: Any
+
+    def _prepare_calls(self, board: Board, names: Names, options: Mapping[str, Any]) -> None:
+        self._board, self._names = board, names
+        self._hint: Callable[[tuple[bytes, ...]], Transaction] = lambda keys: hint(names, keys)
+        self._encoding = options.get("encoding", "utf-8")
+        self._errors = options.get("encoding_errors", "strict")
+        self._is_utf8 = self._encoding.lower().replace("_", "-") in ("utf-8", "utf8") and self._errors == "strict"
+
+    def called(self, args: tuple[Any, ...], options: Mapping[str, Any]) -> Flow:
+        """The flow of one command, by the policy that the command table gives it; its result is the raw reply.
+
+        Raises CommandRefused.
+        """
+        if not self._is_utf8:
+            args = tuple(self._encoded(args))
+        command = lookup(args)
+        policy = policy_of(command, args)
+        decode = NEVER_DECODE not in options
+        if policy is Policy.READ:
+            return self._read(command, args, decode)
+        if policy is Policy.REFUSED:
+            raise _refusal(command)
+        if policy is Policy.BLOCKING:
+            return self._blocked(args, decode)
+        if policy is Policy.ONE_STORE or not self._board.settings.replicated:
+            return self._on_authority(self._packed(args), command.name, command.idempotent, decode)
+        return self._written(Write(args, self._packed(args), command, policy), decode)
+
+    # -- reading
+
+    def _read(self, command: Command, args: tuple[Any, ...], decode: bool) -> Flow:
+        board, name = self._board, command.name
+        if name in CURSOR_AT:
+            return (yield from self._scanned(name, args, decode))
+        if name in ("DBSIZE", "RANDOMKEY"):
+            return (yield from self._read_without_reserved(name))
+        payload, timeout_s = self._packed(args), _block_timeout_s(name, args)
+        replies = yield from flows.read(board, board.readers, lambda store: Ask(store, payload, 1, decode, timeout_s))
+        return shown(name, replies[0], Store.LOCAL) if name == "KEYS" else replies[0]
+
+    def _scanned(self, name: str, args: tuple[Any, ...], decode: bool) -> Flow:
+        board, at = self._board, CURSOR_AT[name]
+        asked: list[Store] = []
+
+        def action(store: Store) -> Ask:
+            asked.append(store)
+            return Ask(store, self._packed(sent_cursor(args, at, store)), 1, decode)
+
+        origin = cursor_of(args, at)[1]
+
+        def readers() -> tuple[Store, ...]:
+            stores = board.readers()
+            return tuple(sorted(stores, key=lambda store: store is not origin)) if origin else stores
+
+        replies = yield from flows.read(board, readers, action)
+        return shown(name, replies[0], asked[-1])
+
+    def _read_without_reserved(self, name: str) -> Flow:
+        """DBSIZE and RANDOMKEY as if hybrid had no keys of its own."""
+        board, names = self._board, self._names
+        if name == "DBSIZE":
+            payload = pack(("DBSIZE",)) + pack(("EXISTS", *names.keys))
+            size, reserved = yield from flows.read(board, board.readers, lambda store: Ask(store, payload, 2))
+            return size if isinstance(size, Exception) else size - reserved
+        payload = pack(("RANDOMKEY",)) * RANDOM_TRIES
+        replies = yield from flows.read(board, board.readers, lambda store: Ask(store, payload, RANDOM_TRIES))
+        visible = shown("KEYS", [key for key in replies if key is not None], Store.LOCAL)
+        return visible[0] if visible else None
+
+    # -- writing
+
+    def _on_authority(self, payload: bytes, name: str, idempotent: bool, decode: bool) -> Flow:
+        replies = yield from flows.ask_authority(
+            self._board, lambda store: Ask(store, payload, 1, decode), name, idempotent=idempotent
+        )
+        return replies[0]
+
+    def _written(self, write: Write, decode: bool = True) -> Flow:
+        self._refuse_reserved(write)
+        try:
+            verdict = yield from self.written((write,), decode)
+        except QueueRefused as refused:
+            return next(iter(refused.errors.values()))
+        return verdict.replies[0]
+
+    def written(self, writes: Sequence[Write], decode: bool = True, *, atomic: bool = True) -> Flow:
+        """The flow that runs `writes` as one logged transaction; its result is a Verdict."""
+        prepared = transaction(self._names, writes, resp3=self._resp3, atomic=atomic)
+        confirm = self._board.settings.ack is Ack.BOTH
+        verdict = yield from flows.write(self._board, prepared, self._hint, confirm=confirm, decode=decode)
+        if verdict.position is not None:
+            self._board.wrote(verdict.position)
+        return verdict
+
+    def _blocked(self, args: tuple[Any, ...], decode: bool) -> Flow:
+        blocking = blocking_twin(args)
+        if blocking is None:
+            raise CommandRefused(str(args[0]), "it has no form that does not block")
+        for twin in blocking.attempts:
+            self.prepared(twin)
+        until_s = time.monotonic() + blocking.timeout_s if blocking.timeout_s else float("inf")
+        return self._waited(blocking, until_s, decode)
+
+    def _waited(self, blocking: Blocking, until_s: float, decode: bool) -> Flow:
+        def attempt(twin: Sequence[Any]) -> Flow:
+            command = lookup(twin)
+            policy = policy_of(command, twin)
+            if self._board.settings.replicated:
+                reply = yield from self._written(Write(tuple(twin), self._packed(twin), command, policy), decode)
+            else:
+                reply = yield from self._on_authority(self._packed(twin), command.name, False, decode)
+            if isinstance(reply, Exception):
+                raise reply
+            return reply
+
+        return flows.block(self._board, blocking, attempt, lambda: until_s - time.monotonic())
+
+    def prepared(self, args: tuple[Any, ...]) -> Write:
+        """A queued command with its policy. Raises CommandRefused."""
+        if not self._is_utf8:
+            args = tuple(self._encoded(args))
+        command = lookup(args)
+        policy = policy_of(command, args)
+        if policy is Policy.REFUSED:
+            raise _refusal(command)
+        write = Write(args, self._packed(args), command, policy)
+        self._refuse_reserved(write)
+        return write
+
+    def _refuse_reserved(self, write: Write) -> None:
+        # A key can only be reserved if the prefix is somewhere in the request: that is quick to see.
+        if RESERVED in write.packed and write.is_logged:
+            for key in encoded_keys(written_keys(write.command, write.args)):
+                if key.startswith(RESERVED):
+                    raise CommandRefused(
+                        write.command.name, f"keys that begin with {RESERVED.decode()!r} are hybrid's own"
+                    )
+
+    # -- bytes in, replies out
+
+    def _packed(self, args: Sequence[Any]) -> bytes:
+        try:
+            return pack(args)
+        except TypeError as error:
+            raise redis.DataError(str(error)) from None
+
+    def _encoded(self, args: Sequence[Any]) -> list[Any]:
+        """The operands in the encoding that the application chose; everything behind this is bytes."""
+        name, *operands = args
+        return [name, *(arg.encode(self._encoding, self._errors) if isinstance(arg, str) else arg for arg in operands)]
+
+    def parsed(self, name: Any, reply: Any, options: dict[str, Any]) -> Any:
+        """As redis-py's parse_response."""
+        if isinstance(reply, Exception):
+            if EMPTY_RESPONSE in options and isinstance(reply, redis.ResponseError):
+                return options[EMPTY_RESPONSE]
+            raise reply
+        callback = self.response_callbacks.get(name)
+        if callback is None:
+            return reply
+        for mark in (NEVER_DECODE, EMPTY_RESPONSE, "keys"):
+            options.pop(mark, None)
+        return callback(reply, **options)
+
+
+def _refusal(command: Command) -> CommandRefused:
+    return CommandRefused(command.name, command.note or "see docs/commands.md")
+
+
+def _block_timeout_s(name: str, args: Sequence[Any]) -> float | None:
+    """How long a reply may take: XREAD waits by itself; None stands for the store's usual timeout."""
+    if name != "XREAD":
+        return None
+    words = [str(arg.decode(errors="replace") if isinstance(arg, bytes) else arg).upper() for arg in args[:6]]
+    if "BLOCK" not in words:
+        return None
+    wait_ms = float(args[words.index("BLOCK") + 1])
+    return wait_ms / 1000 + 1.0 if wait_ms else 365 * 86400.0

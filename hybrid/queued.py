@@ -1,0 +1,186 @@
+"""What a pipeline does with its queued commands, as flows. Shared by the pipelines of both clients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import redis
+
+from hybrid.calls import Calls
+from hybrid.core import flows
+from hybrid.core.authority import Authority
+from hybrid.core.commands import Policy, lookup, policy_of
+from hybrid.core.flows import Ask, AwaitConfirmation, Flow, OnWire
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.resp import pack
+from hybrid.core.scripts import LOAD_EFFECTS
+from hybrid.core.transaction import Transaction, Verdict, Write, transaction, verdict
+from hybrid.errors import CommandRefused, OutcomeUnknown, QueueRefused
+from hybrid.types import Ack, Store
+
+__all__ = ["FencedWire", "Loan", "Queue"]
+
+CHUNK_COMMANDS: Final = 500
+"""A pipeline that is no transaction is cut into transactions of at most this many commands."""
+
+_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
+
+
+class FencedWire(Protocol):
+    """A wire with a standing WATCH on the authority record, as the flows see it."""
+
+    authority: Authority | None
+    effects_loaded: bool
+
+    def see(self, record: Any) -> None: ...
+    def next_token(self) -> bytes: ...
+
+
+class Loan(Protocol):
+    """A fenced wire lent to a pipeline that watches keys."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def wire(self) -> FencedWire: ...
+
+
+class Queue:
+    """Mixed into redis-py's pipelines, whose attributes it uses."""
+
+    _client: Calls
+    _atomic: bool
+    _loan: Loan | None
+    explicit_transaction: bool
+    annotate_exception: Any
+    raise_first_error: Any
+
+    def _executed(self, stack: Sequence[Any]) -> Flow:
+        """The flow that runs the queue; its result is the raw replies, errors in their places.
+
+        Raises as `HybridRedis.execute_command`, and WatchError when a watched key moved.
+        """
+        writes = [self._client.prepared(args) for args, _ in stack]
+        try:
+            return (yield from self._run(writes))
+        except QueueRefused as refused:
+            index, error = next(iter(refused.errors.items()))
+            self.annotate_exception(error, index + 1, stack[index][0])
+            raise error from None
+
+    def _parsed(self, stack: Sequence[Any], replies: list[Any], raise_on_error: bool) -> list[Any]:
+        if raise_on_error:
+            self.raise_first_error(stack, replies)
+        parsed = self._client.parsed
+        return [
+            reply if isinstance(reply, Exception) else parsed(args[0], reply, dict(options))
+            for (args, options), reply in zip(stack, replies, strict=True)
+        ]
+
+    def _run(self, writes: list[Write]) -> Flow:
+        if self._loan is not None:
+            return (yield from self._run_watched(self._loan, writes))
+        if self._atomic or self.explicit_transaction:
+            return list((yield from self._flow(writes)))
+        replies: list[Any] = []
+        for start in range(0, len(writes), CHUNK_COMMANDS):
+            replies += yield from self._run_plain(writes[start : start + CHUNK_COMMANDS])
+        return replies
+
+    def _run_plain(self, writes: list[Write]) -> Flow:
+        """A pipeline that is no transaction: a command that cannot be queued stops no other one."""
+        try:
+            return list((yield from self._flow(writes)))
+        except QueueRefused as refused:
+            errors = refused.errors
+        accepted = [write for index, write in enumerate(writes) if index not in errors]
+        replies = iter((yield from self._run_plain(accepted)) if accepted else ())
+        return [errors[index] if index in errors else next(replies) for index in range(len(writes))]
+
+    def _flow(self, writes: Sequence[Write]) -> Flow:
+        board = self._client._board
+        if board.settings.replicated and any(write.is_logged for write in writes):
+            result = yield from self._client.written(writes, atomic=self._atomic)
+            return result.replies
+        payload, count = _plain(writes)
+        if any(write.is_logged for write in writes):
+            idempotent = all(write.idempotent for write in writes)
+            ask = flows.ask_authority(
+                board, lambda store: Ask(store, payload, count), "pipeline", idempotent=idempotent
+            )
+        else:
+            ask = flows.read(board, board.readers, lambda store: Ask(store, payload, count))
+        return _ran((yield from ask))
+
+    # -- watching
+
+    def _run_watched(self, loan: Loan, writes: list[Write]) -> Flow:
+        client, wire = self._client, loan.wire
+        if not client._board.settings.replicated:
+            return _ran((yield from _on_loan(loan, *_plain(writes))))
+        prepared = transaction(client._names, writes, resp3=client._resp3)
+        if prepared.scripted and not wire.effects_loaded:
+            yield from _looked(OnWire(wire, LOAD_EFFECTS, 2))
+            wire.effects_loaded = True
+        replies = yield from _on_loan(loan, prepared.payload(wire.next_token()), prepared.replies)
+        wire.see(replies[-1])
+        client._board.learn(wire.authority, source=loan.store)
+        answers = replies[:-2]
+        if isinstance(answers[-1], Exception):
+            raise prepared.refusal(answers[1:-1], answers[-1])
+        return (yield from self._settled(loan.store, prepared, _ran(answers)))
+
+    def _settled(self, store: Store, prepared: Transaction, answers: list[Any]) -> Flow:
+        client, result = self._client, verdict(prepared, answers)
+        if result.expiring:
+            hinted: Verdict = yield from flows.write(
+                client._board, client._hint(result.expiring), client._hint, confirm=False
+            )
+            result = result.at(hinted.position)
+        if result.position is not None:
+            client._board.wrote(result.position)
+            if client._board.settings.ack is Ack.BOTH and client._board.routes.confirm:
+                yield AwaitConfirmation(store, result.position)
+        return result.replies
+
+    def _at_once(self, args: tuple[Any, ...], decode: bool) -> Flow:
+        """The flow of a command between WATCH and MULTI; its result is the raw reply."""
+        if args[0] != "WATCH" and policy_of(command := lookup(args), args) is not Policy.READ:
+            raise CommandRefused(command.name, "between WATCH and MULTI only reads can run; call multi() first")
+        if self._loan is None:
+            self._loan = yield from flows.borrow(self._client._board)
+        return (yield from _looked(OnWire(self._loan.wire, pack(args), 1, decode)))[0]
+
+
+def _looked(request: OnWire) -> Flow:
+    """Nothing was changed yet, so a lost wire means the same as a watched key that moved."""
+    try:
+        return (yield request)
+    except redis.ConnectionError as error:
+        raise redis.WatchError(f"the store was lost while watching: {error}") from None
+
+
+def _on_loan(loan: Loan, payload: bytes, count: int) -> Flow:
+    try:
+        return (yield OnWire(loan.wire, payload, count))
+    except NotSent as error:
+        raise redis.WatchError(f"the store was lost while watching: {error}") from None
+    except ReplyLost as error:
+        # WatchError would say that nothing was run, and the caller's loop would run it again.
+        raise OutcomeUnknown("transaction", f"sent to the {loan.store} store, {error}") from None
+
+
+def _plain(writes: Sequence[Write]) -> tuple[bytes, int]:
+    return _MULTI + b"".join(write.packed for write in writes) + _EXEC, len(writes) + 2
+
+
+def _ran(replies: list[Any]) -> list[Any]:
+    """The replies of EXEC. Raises what the server refused to queue, or WatchError."""
+    executed = replies[-1]
+    if isinstance(executed, Exception):
+        errors = {index: reply for index, reply in enumerate(replies[1:-1]) if isinstance(reply, Exception)}
+        raise QueueRefused(errors) if errors else executed
+    if executed is None:
+        raise redis.WatchError("Watched variable changed.")
+    return list(executed)
