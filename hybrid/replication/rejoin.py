@@ -78,7 +78,7 @@ def _sealed(cloud: Wire, names: Names, authority: Authority) -> Position:
     """How far the local log was surely shipped: as the last shipper said in this epoch, else nothing is sure."""
     record = _one(cloud, "GET", names.seal)
     if record is not None:
-        epoch, _, place = record.decode().partition(" ")
+        epoch, place, *_ = record.decode().split(" ")
         if int(epoch) == authority.epoch:
             return position(place)
     return (0, 0)
