@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["Ack", "Health", "Purpose", "ReadPreference", "Status", "Store", "StoreState", "StoreStatus"]
+__all__ = ["Ack", "Health", "Purpose", "ReadPreference", "Source", "Status", "Store", "StoreState", "StoreStatus"]
 
 
 class Store(StrEnum):
@@ -42,6 +42,17 @@ class ReadPreference(StrEnum):
     LOCAL = "local"
     CLOUD = "cloud"
     FASTEST = "fastest"
+
+
+class Source(StrEnum):
+    """Where the value of a setting comes from: the first of these that has one."""
+
+    ARGUMENT = "argument"
+    OVERRIDE = "override"
+    LIVE = "live"
+    ENVIRONMENT = "environment"
+    ENV_FILE = ".env"
+    DEFAULT = "default"
 
 
 class StoreState(StrEnum):
@@ -89,6 +100,8 @@ class Status:
     unconfirmed_writes: int
     config_version: int
     taken_at_s: float
+    held: bool = False
+    """The cloud store keeps the authority until an operator gives it back (`python -m hybrid failback`)."""
 
     @property
     def health(self) -> Health:

@@ -37,6 +37,7 @@ def taken_status(engine: Engine) -> Status:
         unconfirmed_writes=board.unconfirmed,
         config_version=board.version,
         taken_at_s=time.time(),
+        held=board.authority.held,
     )
 
 
