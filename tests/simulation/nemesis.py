@@ -1,0 +1,186 @@
+"""What goes wrong, when, and for how long: drawn from the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Final
+
+from hybrid.types import Store
+
+from .world import Process, World
+
+__all__ = ["PROFILES", "Nemesis"]
+
+PROFILES: Final[dict[str, tuple[str, ...]]] = {
+    "calm": (),
+    "local": ("kill local", "hang local", "kill local", "kill local"),
+    "cloud": ("kill cloud", "hang cloud", "kill cloud"),
+    "stores": ("kill local", "hang local", "kill cloud", "hang cloud"),
+    "links": ("cut", "refuse", "hang link", "slow", "lose"),
+    "processes": ("kill process", "stop process", "kill local", "hang local", "lose"),
+    "wiped": ("wipe local", "wipe cloud", "kill process"),
+    "older": ("older local", "kill local", "kill process"),
+    "all": (
+        "kill local", "hang local", "kill cloud", "hang cloud", "cut", "refuse", "hang link", "slow", "lose",
+        "kill process", "stop process",
+    ),
+    "all+wiped": (
+        "kill local", "hang local", "kill cloud", "hang cloud", "cut", "refuse", "hang link", "slow", "lose",
+        "kill process", "stop process", "wipe local", "wipe cloud",
+    ),
+}  # fmt: skip
+"""Faults by the name of the profile, each as likely as it is often named."""
+
+Undo = Callable[[], None]
+
+
+class Nemesis:
+    """Starts faults until `until_s`, and ends each after a while. `replace` starts a process in place of a dead one."""
+
+    def __init__(self, world: World, random: Random, profile: str, until_s: float, replace: Callable[[], None]) -> None:
+        self._world, self._random, self._until_s, self._replace = world, random, until_s, replace
+        self._faults = PROFILES[profile]
+        self._serial = profile in ("wiped", "older") or random.random() < 0.5
+        self._busy: set[object] = set()
+        self._going = 0
+        if self._faults:
+            world.scheduler.at(random.uniform(0.3, 1.5), self._next)
+
+    @property
+    def is_over(self) -> bool:
+        return self._going == 0 and self._world.scheduler.now_s >= self._until_s
+
+    def _next(self) -> None:
+        if self._world.scheduler.now_s >= self._until_s:
+            return
+        length_s = self._random.choice((0.05, 0.3, 1.0, 3.0)) * self._random.uniform(0.5, 1.5)
+        fault = self._random.choice(self._faults)
+        undo = self._start(fault)
+        if undo is not None:
+            self._going += 1
+            self._world.scheduler.at(length_s, partial(self._end, fault, undo))
+        pause_s = self._random.uniform(0.1, 2.5)
+        if self._serial:
+            pause_s += length_s + (self._random.uniform(1, 4) if "wipe" in fault or "older" in fault else 0)
+        self._world.scheduler.at(pause_s, self._next)
+
+    def _end(self, fault: str, undo: Undo) -> None:
+        self._world.say("nemesis", f"end of: {fault}")
+        undo()
+        self._going -= 1
+
+    def _start(self, fault: str) -> Undo | None:
+        action, _, target = fault.partition(" ")
+        if target in ("local", "cloud"):
+            return self._store_fault(action, Store(target))
+        if target == "process":
+            return self._process_fault(action)
+        return self._link_fault(fault)
+
+    # -- stores
+
+    def _store_fault(self, action: str, store: Store) -> Undo | None:
+        server, world = self._world.stores[store], self._world
+        if store in self._busy or (action in ("wipe", "older") and (self._busy or not self._settled())):
+            return None
+        self._busy.add(store)
+        world.say("nemesis", f"{action} {store}")
+        for process in world.processes:
+            self._trouble(process, store)
+        if action == "hang":
+            server.stop()
+            return partial(self._mend_store, store, server.resume)
+        values = server.data.values
+        if action in ("wipe", "older"):
+            world.lost_data.add(store)
+        if action == "older":
+            return self._older(store)
+        server.crash()
+        return partial(self._mend_store, store, partial(server.boot, {} if action == "wipe" else values))
+
+    def _older(self, store: Store) -> Undo:
+        """It crashes a moment later, and comes back as it is now."""
+        server = self._world.stores[store]
+        values = server.data.snapshot()
+        self._world.scheduler.at(self._random.uniform(0.01, 0.5), server.crash)
+
+        def boot() -> None:
+            server.crash()
+            server.boot(values)
+
+        return partial(self._mend_store, store, boot)
+
+    def _settled(self) -> bool:
+        """Whether losing one store's data may be survived: both are up, and none is being refilled."""
+        world = self._world
+        marks = all(b"hybrid:identity" in server.data.values and server.up for server in world.stores.values())
+        return marks and not world.unequal()
+
+    def _mend_store(self, store: Store, mend: Undo) -> None:
+        mend()
+        self._busy.discard(store)
+        for process in self._world.processes:
+            self._relief(process, store)
+
+    # -- links
+
+    def _link_fault(self, fault: str) -> Undo | None:
+        world, random = self._world, self._random
+        process, store = random.choice(world.living), random.choice(tuple(Store))
+        link = world.link(process, store)
+        if (process, store) in self._busy:
+            return None
+        self._busy.add((process, store))
+        world.say("nemesis", f"{fault}: {process.name} to {store}")
+        self._trouble(process, store)
+        if fault == "cut":
+            link.cut()
+        elif fault == "refuse":
+            link.refuse = True
+            link.cut()
+        elif fault == "hang link":
+            link.hang = True
+        elif fault == "slow":
+            link.slow_s = random.choice((0.02, 0.06, 0.3))
+        else:
+            link.lose_replies = random.randrange(1, 4)
+
+        def mend() -> None:
+            link.heal()
+            self._busy.discard((process, store))
+            self._relief(process, store)
+
+        return mend
+
+    # -- processes
+
+    def _process_fault(self, action: str) -> Undo | None:
+        world = self._world
+        process = self._random.choice(world.living)
+        if process in self._busy:
+            return None
+        self._busy.add(process)
+        world.say("nemesis", f"{action} {process.name}")
+        for store in Store:
+            self._trouble(process, store)
+        if action == "kill":
+            world.kill_process(process)
+            return self._replace
+        world.scheduler.freeze(process)
+
+        def thaw() -> None:
+            world.scheduler.thaw(process)
+            self._busy.discard(process)
+            for store in Store:
+                self._relief(process, store)
+
+        return thaw
+
+    def _trouble(self, process: Process, store: Store) -> None:
+        process.troubles[store] += 1
+
+    def _relief(self, process: Process, store: Store) -> None:
+        process.troubles[store] = max(0, process.troubles[store] - 1)
+        process.working_since_s[store] = self._world.scheduler.now_s
