@@ -7,6 +7,8 @@ grow; `take` gives what they grew by, so nothing is lost or counted twice betwee
 from __future__ import annotations
 
 import logging
+import os
+import socket
 import threading
 import weakref
 from collections import Counter
@@ -17,6 +19,7 @@ from hybrid import events
 from hybrid.core.commands import COMMANDS
 from hybrid.core.histogram import BUCKETS, Histogram, bucket_of
 from hybrid.core.metrics import EVENTS_KEPT, Happening, Record, grown
+from hybrid.observe.latency import LatencyWindow
 from hybrid.types import Store
 
 __all__ = ["Recorder", "group_of"]
@@ -40,17 +43,20 @@ class Recorder:
 
     Args:
         traffic: gives commands, bytes sent and received so far, by store and purpose.
-        process: how events name this process.
+        name: how events name this process; by default its host and number.
     """
 
-    def __init__(self, traffic: Callable[[], Totals] = dict, process: str = "") -> None:
+    def __init__(self, traffic: Callable[[], Totals] = dict, name: str | None = None) -> None:
         self._traffic = traffic
-        self._process = process
+        self._name = name
+        self.windows = {store: LatencyWindow() for store in Store}
+        """The latest calls to each store, whatever the command."""
         self.gauges: Callable[[], Mapping[str, float]] = dict
         """Values of the whole, such as the lag, from a process that watches it; none from the others."""
         self._start()
 
     def _start(self) -> None:
+        self._process = self._name or f"{socket.gethostname()}:{os.getpid()}"
         self._lock = threading.Lock()
         self._threads: list[tuple[weakref.ref[threading.Thread], Cells]] = []
         self._finished: Totals = {}
@@ -67,7 +73,8 @@ class Recorder:
     # -- recording
 
     def record(self, store: Store, name: str, seconds: float) -> None:
-        """One exchange with `store` for the command `name` took `seconds`. Costs well under a microsecond."""
+        """One exchange with `store` for the command `name` took `seconds`. Costs the caller about a microsecond."""
+        self.windows[store].record(seconds)
         micros = int(seconds * 1e6)
         try:
             cell = self._shard.cells[store, name]
@@ -75,6 +82,11 @@ class Recorder:
             cell = self._shard.cells[store, name] = [0] * (BUCKETS + 1)
         cell[bucket_of(micros)] += 1
         cell[_SUM] += micros
+
+    def record_request(self, store: Store, payload: bytes, seconds: float) -> None:
+        """As `record`, for a packed request: the name stands at its beginning."""
+        start = payload.find(b"\n", payload.find(b"\n") + 1) + 1
+        self.record(store, payload[start : payload.find(b"\r", start)].decode("latin-1"), seconds)
 
     def error(self, where: str, kind: str) -> None:
         """Something failed at a store ("local", "cloud"), or reached the application ("client")."""
@@ -137,12 +149,13 @@ class Recorder:
 
 def group_of(name: str) -> str:
     """The group of a command, as in its documentation; a pipeline is a group of its own."""
-    return _GROUPS.get(name, "other")
+    return _GROUPS.get(name.upper(), "other")
 
 
 _GROUPS: Final[Mapping[str, str]] = {
+    **{name.partition(" ")[0]: command.group.lower() or "other" for name, command in COMMANDS.items()},
     **{name: command.group.lower() or "other" for name, command in COMMANDS.items()},
-    "pipeline": "pipelines",
+    **dict.fromkeys(("PIPELINE", "MULTI"), "pipelines"),
 }
 
 

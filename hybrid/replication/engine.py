@@ -29,11 +29,12 @@ from hybrid.core.flows import (
     Trace,
 )
 from hybrid.core.health import Evidence
-from hybrid.core.names import Names
+from hybrid.core.names import RESERVED, Names
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
 from hybrid.core.tokens import Seal
 from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
-from hybrid.observe.latency import LatencyWindow
+from hybrid.observe.metrics import Recorder
+from hybrid.observe.publisher import Publisher
 from hybrid.replication.board import Board
 from hybrid.replication.pairing import Pairing
 from hybrid.replication.shipper import Shipper
@@ -90,7 +91,10 @@ class Engine:
             self.endpoints[Store.CLOUD] = Endpoint(
                 Store.CLOUD, settings.cloud_url, names, timeout_s=settings.cloud_timeout_s, options=options
             )
-        self.latency = {store: LatencyWindow() for store in Store}
+        self.metrics = Recorder(self._traffic)
+        log.add_hook(self.metrics.event)
+        self.latency = self.metrics.windows
+        self._publisher: Publisher | None = None
         self.shipper: Shipper | None = None
         self._watchers: dict[Store, Watcher] = {}
         self._starting = threading.Lock()
@@ -122,6 +126,10 @@ class Engine:
                 # A name that does not resolve can keep its watcher waiting for long; nobody else shall wait.
                 if self.board.state(store) is StoreState.UNKNOWN:
                     self.board.observe(store, Evidence.SILENT, "no word of it yet")
+            if self.names.prefix == RESERVED:  # a drill's calls are not the application's
+                local = self.endpoints[Store.LOCAL]
+                self._publisher = Publisher(self.metrics, local, self.names, lambda: self.board.reachable(Store.LOCAL))
+                self._publisher.start()
             self.started = True
         cloud = str(self.board.state(Store.CLOUD)) if Store.CLOUD in self.endpoints else "not configured"
         sync = "on" if settings.replicated and settings.sync_enabled else "off"
@@ -131,8 +139,7 @@ class Engine:
         """End the threads and the connections. What is not shipped yet stays in the log for the next shipper."""
         self.abandon()
         threads: list[threading.Thread] = [*self._watchers.values()]
-        if self.shipper is not None:
-            threads.append(self.shipper)
+        threads += [thread for thread in (self.shipper, self._publisher) if thread is not None]
         for thread in threads:
             if thread.is_alive():
                 thread.join(timeout=2.0)
@@ -145,12 +152,16 @@ class Engine:
         self.board.close()
         for watcher in self._watchers.values():
             watcher.close()
+        if self._publisher is not None:
+            self._publisher.close()
 
     def forget_after_fork(self) -> None:
         """In a forked child none of the parent's threads runs, and its connections are not ours to use."""
         self._starting = threading.Lock()
         self._watchers = {}
         self.shipper = None
+        self._publisher = None
+        self.metrics.forget_after_fork()
         self.board.forget_after_fork()
         for endpoint in self.endpoints.values():
             endpoint.forget_after_fork()
@@ -160,6 +171,14 @@ class Engine:
         """Greet both stores anew: whether they are a pair has changed."""
         for watcher in self._watchers.values():
             watcher.renew()
+
+    def _traffic(self) -> dict[tuple[str, str], tuple[int, ...]]:
+        """Commands, bytes sent and received since the start, by store and purpose."""
+        return {
+            (store.value, purpose.value): numbers
+            for store, endpoint in self.endpoints.items()
+            for purpose, numbers in endpoint.meter.totals().items()
+        }
 
     # -- driving
 
@@ -177,7 +196,12 @@ class Engine:
                 else:
                     action = flow.send(result)
         except StopIteration as end:
+            if isinstance(end.value, Exception):
+                self.metrics.error("client", type(end.value).__name__)
             return end.value
+        except HybridError as error:
+            self.metrics.error("client", type(error).__name__)
+            raise
 
     def perform(self, action: Action) -> Any:
         """Do one thing that a flow asks for. Raises NotSent or ReplyLost."""
@@ -211,7 +235,8 @@ class Engine:
         except (NotSent, ReplyLost) as error:
             self._cut(action.store, error)
             raise
-        self.latency[action.store].record(time.perf_counter() - started_s)
+        if action.timeout_s is None:  # a command that waits says nothing of the store
+            self.metrics.record_request(action.store, action.payload, time.perf_counter() - started_s)
         endpoint.give(generation, wire)
         return replies
 
@@ -235,7 +260,7 @@ class Engine:
                 error.token = token
             self._cut(store, error)
             raise
-        self.latency[store].record(time.perf_counter() - started_s)
+        self.metrics.record(store, transaction.name, time.perf_counter() - started_s)
         ran = replies[-3]
         wire.see(replies[-1])
         if ran is None:
@@ -281,6 +306,7 @@ class Engine:
 
     def _failed(self, store: Store, error: NotSent | ReplyLost) -> None:
         """The store cannot be reached, or does not answer."""
+        self.metrics.error(store.value, "no answer" if error.silent else "refused")
         self.endpoints[store].retire()
         self.board.observe(store, Evidence.SILENT if error.silent else Evidence.REFUSED, str(error))
 
@@ -294,6 +320,7 @@ class Engine:
         if error.silent:
             self._failed(store, error)
         else:
+            self.metrics.error(store.value, "connection lost")
             self.endpoints[store].retire()
 
     # -- watching
