@@ -12,14 +12,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
 from hybrid.core.commands import keys_of, lookup, written_keys
 from hybrid.core.effects import absolute
 from hybrid.core.resp import pack, unpack
 
-__all__ = ["REPLAY_WITHIN_MS", "Group", "groups", "plan"]
+__all__ = ["REPLAY_WITHIN_MS", "Entry", "Field", "Group", "Run", "failed", "groups", "plain_run", "plan"]
 
 REPLAY_WITHIN_MS: Final = 1000
 """Half the expiry guard of `hybrid.core.transaction`, so that every key that may have expired on the way was hinted."""
@@ -28,6 +28,10 @@ _TIMES_FIELDS = re.compile(rb"\r\nH(P?EXPIRE|PERSIST|SETEX|GETEX)", re.IGNORECAS
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
 Field = tuple[bytes, bytes]
+Entry = tuple[bytes, Sequence[bytes]]
+"""A raw entry of the log: its id, and its fields flat."""
+
+RUN_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def _names_a_key(packed: bytes) -> bool:
     return bool(keys_of(lookup(args), args))
 
 
-def groups(entries: Iterable[tuple[bytes, Sequence[bytes]]], open_fields: list[Field]) -> Iterator[Group]:
+def groups(entries: Iterable[Entry], open_fields: list[Field]) -> Iterator[Group]:
     """Groups from raw entries (id, flat fields). `open_fields` holds a group that the previous read left unfinished."""
     for entry_id, flat in entries:
         more, token, atomic = False, None, True
@@ -127,6 +131,32 @@ def groups(entries: Iterable[tuple[bytes, Sequence[bytes]]], open_fields: list[F
         if not more:
             yield Group(position(entry_id), tuple(open_fields), token, atomic)
             open_fields.clear()
+
+
+class Run(NamedTuple):
+    """Entries that are one plain command each: their bytes, and the place of the last one."""
+
+    payload: bytes
+    count: int
+    place: Position
+
+
+def plain_run(entries: Sequence[Entry], now_ms: int) -> Run | None:
+    """The commonest case, by far: entries that can all be replayed as they stand, without looking into any. None for
+    every other case. It holds only where no key was copied and no hash is known to time its fields."""
+    commands = []
+    size = 0
+    for _, flat in entries:
+        if len(flat) != 2 or flat[0] != b"v":
+            return None
+        command = flat[1]
+        size += len(command)
+        if size > RUN_BYTES or _TIMES_FIELDS.search(command, 0, 40):
+            return None
+        commands.append(command)
+    if now_ms - position(entries[0][0])[0] > REPLAY_WITHIN_MS:
+        return None
+    return Run(b"".join(commands), len(commands), position(entries[-1][0]))
 
 
 def plan(group: Group, skip: Mapping[bytes, Position], now_ms: int) -> tuple[bytes, ...] | None:

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Shipped", "token"]
+from hybrid.core.authority import Authority, Position, position, position_text
+from hybrid.types import Store
+
+__all__ = ["EARLY_SEAL_S", "Seal", "Shipped", "token"]
 
 ID_BYTES: Final = 8
 KEPT_WIRES: Final = 4096
+EARLY_SEAL_S: Final = 1.0
+"""How long an early seal is believed: well below the life of a shipper's lease on the local store."""
 
 
 def token(wire_id: bytes, number: int) -> bytes:
@@ -47,3 +53,39 @@ class Shipped:
     @classmethod
     def parse(cls, packed: bytes) -> Shipped:
         return cls({mark[:ID_BYTES]: mark for mark in packed.split(b",") if mark})
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The last word of the shipper of a local store that was lost, said while `under` was the authority record.
+
+    Everything up to `place` was shipped; nothing behind `maybe_to` was, in any form; copied states may contain some of
+    what lies between. `shipped` holds the tokens of all that may have been shipped. A seal under a record of the local
+    store is an early one, see `hybrid.replication.last_word`.
+    """
+
+    under: Authority
+    place: Position
+    maybe_to: Position
+    shipped: Shipped = field(default_factory=Shipped)
+
+    def is_valid(self, authority: Authority, age_s: float) -> bool:
+        """Whether it tells the truth once `authority` is known, `age_s` after it was heard."""
+        if authority.store is not Store.CLOUD:
+            return False
+        if self.under.store is Store.CLOUD:
+            return authority.epoch >= self.under.epoch
+        return authority.epoch == self.under.epoch + 1 and age_s < EARLY_SEAL_S
+
+    @property
+    def packed(self) -> bytes:
+        places = position_text(self.place), position_text(self.maybe_to)
+        return b" ".join((self.under.record, *places, self.shipped.packed))
+
+    @classmethod
+    def parse(cls, packed: bytes) -> Seal:
+        holder, epoch, place, maybe_to, shipped = packed.split(b" ")
+        under = Authority.parse(holder + b" " + epoch)
+        if under is None:
+            raise ValueError("a seal names the record under which it was said")
+        return cls(under, position(place), position(maybe_to), Shipped.parse(shipped))

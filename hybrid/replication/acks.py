@@ -5,9 +5,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+import time
 
-from hybrid.core.authority import Position
-from hybrid.core.tokens import Shipped
+from hybrid.core.authority import Authority, Position
+from hybrid.core.tokens import Seal
 
 __all__ = ["Acks"]
 
@@ -20,8 +21,8 @@ class Acks:
         self._order = itertools.count()
         self._waiters: list[tuple[Position, int, threading.Lock]] = []
         self.applied: Position = (0, 0)
-        self.sealed: Position | None = None
-        self.shipped = Shipped()
+        self._seal: Seal | None = None
+        self._sealed_s = 0.0
 
     def advance(self, place: Position) -> None:
         """Everything up to `place` is on the other store."""
@@ -32,15 +33,19 @@ class Acks:
             while self._waiters and self._waiters[0][0] <= place:
                 heapq.heappop(self._waiters)[2].release()
 
-    def seal(self, place: Position, shipped: Shipped) -> None:
-        """The log's store is lost: everything up to `place` is on the other store, nothing more will be shipped."""
-        self.advance(place)
-        self.shipped = shipped
-        self.sealed = place
+    def seal(self, seal: Seal) -> None:
+        """The log's store is lost, and this is how far it was shipped."""
+        self.advance(seal.place)
+        self._seal, self._sealed_s = seal, time.monotonic()
         self.wake()
 
     def unseal(self) -> None:
-        self.sealed = None
+        self._seal = None
+
+    def sealed(self, authority: Authority) -> Seal | None:
+        """The seal, if it is valid under `authority`."""
+        seal = self._seal
+        return seal if seal and seal.is_valid(authority, time.monotonic() - self._sealed_s) else None
 
     def wake(self) -> None:
         """Let every waiter look at the world again."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import redis
 
+from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported, plan_put
 from hybrid.core.state_replies import JSON_KINDS, body_of, expiry_ms, hash_of, log_position
 from hybrid.errors import HybridError
@@ -22,7 +23,7 @@ from hybrid.replication.big_read import read_in_chunks
 from hybrid.stores.capabilities import Capabilities, capabilities_of, forget_capabilities
 from hybrid.stores.exchange import Command, RedisConnection, exchange, transact
 
-__all__ = ["LOG_KEY", "Snapshot", "plan_put", "put_states", "read_state", "read_states", "temporary_key"]
+__all__ = ["LOG_KEY", "Snapshot", "put_commands", "put_states", "read_state", "read_states", "temporary_key"]
 
 LOG_KEY = b"hybrid:log"
 BATCH_KEYS = 500
@@ -200,6 +201,13 @@ def state_from(kind: bytes, read: bytes, reply: Any, expires_at_ms: int | None) 
 def temporary_key() -> bytes:
     """A fresh name under `hybrid:tmp:` in which a large key is built before it is renamed."""
     return b"hybrid:tmp:" + secrets.token_hex(8).encode()
+
+
+def put_commands(key: bytes, state: KeyState | Absent, can: Capabilities) -> list[list[bytes]]:
+    """Packed commands that give `key` its state, in groups that are transactions; a large value takes several, and is
+    in place with the last one."""
+    groups = plan_put(key, state, temporary_key(), field_ttl=can.has_field_ttl, stream_counters=can.has_stream_counters)
+    return [[pack(command) for command in group] for group in groups]
 
 
 def put_states(connection: RedisConnection, states: Mapping[bytes, KeyState | Absent]) -> None:

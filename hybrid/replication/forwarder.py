@@ -56,6 +56,6 @@ def _ship(stream: Stream) -> None:
     hand_back = HandBack(stream, follow)
     catch_up.run()
     while True:
-        if stream.live and stream.source is Store.CLOUD:
+        if stream.live and stream.source is Store.CLOUD and not stream.board.authority.held:
             hand_back.run()
         follow.step()

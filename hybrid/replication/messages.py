@@ -23,17 +23,17 @@ class Word(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One message on the channel `applied`. A seal also says which writes were shipped, see `hybrid.core.tokens`."""
+    """One message on the channel `applied`; `seal` is a packed `hybrid.core.tokens.Seal`."""
 
     word: Word
     place: Position
-    shipped: bytes = b""
+    seal: bytes = b""
 
     @property
     def packed(self) -> bytes:
-        return f"{self.word} ".encode() + position_text(self.place) + b" " + self.shipped
+        return f"{self.word} ".encode() + position_text(self.place) + b" " + self.seal
 
     @classmethod
     def parse(cls, message: bytes) -> Progress:
-        word, place, *shipped = message.split(b" ", 2)
-        return cls(Word(word.decode()), position(place), shipped[0] if shipped else b"")
+        word, place, *seal = message.split(b" ", 2)
+        return cls(Word(word.decode()), position(place), seal[0] if seal else b"")

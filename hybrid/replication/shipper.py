@@ -18,10 +18,11 @@ from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
-from hybrid.replication.forwarder import Forwarder, Outcome
+from hybrid.replication.forwarder import forward
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
 from hybrid.replication.rejoin import merge_local_tail
+from hybrid.replication.stream import Outcome
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
@@ -113,7 +114,7 @@ class Shipper(threading.Thread):
         try:
             if source is Store.CLOUD and not self._merge(lease):
                 return Outcome.BROKEN
-            outcome = Forwarder(self._endpoints, source, self._names, self._board, lease, control).run()
+            outcome = forward(self._endpoints, source, self._names, self._board, lease, control)
         except (HybridError, redis.ResponseError) as error:
             if isinstance(error, NotSent | ReplyLost):
                 raise

@@ -14,7 +14,7 @@ from hybrid.core.authority import Authority
 from hybrid.core.health import Evidence
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
-from hybrid.core.tokens import Shipped
+from hybrid.core.tokens import Seal
 from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
 from hybrid.replication.messages import Progress, Word
@@ -144,7 +144,7 @@ class Watcher(threading.Thread):
             logger.warning("a message on %r that is not hybrid's was ignored", message[1])
             return
         if progress.word is Word.SEAL:
-            self._board.acks[Store.LOCAL].seal(progress.place, Shipped.parse(progress.shipped))
+            self._board.acks[Store.LOCAL].seal(Seal.parse(progress.seal))
         elif self._store is self._board.authority.store:
             self._board.acks[self._store].advance(progress.place)
             live = progress.word is Word.LIVE

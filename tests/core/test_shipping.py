@@ -15,11 +15,10 @@ from hybrid.core.commands import lookup, policy_of
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.scripts import FLUSH_SHA
-from hybrid.core.shipping import REPLAY_WITHIN_MS, Field, Group, failed, groups, plan
+from hybrid.core.shipping import REPLAY_WITHIN_MS, RUN_BYTES, Entry, Field, Group, failed, groups, plain_run, plan
 from hybrid.core.tokens import KEPT_WIRES, Shipped, token
 from hybrid.core.transaction import EXPIRY_GUARD_MS, TOKEN_BYTES, Write, transaction
 
-Entry = tuple[bytes, Sequence[bytes]]
 MS = 1_000_000
 TOKEN = b"t" * TOKEN_BYTES
 
@@ -303,3 +302,36 @@ def test_the_wires_heard_of_least_lately_are_forgotten() -> None:
     assert shipped.holds(token(wires[0], 2))
     assert not shipped.holds(token(wires[1], 1))
     assert shipped.holds(token(wires[2], 1)) and shipped.holds(token(WIRE, 1))
+
+
+# -- the commonest case
+
+
+def plain(number: int, command: bytes = b"SET") -> tuple[bytes, list[bytes]]:
+    return b"%d-0" % number, [b"v", pack((command, b"k", number))]
+
+
+def test_plain_entries_go_as_one_run() -> None:
+    entries = [plain(1), plain(2)]
+    run = plain_run(entries, 2)
+    assert run is not None
+    assert (run.payload, run.count, run.place) == (pack((b"SET", b"k", 1)) + pack((b"SET", b"k", 2)), 2, (2, 0))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (b"2-0", [b"t", pack((b"EXPIRE", b"k", 1))]),
+        (b"2-0", [b"s", b"k"]),
+        (b"2-0", [b"v", pack((b"INCR", b"k")), b"w", b"token"]),
+        (b"2-0", [b"v", pack((b"HPEXPIRE", b"k", 1, b"FIELDS", 1, b"f"))]),
+        (b"2-0", [b"v", pack((b"SET", b"k", b"x" * RUN_BYTES))]),
+    ],
+)
+def test_anything_else_is_looked_into(other: tuple[bytes, list[bytes]]) -> None:
+    assert plain_run([plain(1), other], 2) is None
+
+
+def test_what_is_late_is_looked_into() -> None:
+    assert plain_run([plain(1)], 1 + REPLAY_WITHIN_MS) is not None
+    assert plain_run([plain(1)], 2 + REPLAY_WITHIN_MS) is None

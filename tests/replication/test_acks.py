@@ -8,11 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from servers import wait_until
 
-from hybrid.core.tokens import Shipped, token
+from hybrid.core.authority import FIRST, Authority, Holder
+from hybrid.core.tokens import Seal, Shipped, token
 from hybrid.replication.acks import Acks
 
 LONG_S = 30.0
 """No test waits so long: a waiter that nobody wakes fails its test."""
+
+CLAIMED = Authority(Holder.CLOUD, 2)
 
 
 @pytest.fixture
@@ -94,13 +97,14 @@ def test_a_seal_ends_every_wait(threads: ThreadPoolExecutor) -> None:
     shipped_one, lost_one = waiters.add((4, 0)), waiters.add((6, 0))
     shipped = Shipped()
     shipped.note(token(b"aaaaaaaa", 1))
-    acks.seal((5, 0), shipped)
+    seal = Seal(CLAIMED, (5, 0), (5, 0), shipped)
+    acks.seal(seal)
     assert shipped_one.result(LONG_S / 2) is True
     assert lost_one.result(LONG_S / 2) is False
-    assert (acks.sealed, acks.applied) == ((5, 0), (5, 0))
-    assert acks.shipped.holds(token(b"aaaaaaaa", 1))
+    assert (acks.sealed(CLAIMED), acks.applied) == (seal, (5, 0))
+    assert acks.sealed(FIRST) is None, "the authority has not moved as far as this process knows"
     acks.unseal()
-    assert (acks.sealed, acks.applied) == (None, (5, 0))
+    assert (acks.sealed(CLAIMED), acks.applied) == (None, (5, 0))
 
 
 def test_nobody_is_forgotten_when_all_come_at_once(threads: ThreadPoolExecutor) -> None:

@@ -12,7 +12,7 @@ from servers import wait_until
 from hybrid import events
 from hybrid.core.authority import FIRST, Authority, Holder
 from hybrid.core.health import Evidence
-from hybrid.core.tokens import Shipped
+from hybrid.core.tokens import Seal
 from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
 from hybrid.settings import Settings
@@ -24,6 +24,7 @@ ALONE = Settings(local_url="redis://localhost:1")
 CLAIMED = Authority(Holder.CLOUD, 2)
 HANDOVER = Authority(Holder.HANDOVER, 3)
 RETURNED = Authority(Holder.LOCAL, 4)
+SEAL = Seal(CLAIMED, (4, 0), (4, 0))
 LONG_S = 30.0
 """No test waits so long: a waiter that nobody wakes fails its test."""
 
@@ -237,12 +238,12 @@ def test_a_handover_is_no_move(failed_over: Board, told: Told) -> None:
 
 def test_a_move_begins_another_log(board: Board) -> None:
     board.wrote((5, 0))
-    board.acks[LOCAL].seal((4, 0), Shipped())
+    board.acks[LOCAL].seal(SEAL)
     board.learn(CLAIMED, source=CLOUD)
     assert board.last_written == (0, 0)
-    assert board.acks[LOCAL].sealed == (4, 0)
+    assert board.acks[LOCAL].sealed(CLAIMED) == SEAL
     board.learn(RETURNED, source=CLOUD)
-    assert board.acks[LOCAL].sealed is None
+    assert board.acks[LOCAL].sealed(CLAIMED) is None
 
 
 # -- reading what this process wrote

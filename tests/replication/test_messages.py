@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid.core.tokens import Shipped, token
+from hybrid.core.authority import Authority, Holder
+from hybrid.core.tokens import Seal, Shipped, token
 from hybrid.replication.messages import Progress, Word
 
 PLACES = st.tuples(st.integers(0, 2**48), st.integers(0, 2**63))
@@ -26,9 +27,12 @@ def test_a_seal_says_which_writes_were_shipped() -> None:
     shipped = Shipped()
     for wire_id in (b"aaaaaaaa", b"bbbbbbbb"):
         shipped.note(token(wire_id, 3))
-    message = Progress.parse(Progress(Word.SEAL, (7, 1), shipped.packed).packed)
+    seal = Seal(Authority(Holder.CLOUD, 2), (7, 1), (8, 0), shipped)
+    message = Progress.parse(Progress(Word.SEAL, (7, 1), seal.packed).packed)
     assert message.place == (7, 1)
-    there = Shipped.parse(message.shipped)
+    heard = Seal.parse(message.seal)
+    assert (heard.under, heard.place, heard.maybe_to) == (seal.under, seal.place, seal.maybe_to)
+    there = heard.shipped
     assert there.holds(token(b"aaaaaaaa", 3)) and there.holds(token(b"bbbbbbbb", 3))
     assert not there.holds(token(b"bbbbbbbb", 4))
 

@@ -1,0 +1,157 @@
+"""A stream begins by copying: the state of every key that the log names, or of all keys where the other store lost
+its data. Copying twice does no harm, so nothing needs to be remembered of the stream before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from typing import Any, Final
+
+import redis
+
+from hybrid import events
+from hybrid.core.authority import Position, position, position_text
+from hybrid.core.health import Evidence
+from hybrid.core.names import RESERVED
+from hybrid.core.outcomes import ReplyLost
+from hybrid.core.resp import pack
+from hybrid.core.shipping import Field, Group, groups
+from hybrid.errors import HybridError
+from hybrid.replication.copy import put_commands, read_states
+from hybrid.replication.messages import Word
+from hybrid.replication.rejoin import last_place
+from hybrid.replication.stream import Stream
+from hybrid.stores.wire import Wire
+from hybrid.types import Store, StoreState
+
+__all__ = ["CatchUp"]
+
+BATCH_ENTRIES: Final = 500
+BATCH_KEYS: Final = 200
+
+
+class CatchUp:
+    """Copies keys over `stream`.
+
+    `skip` says up to which place of the log the copied state of a key reaches: entries up to there must not be
+    replayed for it. `open_fields` holds a group whose last entry was not read yet.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.skip: dict[bytes, Position] = {}
+        self.open_fields: list[Field] = []
+
+    def run(self) -> None:
+        """Copy what the log names up to its end now."""
+        stream, names = self._stream, self._stream.names
+        wiped = stream.board.state(stream.target) is StoreState.WIPED
+        if wiped:
+            self.hydrate()
+        tail = last_place(stream.states, names.log)
+        dirty: dict[bytes, None] = {}
+        for group in self._logged_until(tail):
+            if group.refills:
+                self.hydrate()
+                dirty.clear()
+            if group.empties:
+                stream.push_flush()
+                dirty.clear()
+            dirty.update(dict.fromkeys(group.keys))
+            stream.shipped.note(group.token)
+            self.push_keyless(group)
+        if dirty:
+            stream.say(Word.BEHIND)
+            stream.board.observe(stream.target, Evidence.BEHIND)
+            stream.board.events.emit(events.CatchingUp(store=stream.target, keys=len(dirty)))
+        stream.maybe_to = tail
+        self.copy(dirty)
+        stream.live_from = stream.sent_to = tail
+        stream.read_to = position_text(tail)
+        stream.at_end = last_place(stream.states, names.log) == tail
+        stream.push_advance(tail)
+        if wiped:
+            stream.push(pack(("SET", names.identity, stream.lease.holder, "NX")), 1, stream.accepted)
+        stream.flush()
+
+    def _logged_until(self, tail: Position) -> Iterator[Group]:
+        stream, place = self._stream, b"-"
+        while True:
+            command = ("XRANGE", stream.names.log, place, position_text(tail), "COUNT", BATCH_ENTRIES)
+            entries = stream.states.exchange(pack(command), 1)[0]
+            if isinstance(entries, Exception):
+                raise HybridError(f"the replication log cannot be read: {entries}")
+            yield from groups(entries, self.open_fields)
+            if len(entries) < BATCH_ENTRIES:
+                self.open_fields.clear()
+                return
+            place = b"(" + entries[-1][0]
+            stream.keep_going()
+
+    def push_keyless(self, group: Group) -> None:
+        """What changes something other than keys has no state to copy, and is replayed in any case."""
+        for packed in group.keyless:
+            self._stream.push(packed, 1, self._stream.accepted)
+
+    def hydrate(self) -> None:
+        """Make the other store the same as the source, key by key: it lost its data, is too old to tell what it
+        lacks, or was left out for a while. What is written meanwhile is in the log."""
+        stream = self._stream
+        stream.await_replies()
+        with stream.target_errors():
+            known = stream.pipe.wire.exchange(pack(("EXISTS", stream.names.identity)), 1)[0]
+        copied = self._copy_all(stream.pipe.wire) if known else 0
+        copied += self._copy_all(stream.states)
+        self.copy((stream.names.conflicts,))
+        stream.board.events.emit(events.CatchingUp(store=stream.target, keys=copied))
+
+    def _copy_all(self, listed: Wire) -> int:
+        """Copy every key that stands on the store behind `listed`; one that the source lacks is deleted."""
+        stream, cursor, copied = self._stream, b"0", 0
+        while True:
+            stream.await_replies()
+            with stream.target_errors() if listed is stream.pipe.wire else nullcontext():
+                cursor, keys = listed.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
+            keys = [key for key in keys if not key.startswith(RESERVED)]
+            self.copy(keys)
+            copied += len(keys)
+            if cursor == b"0":
+                return copied
+
+    def copy(self, keys: Iterable[bytes]) -> None:
+        """Put the state of `keys` on the other store, and remember up to which place of the log it reaches."""
+        waiting, stream = list(keys), self._stream
+        if waiting:
+            stream.flush()
+        for start in range(0, len(waiting), BATCH_KEYS):
+            stream.keep_going()
+            snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
+            self._note_ahead(max(position(place) for _, place in snapshots.values()))
+            for key, (state, place) in snapshots.items():
+                *filling, last = put_commands(key, state, stream.capabilities)
+                for commands in filling:
+                    stream.push_group(commands)
+                if filling:
+                    # A large value is swapped in only once all of it has arrived.
+                    stream.await_replies()
+                stream.push_group(last)
+                self.skip[key] = position(place)
+            stream.flush()
+
+    def _note_ahead(self, place: Position) -> None:
+        """States read at `place` may contain entries that were not read yet. Should the source be lost now, their
+        writers must not be told that nothing of them was shipped."""
+        stream = self._stream
+        known = max(stream.maybe_to, stream.sent_to)
+        if stream.source is not Store.LOCAL or place <= known:
+            return
+        command = ("XRANGE", stream.names.log, b"(" + position_text(known), position_text(place))
+        for group in groups(stream.states.exchange(pack(command), 1)[0], []):
+            stream.shipped.note(group.token)
+        stream.maybe_to = place
+
+    def _read_states(self, keys: list[bytes]) -> dict[bytes, Any]:
+        try:
+            return read_states(self._stream.states, keys, log_key=self._stream.names.log)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise ReplyLost(str(error), silent=isinstance(error, redis.TimeoutError)) from None

@@ -1,0 +1,205 @@
+"""After the catch-up: new entries of the log, replayed in order on the other store as they come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, Final
+
+from hybrid.core.authority import Position, position
+from hybrid.core.resp import pack
+from hybrid.core.shipping import Entry, Group, Run, failed, groups, plain_run, plan
+from hybrid.errors import HybridError
+from hybrid.replication.catch_up import BATCH_ENTRIES, CatchUp
+from hybrid.replication.stream import Stream
+from hybrid.types import Store
+
+__all__ = ["Follow"]
+
+BLOCK_MS: Final = 250
+LINGER_S: Final = 0.002
+LONG_LINGER_S: Final = 0.005
+BURST_ENTRIES: Final = 8
+VOLATILE_HASHES: Final = 100_000
+
+
+class _ByState:
+    """Groups of a batch that go by state, not copied yet: their keys, the place of the last one, their tokens."""
+
+    def __init__(self) -> None:
+        self.keys: dict[bytes, None] = {}
+        self.place: Position | None = None
+        self.tokens: list[bytes | None] = []
+
+    def add(self, group: Group, keys: Iterable[bytes]) -> None:
+        self.keys.update(dict.fromkeys(keys))
+        self.place = group.place
+        self.tokens.append(group.token)
+
+    def clear(self) -> None:
+        self.keys, self.place, self.tokens = {}, None, []
+
+
+class Follow:
+    """Reads the log behind `stream.read_to` and forwards it."""
+
+    def __init__(self, stream: Stream, catch_up: CatchUp) -> None:
+        self._stream = stream
+        self._catch_up = catch_up
+        self._failed: deque[Group] = deque()
+        self._volatile: set[bytes] = set()
+        self._asked = False
+        self._linger_s = 0.0
+
+    def step(self) -> None:
+        """Wait for what happens next, new entries or replies, and deal with it."""
+        stream = self._stream
+        stream.keep_going()
+        self.settle_failed()
+        self._ask()
+        if self._linger_s:
+            # Many small batches would cost the application's threads more (each wakes this one) than a moment's
+            # patience costs those who wait for a confirmation.
+            stream.linger(self._linger_s)
+            self._linger_s = 0.0
+        readable = stream.poll()
+        if stream.pipe.wire.fileno() in readable:
+            stream.collect()
+        if stream.control.wire.fileno() in readable:
+            stream.control.collect(readable=True)
+        if stream.reader.fileno() in readable and stream.has_room:
+            self._asked = False
+            count = self.forward(stream.reader.receive(1)[0])
+            if count:
+                self._linger_s = LONG_LINGER_S if count >= BURST_ENTRIES else LINGER_S
+
+    def _ask(self) -> None:
+        if not self._asked:
+            log, place = self._stream.names.log, self._stream.read_to
+            command = ("XREAD", "COUNT", BATCH_ENTRIES, "BLOCK", BLOCK_MS, "STREAMS", log, place)
+            self._stream.reader.send(pack(command))
+            self._asked = True
+
+    def forward(self, reply: Any) -> int:
+        """Forward the entries in the reply to an XREAD; the result is how many there were."""
+        stream = self._stream
+        if isinstance(reply, Exception):
+            raise HybridError(f"the replication log cannot be read: {reply}")
+        if not reply:
+            stream.at_end = True
+            return 0
+        # A wire that speaks RESP3 brings a mapping.
+        entries: list[Entry] = next(iter(reply.values() if isinstance(reply, dict) else (log[1] for log in reply)))
+        stream.at_end = len(entries) < BATCH_ENTRIES
+        if position(entries[0][0]) <= (read_to := position(stream.read_to)):
+            # A handover that did not come about has read on past what was asked for before.
+            entries = [entry for entry in entries if position(entry[0]) > read_to]
+            if not entries:
+                return 0
+        stream.read_to = entries[-1][0]
+        now_ms = int(stream.now_ms())
+        if (run := self._plain_run(entries, now_ms)) is not None:
+            stream.sent_to = run.place
+            stream.push(run.payload, run.count, partial(self._ran, run, entries))
+        else:
+            self._forward_groups(groups(entries, self._catch_up.open_fields), now_ms)
+        stream.flush()
+        self._forget_skips()
+        return len(entries)
+
+    def _plain_run(self, entries: Sequence[Entry], now_ms: int) -> Run | None:
+        if self._catch_up.skip or self._catch_up.open_fields or self._volatile:
+            return None
+        return plain_run(entries, now_ms)
+
+    def _ran(self, run: Run, entries: Sequence[Entry], replies: list[Any]) -> None:
+        if failed(replies) is None:
+            self._stream.advance(run.place)
+            return
+        for group, reply in zip(groups(entries, []), replies, strict=True):
+            self._replayed(group, [reply])
+
+    def _forward_groups(self, logged: Iterable[Group], now_ms: int) -> None:
+        stream, skip = self._stream, self._catch_up.skip
+        waiting = _ByState()
+        for group in logged:
+            if group.refills:
+                self._refill(group.place)
+                continue
+            if group.empties:
+                # What stood before is gone on both stores; what follows starts from nothing.
+                stream.push_flush()
+                skip.clear()
+                waiting.keys.clear()
+            keys = group.keys if self._joins(group, waiting) else self._plan(group, now_ms)
+            if keys is not None:
+                self._catch_up.push_keyless(group)
+                waiting.add(group, keys)
+                continue
+            self._copy_waiting(waiting)
+            payload, count = group.replay()
+            stream.note(group.place, group.token)
+            stream.push(payload, count, partial(self._replayed, group))
+        self._copy_waiting(waiting)
+
+    def _refill(self, place: Position) -> None:
+        """Dual write begins again: the other store missed what was written meanwhile, whatever the log says."""
+        self._stream.live_from = place
+        self._stream.fall_behind()
+        self._catch_up.hydrate()
+        self._stream.push_advance(place)
+
+    def _joins(self, group: Group, waiting: _ByState) -> bool:
+        """Whether the group goes by state because others do."""
+        if group.empties:
+            return True
+        # Reading states from the cloud takes two of its round trips, so there one copy serves for the rest of a batch.
+        return waiting.place is not None and (
+            self._stream.source is Store.CLOUD or not waiting.keys.keys().isdisjoint(group.touched)
+        )
+
+    def _plan(self, group: Group, now_ms: int) -> tuple[bytes, ...] | None:
+        keys = plan(group, self._catch_up.skip, now_ms)
+        return group.keys if keys is None and self._is_volatile(group) else keys
+
+    def _is_volatile(self, group: Group) -> bool:
+        """Whether the group changes a hash whose fields expire one by one. The expiry guard of the writer sees keys
+        only, so such a hash goes by state from the first entry that shows it to be one."""
+        if group.times_fields:
+            if len(self._volatile) > VOLATILE_HASHES:
+                self._volatile.clear()
+            self._volatile.update(group.keys)
+        return bool(self._volatile) and not self._volatile.isdisjoint(group.touched)
+
+    def _copy_waiting(self, waiting: _ByState) -> None:
+        if waiting.place is None:
+            return
+        self._catch_up.copy(waiting.keys)
+        self._stream.push_advance(waiting.place)
+        for token in waiting.tokens:
+            self._stream.note(waiting.place, token)
+        waiting.clear()
+
+    def _forget_skips(self) -> None:
+        skip = self._catch_up.skip
+        if skip and position(self._stream.read_to) > max(skip.values()):
+            skip.clear()
+
+    def _replayed(self, group: Group, replies: list[Any]) -> None:
+        if failed(replies) is None:
+            self._stream.advance(group.place)
+        else:
+            # It failed on the authority as well, or the stores differ: the state of its keys settles it either way.
+            self._failed.append(group)
+            self._stream.hold(group.place)
+
+    def settle_failed(self) -> bool:
+        """Copy the keys of a group whose replay failed; whether there was one."""
+        if not self._failed:
+            return False
+        group = self._failed.popleft()
+        self._catch_up.copy(group.keys)
+        self._stream.push(b"", 0, lambda _: self._stream.release())
+        self._stream.flush()
+        return True

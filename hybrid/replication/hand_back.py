@@ -1,0 +1,86 @@
+"""Failback, fenced: stop writes on the cloud store, ship the last entries, let writes go on at the local one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from hybrid.core.authority import Authority, Holder
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.resp import pack
+from hybrid.errors import HybridError
+from hybrid.replication.catch_up import BATCH_ENTRIES
+from hybrid.replication.follow import Follow
+from hybrid.replication.stream import WINDOW_COMMANDS, Stream, TargetLost, ignore
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
+from hybrid.types import Store
+
+__all__ = ["HandBack"]
+
+
+class HandBack:
+    """Of the cloud store's authority, over `stream`, which ships the cloud store's log."""
+
+    def __init__(self, stream: Stream, follow: Follow) -> None:
+        self._stream = stream
+        self._follow = follow
+
+    def run(self) -> None:
+        """Try once; the board knows afterwards who has the authority. Reads go on throughout.
+
+        Raises TargetLost when the local store is lost in between: the cloud store has the authority again then.
+        """
+        board, cloud = self._stream.board, self._stream.endpoints[Store.CLOUD]
+        generation, wire = cloud.take_fenced(board.authority.epoch)
+        record = wire.authority
+        if record is not None and record.holder is Holder.CLOUD and not record.held:
+            halted = record.succeeded_by(Holder.HANDOVER)
+            board.learn(halted, source=Store.CLOUD)
+            rest = self._halt(cloud, wire, halted)
+            record = self._completed(cloud, wire, halted, rest) if wire.authority == halted else wire.authority
+        cloud.give_fenced(generation, wire)
+        board.learn(record, source=Store.CLOUD)
+
+    def _halt(self, cloud: Endpoint, wire: Wire, halted: Authority) -> list[Any]:
+        """Stop writes, and read in the same round trip what was written before."""
+        command = ("XREAD", "COUNT", WINDOW_COMMANDS, "STREAMS", self._stream.names.log, self._stream.read_to)
+        rest: list[Any] = cloud.move(wire, halted, then=pack(command))
+        return rest
+
+    def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: list[Any]) -> Authority | None:
+        """The record after the attempt: local's, or the cloud's again where local was lost or somebody took it back."""
+        stream, returned = self._stream, halted.succeeded_by(Holder.LOCAL)
+        try:
+            self._follow.forward(rest)
+            while not stream.at_end:
+                command = ("XREAD", "COUNT", BATCH_ENTRIES, "STREAMS", stream.names.log, stream.read_to)
+                self._follow.forward(stream.states.exchange(pack(command), 1)[0])
+            self._settle_all()
+        except (TargetLost, HybridError):
+            with suppress(NotSent, ReplyLost):
+                cloud.move(wire, halted.succeeded_by(Holder.CLOUD))
+            raise
+        cloud.move(wire, returned)
+        if wire.authority == returned:
+            self._welcome_local(returned)
+        return wire.authority
+
+    def _settle_all(self) -> None:
+        """Everything sent is answered, and every failed replay is settled by state."""
+        while True:
+            if not self._stream.drained():
+                raise TargetLost
+            if not self._follow.settle_failed():
+                return
+
+    def _welcome_local(self, authority: Authority) -> None:
+        stream = self._stream
+        for command in (
+            ("SET", stream.names.authority, authority.record),
+            ("PUBLISH", stream.endpoints[Store.LOCAL].moved, authority.record),
+        ):
+            stream.push(pack(command), 1, stream.accepted)
+        if not stream.drained():
+            raise TargetLost
+        stream.control.push(pack(("XTRIM", stream.names.log, "MAXLEN", 0)), 1, ignore)
