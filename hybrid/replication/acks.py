@@ -6,6 +6,7 @@ import heapq
 import itertools
 import threading
 import time
+from collections.abc import Callable
 
 from hybrid.core.authority import Authority, Position
 from hybrid.core.tokens import Seal
@@ -21,6 +22,7 @@ class Acks:
         self._order = itertools.count()
         self._waiters: list[tuple[Position, int, threading.Lock]] = []
         self.applied: Position = (0, 0)
+        self.listeners: set[Callable[[], None]] = set()
         self._seal: Seal | None = None
         self._sealed_s = 0.0
 
@@ -32,6 +34,7 @@ class Acks:
             self.applied = max(self.applied, place)
             while self._waiters and self._waiters[0][0] <= place:
                 heapq.heappop(self._waiters)[2].release()
+        self._tell()
 
     def seal(self, seal: Seal) -> None:
         """The log's store is lost, and this is how far it was shipped."""
@@ -53,6 +56,11 @@ class Acks:
             waiters, self._waiters = self._waiters, []
         for _, _, gate in waiters:
             gate.release()
+        self._tell()
+
+    def _tell(self) -> None:
+        for listener in tuple(self.listeners):
+            listener()
 
     def wait(self, place: Position, timeout_s: float) -> bool:
         """Whether `place` is applied, after at most `timeout_s`; may return early, see `wake`."""

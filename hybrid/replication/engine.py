@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -36,8 +37,11 @@ from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
 from hybrid.observe.metrics import Recorder
 from hybrid.observe.publisher import Publisher
 from hybrid.replication.board import Board
+from hybrid.replication.live_settings import LiveSettings
 from hybrid.replication.pairing import Pairing
+from hybrid.replication.registry import Registry
 from hybrid.replication.shipper import Shipper
+from hybrid.replication.steward import Steward
 from hybrid.replication.watcher import Watcher
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
@@ -65,6 +69,7 @@ HANDOVER_S: Final = 1.0
 
 SEAL_S: Final = 1.0
 NEVER: Final = (2**63, 0)
+CONFIRM_SLICE_S: Final = 0.05
 OVERDUE_S: Final = 5.0
 """Longer than a shipper's lease lives, so that a killed shipper is succeeded before a write stops waiting for it."""
 
@@ -96,6 +101,9 @@ class Engine:
         self.latency = self.metrics.windows
         self._publisher: Publisher | None = None
         self.shipper: Shipper | None = None
+        self.live = LiveSettings(self, settings.stated())
+        self.registry = Registry(self)
+        self._steward: Steward | None = None
         self._watchers: dict[Store, Watcher] = {}
         self._starting = threading.Lock()
         self.started = False
@@ -112,10 +120,10 @@ class Engine:
                 raise StoreUnavailable("this client is closed; open a new one")
             if self.started:
                 return
-            pairing = Pairing(self.names, self.board)
+            pairing = Pairing(self.names, self.board, self.live.hear)
             for store, endpoint in self.endpoints.items():
                 peer = self.endpoints.get(store.other)
-                watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store))
+                watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store), self.live)
                 self._watchers[store] = watcher
                 watcher.start()
             if Store.CLOUD in self.endpoints:
@@ -130,6 +138,9 @@ class Engine:
                 local = self.endpoints[Store.LOCAL]
                 self._publisher = Publisher(self.metrics, local, self.names, lambda: self.board.reachable(Store.LOCAL))
                 self._publisher.start()
+            self._steward = Steward(self)
+            self.live.on_change = self._steward.wake
+            self._steward.start()
             self.started = True
         cloud = str(self.board.state(Store.CLOUD)) if Store.CLOUD in self.endpoints else "not configured"
         sync = "on" if settings.replicated and settings.sync_enabled else "off"
@@ -139,7 +150,7 @@ class Engine:
         """End the threads and the connections. What is not shipped yet stays in the log for the next shipper."""
         self.abandon()
         threads: list[threading.Thread] = [*self._watchers.values()]
-        threads += [thread for thread in (self.shipper, self._publisher) if thread is not None]
+        threads += [thread for thread in (self.shipper, self._publisher, self._steward) if thread is not None]
         for thread in threads:
             if thread.is_alive():
                 thread.join(timeout=2.0)
@@ -154,6 +165,8 @@ class Engine:
             watcher.close()
         if self._publisher is not None:
             self._publisher.close()
+        if self._steward is not None:
+            self._steward.wake()
 
     def forget_after_fork(self) -> None:
         """In a forked child none of the parent's threads runs, and its connections are not ours to use."""
@@ -161,11 +174,33 @@ class Engine:
         self._watchers = {}
         self.shipper = None
         self._publisher = None
+        self._steward = None
+        self.registry = Registry(self)
+        self.live.forget_after_fork()
         self.metrics.forget_after_fork()
         self.board.forget_after_fork()
         for endpoint in self.endpoints.values():
             endpoint.forget_after_fork()
         self.started = False
+
+    def configure(self, settings: Settings, shown: str, *, version: int | None = None, author: str = "") -> None:
+        """Put changed settings into effect; `shown` says in words what changed. Never waits for a store."""
+        board, before = self.board, self.board.settings
+        resumes = settings.replicated and not before.replicated
+        if resumes:
+            board.apart = True  # until the local store's greeting says whether the cloud missed anything
+        board.configure(settings, shown, version=version, author=author)
+        if resumes:
+            # Until it is greeted and caught up again, the cloud store counts as behind.
+            board.observe(Store.CLOUD, Evidence.BEHIND)
+        timeouts = {Store.LOCAL: settings.local_timeout_s, Store.CLOUD: settings.cloud_timeout_s}
+        changed = [endpoint for store, endpoint in self.endpoints.items() if endpoint.timeout_s != timeouts[store]]
+        for endpoint in changed:
+            endpoint.set_timeout(timeouts[endpoint.store])
+        if settings.log_level != before.log_level:
+            logging.getLogger("hybrid").setLevel((settings.log_level or "notset").upper())
+        if changed or settings.replicated != before.replicated:
+            self.renew()
 
     def renew(self) -> None:
         """Greet both stores anew: whether they are a pair has changed."""
@@ -233,7 +268,7 @@ class Engine:
         try:
             replies = wire.exchange(action.payload, action.replies, decode=action.decode, timeout_s=action.timeout_s)
         except (NotSent, ReplyLost) as error:
-            self._cut(action.store, error)
+            self.cut(action.store, error)
             raise
         if action.timeout_s is None:  # a command that waits says nothing of the store
             self.metrics.record_request(action.store, action.payload, time.perf_counter() - started_s)
@@ -258,7 +293,7 @@ class Engine:
         except (NotSent, ReplyLost) as error:
             if isinstance(error, ReplyLost):
                 error.token = token
-            self._cut(store, error)
+            self.cut(store, error)
             raise
         self.metrics.record(store, transaction.name, time.perf_counter() - started_s)
         ran = replies[-3]
@@ -283,18 +318,22 @@ class Engine:
         try:
             return take()
         except (NotSent, ReplyLost) as error:
-            self._failed(store, error)
+            self.failed(store, error)
             raise
 
     def _fenced(self, store: Store, generation: int, wire: Wire) -> Fenced:
         self.endpoints[store].give_fenced(generation, wire)
-        if wire.authority is None:
+        return self.refused(store, wire.authority)
+
+    def refused(self, store: Store, record: Authority | None) -> Fenced:
+        """Take note of the record that stood at the fence."""
+        if record is None:
             # New to replication, or wiped: the greeting tells, and creates the record or takes the store out of use.
             self._watchers[store].renew()
         else:
-            self.board.learn(wire.authority, source=store)
+            self.board.learn(record, source=store)
             self._renew_record(store)
-        return Fenced(wire.authority)
+        return Fenced(record)
 
     def _renew_record(self, store: Store) -> None:
         """The record of the local store lags behind the cloud's, which handed the authority back: the shipper may have
@@ -304,7 +343,7 @@ class Engine:
             with suppress(NotSent, ReplyLost):
                 self.endpoints[store].renew_record(authority)
 
-    def _failed(self, store: Store, error: NotSent | ReplyLost) -> None:
+    def failed(self, store: Store, error: NotSent | ReplyLost) -> None:
         """The store cannot be reached, or does not answer."""
         self.metrics.error(store.value, "no answer" if error.silent else "refused")
         self.endpoints[store].retire()
@@ -315,10 +354,10 @@ class Engine:
         if (watcher := self._watchers.get(store)) is not None:
             watcher.poke()
 
-    def _cut(self, store: Store, error: NotSent | ReplyLost) -> None:
+    def cut(self, store: Store, error: NotSent | ReplyLost) -> None:
         """A connection failed in use. Silence tells of the store; a closed connection does not, a new one will."""
         if error.silent:
-            self._failed(store, error)
+            self.failed(store, error)
         else:
             self.metrics.error(store.value, "connection lost")
             self.endpoints[store].retire()
@@ -356,7 +395,7 @@ class Engine:
                 endpoint.move(wire, later)
                 record = wire.authority
         except (NotSent, ReplyLost) as error:
-            self._failed(Store.CLOUD, error)
+            self.failed(Store.CLOUD, error)
             return
         endpoint.give_fenced(generation, wire)
         self.board.learn(record, source=Store.CLOUD)
@@ -369,38 +408,49 @@ class Engine:
         if acks.wait(place, board.settings.cloud_timeout_s / 2):
             return Confirmation.APPLIED
         deadline_s = time.monotonic() + OVERDUE_S
-        while acks.applied < place:
-            if store is Store.CLOUD and board.authority.store is Store.LOCAL:
-                return Confirmation.APPLIED  # everything was shipped before the authority was handed back
-            if board.authority.store is not store or board.state(store) is StoreState.DOWN:
-                return self._after_loss(store, action)
-            if not board.routes.confirm:
-                board.unconfirmed += 1
-                return Confirmation.UNAVAILABLE
-            if time.monotonic() > deadline_s or board.closing:
-                board.unconfirmed += 1
-                return Confirmation.OVERDUE
-            self._watchers[store.other].poke()
-            acks.wait(place, 0.05)
-        return Confirmation.APPLIED
+        while (known := self.confirmed(action, deadline_s)) is None:
+            acks.wait(place, CONFIRM_SLICE_S)
+        if known is Confirmation.AUTHORITY_LOST:
+            return self.after_loss(action, self.wait_for_seal(store, place))
+        return known
 
-    def _after_loss(self, store: Store, action: AwaitConfirmation) -> Confirmation:
-        """The authority died with this entry perhaps unshipped: the shipper's seal tells, of the local store's log."""
-        if store is Store.CLOUD:
+    def confirmed(self, action: AwaitConfirmation, deadline_s: float) -> Confirmation | None:
+        """What can be said now: None asks to wait on, AUTHORITY_LOST to ask for the seal."""
+        store, board = action.store, self.board
+        if board.acks[store].applied >= action.position:
+            return Confirmation.APPLIED
+        if store is Store.CLOUD and board.authority.store is Store.LOCAL:
+            return Confirmation.APPLIED  # everything was shipped before the authority was handed back
+        if board.authority.store is not store or board.state(store) is StoreState.DOWN:
+            return Confirmation.UNAVAILABLE if store is Store.CLOUD else Confirmation.AUTHORITY_LOST
+        if not board.routes.confirm:
+            board.unconfirmed += 1
             return Confirmation.UNAVAILABLE
-        acks = self.board.acks[store]
-        seal = self._wait_for_seal(store, action.position)
-        if acks.applied >= action.position:
+        if time.monotonic() > deadline_s or board.closing:
+            board.unconfirmed += 1
+            return Confirmation.OVERDUE
+        self._watchers[store.other].poke()
+        return None
+
+    def after_loss(self, action: AwaitConfirmation, seal: Seal | None) -> Confirmation:
+        """The local store died with this entry perhaps unshipped: the shipper's seal tells."""
+        if self.board.acks[action.store].applied >= action.position:
             return Confirmation.APPLIED
         unshipped = seal is not None and action.position > seal.maybe_to
         return Confirmation.UNSHIPPED if unshipped else Confirmation.AUTHORITY_LOST
 
     def _fate(self, action: Trace) -> Fate:
-        """A lost reply can be explained only if its store is lost too, and the last shipper said what it shipped."""
-        store = action.store
-        if store is not Store.LOCAL or not self._is_lost(store) or (seal := self._wait_for_seal(store, None)) is None:
+        return self.fate(action, self.last_word(action.store))
+
+    def fate(self, action: Trace, seal: Seal | None) -> Fate:
+        """What the seal says of a transaction without a reply."""
+        if seal is None:
             return Fate.UNKNOWN
         return Fate.SHIPPED if seal.shipped.holds(action.token) else Fate.UNSHIPPED
+
+    def last_word(self, store: Store) -> Seal | None:
+        """A lost reply can be explained only if its store is lost too, and the last shipper said what it shipped."""
+        return self.wait_for_seal(store, None) if store is Store.LOCAL and self._is_lost(store) else None
 
     def _is_lost(self, store: Store) -> bool:
         """Whether the store is down, looking now: a closed connection alone proves nothing."""
@@ -409,10 +459,10 @@ class Engine:
             try:
                 endpoint.give(endpoint.generation, endpoint.connect())
             except NotSent as error:
-                self._failed(store, error)
+                self.failed(store, error)
         return self.board.authority.store is not store or self.board.state(store) is StoreState.DOWN
 
-    def _wait_for_seal(self, store: Store, place: Position | None) -> Seal | None:
+    def wait_for_seal(self, store: Store, place: Position | None) -> Seal | None:
         """Claim the authority if nobody has, and wait a moment for the shipper's last word (or for `place`)."""
         if self.board.routes.claim:
             self.claim()
