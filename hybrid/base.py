@@ -9,17 +9,15 @@ from typing import Any, Self
 
 from hybrid import events
 from hybrid.calls import Calls
-from hybrid.core import flows
-from hybrid.core.flows import Flow
-from hybrid.core.health import Evidence
 from hybrid.core.names import RESERVED, Names
-from hybrid.core.transaction import refill
 from hybrid.errors import StoreUnavailable
 from hybrid.observe.latency import LatencySummary
 from hybrid.replication.engine import Engine
+from hybrid.replication.live_settings import LiveSettings
+from hybrid.replication.registry import Registry
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
-from hybrid.types import Store
+from hybrid.types import Source, Store
 
 __all__ = ["Base"]
 
@@ -45,14 +43,19 @@ class Base(Calls):
     @classmethod
     def from_env(cls, env_file: str | os.PathLike[str] | None = ".env", **options: Any) -> Self:
         """A client configured by arguments, the environment and a `.env` file, in this order of precedence."""
-        settings, rest = _split(options)
-        return cls(Settings.from_env(env_file, **settings), **rest)
+        explicit, rest = _split(options)
+        settings, sources = Settings.from_env_with_sources(env_file, **explicit)
+        client = cls(settings, **rest)
+        client._engine.live.state(sources)
+        return client
 
     @classmethod
     def from_urls(cls, local: str | None, cloud: str | None = None, **options: Any) -> Self:
         """A client on these two stores; further settings and redis-py options by name."""
         settings, rest = _split(options)
-        return cls(Settings(local_url=local, cloud_url=cloud, **settings), **rest)
+        client = cls(Settings(local_url=local, cloud_url=cloud, **settings), **rest)
+        client._engine.live.state(dict.fromkeys(settings, Source.ARGUMENT))
+        return client
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
@@ -80,18 +83,15 @@ class Base(Calls):
             raise StoreUnavailable(f"no {store} store is configured")
         return endpoint
 
-    def _configured(self, changes: dict[str, Any]) -> Flow | None:
-        """Put changed settings into effect; the flow, if any, has the stores made equal."""
-        settings = self.settings.with_changes(**changes)
-        shown_changes = ", ".join(f"{name}={settings.masked()[name]}" for name in changes)
-        begins = settings.replicated and not self.settings.replicated
-        self._board.configure(settings, shown_changes)
-        if begins:
-            # Until it is greeted and caught up again, the cloud store counts as behind.
-            self._board.observe(Store.CLOUD, Evidence.BEHIND)
-        self._engine.renew()
-        # What was written meanwhile is on the local store only.
-        return flows.write(self._board, refill(self._names), self._hint, confirm=False) if begins else None
+    @property
+    def live(self) -> LiveSettings:
+        """The live configuration, common to all processes; `hybrid.ops.control` edits it."""
+        return self._engine.live
+
+    @property
+    def registry(self) -> Registry:
+        """The register of the processes that use these stores."""
+        return self._engine.registry
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

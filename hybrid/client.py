@@ -92,14 +92,12 @@ class HybridRedis(Base, redis.Redis):
         return in_sync(self._engine, timeout_s)
 
     def change_settings(self, **changes: Any) -> Settings:
-        """Change settings of this process, effective at once. Switching dual write on again makes the stores equal.
+        """Change settings of this process alone, effective at once; `hybrid.ops.control` changes those of all.
 
-        Raises ConfigurationError, and AllStoresDown when dual write is switched on and no store takes writes.
+        They count as arguments from now on. Switching dual write on again makes the stores equal, in the background:
+        until then the cloud store counts as behind. Raises ConfigurationError.
         """
-        flow = self._configured(changes)
-        if flow is not None:
-            self._engine.drive(flow)
-        return self.settings
+        return self.live.pin(changes)
 
     def store(self, store: Store, purpose: Purpose = Purpose.PANEL) -> redis.Redis:
         """A plain client of one store, for looking at it. What is written through it is not replicated; what it costs

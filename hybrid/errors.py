@@ -3,6 +3,7 @@
     redis.RedisError
     └── HybridError
         ├── ConfigurationError      (also ValueError)             a setting is wrong; the message says what to do
+        │   └── ConfigurationConflict                             somebody else changed the settings first
         ├── CommandRefused          (also redis.ResponseError)    this command cannot be kept equal on two stores
         ├── StoreUnavailable        (also redis.ConnectionError)  one store gave no answer; nothing was applied there
         │   └── AllStoresDown                                     no store can serve: degraded mode
@@ -19,6 +20,7 @@ import redis
 __all__ = [
     "AllStoresDown",
     "CommandRefused",
+    "ConfigurationConflict",
     "ConfigurationError",
     "EmbeddedServerError",
     "HybridError",
@@ -33,6 +35,20 @@ class HybridError(redis.RedisError):
 
 class ConfigurationError(HybridError, ValueError):
     """A setting is missing, malformed or contradicts another. Never carries a secret."""
+
+
+class ConfigurationConflict(ConfigurationError):
+    """The live configuration is not at the version that the editor saw; nothing was changed. `expected` and `current`
+    are versions, `changes` says in words who changed what in between."""
+
+    def __init__(self, expected: int, current: int, changes: tuple[str, ...]) -> None:
+        what = "; ".join(changes) or "nobody changed a value"
+        super().__init__(
+            f"the live configuration is at version {current}, not {expected}: {what}. Look at it, and change it again"
+        )
+        self.expected = expected
+        self.current = current
+        self.changes = changes
 
 
 class CommandRefused(HybridError, redis.ResponseError):

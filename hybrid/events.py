@@ -20,6 +20,7 @@ __all__ = [
     "CatchingUp",
     "ConflictsArchived",
     "Degraded",
+    "DualWriteResumed",
     "Event",
     "EventLog",
     "Hook",
@@ -174,10 +175,21 @@ class ShipperStarted(Event):
 class SettingsChanged(Event):
     changes: str
     version: int
+    author: str = ""
 
     @property
     def message(self) -> str:
-        return f"settings changed: {self.changes} (version {self.version})"
+        by = f", by {self.author}" if self.author else ""
+        return f"settings changed: {self.changes} (version {self.version}{by})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DualWriteResumed(Event):
+    apart_s: float
+
+    @property
+    def message(self) -> str:
+        return f"dual write is on again after {self.apart_s:.0f} s: the cloud store is made equal to the local one first"
 
 
 Hook = Callable[[Event], None]

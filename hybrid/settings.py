@@ -1,6 +1,7 @@
 """What a user may configure: inert, frozen, validated values. Secrets are masked in every `repr` and message.
 
-Precedence: explicit argument > environment > `.env` file > default.
+Precedence: explicit argument > live configuration > environment > `.env` file > default. The live configuration is
+common to all processes, see `hybrid.core.live`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from hybrid.errors import ConfigurationError
-from hybrid.types import Ack, ReadPreference
+from hybrid.types import Ack, ReadPreference, Source
 
-__all__ = ["Ack", "ReadPreference", "Settings", "masked_url"]
+__all__ = ["LIVE", "LOG_LEVELS", "Ack", "ReadPreference", "Settings", "masked_url", "setting_text", "variable_of"]
 
 SCHEMES = ("redis", "rediss", "unix")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def masked_url(url: str | None) -> str | None:
@@ -60,8 +62,10 @@ def _list(name: str, text: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"[\s,]+", text.strip()) if part)
 
 
-def _setting(variable: str, parse: Callable[[str, str], Any], default: Any, *, secret: bool = False) -> Any:
-    return field(default=default, metadata={"variable": variable, "parse": parse, "secret": secret})
+def _setting(
+    variable: str, parse: Callable[[str, str], Any], default: Any, *, secret: bool = False, live: bool = False
+) -> Any:
+    return field(default=default, metadata={"variable": variable, "parse": parse, "secret": secret, "live": live})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,13 +78,16 @@ class Settings:
 
     local_url: str | None = _setting("REDIS_URL", _text, None, secret=True)
     cloud_url: str | None = _setting("UPSTASH_REDIS_URL", _text, None, secret=True)
-    write_both: bool = _setting("REDIS_WRITE_BOTH", _boolean, True)
-    ack: Ack = _setting("REDIS_WRITE_ACK", _text, Ack.BOTH)
-    read_preference: ReadPreference = _setting("REDIS_READ_PREFERENCE", _text, ReadPreference.LOCAL)
-    sync_enabled: bool = _setting("REDIS_SYNC_ENABLED", _boolean, True)
-    sync_interval_s: float = _setting("REDIS_SYNC_INTERVAL", _number, 300.0)
-    local_timeout_s: float = _setting("REDIS_LOCAL_TIMEOUT", _number, 0.1)
-    cloud_timeout_s: float = _setting("REDIS_CLOUD_TIMEOUT", _number, 0.2)
+    write_both: bool = _setting("REDIS_WRITE_BOTH", _boolean, True, live=True)
+    ack: Ack = _setting("REDIS_WRITE_ACK", _text, Ack.BOTH, live=True)
+    read_preference: ReadPreference = _setting("REDIS_READ_PREFERENCE", _text, ReadPreference.LOCAL, live=True)
+    sync_enabled: bool = _setting("REDIS_SYNC_ENABLED", _boolean, True, live=True)
+    sync_interval_s: float = _setting("REDIS_SYNC_INTERVAL", _number, 300.0, live=True)
+    local_timeout_s: float = _setting("REDIS_LOCAL_TIMEOUT", _number, 0.1, live=True)
+    cloud_timeout_s: float = _setting("REDIS_CLOUD_TIMEOUT", _number, 0.2, live=True)
+    lag_threshold_s: float = _setting("HYBRID_LAG_THRESHOLD", _number, 30.0, live=True)
+    log_level: str | None = _setting("HYBRID_LOG_LEVEL", _text, None, live=True)
+    name: str | None = _setting("HYBRID_NAME", _text, None)
     alert_urls: tuple[str, ...] = _setting("HYBRID_ALERT_URLS", _list, (), secret=True)
 
     def __post_init__(self) -> None:
@@ -89,10 +96,14 @@ class Settings:
         for name in ("write_both", "sync_enabled"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigurationError(f"{_variable(name)} must be True or False, not {getattr(self, name)!r}")
-        for name in ("sync_interval_s", "local_timeout_s", "cloud_timeout_s"):
+        for name in ("sync_interval_s", "local_timeout_s", "cloud_timeout_s", "lag_threshold_s"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
                 raise ConfigurationError(f"{_variable(name)} must be a positive number of seconds, not {value!r}")
+        if self.log_level is not None:
+            object.__setattr__(self, "log_level", _log_level(self.log_level))
+        if self.name is not None and not isinstance(self.name, str):
+            raise ConfigurationError(f"{_variable('name')} must be text, not {self.name!r}")
         for name in ("local_url", "cloud_url"):
             object.__setattr__(self, name, _checked_url(name, getattr(self, name)))
         if self.local_url and self.local_url == self.cloud_url:
@@ -128,20 +139,64 @@ class Settings:
 
         A missing `env_file` is no error (the environment may hold everything); a malformed one is.
         """
+        return cls.from_env_with_sources(env_file, environ, **explicit)[0]
+
+    @classmethod
+    def from_env_with_sources(
+        cls, env_file: str | os.PathLike[str] | None = ".env", environ: Mapping[str, str] | None = None, **explicit: Any
+    ) -> tuple[Settings, dict[str, Source]]:
+        """As `from_env`, with where each value comes from."""
         _refuse_unknown(explicit)
         environ = os.environ if environ is None else environ
         written = {**_env_file_values(env_file), **environ}
         values: dict[str, Any] = {}
+        sources = {f.name: Source.DEFAULT for f in fields(cls)}
         for f in fields(cls):
-            text = written.get(f.metadata["variable"])
+            variable = f.metadata["variable"]
+            text = written.get(variable)
             if text is not None and text.strip():
-                values[f.name] = f.metadata["parse"](f.metadata["variable"], text)
-        return cls(**{**values, **explicit})
+                values[f.name] = f.metadata["parse"](variable, text)
+                sources[f.name] = Source.ENVIRONMENT if variable in environ else Source.ENV_FILE
+        sources |= dict.fromkeys(explicit, Source.ARGUMENT)
+        return cls(**{**values, **explicit}), sources
+
+    def stated(self) -> dict[str, Source]:
+        """The sources of settings made in code: what is not the default was said on purpose."""
+        return {
+            f.name: Source.DEFAULT if getattr(self, f.name) == f.default else Source.ARGUMENT for f in fields(Settings)
+        }
+
+
+LIVE: tuple[str, ...] = tuple(f.name for f in fields(Settings) if f.metadata["live"])
+"""Settings that the live configuration may hold: the same for every process, changed while they run."""
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting. Raises ConfigurationError."""
+    _refuse_unknown({name: None})
+    return str({f.name: f.metadata["variable"] for f in fields(Settings)}[name])
+
+
+def setting_text(value: Any) -> str:
+    """A value as it is written in `.env`."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _variable(name: str) -> str:
-    metadata = {f.name: f.metadata for f in fields(Settings)}
-    return f"{metadata[name]['variable']} ({name})"
+    return f"{variable_of(name)} ({name})"
+
+
+def _log_level(value: Any) -> str:
+    level = str(value).strip().lower()
+    if level not in LOG_LEVELS:
+        raise ConfigurationError(f"{_variable('log_level')} must be one of {', '.join(LOG_LEVELS)}, not {value!r}")
+    return level
 
 
 def _refuse_unknown(names: Mapping[str, Any]) -> None:

@@ -51,17 +51,17 @@ class Publisher(threading.Thread):
         self._numbered = 0
         self._folded_at_s = 0
         self._wire: Wire | None = None
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def close(self) -> None:
         """Have it publish what is left, and end."""
-        self._stop.set()
+        self._ended.set()
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             now_s = time.time()
             slot_s = int(now_s) - int(now_s) % SPAN_S
-            self._stop.wait(slot_s + SPAN_S - now_s)
+            self._ended.wait(slot_s + SPAN_S - now_s)
             try:
                 self._take(slot_s)
                 self._publish()
@@ -87,7 +87,7 @@ class Publisher(threading.Thread):
             wire = self._connected()
             self._send(wire)
             minute = int(time.time()) // 60
-            if minute > self._folded_at_s and not self._stop.is_set():
+            if minute > self._folded_at_s and not self._ended.is_set():
                 self._folded_at_s = minute
                 fold(wire, self._names)
         except (NotSent, ReplyLost) as error:

@@ -37,6 +37,7 @@ class Board:
         self.faster = Store.LOCAL
         self.shipping = False
         self.closing = False
+        self.apart = False
         self.bells: set[Bell] = set()
         self.on_down: Callable[[Store], None] = lambda store: None
         self._changed = threading.Condition(threading.RLock())
@@ -70,6 +71,8 @@ class Board:
 
     def observe(self, store: Store, evidence: Evidence, reason: str = "") -> None:
         """Take `evidence` into account."""
+        if self.apart and store is Store.CLOUD and evidence is Evidence.CAUGHT_UP:
+            return  # dual write was off for a while: the log does not say what the cloud store lacks
         with self._changed:
             changes = [*self._transition(store, evidence, reason), *self._promote()]
             if changes:
@@ -126,12 +129,14 @@ class Board:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         return []
 
-    def configure(self, settings: Settings, changes: str) -> None:
+    def configure(self, settings: Settings, changes: str, *, version: int | None = None, author: str = "") -> None:
+        """Take other settings into use. `version` is that of the live configuration which asks for them."""
         with self._changed:
             self.settings = settings
             self.version += 1
             self._replan()
-        self.events.emit(events.SettingsChanged(changes=changes, version=self.version))
+        shown = self.version if version is None else version
+        self.events.emit(events.SettingsChanged(changes=changes, version=shown, author=author))
 
     def wrote(self, place: Position) -> None:
         if place > self.last_written:
@@ -148,6 +153,11 @@ class Board:
         """Until something changes, or `timeout_s` has passed."""
         with self._changed:
             self._changed.wait(timeout_s)
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> None:
+        """Until `condition` holds, the client closes, or `timeout_s` has passed."""
+        with self._changed:
+            self._changed.wait_for(lambda: condition() or self.closing, timeout_s)
 
     def wait_for_authority(self, than: Authority, timeout_s: float) -> None:
         """Until an authority later than `than` is known, or `timeout_s` has passed."""

@@ -2,7 +2,8 @@
 
 On the channel `applied` of the store whose log is shipped: `live P` and `behind P` (everything up to P is on the
 other store, which is caught up, or is not), and on the cloud's: `seal P` (the local store is lost, nothing after P was
-shipped from its log). On the channel `moved`: the new authority record.
+shipped from its log). On the channel `moved`: the new authority record. On the
+channel `config`: a new live configuration, whole (`hybrid.core.live`).
 """
 
 from __future__ import annotations

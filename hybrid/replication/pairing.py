@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from hybrid.core.apart import mark_apart
 from hybrid.core.authority import FIRST, Authority
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
-from hybrid.core.resp import pack
 from hybrid.replication.board import Board
-from hybrid.stores.wire import Wire, plain_reason
+from hybrid.replication.records import checked
+from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
 __all__ = ["Pairing"]
@@ -36,9 +38,11 @@ class _Greeting:
 class Pairing:
     """Greets stores on each new connection: checks the mark, learns the authority record, creates what is missing."""
 
-    def __init__(self, names: Names, board: Board) -> None:
+    def __init__(self, names: Names, board: Board, hear: Callable[[Store, bytes | None], None]) -> None:
+        """`hear` is given the live configuration that stands on each store."""
         self._names = names
         self._board = board
+        self._hear = hear
         self._heard = threading.Condition()
         self._greetings: dict[Store, _Greeting] = {}
         self._marks: dict[Store, bytes] = {}
@@ -47,15 +51,32 @@ class Pairing:
         return lambda wire: self._greet(store, wire)
 
     def _greet(self, store: Store, wire: Wire) -> Evidence:
-        if not self._board.settings.replicated:
-            _checked(wire, ("PING",))
-            return Evidence.ANSWERED
         names = self._names
-        mark, size, own = _checked(wire, ("GET", names.identity), ("DBSIZE",), ("EXISTS", *names.keys))
+        if not self._board.settings.replicated:
+            # The live configuration comes before anything else: it may say otherwise.
+            self._hear(store, checked(wire, ("GET", names.config))[0])
+        if not self._board.settings.replicated:
+            self._part(store, wire)
+            return Evidence.ANSWERED
+        about_local = (("EXISTS", names.apart),) if store is Store.LOCAL else ()
+        config, mark, size, own, *apart = checked(
+            wire,
+            ("GET", names.config),
+            ("GET", names.identity),
+            ("DBSIZE",),
+            ("EXISTS", *names.keys),
+            *about_local,
+        )
+        self._hear(store, config)
+        if not self._board.settings.replicated:
+            self._part(store, wire)
+            return Evidence.ANSWERED
+        if store is Store.LOCAL:
+            self._board.apart = apart == [1]
         user_keys = size - own
         if self._is_wiped(store, _Greeting(mark, user_keys)):
             return Evidence.WIPED
-        *_, mark, record = _checked(
+        *_, mark, record = checked(
             wire,
             ("SET", names.identity, secrets.token_hex(8), "NX"),
             ("SET", names.authority, FIRST.record, "NX"),
@@ -65,6 +86,12 @@ class Pairing:
         self._marks[store] = mark
         self._board.learn(Authority.parse(record), source=store)
         return Evidence.ANSWERED
+
+    def _part(self, store: Store, wire: Wire) -> None:
+        """Before the first write that skips the cloud: remember on the local store that the two are apart."""
+        names = self._names
+        if store is Store.LOCAL and checked(wire, ("EXISTS", names.identity))[0]:
+            checked(wire, ("SET", names.apart, mark_apart(time.time()), "NX"))
 
     def _is_wiped(self, store: Store, greeting: _Greeting) -> bool:
         other = store.other
@@ -85,12 +112,3 @@ class Pairing:
             # Somebody else's data: neither to be served as ours, nor to be overwritten.
             raise NotSent("it holds data of its own and is not half of this pair: empty it, or give another URL")
         return greeting.user_keys == 0
-
-
-def _checked(wire: Wire, *commands: tuple[str | bytes, ...]) -> list[Any]:
-    """The replies to `commands`. Raises NotSent when the store refuses one of them."""
-    replies = wire.exchange(b"".join(map(pack, commands)), len(commands))
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise NotSent(plain_reason(reply))
-    return replies

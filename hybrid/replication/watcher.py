@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from hybrid.core.authority import Authority
 from hybrid.core.health import Evidence
@@ -35,17 +35,30 @@ RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 WARM_WIRES: Final = 16
 
 
+class Live(Protocol):
+    """What of the live configuration a watcher needs: a look at it for each new connection, and an ear."""
+
+    def look(self, store: Store) -> None: ...
+    def hear(self, store: Store, record: bytes | None) -> None: ...
+
+
 class Watcher(threading.Thread):
     """Watches `endpoint`; `greet` is called on each new connection, before the store counts as answering."""
 
     def __init__(
-        self, endpoint: Endpoint, board: Board, peer: Endpoint | None, greet: Callable[[Wire], Evidence]
+        self,
+        endpoint: Endpoint,
+        board: Board,
+        peer: Endpoint | None,
+        greet: Callable[[Wire], Evidence],
+        live: Live,
     ) -> None:
         super().__init__(name=f"hybrid-watch-{endpoint.store}", daemon=True)
         self._endpoint = endpoint
         self._board = board
         self._peer = peer
         self._greet = greet
+        self._live = live
         self._store = endpoint.store
         self._bell = Bell()
         self._renewing = False
@@ -76,6 +89,7 @@ class Watcher(threading.Thread):
             self._bell.close()
 
     def _watch_once(self) -> None:
+        self._renewing = False  # what is asked for from here on is heeded after this greeting
         try:
             wire = self._endpoint.connect_raw(purpose=Purpose.HEALTH)
         except NotSent as error:
@@ -84,6 +98,7 @@ class Watcher(threading.Thread):
         try:
             self._board.observe(self._store, self._greet(wire))
             self._subscribe(wire)
+            self._live.look(self._store)
         except (NotSent, ReplyLost) as error:
             self._fail(error)
             wire.disconnect()
@@ -104,12 +119,12 @@ class Watcher(threading.Thread):
         self._pause_s = min(self._pause_s * 2, RETRY_S[self._store][1])
 
     def _subscribe(self, wire: Wire) -> None:
-        for reply in wire.exchange(pack(("SUBSCRIBE", self._endpoint.applied, self._endpoint.moved)), 2):
+        endpoint = self._endpoint
+        for reply in wire.exchange(pack(("SUBSCRIBE", endpoint.applied, endpoint.moved, endpoint.config)), 3):
             if isinstance(reply, Exception):
                 raise NotSent(plain_reason(reply))
 
     def _listen(self, wire: Wire) -> None:
-        self._renewing = False
         while not self._board.closing and not self._renewing:
             self._pause_s = RETRY_S[self._store][0]
             self._keep_warm()
@@ -134,6 +149,9 @@ class Watcher(threading.Thread):
 
     def _take(self, message: list[Any]) -> None:
         if message[0] != b"message":
+            return
+        if message[1] == self._endpoint.config:
+            self._live.hear(self._store, message[2])
             return
         if message[1] == self._endpoint.moved:
             self._board.learn(Authority.parse(message[2]), source=self._store)

@@ -53,6 +53,7 @@ class Endpoint:
         self.refuses_dumps = False
         self._plain: deque[tuple[int, Wire]] = deque()
         self._fenced: deque[tuple[int, Wire]] = deque()
+        self._raw: deque[tuple[int, Wire]] = deque()
         self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
 
     @property
@@ -115,6 +116,15 @@ class Endpoint:
         if timeout_s is not None:
             overrides["socket_timeout"] = timeout_s
         return self.connect(**overrides)
+
+    def take_raw(self) -> Wire:
+        """As `connect_raw`, sooner if a wire was given back. Raises NotSent."""
+        kept = self._idle_wire(self._raw)
+        return kept[1] if kept else self.connect_raw()
+
+    def give_raw(self, wire: Wire) -> None:
+        """Keep a wire of `take_raw` on which nothing is due for whoever needs one next."""
+        self._give_to(self._raw, self._generation, wire)
 
     def known_capabilities(self, wire: Wire) -> Capabilities:
         """What the store can do, asked over `wire` the first time, and again after the store had failed."""
@@ -182,6 +192,14 @@ class Endpoint:
         wire.see(replies[-1])
         return replies[len(commands)]
 
+    def renew_record(self, authority: Authority) -> None:
+        """Replace an older authority record of this store, if nobody else does at this moment. Raises NotSent or
+        ReplyLost."""
+        generation, wire = self.take_fenced(authority.epoch)
+        if wire.authority is not None and wire.authority.epoch < authority.epoch:
+            self.move(wire, authority)
+        self.give_fenced(generation, wire)
+
     def load_effects(self, wire: Wire) -> None:
         """Make the effect scripts known to the server, once per wire (a restart breaks every wire)."""
         wire.exchange(LOAD_EFFECTS, 2)
@@ -205,8 +223,9 @@ class Endpoint:
             self._generation += 1
             self._capabilities = None
             self.refuses_dumps = False
-            wires = [*self._plain, *self._fenced]
+            wires = [*self._plain, *self._fenced, *self._raw]
             self._plain.clear()
+            self._raw.clear()
             self._fenced.clear()
         for _, wire in wires:
             wire.disconnect()
@@ -217,6 +236,7 @@ class Endpoint:
         self._lock = threading.Lock()
         self._plain = deque()
         self._fenced = deque()
+        self._raw = deque()
 
 
 def _connection(

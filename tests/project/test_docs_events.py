@@ -19,6 +19,7 @@ from hybrid.events import (
     CatchingUp,
     ConflictsArchived,
     Degraded,
+    DualWriteResumed,
     Event,
     InSync,
     Recovered,
@@ -52,7 +53,8 @@ EXAMPLES: list[Event] = [
     WipeDetected(store=Store.LOCAL),
     ConflictsArchived(count=2),
     ShipperStarted(source=Store.LOCAL),
-    SettingsChanged(changes="ack=local", version=2),
+    SettingsChanged(changes="ack=local", version=2, author="ana"),
+    DualWriteResumed(apart_s=90),
 ]
 
 

@@ -1,0 +1,35 @@
+"""Small reads that several parts share: replies without errors among them, and lines of the audit trail."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from hybrid.core.live import AuditEntry
+from hybrid.core.outcomes import NotSent
+from hybrid.core.resp import pack
+from hybrid.stores.wire import Wire, plain_reason
+
+__all__ = ["checked", "kept_entries"]
+
+logger = logging.getLogger("hybrid")
+
+
+def checked(wire: Wire, *commands: tuple[Any, ...]) -> list[Any]:
+    """The replies to `commands`. Raises NotSent when the store refuses one of them, and ReplyLost."""
+    replies = wire.exchange(b"".join(map(pack, commands)), len(commands), decode=False)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise NotSent(plain_reason(reply))
+    return replies
+
+
+def kept_entries(wire: Wire, key: bytes, limit: int) -> list[AuditEntry]:
+    """The latest lines of the audit trail, newest first; unreadable ones are left out. Raises NotSent or ReplyLost."""
+    found = []
+    for place, parts in checked(wire, ("XREVRANGE", key, "+", "-", "COUNT", limit))[0]:
+        try:
+            found.append(AuditEntry.parse(parts))
+        except (ValueError, KeyError):
+            logger.warning("line %s of the audit trail cannot be read", place.decode())
+    return found
