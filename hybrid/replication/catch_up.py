@@ -19,6 +19,7 @@ from hybrid.core.shipping import Field, Group, groups
 from hybrid.errors import HybridError
 from hybrid.replication.copy import put_commands, read_states
 from hybrid.replication.messages import Word
+from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.rejoin import last_place
 from hybrid.replication.stream import Stream
 from hybrid.stores.wire import Wire
@@ -41,6 +42,7 @@ class CatchUp:
         self._stream = stream
         self.skip: dict[bytes, Position] = {}
         self.open_fields: list[Field] = []
+        self._packed = PackedCopy(stream, self.skip, self._note_ahead)
 
     def run(self) -> None:
         """Copy what the log names up to its end now."""
@@ -109,7 +111,8 @@ class CatchUp:
         """Copy every key that stands on the store behind `listed`; one that the source lacks is deleted."""
         stream, cursor, copied = self._stream, b"0", 0
         while True:
-            stream.await_replies()
+            if listed is stream.pipe.wire:
+                stream.await_replies()
             with stream.target_errors() if listed is stream.pipe.wire else nullcontext():
                 cursor, keys = listed.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
             keys = [key for key in keys if not key.startswith(RESERVED)]
@@ -123,6 +126,7 @@ class CatchUp:
         waiting, stream = list(keys), self._stream
         if waiting:
             stream.flush()
+            waiting = self._packed.copy(waiting)
         for start in range(0, len(waiting), BATCH_KEYS):
             stream.keep_going()
             snapshots = self._read_states(waiting[start : start + BATCH_KEYS])

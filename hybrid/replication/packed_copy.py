@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from hashlib import sha1
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
-from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.shipping import failed
 from hybrid.errors import HybridError
 from hybrid.replication.copy import temporary_key
+from hybrid.replication.stream import Stream
 from hybrid.stores.capabilities import Capabilities
-from hybrid.stores.endpoint import Endpoint
-from hybrid.stores.wire import Wire
 
 __all__ = ["LOAD_RESTORE", "PACKED_KEYS", "Packed", "PackedCopy", "dump_command", "packed_of", "restore_command"]
 
@@ -110,46 +108,29 @@ def restore_command(values: bytes) -> bytes:
     return pack((b"EVALSHA", _RESTORE_SHA, 0, values))
 
 
-class Target(Protocol):
-    """The way to the other store, on which copies and replays follow each other."""
-
-    def ask(self, payload: bytes, count: int) -> list[Any]:
-        """The replies, once everything sent before is answered."""
-
-    def push(self, payload: bytes, count: int, done: Callable[[list[Any]], None]) -> None:
-        """Send without waiting; `done` gets the replies."""
-
-
 class PackedCopy:
-    """Copies keys from the store behind `states` to `target`, as long as both take part.
+    """Copies keys over `stream`, as long as both stores take part.
 
-    `source` and `other` are their endpoints, `can` what the other one can do. A refusal is remembered until the other store is lost: it may then come
-    back as another server.
+    `skip` learns up to which place of the log the copied state of a key reaches, and `note_ahead` hears of that place
+    before anything is sent. A refusal is remembered until the other store is lost: it may come back as another server.
     """
 
-    def __init__(
-        self, names: Names, states: Wire, source: Endpoint, other: Endpoint, target: Target, can: Capabilities
-    ) -> None:
-        self._names = names
-        self._states = states
-        self._source = source
-        self._other = other
-        self._target = target
-        self._can = can
+    def __init__(self, stream: Stream, skip: dict[bytes, Position], note_ahead: Callable[[Position], None]) -> None:
+        self._stream = stream
+        self._skip = skip
+        self._note_ahead = note_ahead
+        self._other = stream.endpoints[stream.target]
         self._tried = False
 
-    def copy(self, keys: Sequence[bytes], skip: dict[bytes, Position], keep_going: Callable[[], None]) -> list[bytes]:
-        """Copy what can go packed, and note in `skip` up to which place of the log; the rest is to go by type.
-
-        `keep_going` is called before each batch. Raises what it and the target raise, NotSent or ReplyLost when the
-        source is lost.
-        """
+    def copy(self, keys: Sequence[bytes]) -> list[bytes]:
+        """Copy what can go packed; the result is left to be copied by type."""
+        stream = self._stream
         by_type: list[bytes] = []
         rest = keys
         while rest and self._can_pack():
-            keep_going()
+            stream.keep_going()
             some = rest[:PACKED_KEYS]
-            reply = self._states.exchange(dump_command(self._names.log, some), 1)[0]
+            reply = stream.states.exchange(dump_command(stream.names.log, some), 1)[0]
             if isinstance(reply, Exception):
                 self._other.refuses_dumps = True
                 break
@@ -157,26 +138,33 @@ class PackedCopy:
             rest = [*packed.rest, *rest[PACKED_KEYS:]] if packed.rest else rest[PACKED_KEYS:]
             by_type += packed.left
             if packed.keys:
-                skip.update(dict.fromkeys(packed.keys, packed.place))
-                self._target.push(restore_command(packed.values), 1, self._restored)
+                self._note_ahead(packed.place)
+                self._skip.update(dict.fromkeys(packed.keys, packed.place))
+                stream.push(restore_command(packed.values), 1, self._restored)
+                stream.flush()
         return [*by_type, *rest]
 
     def _can_pack(self) -> bool:
         """Whether the other store reads the source's dumps: tried with a record that each authority has."""
         if not self._tried:
             self._tried = True
-            source = self._source.known_capabilities(self._states)
+            stream = self._stream
+            source = stream.endpoints[stream.source].known_capabilities(stream.states)
             if not self._other.refuses_dumps:
-                self._other.refuses_dumps = not (is_own(source) and is_own(self._can) and self._reads_dumps())
+                own = is_own(source) and is_own(stream.capabilities)
+                self._other.refuses_dumps = not (own and self._reads_dumps())
         return not self._other.refuses_dumps
 
     def _reads_dumps(self) -> bool:
-        dump = self._states.exchange(pack((b"DUMP", self._names.authority)), 1)[0]
+        stream = self._stream
+        dump = stream.states.exchange(pack((b"DUMP", stream.names.authority)), 1)[0]
         if not isinstance(dump, bytes):
             return False
         trial = temporary_key()
         payload = LOAD_RESTORE + pack((b"RESTORE", trial, 0, dump)) + pack((b"DEL", trial))
-        return failed(self._target.ask(payload, 3)) is None
+        stream.await_replies()
+        with stream.target_errors():
+            return failed(stream.pipe.wire.exchange(payload, 3)) is None
 
     def _restored(self, replies: list[Any]) -> None:
         if (error := failed(replies)) is not None:
