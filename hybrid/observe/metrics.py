@@ -25,9 +25,10 @@ from hybrid.types import Store
 __all__ = ["Recorder", "group_of"]
 
 _SUM: Final = BUCKETS  # the slot behind the buckets holds the sum, in microseconds
+_HEAD: Final = 48  # bytes of a packed request that surely hold its name
 _QUIET: Final = (events.Started, events.Stopped, events.StoreUp)
 Totals = dict[tuple[str, str], tuple[int, ...]]
-Cells = dict[tuple[Store, str], list[int]]
+Cells = dict[tuple[Store, str | bytes], list[int]]
 
 
 class _Shard(threading.local):
@@ -72,8 +73,8 @@ class Recorder:
 
     # -- recording
 
-    def record(self, store: Store, name: str, seconds: float) -> None:
-        """One exchange with `store` for the command `name` took `seconds`. Costs the caller about a microsecond."""
+    def record(self, store: Store, name: str | bytes, seconds: float) -> None:
+        """One exchange with `store` for the command `name` took `seconds`. Costs the caller well under 2 µs."""
         self.windows[store].record(seconds)
         micros = int(seconds * 1e6)
         try:
@@ -85,8 +86,7 @@ class Recorder:
 
     def record_request(self, store: Store, payload: bytes, seconds: float) -> None:
         """As `record`, for a packed request: the name stands at its beginning."""
-        start = payload.find(b"\n", payload.find(b"\n") + 1) + 1
-        self.record(store, payload[start : payload.find(b"\r", start)].decode("latin-1"), seconds)
+        self.record(store, payload[:_HEAD].split(b"\r\n", 3)[2], seconds)
 
     def error(self, where: str, kind: str) -> None:
         """Something failed at a store ("local", "cloud"), or reached the application ("client")."""
@@ -121,7 +121,7 @@ class Recorder:
                 alive = owner is not None and owner.is_alive()  # asked before the copy: a dead thread adds nothing more
                 for (store, name), cell in cells.copy().items():
                     for target in (sums,) if alive else (sums, self._finished):
-                        _add_to(target, (store.value, name), cell.copy())
+                        _add_to(target, (store.value, _text(name)), cell.copy())
                 if alive:
                     living.append((thread, cells))
             self._threads = living
@@ -157,6 +157,10 @@ _GROUPS: Final[Mapping[str, str]] = {
     **{name: command.group.lower() or "other" for name, command in COMMANDS.items()},
     **dict.fromkeys(("PIPELINE", "MULTI"), "pipelines"),
 }
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode("latin-1")
 
 
 def _add_to(sums: Totals, key: tuple[str, str], numbers: list[int]) -> None:
