@@ -55,6 +55,7 @@ class Endpoint:
         self._fenced: deque[tuple[int, Wire]] = deque()
         self._raw: deque[tuple[int, Wire]] = deque()
         self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
+        self.fence_payload = _UNWATCH + self._watch
 
     @property
     def applied(self) -> bytes:
@@ -171,7 +172,7 @@ class Endpoint:
 
     def fence(self, wire: Wire) -> Wire:
         """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
-        record = wire.exchange(_UNWATCH + self._watch, 3, decode=False)[2]
+        record = wire.exchange(self.fence_payload, 3, decode=False)[2]
         if isinstance(record, Exception):
             wire.disconnect()
             raise NotSent(str(record).partition(" ")[0])
