@@ -124,7 +124,7 @@ def test_a_client_of_one_store_is_a_plain_one(stores: Stores, open_client: Open)
     assert (status.cloud, status.lag_entries, status.health) == (None, None, Health.HEALTHY)
     assert hybrid.wait_in_sync(1)
     with client(stores.local.url) as local:
-        assert local.keys("hybrid:*") == [], "no log, no lease"
+        assert not {b"hybrid:log", b"hybrid:lease"} & set(local.keys("hybrid:*"))
         assert sorted(local.keys()) == [b"f", b"k", b"n"]
     assert hybrid.flushdb() is True
     assert hybrid.keys() == []
