@@ -7,6 +7,7 @@ Replies are Python values: int, bytes, None, list, `Status`, and `Error` for wha
 from __future__ import annotations
 
 import copy
+import pickle
 import re
 import zlib
 from collections.abc import Callable
@@ -162,6 +163,24 @@ def rename(db: Keyspace, key: bytes, other: bytes) -> Any:
     db.values[other] = db.values.pop(key)
     db.touched(key)
     db.touched(other)
+    return OK
+
+
+@command("DUMP")
+def dump(db: Keyspace, key: bytes) -> Any:
+    value = db.values.get(key)
+    return None if value is None else pickle.dumps((value.kind, value.body))
+
+
+@command("RESTORE")
+def restore(db: Keyspace, key: bytes, moment: bytes, dumped: bytes, *options: bytes) -> Any:
+    if key in db.values and b"REPLACE" not in options:
+        raise Error("BUSYKEY Target key name already exists.")
+    at_ms = integer(moment) + (0 if b"ABSTTL" in options else db.now_ms) if integer(moment) else None
+    db.delete(key)
+    if at_ms is None or at_ms > db.now_ms:
+        db.values[key] = Value(*pickle.loads(dumped), at_ms)
+        db.touched(key)
     return OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha1
@@ -42,6 +43,8 @@ class _Machine:
         self._lua = lua51.LuaRuntime(encoding=None, unpack_returned_tuples=False)
         self._call: Call
         self._lua.compile(_HELPERS)(self._run)
+        msgpack = {b"pack": lambda table: pickle.dumps(list(table.values())), b"unpack": self._unpacked}
+        self._lua.globals()[b"cmsgpack"] = self._lua.table_from(msgpack)
         self._compiled: dict[bytes, Any] = {}
 
     def evaluate(self, script: bytes, keys: list[bytes], arguments: list[bytes], call: Call) -> Any:
@@ -73,6 +76,9 @@ class _Machine:
         if isinstance(reply, list):
             return self._lua.table_from([self._given(part) for part in reply])
         return reply
+
+    def _unpacked(self, packed: bytes) -> Any:
+        return self._lua.table_from(pickle.loads(packed))
 
     def _reply(self, value: Any) -> Any:
         """What Lua returned, as a reply."""
