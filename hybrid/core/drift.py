@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hybrid.core.cost import Cost
+from hybrid.core.diff_cost import Cost
 from hybrid.core.state import TTL_TOLERANCE_MS, same_moment
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "causes_between",
     "detail_of",
     "judge",
+    "unchanged",
 ]
 
 
@@ -105,8 +106,8 @@ class DiffResult:
 
     `compared` counts keys looked at, `different` those confirmed to differ (each under one cause in `counts`).
     `in_flight` counts keys that differed but had writes on their way, or kept changing, until the diff ended: they are
-    no drift. `ttl_share` is the share of keys whose expiry was compared (1.0: all). `started_at_s` and `ended_at_s` are
-    Unix times.
+    no drift. `suspected` counts those that a diff which did not finish had yet to confirm. `ttl_share` is the share of
+    keys whose expiry was compared (1.0: all). `started_at_s` and `ended_at_s` are Unix times.
     """
 
     id: str
@@ -117,6 +118,7 @@ class DiffResult:
     ended_at_s: float
     compared: int
     in_flight: int
+    suspected: int = 0
     counts: Mapping[Cause, int] = field(default_factory=dict)
     ttl_share: float = 1.0
     estimated: Cost = Cost()
@@ -173,9 +175,22 @@ def judge(
         return Verdict.EQUAL, 0
     if logged:
         return Verdict.IN_FLIGHT, 0
-    same = before is not None and (before.local, before.cloud) == (sighting.local, sighting.cloud)
+    same = (
+        before is not None
+        and unchanged(before.local, sighting.local, ttl_tolerance_ms)
+        and unchanged(before.cloud, sighting.cloud, ttl_tolerance_ms)
+    )
     steady = steady + 1 if same else 0
     return (Verdict.CONFIRMED if steady >= looks else Verdict.SUSPECT), steady
+
+
+def unchanged(before: Facts | None, now: Facts | None, ttl_tolerance_ms: int = TTL_TOLERANCE_MS) -> bool:
+    """Whether a side is as it was. Servers that only tell how long a key still lives give its expiry inexactly."""
+    if before is None or now is None:
+        return before is now
+    if not same_moment(before.expires_at_ms, now.expires_at_ms, ttl_tolerance_ms):
+        return False
+    return (before.kind, before.fingerprint, before.groups) == (now.kind, now.fingerprint, now.groups)
 
 
 def causes_between(sighting: Sighting, *, ttl_tolerance_ms: int = TTL_TOLERANCE_MS) -> tuple[Cause, ...]:

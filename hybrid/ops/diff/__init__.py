@@ -1,9 +1,9 @@
-"""Compare two stores of any size, at a known cost: see `run_diff`."""
+"""Compare two stores of any size, at a known cost: see `run_diff` and `DiffJob`."""
 
 from __future__ import annotations
 
-from hybrid.ops.diff.file import DiffFile
-from hybrid.ops.diff.job import run_diff
+from hybrid.ops.diff.file import DiffFile, history
+from hybrid.ops.diff.job import DiffJob, estimate_diff, run_diff
 from hybrid.ops.diff.options import DiffOptions, DiffProgress
 
-__all__ = ["DiffFile", "DiffOptions", "DiffProgress", "run_diff"]
+__all__ = ["DiffFile", "DiffJob", "DiffOptions", "DiffProgress", "estimate_diff", "history", "run_diff"]

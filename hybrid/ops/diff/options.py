@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hybrid.core.cost import Budget, Price
+from hybrid.core.cost import Price
+from hybrid.core.diff_cost import Budget
 from hybrid.core.names import Names
 from hybrid.core.state import TTL_TOLERANCE_MS
 

@@ -1,0 +1,126 @@
+"""The first look at keys on both stores: whatever is not plainly equal becomes a suspect."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import redis
+
+from hybrid.core.diff_cost import SLICE_KEYS
+from hybrid.core.drift import Scope, Sighting, causes_between
+from hybrid.core.state_replies import now_ms
+from hybrid.ops.diff.file import Suspect
+from hybrid.ops.diff.line import Line
+from hybrid.ops.diff.readers import FactsReader, Found, ScriptReader, slices
+from hybrid.ops.diff.scripts import QUICK_SCRIPT, sha_of
+
+__all__ = ["FactsLook", "Look", "QuickLook", "absent_locally", "look_at"]
+
+QUICK_SHA = sha_of(QUICK_SCRIPT)
+WINDOW_SLICES = 20
+UNEQUAL_SLICES = 20
+
+
+class Look(Protocol):
+    """Takes keys, gives suspects."""
+
+    def feed(self, keys: Sequence[bytes]) -> list[Suspect]:
+        """Look at these keys; the suspects known by now, of these or of earlier ones."""
+        ...
+
+    def drain(self) -> list[Suspect]:
+        """The suspects still owed: afterwards every key fed has been looked at."""
+        ...
+
+
+def look_at(local: FactsReader, cloud: FactsReader, keys: Sequence[bytes]) -> dict[bytes, Sighting]:
+    """Both sides of every key, one right after the other, with the servers' clocks."""
+    here = local.facts(keys)
+    there = cloud.facts(keys, here)
+    local_now_ms = clock_ms(local.line, here, there)
+    cloud_now_ms = clock_ms(cloud.line, there, here)
+    return {key: Sighting(here[key], there[key], local_now_ms, cloud_now_ms) for key in keys}
+
+
+def clock_ms(line: Line, mine: Found, other: Found) -> int:
+    """The server's clock, asked only when it matters: for a key that only this side has, and that expires."""
+    if any(facts and facts.expires_at_ms is not None and other[key] is None for key, facts in mine.items()):
+        return now_ms(line.ask((b"TIME",))[0])
+    return 0
+
+
+class FactsLook:
+    """Compares the facts of every key; the local store's are hints for the cloud's."""
+
+    def __init__(self, local: FactsReader, cloud: FactsReader, ttl_tolerance_ms: int) -> None:
+        self._local = local
+        self._cloud = cloud
+        self._tolerance_ms = ttl_tolerance_ms
+
+    def feed(self, keys: Sequence[bytes]) -> list[Suspect]:
+        sightings = look_at(self._local, self._cloud, keys)
+        differ = (item for item in sightings.items() if causes_between(item[1], ttl_tolerance_ms=self._tolerance_ms))
+        return [(key, sighting, 0) for key, sighting in differ]
+
+    def drain(self) -> list[Suspect]:
+        return []
+
+
+class QuickLook:
+    """Compares one digest for a whole slice of keys, and the facts of its keys only where those differ.
+
+    Several slices are on their way to both servers at once, so that both work while replies are awaited.
+    """
+
+    def __init__(self, local: ScriptReader, cloud: ScriptReader, ttl_tolerance_ms: int) -> None:
+        self._readers = (local, cloud)
+        self._facts = FactsLook(local, cloud, ttl_tolerance_ms)
+        self._sent: deque[Sequence[bytes]] = deque()
+        self._unequal: list[bytes] = []
+
+    def feed(self, keys: Sequence[bytes]) -> list[Suspect]:
+        asked = list(slices(keys, SLICE_KEYS))
+        for reader in self._readers:
+            reader.line.send([(b"EVALSHA", QUICK_SHA, b"%d" % len(s), *s, *reader.flags) for s in asked])
+        self._sent.extend(asked)
+        while len(self._sent) > WINDOW_SLICES:
+            self.settle()
+        return self.drain() if len(self._unequal) > UNEQUAL_SLICES * SLICE_KEYS else []
+
+    def drain(self) -> list[Suspect]:
+        while self._sent:
+            self.settle()
+        unequal, self._unequal = self._unequal, []
+        return [found for part in slices(unequal, 5 * SLICE_KEYS) for found in self._facts.feed(part)]
+
+    def settle(self) -> None:
+        """Take the replies to the oldest slice."""
+        keys = self._sent.popleft()
+        here, there = (read_reply(reader.line) for reader in self._readers)
+        done, _, big = here
+        if here == there:
+            self._unequal += [keys[index - 1] for index in big]
+            self._unequal += keys[done:]
+        else:
+            self._unequal += keys
+
+
+def read_reply(line: Line) -> Any:
+    reply = line.read_response()
+    if isinstance(reply, redis.ResponseError):
+        raise reply
+    return reply
+
+
+def absent_locally(line: Line, keys: Sequence[bytes], scope: Scope) -> list[bytes]:
+    """Those of the cloud's keys that the local store lacks, or holds as another type than the one in scope."""
+    if scope.kind:
+        kinds = line.ask(*((b"TYPE", key) for key in keys))
+        wanted = {scope.kind.encode()} if scope.kind != "json" else {b"ReJSON-RL", b"json"}
+        return [key for key, kind in zip(keys, kinds, strict=True) if kind not in wanted]
+    if not keys or line.ask((b"EXISTS", *keys))[0] == len(keys):
+        return []
+    present = line.ask(*((b"EXISTS", key) for key in keys))
+    return [key for key, there in zip(keys, present, strict=True) if not there]

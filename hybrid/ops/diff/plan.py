@@ -1,0 +1,113 @@
+"""Before a diff: what the stores can do and charge, and what comparing them will cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+import redis
+
+from hybrid.core.cost import Price
+from hybrid.core.diff_cost import FREE, SCAN_KEYS, UPSTASH, Census, Cost, Strategy, diff_cost, is_billed, is_sampled
+from hybrid.core.drift import Scope
+from hybrid.ops.diff.line import Line
+from hybrid.ops.diff.options import DiffOptions
+from hybrid.ops.diff.readers import FactsReader, PlainReader, ScriptReader, can_run_scripts
+from hybrid.ops.diff.scan import type_name
+from hybrid.stores.capabilities import capabilities_of
+
+__all__ = ["DiffPlan", "plan_diff"]
+
+SAMPLE_PAGES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DiffPlan:
+    """How a diff will be made, and its estimated cost. `keys_total` is about how many keys are to be looked at."""
+
+    strategy: Strategy
+    price: Price
+    estimated: Cost
+    keys_total: int
+    local: FactsReader
+    cloud: FactsReader
+    strict_cloud: FactsReader  # reads what the first look leaves out
+
+
+def plan_diff(local: Line, cloud: Line, scope: Scope, options: DiffOptions) -> DiffPlan:
+    """Ask both stores what is needed to choose, about fifteen commands; raises as commands do."""
+    price = options.price or price_of(cloud)
+    counted = all(capabilities_of(line).has_stream_counters for line in (local, cloud))
+    here: FactsReader
+    here = ScriptReader(local, counted=counted) if can_run_scripts(local) else PlainReader(local, counted)
+    strict: FactsReader = PlainReader(cloud, counted)
+    if is_billed(price):
+        strategy = Strategy.BILLED
+    elif isinstance(here, ScriptReader) and has_exact_times(local, cloud) and can_run_scripts(cloud):
+        strategy, strict = Strategy.DIGEST, ScriptReader(cloud, counted=counted)
+    else:
+        strategy = Strategy.READ
+    there = strict
+    if strategy is Strategy.BILLED and not options.all_ttls:
+        there = PlainReader(cloud, counted, lambda key: is_sampled(crc32(key), options.rotation))
+    census = census_of(local, cloud, here, scope)
+    estimated = diff_cost(census, strategy, price, all_ttls=options.all_ttls, listed=scope.keys is not None)
+    return DiffPlan(strategy, price, estimated, census.local_keys, here, there, strict)
+
+
+def price_of(line: Line) -> Price:
+    """What the store charges, as far as it says who it is."""
+    try:
+        [info] = line.ask((b"INFO", b"server"))
+    except redis.ResponseError:
+        return FREE
+    return UPSTASH if b"upstash" in info.lower() else FREE
+
+
+def has_exact_times(*lines: Line) -> bool:
+    """Whether digests of whole slices can be equal: an expiry only known as time left is never the same twice."""
+    return all(capabilities_of(line).has_pexpiretime for line in lines)
+
+
+def census_of(local: Line, cloud: Line, reader: FactsReader, scope: Scope) -> Census:
+    started_s = time.monotonic()
+    [cloud_keys] = cloud.ask((b"DBSIZE",))
+    round_trip_s = time.monotonic() - started_s
+    [local_keys] = local.ask((b"DBSIZE",))
+    names = list(scope.keys[:SCAN_KEYS]) if scope.keys is not None else None
+    share = 1.0
+    if names is None:
+        names, share = sampled_keys(local, scope, local_keys)
+    facts = [found for found in reader.facts(names).values() if found]
+    if scope.keys is not None:
+        local_keys = cloud_keys = len(scope.keys)
+    return Census(
+        local_keys=round(local_keys * share),
+        cloud_keys=cloud_keys,  # a scan walks over all of them, whatever the pattern
+        string_share=mean([found.kind == "string" for found in facts]),
+        key_bytes=mean([len(name) + 8 for name in names]),
+        value_bytes=mean([found.size_bytes + 8 for found in facts]),
+        round_trip_s=round_trip_s,
+    )
+
+
+def sampled_keys(local: Line, scope: Scope, local_keys: int) -> tuple[list[bytes], float]:
+    """Some keys in scope, and about which share of all keys is."""
+    cursor, found, walked = b"0", list[bytes](), 0
+    options = [b"MATCH", scope.pattern]
+    if scope.kind:
+        options += [b"TYPE", type_name(scope.kind)]
+    for _ in range(SAMPLE_PAGES):
+        [(cursor, keys)] = local.ask((b"SCAN", cursor, b"COUNT", b"%d" % SCAN_KEYS, *options))
+        found += keys
+        walked += SCAN_KEYS
+        if cursor == b"0":
+            break
+    whole = scope.pattern == b"*" and not scope.kind
+    return found[:SCAN_KEYS], 1.0 if whole else min(1.0, len(found) / max(1, min(walked, local_keys)))
+
+
+def mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0

@@ -1,0 +1,224 @@
+"""Facts about keys of one store: digested there by a script, or read and digested here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+import redis
+
+from hybrid.core.diff_cost import MGET_KEYS, SLICE_KEYS
+from hybrid.core.drift import Facts
+from hybrid.core.fingerprint import Fingerprint, facts_of
+from hybrid.core.state import KeyState, String
+from hybrid.core.state_replies import JSON_KINDS, expiry_ms
+from hybrid.ops.diff.line import Line
+from hybrid.ops.diff.scripts import FACTS_SCRIPT, PIECE_SCRIPT, QUICK_SCRIPT, sha_of
+from hybrid.replication.copy import Shape, read_shapes, read_state, state_from, whole_read
+from hybrid.stores.capabilities import Capabilities, capabilities_of
+from hybrid.stores.exchange import exchange
+
+__all__ = ["FactsReader", "Found", "PlainReader", "ScriptReader", "can_run_scripts", "slices"]
+
+FACTS_SHA = sha_of(FACTS_SCRIPT)
+PIECE_SHA = sha_of(PIECE_SCRIPT)
+PIECE_TRIES = 3
+PIECED = frozenset({"string", "hash", "list", "set", "zset"})
+REPLY_BYTES = 4 * 1024 * 1024  # Upstash stops at 10 MB
+ROUND_BYTES = 4 * REPLY_BYTES
+ROUND_KEYS = 20_000
+
+Found: TypeAlias = dict[bytes, Facts | None]
+
+
+class FactsReader(Protocol):
+    """Reads facts. `counted` says whether stream counters are compared: both servers must keep them."""
+
+    line: Line
+
+    def facts(self, keys: Sequence[bytes], hints: Mapping[bytes, Facts | None] | None = None) -> Found:
+        """The facts of every key, None where it is absent. `hints` are the other side's: they only make it cheaper.
+
+        Raises `redis.ResponseError` when the server refuses, and as connections do.
+        """
+        ...
+
+
+def slices(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    return (keys[start : start + size] for start in range(0, len(keys), size))
+
+
+def can_run_scripts(line: Line) -> bool:
+    """Whether the store takes the scripts; loads them."""
+    capabilities = capabilities_of(line)
+    loads = [(b"SCRIPT", b"LOAD", script) for script in (QUICK_SCRIPT, FACTS_SCRIPT, PIECE_SCRIPT)]
+    loaded = not any(isinstance(reply, redis.ResponseError) for reply in exchange(line, loads))
+    return loaded and capabilities.has_memory_usage
+
+
+class ScriptReader:
+    """Digests on the server: free commands only. Values never travel, except streams too big for one look."""
+
+    def __init__(self, line: Line, *, counted: bool) -> None:
+        self.line = line
+        self._counted = counted
+        can = capabilities_of(line)
+        flags = (can.has_field_ttl, counted, can.has_pexpiretime)
+        self.flags: tuple[bytes, ...] = tuple(b"1" if flag else b"0" for flag in flags)
+        self._expiry = b"PEXPIRETIME" if can.has_pexpiretime else b"PTTL"
+
+    def facts(self, keys: Sequence[bytes], hints: Mapping[bytes, Facts | None] | None = None) -> Found:
+        found: Found = {}
+        waiting = list(keys)
+        while waiting:
+            asked = list(slices(waiting, SLICE_KEYS))
+            replies = self.line.ask(*((b"EVALSHA", FACTS_SHA, b"%d" % len(s), *s, *self.flags) for s in asked))
+            for part, texts in zip(asked, replies, strict=True):
+                for key, text in zip(part, texts, strict=False):
+                    found[key] = self.parsed(key, text)
+            waiting = [key for key in waiting if key not in found]
+        return found
+
+    def parsed(self, key: bytes, text: bytes) -> Facts | None:
+        if text == b"none":
+            return None
+        kind, rest = text.split(b" ", 1)
+        name = kind_name(kind)
+        if rest == b"big":
+            return self.big(key, name)
+        lanes, groups, moment, size = rest.split(b" ")
+        expires_at_ms = int(moment) if int(moment) >= 0 else None
+        return Facts(name, Fingerprint.of_lanes(lanes), expires_at_ms, int(size), Fingerprint.of_lanes(groups))
+
+    def big(self, key: bytes, kind: str) -> Facts | None:
+        """A big key, piece by piece; one whose type has no pieces, or that never stands still, is read as a whole."""
+        if kind in PIECED:
+            for _ in range(PIECE_TRIES):
+                try:
+                    if facts := self.pieced(key, kind):
+                        return facts
+                except redis.ResponseError as error:
+                    if "WRONGTYPE" not in str(error):
+                        raise
+                    break
+        state, _ = read_state(self.line, key)
+        return facts_of(state, counted=self._counted) if isinstance(state, KeyState) else None
+
+    def pieced(self, key: bytes, kind: str) -> Facts | None:
+        """None when elements came twice or not at all, as happens while a table grows or shrinks."""
+        total, size_bytes, cursor, length = Fingerprint(), 0, b"0", 0
+        while cursor:
+            command = (b"EVALSHA", PIECE_SHA, b"1", key, *self.flags, kind.encode(), cursor)
+            [(cursor, lanes, count, size, length)] = self.line.ask(command)
+            if lanes != b"-":
+                total.add_lanes(lanes, count)
+            size_bytes += size
+        moment, time_reply = self.line.ask((self._expiry, key), (b"TIME",))
+        expires_at_ms = expiry_ms(moment, None if self._expiry == b"PEXPIRETIME" else time_reply)
+        if total.count != length or not length:
+            return None
+        return Facts(kind, total.value, expires_at_ms, size_bytes)
+
+
+@dataclass(slots=True)
+class PlainReader:
+    """Reads values and digests them here: for stores where every command is billed, or that take no scripts.
+
+    Strings are read many at a time. The expiry is read of keys for which `wants_ttl` is true, also those of hash
+    fields; of the others, what the hint says is taken for true.
+    """
+
+    line: Line
+    counted: bool
+    wants_ttl: Callable[[bytes], bool] = lambda _: True
+
+    def facts(self, keys: Sequence[bytes], hints: Mapping[bytes, Facts | None] | None = None) -> Found:
+        can = capabilities_of(self.line)
+        hints = self.shapes(keys, can) if hints is None else hints
+        found = self.unhinted([key for key in keys if hints.get(key) is None])
+        hinted = {key: hint for key in keys if (hint := hints.get(key)) is not None}
+        small = {key: hint for key, hint in hinted.items() if hint.size_bytes <= REPLY_BYTES}
+        found |= self.strings({key: hint for key, hint in small.items() if hint.kind == "string"})
+        found |= self.others({key: hint for key, hint in small.items() if hint.kind != "string"}, can)
+        for key in hinted.keys() - found.keys():  # big, or not of the type that the hint said
+            state, _ = read_state(self.line, key)
+            found[key] = facts_of(state, counted=self.counted) if isinstance(state, KeyState) else None
+        return self.with_ttls(found, hinted, can)
+
+    def shapes(self, keys: Sequence[bytes], can: Capabilities) -> Found:
+        """Hints of the keys' own: type, and the size as the server estimates it."""
+        shapes = read_shapes(self.line, keys, can)
+        return {s.key: Facts(s.kind.decode(), b"", None, s.size_bytes) if s.kind != b"none" else None for s in shapes}
+
+    def unhinted(self, keys: Sequence[bytes]) -> Found:
+        """Keys that are absent on the other side: there is no content to compare, so none is read."""
+        if not keys or not self.count_existing(keys):
+            return dict.fromkeys(keys)
+        kinds = self.line.ask(*((b"TYPE", key) for key in keys))
+        return {
+            key: None if kind == b"none" else Facts(kind_name(kind), b"", None, 0)
+            for key, kind in zip(keys, kinds, strict=True)
+        }
+
+    def count_existing(self, keys: Sequence[bytes]) -> int:
+        return sum(self.line.ask(*((b"EXISTS", *group) for group in slices(keys, MGET_KEYS))))
+
+    def strings(self, hints: Mapping[bytes, Facts]) -> Found:
+        found: Found = {}
+        for together in batches(hints, ROUND_BYTES, ROUND_KEYS):
+            groups = list(batches({key: hints[key] for key in together}, REPLY_BYTES, MGET_KEYS))
+            replies = self.line.ask(*((b"MGET", *group) for group in groups))
+            for group, values in zip(groups, replies, strict=True):
+                for key, value in zip(group, values, strict=True):
+                    if value is not None:
+                        found[key] = facts_of(KeyState("string", None, String(value)))
+        missing = [key for key in hints if key not in found]
+        if missing and not self.count_existing(missing):
+            found |= dict.fromkeys(missing)
+        return found
+
+    def others(self, hints: Mapping[bytes, Facts], can: Capabilities) -> Found:
+        found: Found = {}
+        bare = replace(can, has_field_ttl=False)
+        for group in batches(hints, REPLY_BYTES, MGET_KEYS):
+            kinds = [hints[key].kind.encode() for key in group]
+            reads = [
+                whole_read(Shape(key, kind, 0), can if self.wants_ttl(key) else bare)
+                for key, kind in zip(group, kinds, strict=True)
+            ]
+            replies = exchange(self.line, reads)
+            for key, kind, read, reply in zip(group, kinds, reads, replies, strict=True):
+                state = state_from(kind, read[0], reply, None)
+                if state is not None:
+                    found[key] = facts_of(state, counted=self.counted) if isinstance(state, KeyState) else None
+        return found
+
+    def with_ttls(self, found: Found, hints: Mapping[bytes, Facts], can: Capabilities) -> Found:
+        existing = {key: facts for key, facts in found.items() if facts is not None}
+        asked = [key for key in existing if self.wants_ttl(key)]
+        moments: dict[bytes, int | None] = {key: h.expires_at_ms for key, h in hints.items() if key in existing}
+        if asked:
+            name = b"PEXPIRETIME" if can.has_pexpiretime else b"PTTL"
+            *replies, clock = self.line.ask(*((name, key) for key in asked), (b"TIME",))
+            now = None if can.has_pexpiretime else clock
+            moments |= {key: expiry_ms(reply, now) for key, reply in zip(asked, replies, strict=True)}
+        return found | {key: replace(facts, expires_at_ms=moments.get(key)) for key, facts in existing.items()}
+
+
+def kind_name(kind: bytes) -> str:
+    return "json" if kind in JSON_KINDS else kind.decode()
+
+
+def batches(hints: Mapping[bytes, Facts], most_bytes: int, most_keys: int) -> Iterator[list[bytes]]:
+    """The keys in groups whose values, as hinted, are bounded together."""
+    group: list[bytes] = []
+    size = 0
+    for key, hint in hints.items():
+        if group and (size + hint.size_bytes > most_bytes or len(group) == most_keys):
+            yield group
+            group, size = [], 0
+        group.append(key)
+        size += hint.size_bytes
+    if group:
+        yield group
