@@ -121,7 +121,7 @@ class Queue:
             return _ran((yield from _on_loan(loan, *_plain(writes))))
         prepared = transaction(client._names, writes, resp3=client._resp3)
         if prepared.scripted and not wire.effects_loaded:
-            yield from _looked(OnWire(wire, LOAD_EFFECTS, 2))
+            yield from _looked(OnWire(loan, LOAD_EFFECTS, 2))
             wire.effects_loaded = True
         replies = yield from _on_loan(loan, prepared.payload(wire.next_token()), prepared.replies)
         wire.see(replies[-1])
@@ -150,7 +150,7 @@ class Queue:
             raise CommandRefused(command.name, "between WATCH and MULTI only reads can run; call multi() first")
         if self._loan is None:
             self._loan = yield from flows.borrow(self._client._board)
-        return (yield from _looked(OnWire(self._loan.wire, pack(args), 1, decode)))[0]
+        return (yield from _looked(OnWire(self._loan, pack(args), 1, decode)))[0]
 
 
 def _looked(request: OnWire) -> Flow:
@@ -163,7 +163,7 @@ def _looked(request: OnWire) -> Flow:
 
 def _on_loan(loan: Loan, payload: bytes, count: int) -> Flow:
     try:
-        return (yield OnWire(loan.wire, payload, count))
+        return (yield OnWire(loan, payload, count))
     except NotSent as error:
         raise redis.WatchError(f"the store was lost while watching: {error}") from None
     except ReplyLost as error:

@@ -108,9 +108,9 @@ class Borrow(NamedTuple):
 
 
 class OnWire(NamedTuple):
-    """Send `payload` on a borrowed wire; the result is as many `replies`."""
+    """Send `payload` on the wire of a loan; the result is as many `replies`."""
 
-    wire: Any
+    loan: Any
     payload: bytes
     replies: int = 1
     decode: bool = True

@@ -256,7 +256,8 @@ class Engine:
             time.sleep(action.seconds)  # type: ignore[union-attr]
             return None
         if kind is OnWire:
-            return action.wire.exchange(action.payload, action.replies, decode=action.decode)  # type: ignore[union-attr]
+            wire: Wire = action.loan.wire  # type: ignore[union-attr]
+            return wire.exchange(action.payload, action.replies, decode=action.decode)  # type: ignore[union-attr]
         if kind is Borrow:
             return self._borrowed(action)  # type: ignore[arg-type]
         return self.claim()
