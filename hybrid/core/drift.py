@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hybrid.core.diff_cost import Cost
+from hybrid.core.cost import Cost
 from hybrid.core.state import TTL_TOLERANCE_MS, same_moment
 
 __all__ = [

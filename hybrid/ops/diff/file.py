@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hybrid.core.diff_cost import Cost
+from hybrid.core.cost import Cost
 from hybrid.core.drift import Cause, Difference, DiffResult, Ending, Facts, Scope, Sighting
 from hybrid.errors import ConfigurationError
 

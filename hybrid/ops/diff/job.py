@@ -13,7 +13,7 @@ from pathlib import Path
 
 import redis
 
-from hybrid.core.diff_cost import SCAN_KEYS, TTL_SAMPLE, Cost, Strategy, usd_of
+from hybrid.core.cost import SCAN_KEYS, TTL_SAMPLE, Cost, Strategy, usd_of
 from hybrid.core.drift import DiffResult, Ending, Scope, Sighting
 from hybrid.core.names import RESERVED
 from hybrid.ops.diff.confirm import Confirmation

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import redis
 
-from hybrid.core.diff_cost import SLICE_KEYS
+from hybrid.core.cost import SLICE_KEYS
 from hybrid.core.drift import Scope, Sighting, causes_between
 from hybrid.core.state_replies import now_ms
 from hybrid.ops.diff.file import Suspect

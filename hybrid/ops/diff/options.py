@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hybrid.core.cost import Price
-from hybrid.core.diff_cost import Budget
+from hybrid.core.cost import Budget
 from hybrid.core.names import Names
+from hybrid.core.spending import Price
 from hybrid.core.state import TTL_TOLERANCE_MS
 
 __all__ = ["DiffOptions", "DiffProgress"]

@@ -9,9 +9,9 @@ from zlib import crc32
 
 import redis
 
-from hybrid.core.cost import Price
-from hybrid.core.diff_cost import FREE, SCAN_KEYS, UPSTASH, Census, Cost, Strategy, diff_cost, is_billed, is_sampled
+from hybrid.core.cost import FREE, SCAN_KEYS, UPSTASH, Census, Cost, Strategy, diff_cost, is_billed, is_sampled
 from hybrid.core.drift import Scope
+from hybrid.core.spending import Price
 from hybrid.ops.diff.line import Line
 from hybrid.ops.diff.options import DiffOptions
 from hybrid.ops.diff.readers import FactsReader, PlainReader, ScriptReader, can_run_scripts

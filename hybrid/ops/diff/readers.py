@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 import redis
 
-from hybrid.core.diff_cost import MGET_KEYS, SLICE_KEYS
+from hybrid.core.cost import MGET_KEYS, SLICE_KEYS
 from hybrid.core.drift import Facts
 from hybrid.core.fingerprint import Fingerprint, facts_of
 from hybrid.core.state import KeyState, String

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import redis
 
-from hybrid.core.diff_cost import SCAN_KEYS
+from hybrid.core.cost import SCAN_KEYS
 from hybrid.core.drift import Scope
 from hybrid.core.names import RESERVED
 from hybrid.ops.diff.line import Line
