@@ -64,11 +64,13 @@ class Ask(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """Run a transaction on `store` behind the fence; the result is Committed or Fenced."""
+    """Run a transaction on `store` behind the fence; the result is Committed or Fenced. `token`: the one it had when it
+    was run before, on a store that was lost: by it, a merge of that store's log knows that it was run again."""
 
     store: Store
     transaction: Transaction
     decode: bool = True
+    token: bytes = b""
 
 
 class Claim(NamedTuple):
@@ -175,6 +177,7 @@ def write(
 
     The result is a `Verdict`. Raises AllStoresDown or OutcomeUnknown as `ask_authority` does.
     """
+    token = b""
     for _ in range(ATTEMPTS):
         routes = board.routes
         store = routes.writer
@@ -184,16 +187,18 @@ def write(
             yield Claim()
             continue
         try:
-            outcome = yield Commit(store, transaction, decode)
+            outcome = yield Commit(store, transaction, decode, token)
         except NotSent:
             continue
         except ReplyLost as error:
+            token = error.token
             if not transaction.idempotent:
                 yield from _trace(transaction, store, error)
             continue
         if isinstance(outcome, Fenced):
             yield from wait_out(board, outcome)
             continue
+        token = outcome.token
         result = verdict(transaction, outcome.replies)
         if result.expiring:
             result = yield from _log_expiring(store, result, hints)

@@ -9,7 +9,7 @@ __all__ = ["RESERVED", "Names"]
 RESERVED = b"hybrid:"
 
 _KEYS = (
-    *("log", "authority", "lease", "stream", "identity", "seal", "conflicts"),
+    *("log", "authority", "lease", "stream", "identity", "seal", "conflicts", "merged"),
     *("config", "audit", "processes", "apart"),
     *("agent", "bid"),
     *("undo", "syncs", "divergence"),
@@ -24,8 +24,8 @@ class Names:
 
     `log` is the replication log (a stream), `authority` the record of who takes writes, `lease` the shipper's lease,
     `stream` its connection to the other store, `identity` the mark by which a wiped store is recognized, `seal` the
-    end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive, `config` the
-    live configuration (also a channel, on which it is pushed), `audit` who changed it, `processes` those that use the
+    end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive, `merged` how
+    far the merge of a returning store's tail has got, `config` the live configuration (also a channel, on which it is pushed), `audit` who changed it, `processes` those that use the
     store, `apart` says that the cloud store was left alone for a while, `agent` is the lease of the active agent, `bid`
     the wish of one to ship, `undo` what syncs overwrote and `syncs` their history (streams), `divergence` what the
     periodic sync measured, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is a
@@ -40,6 +40,7 @@ class Names:
     identity: bytes = field(init=False)
     seal: bytes = field(init=False)
     conflicts: bytes = field(init=False)
+    merged: bytes = field(init=False)
     config: bytes = field(init=False)
     audit: bytes = field(init=False)
     processes: bytes = field(init=False)

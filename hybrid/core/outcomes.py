@@ -31,9 +31,10 @@ class ReplyLost(StoreUnavailable):
 
 
 class Committed(NamedTuple):
-    """The transaction ran; `replies` are those of its parts, in order."""
+    """The transaction ran; `replies` are those of its parts, in order. `token` traces one that is not idempotent."""
 
     replies: list[Any]
+    token: bytes = b""
 
 
 class Fenced(NamedTuple):

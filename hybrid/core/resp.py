@@ -5,9 +5,9 @@ The log carries packed commands so that shipping is forwarding: what `pack` make
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-__all__ = ["Arg", "first_args", "pack", "unpack"]
+__all__ = ["Arg", "first_args", "pack", "unpack", "unpack_all"]
 
 Arg = bytes | str | int | float
 """What a caller may pass as one argument of a command."""
@@ -55,17 +55,26 @@ def unpack(packed: bytes) -> list[bytes]:
     return args
 
 
+def unpack_all(packed: bytes) -> Iterator[list[bytes]]:
+    """The commands that stand one after the other in `packed`; raises ValueError if it is anything else."""
+    position = 0
+    while position < len(packed):
+        count, start = _header(packed, position)
+        args, position = _arguments(packed, count, start)
+        yield args
+
+
 def first_args(packed: bytes, n: int) -> list[bytes]:
     """The first `n` arguments (fewer if there are fewer), without touching the payloads after them."""
     count, position = _header(packed)
     return _arguments(packed, min(n, count), position)[0]
 
 
-def _header(packed: bytes) -> tuple[int, int]:
-    """The number of arguments, and where the first one starts."""
-    end = packed.find(_CRLF)
-    count = packed[1:end]
-    if end < 0 or packed[0] != _STAR or not count.isdigit():
+def _header(packed: bytes, position: int = 0) -> tuple[int, int]:
+    """The number of arguments of the command at `position`, and where the first one starts."""
+    end = packed.find(_CRLF, position)
+    count = packed[position + 1 : end]
+    if end < 0 or packed[position] != _STAR or not count.isdigit():
         raise ValueError("not a packed command: no array of arguments")
     return int(count), end + 2
 

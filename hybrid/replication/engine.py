@@ -282,7 +282,7 @@ class Engine:
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self.board.authority.epoch))
         if wire.authority is None or not wire.authority.admits(store):
             return self._fenced(store, generation, wire)
-        token = wire.next_token() if transaction.traced else b""
+        token = action.token or (wire.next_token() if transaction.traced else b"")
         started_s = time.perf_counter()
         patience = None if transaction.is_usual else endpoint.timeout_s + transaction.work_s
         try:
@@ -306,7 +306,7 @@ class Engine:
             raise transaction.refusal(replies[1:-3], ran)
         if transaction.scripted and any(isinstance(reply, NoScriptError) for reply in ran):
             return self._forgotten_script(action, wire, ran)
-        return Committed(ran)
+        return Committed(ran, token)
 
     def _forgotten_script(self, action: Commit, wire: Wire, ran: list[Any]) -> Committed | Fenced:
         """Somebody emptied the server's script cache. A single command has done nothing then, and is run again; in a

@@ -1,24 +1,28 @@
 """The local store is back while the cloud store has the authority: what only it knows is merged before it catches up.
 
-Its unshipped tail is everything in its log behind the seal. A key of the tail that the cloud store has not written
-since is copied over, guarded by WATCH; a key that both wrote keeps the authority's value, and the other is archived.
+Its unshipped tail is everything in its log behind the seal. `hybrid.core.rejoin` decides, key by key, what becomes of
+it; here it is carried out, a batch of keys in one transaction on the cloud store: the values, the commands applied
+again, the archive's entries, and the mark that says up to which key the merge has got. WATCH on the keys and on the
+mark guards it: a merge that is interrupted at any point, or done by two shippers at once, applies nothing twice.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
 
 import redis
 
 from hybrid import events
 from hybrid.core.authority import Authority, Position, position, position_text
+from hybrid.core.conflict import KEPT_BYTES, KEPT_ENTRIES, KEPT_S, Conflict, Side
 from hybrid.core.health import Evidence
-from hybrid.core.names import Names
+from hybrid.core.names import RESERVED, Names
 from hybrid.core.outcomes import ReplyLost
+from hybrid.core.rejoin import Branch, Decision, Footprint, again, decision
 from hybrid.core.resp import pack
-from hybrid.core.shipping import Field, groups
+from hybrid.core.shipping import Field, Group, groups
 from hybrid.core.state import ABSENT, Absent, KeyState, differences
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
@@ -28,15 +32,19 @@ from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["last_place", "merge_local_tail"]
+__all__ = ["archive_command", "last_place", "merge_local_tail", "put_of", "same", "trim_archive"]
 
-BATCH_KEYS = 1000
-BATCH_ENTRIES = 1000
-TRIES = 50
-KEPT_CONFLICTS = 10_000
+BATCH_KEYS: Final = 200
+BATCH_ENTRIES: Final = 1000
+TRIES: Final = 50
+SLOWEST_BYTES_S: Final = 1_000_000
+WHOLE_BYTES: Final = 256 * 1024 * 1024
+"""A value is archived in one piece, so its commands are not cut into chunks before this."""
+
+Keep = Callable[[], bool]
 
 
-def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Callable[[], bool]) -> None:
+def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Keep) -> None:
     """Fence the local store, bring over what only it has, and forget its log.
 
     A local store that restarted without its last seconds (its log ends before what was shipped from it) cannot tell
@@ -47,15 +55,23 @@ def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: B
     """
     wires = {store: endpoints[store].connect_raw(timeout_s=1.0) for store in Store}
     try:
-        _fence(wires[Store.LOCAL], endpoints[Store.LOCAL], board.authority)
-        sealed = _sealed(wires[Store.CLOUD], names, board.authority)
-        if last_place(wires[Store.LOCAL], names.log) < sealed:
+        local = wires[Store.LOCAL]
+        _fence(local, endpoints[Store.LOCAL], board.authority)
+        sealed, doubt = _sealed(wires[Store.CLOUD], names, board.authority)
+        end = last_place(local, names.log)
+        if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
-        tail: set[bytes] = set()
-        _collect_keys(wires[Store.LOCAL], names.log, sealed, tail)
-        if tail:
-            _Merge(wires, names, board, keep).run(sorted(tail))
-        _one(wires[Store.LOCAL], "XTRIM", names.log, "MAXLEN", 0)
+        tail = _Tail(local, names, sealed, doubt or end)
+        if tail.keys or tail.spans_all:
+            writer = endpoints[Store.CLOUD].connect_raw(timeout_s=1.0)
+            try:
+                merge = _Merge(tail, end, wires[Store.CLOUD], writer, names, keep)
+                merge.run()
+                if merge.archived:
+                    board.events.emit(events.ConflictsArchived(count=merge.archived))
+            finally:
+                writer.disconnect()
+        _one(local, "XTRIM", names.log, "MAXLEN", 0)
     except (redis.ConnectionError, redis.TimeoutError) as error:
         if isinstance(error, HybridError):
             raise
@@ -74,14 +90,15 @@ def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
         _one(local, "PUBLISH", endpoint.moved, authority.record)
 
 
-def _sealed(cloud: Wire, names: Names, authority: Authority) -> Position:
-    """How far the local log was surely shipped: as the last shipper said in this epoch, else nothing is sure."""
+def _sealed(cloud: Wire, names: Names, authority: Authority) -> tuple[Position, Position | None]:
+    """How far the local log was surely shipped, and up to where it may have been, as the last shipper said in this
+    epoch. Without its word, nothing is sure, and everything is possible (None)."""
     record = _one(cloud, "GET", names.seal)
     if record is not None:
-        epoch, place, *_ = record.decode().split(" ")
+        epoch, place, *doubt = record.decode().split(" ")
         if int(epoch) == authority.epoch:
-            return position(place)
-    return (0, 0)
+            return position(place), position(doubt[0]) if doubt else None
+    return (0, 0), None
 
 
 def last_place(wire: Wire, log: bytes) -> Position:
@@ -92,78 +109,153 @@ def last_place(wire: Wire, log: bytes) -> Position:
     return position(dict(zip(reply[::2], reply[1::2], strict=True))[b"last-generated-id"])
 
 
-def _collect_keys(wire: Wire, log: bytes, place: Position, keys: set[bytes]) -> Position:
-    """Add the keys that entries behind `place` may have changed; the result is the place of the last entry."""
-    open_fields: list[Field] = []
+def _logged(wire: Wire, log: bytes, place: Position, open_fields: list[Field]) -> Iterator[tuple[Group, Position]]:
+    """The groups behind `place`, each with the place to go on from; an unfinished one stays in `open_fields`."""
     while True:
         entries = _one(wire, "XRANGE", log, b"(" + position_text(place), "+", "COUNT", BATCH_ENTRIES)
-        for group in groups(entries, open_fields):
-            keys.update(group.keys)
         if entries:
             place = position(entries[-1][0])
+        for group in groups(entries, open_fields):
+            yield group, place
         if len(entries) < BATCH_ENTRIES:
-            return place
+            return
+
+
+class _Tail:
+    """What the local log holds behind the seal. It stands still: the local store is fenced.
+
+    `spans_all`: it emptied the store, or copied it whole, so that every key is concerned.
+    """
+
+    def __init__(self, local: Wire, names: Names, sealed: Position, doubt: Position) -> None:
+        self.local = local
+        self._log = names.log
+        self._sealed = sealed
+        self._doubt = doubt
+        self.keys: set[bytes] = set()
+        self.spans_all = False
+        for group in self.groups():
+            self.keys.update(group.keys)
+            self.spans_all |= group.empties or group.refills
+
+    def groups(self) -> Iterator[Group]:
+        return (group for group, _ in _logged(self.local, self._log, self._sealed, []))
+
+    def branch(self, left_out: set[bytes]) -> Branch:
+        branch = Branch(left_out=left_out, doubt=self._doubt)
+        for group in self.groups():
+            branch.add(group)
+        return branch
+
+    def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
+        return _states(self.local, keys, self._log)
 
 
 class _Merge:
-    """Brings the keys of the tail to the authority, or archives them."""
+    """Brings the tail to the cloud store, in the order of the keys, from where an interrupted merge has got to."""
 
-    def __init__(self, wires: Mapping[Store, Wire], names: Names, board: Board, keep: Callable[[], bool]) -> None:
-        self._local = wires[Store.LOCAL]
-        self._cloud = wires[Store.CLOUD]
+    def __init__(self, tail: _Tail, end: Position, reader: Wire, writer: Wire, names: Names, keep: Keep) -> None:
+        self._tail = tail
+        self._end = position_text(end)
+        self._reader = reader
+        self._writer = writer
         self._names = names
-        self._board = board
-        self._can: Capabilities = capabilities_of(self._cloud)
         self._keep = keep
-        self._archived = 0
-        self._seen: set[bytes] = set()
+        self._can = capabilities_of(reader)
         self._seen_to: Position = (0, 0)
+        self._open_fields: list[Field] = []
+        self._theirs = Branch(None if tail.spans_all else tail.keys)
+        self._look()
+        self._left_out = set(self._theirs.tokens)
+        self._ours = tail.branch(self._left_out)
+        self._again: dict[bytes, list[bytes]] = {}
+        self.archived = 0
 
-    def run(self, keys: list[bytes]) -> None:
+    def run(self) -> None:
+        done = self._done_to()
+        keys = sorted(key for key in self._concerned() if done is None or key > done)
+        self.again([key for key in keys if self.decided(key) is Decision.AGAIN])
         for start in range(0, len(keys), BATCH_KEYS):
             if not self._keep():
                 raise HybridError("the shipper's lease was lost during the merge")
             self._merge(keys[start : start + BATCH_KEYS])
-        if self._archived:
-            self._board.events.emit(events.ConflictsArchived(count=self._archived))
+        if self.archived:
+            trim_archive(self._reader, self._names)
+
+    def _concerned(self) -> set[bytes]:
+        keys = set(self._tail.keys)
+        if self._tail.spans_all:
+            for wire in (self._tail.local, self._reader):
+                keys.update(_all_keys(wire))
+        return keys
+
+    def _done_to(self) -> bytes | None:
+        """The last key that was merged already, of this very tail; keys are merged in order."""
+        end, _, key = (_one(self._reader, "GET", self._names.merged) or b"").partition(b" ")
+        return bytes(key) if end == self._end else None
+
+    def _look(self) -> None:
+        """Take in what was written on the cloud store since the last look; its log was empty when it took over."""
+        for group, place in _logged(self._reader, self._names.log, self._seen_to, self._open_fields):
+            self._theirs.add(group)
+            self._seen_to = place
 
     def _merge(self, keys: list[bytes]) -> None:
-        ours = self._states(self._local, keys)
+        ours, before = self._tail.states(keys), self._done_to()
         for _ in range(TRIES):
-            theirs = self._written_there()
-            free = [key for key in keys if key not in theirs]
-            if not free:
-                break
-            # WATCH first, then look again who wrote: what is written after the look breaks the transaction.
-            _one(self._cloud, "WATCH", *free)
-            theirs = self._written_there()
-            if theirs.isdisjoint(free):
-                if self._put({key: ours[key] for key in free}):
-                    break
-            else:
-                _one(self._cloud, "UNWATCH")
-        else:
-            raise HybridError("the local store's last writes could not be merged: their keys never stood still")
-        self._archive({key: ours[key] for key in keys if key in theirs})
+            # WATCH first, then look who wrote: what is written after the look breaks the transaction.
+            _one(self._writer, "WATCH", self._names.merged, *keys)
+            self._look()
+            if self._done_to() != before:
+                raise HybridError("another shipper has taken over the merge")
+            plan = _Plan(self, keys, ours)
+            replies = self._run([*plan.commands, self._mark(keys[-1])])
+            if replies is None:
+                continue
+            self.archived += plan.conflicts
+            self._archive_refused(plan, ours, replies)
+            return
+        raise HybridError("the local store's last writes could not be merged: their keys never stood still")
 
-    def _written_there(self) -> set[bytes]:
-        """Every key written on the cloud store since it took over: its log was empty then."""
-        self._seen_to = _collect_keys(self._cloud, self._names.log, self._seen_to, self._seen)
-        return self._seen
+    def _mark(self, key: bytes) -> bytes:
+        return pack(("SET", self._names.merged, self._end + b" " + key))
 
-    def _states(self, wire: Wire, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
-        return {key: state for key, (state, _) in read_states(wire, keys, log_key=self._names.log).items()}
-
-    def _put(self, states: Mapping[bytes, KeyState | Absent]) -> bool:
-        commands = [command for key, state in states.items() for command in self._commands(key, state)]
-        replies = self._cloud.exchange(
-            b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))]), len(commands) + 2, timeout_s=1.0
-        )
+    def _run(self, commands: list[bytes]) -> list[Any] | None:
+        """Run the commands as one transaction; None when something watched has changed."""
+        payload = b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))])
+        timeout_s = 1.0 + len(payload) / SLOWEST_BYTES_S
+        replies = self._writer.exchange(payload, len(commands) + 2, timeout_s=timeout_s)
         if isinstance(replies[-1], Exception):
-            raise HybridError(str(replies[-1]))
-        return replies[-1] is not None
+            raise HybridError(str(next((reply for reply in replies if isinstance(reply, Exception)), replies[-1])))
+        ran: list[Any] | None = replies[-1]
+        return ran
 
-    def _commands(self, key: bytes, state: KeyState | Absent) -> list[bytes]:
+    def _archive_refused(self, plan: _Plan, ours: Mapping[bytes, KeyState | Absent], replies: list[Any]) -> None:
+        """A command that the local store took and the cloud store does not (a sum too large, say) leaves a conflict."""
+        refused = {key for key, at in plan.repeated if isinstance(replies[at], Exception)}
+        if refused:
+            late = _Plan(self, sorted(refused), ours, settle=True)
+            self._run(late.commands)
+            self.archived += late.conflicts
+
+    def footprints(self, key: bytes) -> tuple[Footprint | None, Footprint | None]:
+        return self._ours.of(key), self._theirs.of(key)
+
+    def decided(self, key: bytes) -> Decision:
+        return decision(*self.footprints(key))
+
+    def again(self, keys: list[bytes]) -> dict[bytes, list[bytes]]:
+        """The commands to apply again. The tail is read once, and once more for keys that are written meanwhile."""
+        if missing := [key for key in keys if key not in self._again]:
+            theirs = {key: self._theirs.of(key) for key in missing}
+            self._again |= again(self._tail.groups(), theirs, self._left_out)
+        return {key: self._again[key] for key in keys}
+
+    def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
+        return _states(self._reader, keys, self._names.log)
+
+    def put(self, key: bytes, state: KeyState | Absent) -> list[bytes]:
+        """The commands that put the state in one transaction; chunks of a large one are sent ahead."""
         plan = plan_put(
             key,
             state,
@@ -171,31 +263,116 @@ class _Merge:
             field_ttl=self._can.has_field_ttl,
             stream_counters=self._can.has_stream_counters,
         )
-        return [pack(command) for group in plan for command in group]
+        *filling, last = plan
+        for commands in filling:
+            for command in commands:
+                _one(self._reader, *command)
+        return [pack(command) for command in last]
 
-    def _archive(self, states: Mapping[bytes, KeyState | Absent]) -> None:
-        if not states:
+    def conflict(self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, loser: Store) -> bytes:
+        """The command that archives the value that lost."""
+        ours, theirs = self.footprints(key)
+        prints = {Store.LOCAL: ours, Store.CLOUD: theirs}
+
+        def side(store: Store, state: KeyState | Absent) -> Side:
+            known = prints[store] or Footprint()
+            by = (known.token or b"").decode(errors="replace")
+            return Side(store, put_of(key, state, self._can), known.last[0] or None, by)
+
+        why = "written on both stores while they were apart; the newer value was kept"
+        return archive_command(self._names, Conflict("", key, side(loser, lost), side(loser.other, kept), why))
+
+    def log_archive(self) -> bytes:
+        """The archive goes to the local store as any key does."""
+        return pack(("XADD", self._names.log, "*", "s", self._names.conflicts))
+
+
+class _Plan:
+    """The commands for one batch of keys. `repeated`: at which places what was applied again stands, and of which key.
+
+    With `settle`, every key is settled as a conflict that the authority's value wins.
+    """
+
+    def __init__(
+        self, merge: _Merge, keys: list[bytes], ours: Mapping[bytes, KeyState | Absent], settle: bool = False
+    ) -> None:
+        self.commands: list[bytes] = []
+        self.repeated: list[tuple[bytes, int]] = []
+        self.conflicts = 0
+        decisions = {key: Decision.KEEP_AUTHORITY if settle else merge.decided(key) for key in keys}
+        for key, commands in merge.again([key for key in keys if decisions[key] is Decision.AGAIN]).items():
+            self.repeated += [(key, len(self.commands) + number) for number in range(len(commands))]
+            self.commands += commands
+        contested = [key for key in keys if decisions[key] in (Decision.KEEP_AUTHORITY, Decision.KEEP_RETURNING)]
+        theirs = merge.states(contested) if contested else {}
+        for key in keys:
+            if decisions[key] is Decision.COPY:
+                self.commands += merge.put(key, ours[key])
+            elif key in theirs and not same(ours[key], theirs[key]):
+                self._settle(merge, key, decisions[key], ours[key], theirs[key])
+        if self.conflicts:
+            self.commands.append(merge.log_archive())
+
+    def _settle(
+        self, merge: _Merge, key: bytes, decided: Decision, ours: KeyState | Absent, theirs: KeyState | Absent
+    ) -> None:
+        self.conflicts += 1
+        if decided is Decision.KEEP_RETURNING:
+            self.commands += [*merge.put(key, ours), merge.conflict(key, theirs, ours, Store.CLOUD)]
+        else:
+            self.commands.append(merge.conflict(key, ours, theirs, Store.LOCAL))
+
+
+def archive_command(names: Names, conflict: Conflict) -> bytes:
+    """The packed command that adds a conflict to the archive (its id is the server's choice)."""
+    return pack(("XADD", names.conflicts, "MAXLEN", "~", KEPT_ENTRIES, "*", *conflict.fields))
+
+
+def trim_archive(wire: Wire, names: Names) -> None:
+    """Drop what is too old, and the oldest quarter again and again while the archive is too large."""
+    oldest_ms = int((time.time() - KEPT_S) * 1000)
+    _one(wire, "XTRIM", names.conflicts, "MINID", "~", oldest_ms)
+    while True:
+        size, length = wire.exchange(
+            pack(("MEMORY", "USAGE", names.conflicts, "SAMPLES", 0)) + pack(("XLEN", names.conflicts)), 2
+        )
+        if not isinstance(size, int) or size <= KEPT_BYTES or length <= 1:
             return
-        kept = self._states(self._cloud, list(states))
-        lost = [(key, state) for key, state in states.items() if not _same(state, kept[key])]
-        self._archived += len(lost)
-        commands = [pack(self._archive_entry(key, state)) for key, state in lost]
-        for reply in self._cloud.exchange(b"".join(commands), len(commands), timeout_s=1.0) if commands else ():
-            if isinstance(reply, Exception):
-                raise HybridError(str(reply))
-
-    def _archive_entry(self, key: bytes, state: KeyState | Absent) -> tuple[Any, ...]:
-        """The archive holds the very commands that restore the value."""
-        restore = b"".join(self._commands(key, state))
-        fields = ("key", key, "store", "local", "at", int(time.time() * 1000), "restore", restore)
-        return ("XADD", self._names.conflicts, "MAXLEN", "~", KEPT_CONFLICTS, "*", *fields)
+        _one(wire, "XTRIM", names.conflicts, "MAXLEN", length * 3 // 4)
 
 
-def _same(a: KeyState | Absent, b: KeyState | Absent) -> bool:
+def put_of(key: bytes, state: KeyState | Absent, can: Capabilities) -> bytes:
+    """The commands that put the state, packed one after the other."""
+    plan = plan_put(
+        key,
+        state,
+        temporary_key(),
+        WHOLE_BYTES,
+        field_ttl=can.has_field_ttl,
+        stream_counters=can.has_stream_counters,
+    )
+    return b"".join(pack(command) for group in plan for command in group)
+
+
+def same(a: KeyState | Absent, b: KeyState | Absent) -> bool:
+    """Whether the two states are equal, as a comparison of the stores sees it."""
     if a is ABSENT or b is ABSENT:
         return a is b
     assert isinstance(a, KeyState) and isinstance(b, KeyState)
     return not differences(a, b)
+
+
+def _states(wire: Wire, keys: list[bytes], log: bytes) -> dict[bytes, KeyState | Absent]:
+    return {key: state for key, (state, _) in read_states(wire, keys, log_key=log).items()}
+
+
+def _all_keys(wire: Wire) -> Iterator[bytes]:
+    cursor = b"0"
+    while True:
+        cursor, keys = _one(wire, "SCAN", cursor, "COUNT", BATCH_ENTRIES)
+        yield from (key for key in keys if not key.startswith(RESERVED))
+        if cursor == b"0":
+            return
 
 
 def _one(wire: Wire, *command: Any) -> Any:

@@ -284,7 +284,7 @@ def test_a_write_that_surely_was_not_shipped_is_run_again() -> None:
     world = World()
     unshipped = world.learns(CLAIMED, Fate.UNSHIPPED)
     world.drive(writing(world, INCR), world.dies(LOCAL, lost(TOKEN)), unshipped, INCR_DONE)
-    assert world.actions == [Commit(LOCAL, INCR), Trace(LOCAL, TOKEN), Commit(CLOUD, INCR)]
+    assert world.actions == [Commit(LOCAL, INCR), Trace(LOCAL, TOKEN), Commit(CLOUD, INCR, token=TOKEN)]
 
 
 @pytest.mark.parametrize(("fate", "known"), [(Fate.SHIPPED, "applied"), (Fate.UNKNOWN, "connection closed")])

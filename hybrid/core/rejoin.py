@@ -1,0 +1,305 @@
+"""Both stores were written while apart: what of the returning store's unshipped tail goes to the authority, and how.
+
+Key by key, from what each log says happened to it since they parted:
+
+* only the returning store wrote it: its state is **copied**;
+* what both did commutes (counting, adding different members or fields, appending): the commands of the tail are
+  **applied again** on the authority, in order, and nothing is lost;
+* everything else is a **conflict**: the newer value wins, by the clocks of the stores, and the other is archived.
+
+An entry that may have reached the authority already (`doubt`) is never applied again if that could count twice. An
+entry that its own writer has run again on the authority, which its token shows, is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, NamedTuple
+
+from hybrid.core.authority import Position
+from hybrid.core.commands import lookup, written_keys
+from hybrid.core.effects import absolute
+from hybrid.core.resp import pack, unpack
+from hybrid.core.shipping import Group
+
+__all__ = ["Branch", "Decision", "Footprint", "again", "commutes", "decision"]
+
+
+class Decision(Enum):
+    """What becomes of one key of the tail."""
+
+    COPY = "only the returning store wrote it"
+    AGAIN = "what both did commutes"
+    KEEP_AUTHORITY = "conflict: the authority's value is the newer one"
+    KEEP_RETURNING = "conflict: the returning store's value is the newer one"
+    DONE = "its writers ran everything again themselves"
+
+
+class Effect(NamedTuple):
+    """What one command does to one key. `puts`: elements and what they become, None if that depends on more.
+
+    `adds`: elements it adds a number to. `appends`: it adds an element of its own. `edits`: it moves or removes
+    elements by place. `times`: it changes the key's expiry only. `counted`: applied twice, it would count twice.
+    """
+
+    family: str = ""
+    puts: tuple[tuple[bytes, bytes | None], ...] = ()
+    adds: tuple[bytes, ...] = ()
+    appends: bool = False
+    edits: bool = False
+    times: bool = False
+    counted: bool = False
+
+
+@dataclass(slots=True)
+class Footprint:
+    """Everything one log did to one key. `whole`: it replaced or removed it, or did what is not known in detail."""
+
+    last: Position = (0, 0)
+    token: bytes | None = None
+    family: str = ""
+    whole: bool = False
+    edits: bool = False
+    times: bool = False
+    counted: bool = False
+    doubtful: bool = False
+    puts: dict[bytes, bytes | None] = field(default_factory=dict)
+    adds: set[bytes] = field(default_factory=set)
+
+    def add(self, effect: Effect | None) -> None:
+        """Take in one more effect; None for one that is not known in detail."""
+        if effect is None or (self.family and effect.family and self.family != effect.family):
+            self.whole = True
+        if effect is None or self.whole:
+            self.puts.clear()
+            self.adds.clear()
+            return
+        self.family = self.family or effect.family
+        self.puts.update(effect.puts)
+        self.adds.update(effect.adds)
+        self.edits |= effect.edits
+        self.times |= effect.times
+        self.counted |= effect.counted
+
+
+class Branch:
+    """What one store's log did since the stores parted; `keys` limits it to these, `left_out` are tokens of groups
+    that do not count. Entries up to `doubt` may have reached the other store."""
+
+    def __init__(
+        self,
+        keys: Container[bytes] | None = None,
+        left_out: Collection[bytes] = frozenset(),
+        doubt: Position = (0, 0),
+    ) -> None:
+        self.footprints: dict[bytes, Footprint] = {}
+        self.tokens: set[bytes] = set()
+        self.emptied: Position | None = None
+        self._keys = keys
+        self._left_out = left_out
+        self._doubt = doubt
+
+    def add(self, group: Group) -> None:
+        if group.token is not None:
+            self.tokens.add(group.token)
+        if group.token in self._left_out:
+            return
+        if group.empties or group.refills:
+            self.emptied = group.place
+            for known in self.footprints.values():
+                known.add(None)
+                known.last = group.place
+        for key, effect in _effects(group):
+            if self._keys is None or key in self._keys:
+                footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None))
+                footprint.add(effect)
+                footprint.last, footprint.token = group.place, group.token
+                footprint.doubtful |= group.place <= self._doubt
+
+    def of(self, key: bytes) -> Footprint | None:
+        """None if nothing happened to the key here."""
+        known = self.footprints.get(key)
+        if known is None and self.emptied is not None:
+            return Footprint(last=self.emptied, whole=True, doubtful=self.emptied <= self._doubt)
+        return known
+
+
+def decision(returning: Footprint | None, authority: Footprint | None) -> Decision:
+    """What becomes of a key, from its footprints in the tail and in the authority's log."""
+    if authority is None:
+        return Decision.COPY
+    if returning is None:
+        return Decision.DONE
+    if commutes(returning, authority):
+        return Decision.AGAIN
+    newer = returning.last[0] > authority.last[0] and not returning.doubtful
+    return Decision.KEEP_RETURNING if newer else Decision.KEEP_AUTHORITY
+
+
+def commutes(returning: Footprint, authority: Footprint) -> bool:
+    """Whether everything the tail did can be done again on top of what the authority did, losing nothing of either."""
+    if returning.whole or authority.whole or returning.edits:
+        return False
+    if returning.doubtful and returning.counted:
+        return False
+    if returning.family and authority.family and returning.family != authority.family:
+        return False
+    if returning.adds & authority.puts.keys() or authority.adds & returning.puts.keys():
+        return False
+    common = returning.puts.keys() & authority.puts.keys()
+    return all(returning.puts[e] is not None and returning.puts[e] == authority.puts[e] for e in common)
+
+
+def again(
+    groups: Iterable[Group], footprints: Mapping[bytes, Footprint | None], left_out: Collection[bytes]
+) -> dict[bytes, list[bytes]]:
+    """The packed commands to apply again on the authority, in order, for each of the keys in `footprints`, which
+    holds what the authority did to them: an expiry that it has set as well stays as it is."""
+    found: dict[bytes, list[bytes]] = {key: [] for key in footprints}
+    for group in groups:
+        if group.token in left_out:
+            continue
+        for args, timed in _commands(group):
+            [key, *others] = _written(args) or [b""]
+            if others or key not in footprints:
+                continue
+            effect, theirs = _effect(args), footprints[key]
+            if effect is not None and effect.times and theirs is not None and theirs.times:
+                continue
+            found[key] += [pack(command) for command in _repeated(args, timed, group.ms)]
+    return found
+
+
+def _repeated(args: list[bytes], timed: bool, entry_ms: int) -> list[list[bytes]]:
+    if timed:
+        return absolute(args, entry_ms)
+    if args[0].upper() == b"XADD":
+        # Its id is older than what the stream has got since, so it gets a new one.
+        return [[b"XADD", args[1], b"*", *args[_stream_id_at(args) + 1 :]]]
+    return [args]
+
+
+def _effects(group: Group) -> Iterator[tuple[bytes, Effect | None]]:
+    for name, payload in group.fields:
+        if name == b"s":
+            yield payload, None
+    for args, _ in _commands(group):
+        keys = _written(args)
+        effect = _effect(args)
+        if len(keys) > 1 and not (effect is not None and effect.edits):
+            effect = None
+        for key in keys:
+            yield key, effect
+
+
+def _commands(group: Group) -> Iterator[tuple[list[bytes], bool]]:
+    """The commands of a group, each with whether its time is relative. Where what was asked for (field `i`) stands
+    behind what came of it, the former says what is to be done again."""
+    fields = [pair for pair in group.fields if pair[0] in (b"v", b"t", b"i")]
+    for number, (name, payload) in enumerate(fields):
+        if name == b"i" or number + 1 == len(fields) or fields[number + 1][0] != b"i":
+            yield unpack(payload), name == b"t"
+
+
+def _written(args: list[bytes]) -> list[bytes]:
+    command = lookup(args)
+    return list(dict.fromkeys(written_keys(command, args)))
+
+
+def _effect(args: list[bytes]) -> Effect | None:
+    rule = _RULES.get(args[0].upper())
+    try:
+        return rule(args) if rule else None
+    except (IndexError, ValueError):
+        return None  # the server refused it, too
+
+
+_Rule = Callable[[list[bytes]], Effect | None]
+_GONE: Final = b"\x00gone"
+_ADD: Final = Effect("counter", adds=(b"",), counted=True)
+_EDIT_LIST: Final = Effect("list", edits=True)
+_EDIT_STREAM: Final = Effect("stream", edits=True)
+_TIME: Final = Effect(times=True)
+
+
+def _same(effect: Effect) -> _Rule:
+    return lambda args: effect
+
+
+def _members(family: str, value: bytes | None, start: int = 2) -> _Rule:
+    return lambda args: Effect(family, puts=tuple((member, value) for member in args[start:]))
+
+
+def _pairs(args: list[bytes]) -> Effect:
+    return Effect("hash", puts=tuple(zip(args[2::2], args[3::2], strict=True)))
+
+
+def _listed_fields(value: bytes | None) -> _Rule:
+    """HGETDEL key FIELDS n field ..., HPEXPIREAT key time [condition] FIELDS n field ...: the fields end the call."""
+
+    def rule(args: list[bytes]) -> Effect:
+        at = [arg.upper() for arg in args].index(b"FIELDS")
+        return Effect("hash", puts=tuple((name, value) for name in args[at + 2 :]))
+
+    return rule
+
+
+def _zadd(args: list[bytes]) -> Effect:
+    at, options = 2, set()
+    while args[at].upper() in (b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"):
+        options.add(args[at].upper())
+        at += 1
+    pairs = list(zip(args[at::2], args[at + 1 :: 2], strict=True))
+    if b"INCR" in options:
+        return Effect("zset", adds=tuple(member for _, member in pairs), counted=True)
+    plain = not options - {b"CH"}
+    return Effect("zset", puts=tuple((member, score if plain else None) for score, member in pairs))
+
+
+def _geoadd(args: list[bytes]) -> Effect:
+    at = 2
+    while args[at].upper() in (b"NX", b"XX", b"CH"):
+        at += 1
+    return Effect("zset", puts=tuple((member, None) for member in args[at + 2 :: 3]))
+
+
+def _stream_id_at(args: list[bytes]) -> int:
+    """Where the id stands in XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT n]] id field value ..."""
+    at = 2
+    while (word := args[at].upper()) in (b"NOMKSTREAM", b"MAXLEN", b"MINID", b"LIMIT"):
+        at += 1 if word == b"NOMKSTREAM" else 2 + (args[at + 1] in (b"=", b"~"))
+    return at
+
+
+_RULES: Final[Mapping[bytes, _Rule]] = {
+    **dict.fromkeys((b"INCR", b"DECR", b"INCRBY", b"DECRBY", b"INCRBYFLOAT"), _same(_ADD)),
+    b"APPEND": _same(Effect("text", appends=True, counted=True)),
+    b"SETBIT": lambda args: Effect("bits", puts=((args[2], args[3]),)),
+    b"PFADD": _same(Effect("hll", appends=True)),
+    **dict.fromkeys((b"HSET", b"HMSET"), _pairs),
+    b"HDEL": _members("hash", _GONE),
+    b"HSETNX": lambda args: Effect("hash", puts=((args[2], None),)),
+    **dict.fromkeys((b"HINCRBY", b"HINCRBYFLOAT"), lambda args: Effect("hash", adds=(args[2],), counted=True)),
+    b"HGETDEL": _listed_fields(_GONE),
+    **dict.fromkeys((b"HEXPIRE", b"HPEXPIRE", b"HEXPIREAT", b"HPEXPIREAT", b"HPERSIST"), _listed_fields(None)),
+    b"SADD": _members("set", b"in"),
+    b"SREM": _members("set", _GONE),
+    b"ZADD": _zadd,
+    b"GEOADD": _geoadd,
+    b"ZINCRBY": lambda args: Effect("zset", adds=(args[3],), counted=True),
+    b"ZREM": _members("zset", _GONE),
+    **dict.fromkeys((b"RPUSH", b"LPUSH", b"RPUSHX", b"LPUSHX"), _same(Effect("list", appends=True, counted=True))),
+    **dict.fromkeys(
+        (b"LPOP", b"RPOP", b"LREM", b"LTRIM", b"LSET", b"LINSERT", b"LMOVE", b"LMOVEM", b"RPOPLPUSH", b"LMPOP"),
+        _same(_EDIT_LIST),
+    ),
+    b"XADD": _same(Effect("stream", appends=True, counted=True)),
+    **dict.fromkeys(
+        (b"XDEL", b"XTRIM", b"XACK", b"XACKDEL", b"XDELEX", b"XCLAIM", b"XGROUP", b"XNACK", b"XSETID"),
+        _same(_EDIT_STREAM),
+    ),
+    **dict.fromkeys((b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT", b"PERSIST"), _same(_TIME)),
+}
+"""By command: its effect on a key. Every other one counts as replacing the key."""

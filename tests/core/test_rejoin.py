@@ -1,0 +1,181 @@
+"""What becomes of a returning store's tail: copied, applied again, or a conflict that the newer value wins."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hybrid.core.authority import Position
+from hybrid.core.conflict import Conflict, Side
+from hybrid.core.rejoin import Branch, Decision, again, decision
+from hybrid.core.resp import pack, unpack, unpack_all
+from hybrid.core.shipping import Field, Group
+from hybrid.types import Store
+
+EARLY, LATE = 1000, 2000
+
+
+def group(ms: int, *commands: str, name: bytes = b"v", token: bytes | None = None) -> Group:
+    fields: list[Field] = [(name, pack(command.split())) for command in commands]
+    return Group((ms, 0), tuple(fields), token)
+
+
+def branch(*groups: Group, doubt: Position = (0, 0), left_out: frozenset[bytes] = frozenset()) -> Branch:
+    made = Branch(doubt=doubt, left_out=left_out)
+    for each in groups:
+        made.add(each)
+    return made
+
+
+def decided(returning: str, authority: str, *, doubt: Position = (0, 0), ms: int = EARLY) -> Decision:
+    """Of key `k`, when the one store ran `returning` and then the authority `authority` (several with `;`)."""
+    ours = branch(group(ms, *returning.split(";")), doubt=doubt)
+    theirs = branch(group((EARLY + LATE) // 2, *authority.split(";")))
+    return decision(ours.of(b"k"), theirs.of(b"k"))
+
+
+@pytest.mark.parametrize(
+    ("returning", "authority"),
+    [
+        ("INCR k", "DECRBY k 5"),
+        ("INCRBYFLOAT k 0.5", "INCR k"),
+        ("SADD k a b;SREM k c", "SADD k d;SREM k e"),
+        ("SADD k a", "SADD k a"),
+        ("HSET k f 1;HDEL k g", "HSET k h 1;HINCRBY k i 2"),
+        ("HINCRBY k n 1", "HINCRBY k n 2"),
+        ("ZADD k 1 a", "ZADD k 2 b;ZINCRBY k 3 c"),
+        ("ZINCRBY k 1 a", "ZADD k INCR 2 a"),
+        ("PFADD k a", "PFADD k b"),
+        ("RPUSH k a", "LPUSH k b;LPOP k"),
+        ("APPEND k x", "APPEND k y"),
+        ("SETBIT k 1 1", "SETBIT k 2 0;SETBIT k 1 1"),
+        ("XADD k 1-1 f v", "XADD k 2-1 f v;XGROUP SETID k g 2-1"),
+        ("HSET k f 1;EXPIREAT k 99", "HSET k g 1;EXPIREAT k 98"),
+    ],
+)
+def test_what_commutes_is_applied_again(returning: str, authority: str) -> None:
+    assert decided(returning, authority) is Decision.AGAIN
+
+
+@pytest.mark.parametrize(
+    ("returning", "authority"),
+    [
+        ("SET k 1", "INCR k"),
+        ("INCR k", "SET k 1"),
+        ("INCR k", "DEL k"),
+        ("INCR k", "APPEND k x"),
+        ("SADD k a", "SREM k a"),
+        ("SADD k a;DEL k", "SADD k b"),
+        ("HSET k f 1", "HSET k f 2"),
+        ("HSET k f 1", "HINCRBY k f 2"),
+        ("HSETNX k f 1", "HSETNX k f 1"),
+        ("ZADD k 1 a", "ZINCRBY k 1 a"),
+        ("ZADD k GT 1 a", "ZADD k GT 1 a"),
+        ("LPOP k", "RPUSH k a"),
+        ("LMOVE k l LEFT LEFT", "RPUSH k a"),
+        ("HSET k f 1", "SADD k a"),
+        ("MSET k 1 l 2", "INCR k"),
+        ("RENAME l k", "INCR k"),
+    ],
+)
+def test_what_does_not_commute_is_a_conflict_that_the_newer_value_wins(returning: str, authority: str) -> None:
+    assert decided(returning, authority) is Decision.KEEP_AUTHORITY
+    assert decided(returning, authority, ms=LATE) is Decision.KEEP_RETURNING
+
+
+def test_a_key_that_only_one_store_wrote() -> None:
+    ours = branch(group(EARLY, "SET k 1"))
+    assert decision(ours.of(b"k"), branch().of(b"k")) is Decision.COPY
+
+
+def test_in_doubt_nothing_is_counted_twice_and_nothing_new_overwritten() -> None:
+    doubt = (LATE, 0)
+    assert decided("INCR k", "INCR k", doubt=doubt) is Decision.KEEP_AUTHORITY
+    assert decided("SET k 1", "SET k 2", doubt=doubt, ms=LATE) is Decision.KEEP_AUTHORITY
+    assert decided("SADD k a", "SADD k b", doubt=doubt) is Decision.AGAIN
+
+
+def test_what_its_writer_ran_again_is_left_out() -> None:
+    groups = [group(1, "INCR k", token=b"a"), group(2, "INCRBY k 10", token=b"b")]
+    theirs = branch(group(3, "INCR k", token=b"a"))
+    left_out = frozenset(theirs.tokens)
+    ours = branch(*groups, left_out=left_out)
+    assert decision(ours.of(b"k"), theirs.of(b"k")) is Decision.AGAIN
+    assert commands(again(groups, {b"k": theirs.of(b"k")}, left_out)) == ["INCRBY k 10"]
+    everything = branch(groups[0], left_out=left_out)
+    assert decision(everything.of(b"k"), theirs.of(b"k")) is Decision.DONE
+
+
+def test_an_emptied_store_has_written_every_key() -> None:
+    emptied = branch(Group((EARLY, 0), ((b"f", b"1"),)))
+    assert decision(branch(group(1, "SET k 1")).of(b"k"), emptied.of(b"k")) is Decision.KEEP_AUTHORITY
+    assert decision(emptied.of(b"k"), branch().of(b"k")) is Decision.COPY
+
+
+def test_a_copied_key_was_replaced() -> None:
+    ours = branch(Group((EARLY, 0), ((b"s", b"k"),)))
+    assert decision(ours.of(b"k"), branch(group(LATE, "INCR k")).of(b"k")) is Decision.KEEP_AUTHORITY
+
+
+def test_how_it_is_applied_again() -> None:
+    groups = [
+        group(1, "INCR k", "SADD l a"),
+        group(2, "EXPIRE k 10", name=b"t"),
+        Group((3, 0), ((b"v", pack(("SET", "f", "1.5"))), (b"i", pack(("INCRBYFLOAT", "f", "0.5"))))),
+        group(4, "XADD x MAXLEN = 5 4-0 f v"),
+    ]
+    found = again(groups, {key: None for key in (b"k", b"f", b"x")}, frozenset())
+    assert [" ".join(map(bytes.decode, unpack(packed))) for packed in found[b"k"]] == ["INCR k", "PEXPIREAT k 10002"]
+    assert [unpack(packed) for packed in found[b"f"]] == [[b"INCRBYFLOAT", b"f", b"0.5"]]
+    assert [unpack(packed) for packed in found[b"x"]] == [[b"XADD", b"x", b"*", b"f", b"v"]]
+    timed = branch(group(5, "EXPIRE k 99", name=b"t"))
+    assert commands(again(groups[:2], {b"k": timed.of(b"k")}, frozenset())) == ["INCR k"], "their expiry stays"
+
+
+def commands(found: dict[bytes, list[bytes]]) -> list[str]:
+    return [" ".join(map(bytes.decode, unpack(packed))) for each in found.values() for packed in each]
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("HSET"), st.sampled_from("abc"), st.integers(1, 2)),
+        st.tuples(st.just("HINCRBY"), st.sampled_from("abc"), st.integers(1, 2)),
+        st.tuples(st.just("HDEL"), st.sampled_from("abc"), st.just(0)),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@given(OPERATIONS, OPERATIONS)
+def test_what_commutes_has_one_result_in_either_order(
+    ours: list[tuple[str, str, int]], theirs: list[tuple[str, str, int]]
+) -> None:
+    """Against a hash of numbers: where the two sides commute, applying either one last gives the same."""
+
+    def text(operation: tuple[str, str, int]) -> str:
+        name, member, number = operation
+        return f"HDEL k {member}" if name == "HDEL" else f"{name} k {member} {number}"
+
+    def run(operations: list[tuple[str, str, int]]) -> dict[str, int]:
+        state = {"a": 7}
+        for name, member, number in operations:
+            if name == "HDEL":
+                state.pop(member, None)
+            else:
+                state[member] = number + (state.get(member, 0) if name == "HINCRBY" else 0)
+        return state
+
+    if decided(";".join(map(text, ours)), ";".join(map(text, theirs))) is Decision.AGAIN:
+        assert run(ours + theirs) == run(theirs + ours)
+
+
+@given(st.binary(), st.lists(st.lists(st.binary(), min_size=1), max_size=4), st.integers(0, 2**40))
+def test_a_conflict_is_read_as_it_was_archived(key: bytes, value: list[list[bytes]], at_ms: int) -> None:
+    packed = b"".join(map(pack, ([b"X", *args] for args in value)))
+    conflict = Conflict("5-1", key, Side(Store.LOCAL, packed, at_ms or None, "t"), Side(Store.CLOUD, b""), "why")
+    flat = unpack(pack(("X", *conflict.fields)))[1:]
+    assert Conflict.parse(b"5-1", flat) == conflict
+    assert list(conflict.lost.commands) == [[b"X", *args] for args in value]
+    assert list(unpack_all(packed + packed)) == 2 * list(unpack_all(packed))

@@ -1,0 +1,286 @@
+"""The merge of a returning local store's tail, on real servers: nothing lost, nothing twice, wherever it is interrupted."""
+
+from __future__ import annotations
+
+import secrets
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from servers import Stores, client
+
+from hybrid.core.authority import Authority, Holder
+from hybrid.core.commands import lookup, policy_of
+from hybrid.core.conflict import Conflict
+from hybrid.core.names import Names
+from hybrid.core.resp import pack
+from hybrid.core.transaction import Write, transaction
+from hybrid.errors import HybridError
+from hybrid.events import EventLog
+from hybrid.replication import rejoin
+from hybrid.replication.board import Board
+from hybrid.settings import Settings
+from hybrid.stores.endpoint import Endpoint
+from hybrid.types import Store
+
+pytestmark = pytest.mark.parametrize("stores", ["valkey"], indirect=True)
+NAMES = Names()
+CLOUD_2 = Authority(Holder.CLOUD, 2)
+SEALED = b"2 0-0 0-0"
+"""Nothing of the local log was shipped, for sure."""
+
+
+class Apart:
+    """Two stores that parted: what is written to each one is logged there."""
+
+    def __init__(self, stores: Stores) -> None:
+        self.servers = {Store.LOCAL: stores.local, Store.CLOUD: stores.cloud}
+        self.local, self.cloud = (client(server.url) for server in self.servers.values())
+        self.cloud.set(NAMES.authority, CLOUD_2.record)
+        self.cloud.set(NAMES.seal, SEALED)
+
+    def both(self, *args: Any) -> None:
+        """Written before they parted."""
+        for store in (self.local, self.cloud):
+            store.execute_command(*args)
+
+    def write(self, store: redis.Redis, *lines: str, token: bytes | None = None) -> None:
+        """Run commands (as one transaction) and log them, as a writer does."""
+        writes = []
+        for line in lines:
+            args = tuple(line.split())
+            writes.append(Write(args, pack(args), lookup(args), policy_of(lookup(args), args)))
+        made = transaction(NAMES, writes, resp3=False)
+        connection = store.connection_pool.get_connection()
+        try:
+            connection.send_packed_command([made.payload(token or secrets.token_hex(8).encode())])
+            *_, ran, _, _ = [connection.read_response() for _ in range(made.replies)]
+            assert isinstance(ran, list)
+            connection.send_command("UNWATCH")
+            connection.read_response()
+        finally:
+            store.connection_pool.release(connection)
+
+    def merge(self, keep: Callable[[], bool] = lambda: True) -> None:
+        merge(self.servers[Store.LOCAL].url, self.servers[Store.CLOUD].url, keep)
+
+    @property
+    def archive(self) -> dict[bytes, Conflict]:
+        entries = self.cloud.xrange(NAMES.conflicts)
+        return {
+            fields[b"key"]: Conflict.parse(entry_id, [part for pair in fields.items() for part in pair])
+            for entry_id, fields in entries
+        }
+
+
+def merge(local_url: str | None, cloud_url: str | None, keep: Callable[[], bool] = lambda: True) -> None:
+    assert local_url and cloud_url
+    board = Board(Settings(local_url=local_url, cloud_url=cloud_url), EventLog())
+    board.learn(CLOUD_2, source=Store.CLOUD)
+    endpoints = {
+        Store.LOCAL: Endpoint(Store.LOCAL, local_url, NAMES, timeout_s=2.0),
+        Store.CLOUD: Endpoint(Store.CLOUD, cloud_url, NAMES, timeout_s=2.0),
+    }
+    rejoin.merge_local_tail(endpoints, NAMES, board, keep)
+
+
+@pytest.fixture
+def apart(stores: Stores) -> Iterator[Apart]:
+    made = Apart(stores)
+    yield made
+    made.local.close()
+    made.cloud.close()
+
+
+def test_what_commutes_merges_without_a_conflict(apart: Apart) -> None:
+    apart.both("INCRBY", "n", 10)
+    apart.both("SADD", "s", "old", "gone")
+    apart.write(apart.local, "INCR n", "RPUSH l a", "HSET h f 1", "SADD s a", "SREM s gone", "ZINCRBY z 1 m")
+    apart.write(apart.local, "INCRBY n 100", "RPUSH l b", "EXPIRE h 1000", "PFADD p x", "XADD x 1-1 f old")
+    apart.write(apart.cloud, "INCR n", "RPUSH l c", "HSET h g 2", "SADD s b", "ZINCRBY z 2 m", "PFADD p y")
+    apart.write(apart.cloud, "XADD x 2-1 f new")
+    apart.merge()
+    cloud = apart.cloud
+    assert cloud.get("n") == b"112"
+    assert cloud.lrange("l", 0, -1) == [b"c", b"a", b"b"]
+    assert cloud.hgetall("h") == {b"f": b"1", b"g": b"2"}
+    assert 0 < cloud.ttl("h") <= 1000
+    assert cloud.smembers("s") == {b"old", b"a", b"b"}
+    assert cloud.zscore("z", "m") == 3
+    assert cloud.pfcount("p") == 2
+    assert [fields for _, fields in cloud.xrange("x")] == [{b"f": b"new"}, {b"f": b"old"}]
+    assert not apart.archive
+    assert apart.local.xlen(NAMES.log) == 0
+    assert apart.local.get(NAMES.authority) == CLOUD_2.record
+
+
+def test_a_key_that_only_the_local_store_wrote_is_copied(apart: Apart) -> None:
+    apart.both("SET", "d", "old")
+    apart.write(apart.local, "SET k new", "DEL d", "SET t 1 PX 100000")
+    apart.merge()
+    assert apart.cloud.mget("k", "d") == [b"new", None]
+    assert apart.cloud.pttl("t") > 0
+    assert not apart.archive
+
+
+def test_the_newest_wins_and_both_values_are_in_the_archive(apart: Apart) -> None:
+    apart.write(apart.local, "SET older local", "INCR mixed", token=b"0123456789abcdef")
+    apart.write(apart.cloud, "SET older cloud", "SET newer cloud", "SET same 1")
+    apart.cloud.delete("mixed")
+    apart.write(apart.cloud, "SET mixed text")
+    wait_for_a_later_clock(apart)
+    apart.write(apart.local, "SET newer local", "SET same 1")
+    apart.merge()
+    assert apart.cloud.mget("older", "newer", "mixed") == [b"cloud", b"local", b"text"]
+    archive = apart.archive
+    assert set(archive) == {b"older", b"newer", b"mixed"}
+    older, newer = archive[b"older"], archive[b"newer"]
+    assert (older.lost.store, newer.lost.store) == (Store.LOCAL, Store.CLOUD)
+    assert [list(side.commands) for side in (older.lost, older.kept)] == [
+        [[b"SET", b"older", b"local"]],
+        [[b"SET", b"older", b"cloud"]],
+    ]
+    assert archive[b"mixed"].lost.by == "0123456789abcdef"
+    assert older.lost.at_ms and older.kept.at_ms and newer.kept.at_ms > (newer.lost.at_ms or 0)
+    assert (b"s", NAMES.conflicts) in logged(apart.cloud), "the archive is on its way to the local store"
+
+
+def logged(store: redis.Redis) -> list[tuple[bytes, bytes]]:
+    return [pair for _, fields in store.xrange(NAMES.log) for pair in fields.items()]
+
+
+def wait_for_a_later_clock(apart: Apart) -> None:
+    seconds, micros = apart.cloud.time()
+    while apart.local.time() <= (seconds, micros + 2000):
+        pass
+
+
+def test_what_may_have_been_shipped_is_not_counted_twice(apart: Apart) -> None:
+    apart.cloud.delete(NAMES.seal)
+    apart.write(apart.local, "INCR n", "SADD s a", "SET only 1")
+    apart.write(apart.cloud, "INCRBY n 5", "SADD s b")
+    apart.merge()
+    assert apart.cloud.get("n") == b"5"
+    assert apart.cloud.smembers("s") == {b"a", b"b"}
+    assert apart.cloud.get("only") == b"1"
+    assert set(apart.archive) == {b"n"}
+
+
+def test_what_its_writer_ran_again_counts_once(apart: Apart) -> None:
+    apart.write(apart.local, "INCRBY n 10", token=b"a" * 16)
+    apart.write(apart.local, "INCRBY n 100", token=b"b" * 16)
+    apart.write(apart.cloud, "INCRBY n 10", token=b"a" * 16)
+    apart.merge()
+    assert apart.cloud.get("n") == b"110"
+    assert not apart.archive
+
+
+def test_an_emptied_store_empties_the_other_but_for_what_is_newer(apart: Apart) -> None:
+    apart.both("SET", "old", 1)
+    apart.local.xadd(NAMES.log, {"f": "1"})
+    apart.local.delete("old")
+    apart.write(apart.local, "SET after 1")
+    apart.write(apart.cloud, "SET newer 1")
+    apart.merge()
+    assert apart.cloud.mget("old", "after", "newer") == [None, b"1", b"1"]
+
+
+def test_a_sum_that_the_cloud_store_refuses_is_a_conflict(apart: Apart) -> None:
+    apart.write(apart.local, "INCR n")
+    apart.write(apart.cloud, f"INCRBY n {2**63 - 1}")
+    apart.merge()
+    assert int(apart.cloud.get("n") or 0) == 2**63 - 1
+    assert list(apart.archive[b"n"].lost.commands) == [[b"SET", b"n", b"1"]]
+
+
+def test_large_values_and_binary_keys(apart: Apart) -> None:
+    key, value = b"\x00\xff \r\n", b"\x01" * 1_500_000
+    apart.local.rpush(key, value, value)
+    apart.local.xadd(NAMES.log, {"s": key})
+    apart.merge()
+    assert apart.cloud.lrange(key, 0, -1) == [value, value]
+    assert not apart.cloud.keys("hybrid:tmp:*")
+
+
+def test_a_lost_lease_ends_the_merge_and_the_next_one_goes_on(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejoin, "BATCH_KEYS", 2)
+    names = [f"n{number}" for number in range(6)]
+    apart.write(apart.local, *(f"INCR {name}" for name in names))
+    apart.write(apart.cloud, *(f"INCR {name}" for name in names))
+    held = iter((True, True, False))
+    with pytest.raises(HybridError, match="lease"):
+        apart.merge(lambda: next(held))
+    assert apart.cloud.mget(names) == [b"2"] * 4 + [b"1"] * 2
+    assert apart.local.xlen(NAMES.log) == 1
+    apart.merge()
+    assert apart.cloud.mget(names) == [b"2"] * 6
+
+
+def test_kill_9_in_the_middle_of_a_merge(apart: Apart) -> None:
+    """Again and again, after a few batches each; the counters count each increment once, the lists hold each once."""
+    count = 120
+    for number in range(count):
+        lines = (f"INCRBY n{number} 10", f"RPUSH l{number} a", f"SET only{number} 1")
+        apart.write(apart.local, *lines)
+        apart.write(apart.cloud, f"INCR n{number}", f"RPUSH l{number} b")
+    program = textwrap.dedent("""
+        import sys
+        from hybrid.replication import rejoin
+        from replication.test_rejoin import merge
+        rejoin.BATCH_KEYS = 3
+        batches = 0
+        def keep():
+            global batches
+            batches += 1
+            print(batches, flush=True)
+            return True
+        merge(*sys.argv[1:], keep)
+        print("done", flush=True)
+    """)
+    killed = 0
+    for after in (7, 23, 11, 10_000):
+        urls = [server.url or "" for server in apart.servers.values()]
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *urls], stdout=subprocess.PIPE, env={"PYTHONPATH": ":".join(sys.path)}
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.strip() == b"done" or int(line) >= after:
+                break
+        killed += process.poll() is None and line.strip() != b"done"
+        process.kill()
+        process.communicate()
+        # Writes go on between: what was merged already must not be merged again on top of them.
+        apart.write(apart.cloud, *(f"INCRBY n{number} 100" for number in range(count)))
+        apart.write(apart.cloud, *(f"INCRBY only{number} 5" for number in range(0, count, 7) if marked(apart, number)))
+    assert killed
+    assert apart.local.xlen(NAMES.log) == 0
+    assert [int(value) for value in apart.cloud.mget([f"n{number}" for number in range(count)])] == [411] * count
+    assert all(sorted(apart.cloud.lrange(f"l{number}", 0, -1)) == [b"a", b"b"] for number in range(count))
+    assert all(int(apart.cloud.get(f"only{number}") or 0) % 5 == 1 for number in range(count))
+    assert not apart.archive
+
+
+def marked(apart: Apart, number: int) -> bool:
+    return bool(apart.cloud.exists(f"only{number}"))
+
+
+def test_the_archive_is_bounded(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejoin, "KEPT_BYTES", 100_000)
+    for number in range(8):
+        apart.write(apart.local, f"SET k{number} {'x' * 30_000}")
+        apart.write(apart.cloud, f"SET k{number} cloud")
+    apart.cloud.xadd(NAMES.conflicts, {"key": "ancient", "store": "local"}, id="1-1")
+    apart.merge()
+    assert b"ancient" not in apart.archive
+    assert 1 <= len(apart.archive) < 8
+
+
+def test_nothing_waits_where_nothing_is_unshipped(apart: Apart) -> None:
+    apart.cloud.set(NAMES.seal, b"2 %b %b" % ((apart.local.xadd(NAMES.log, {"v": "x"}),) * 2))
+    apart.merge()
+    assert apart.local.xlen(NAMES.log) == 0
