@@ -54,6 +54,13 @@ def _number(name: str, text: str) -> float:
         raise ConfigurationError(f"{name} must be a number of seconds, not {text!r}") from None
 
 
+def _amount(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigurationError(f"{name} must be an amount of US dollars, such as 0.20, not {text!r}") from None
+
+
 def _text(name: str, text: str) -> str:
     return text.strip()
 
@@ -86,6 +93,8 @@ class Settings:
     local_timeout_s: float = _setting("REDIS_LOCAL_TIMEOUT", _number, 0.1, live=True)
     cloud_timeout_s: float = _setting("REDIS_CLOUD_TIMEOUT", _number, 0.2, live=True)
     lag_threshold_s: float = _setting("HYBRID_LAG_THRESHOLD", _number, 30.0, live=True)
+    cloud_price: float = _setting("HYBRID_CLOUD_PRICE", _amount, 0.20, live=True)
+    cloud_budget: float | None = _setting("HYBRID_CLOUD_BUDGET", _amount, None, live=True)
     log_level: str | None = _setting("HYBRID_LOG_LEVEL", _text, None, live=True)
     name: str | None = _setting("HYBRID_NAME", _text, None)
     alert_urls: tuple[str, ...] = _setting("HYBRID_ALERT_URLS", _list, (), secret=True)
@@ -100,6 +109,12 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e6:
                 raise ConfigurationError(f"{_variable(name)} must be a positive number of seconds, not {value!r}")
+        for name in ("cloud_price", "cloud_budget"):
+            value = getattr(self, name)
+            if value is None and name == "cloud_budget":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+                raise ConfigurationError(f"{_variable(name)} must be an amount of US dollars, not {value!r}")
         if self.log_level is not None:
             object.__setattr__(self, "log_level", _log_level(self.log_level))
         if self.name is not None and not isinstance(self.name, str):

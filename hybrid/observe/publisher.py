@@ -49,7 +49,7 @@ class Publisher(threading.Thread):
         self._id = secrets.token_hex(6)
         self._waiting: list[tuple[str, Record]] = []
         self._numbered = 0
-        self._folded_at_s = 0
+        self._folded_minute = 0
         self._wire: Wire | None = None
         self._ended = threading.Event()
 
@@ -71,8 +71,8 @@ class Publisher(threading.Thread):
         if self._wire is not None:
             self._wire.disconnect()
 
-    def _take(self, slot_s: int) -> None:
-        record = self._recorder.take(slot_s, SPAN_S)
+    def _take(self, began_s: int) -> None:
+        record = self._recorder.take(began_s, SPAN_S)
         if record.is_empty:
             return
         self._numbered += 1
@@ -87,8 +87,8 @@ class Publisher(threading.Thread):
             wire = self._connected()
             self._send(wire)
             minute = int(time.time()) // 60
-            if minute > self._folded_at_s and not self._ended.is_set():
-                self._folded_at_s = minute
+            if minute > self._folded_minute and not self._ended.is_set():
+                self._folded_minute = minute
                 fold(wire, self._names)
         except (NotSent, ReplyLost) as error:
             logger.debug("metrics wait: %s", error)
