@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from hybrid import events
 from hybrid.calls import Calls
@@ -19,7 +19,10 @@ from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
 from hybrid.types import Source, Store
 
-__all__ = ["Base"]
+__all__ = ["CLOSE_S", "Base"]
+
+CLOSE_S: Final = 2.0
+"""How long closing a client waits for the last writes to reach the other store."""
 
 
 class Base(Calls):

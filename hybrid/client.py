@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import redis
 from redis.maint_notifications import MaintNotificationsConfig
 
 from hybrid import events, loading
-from hybrid.base import Base
+from hybrid.base import CLOSE_S, Base
 from hybrid.core.names import RESERVED
 from hybrid.pipeline import HybridPipeline
 from hybrid.replication.inspection import in_sync, taken_status
@@ -21,8 +21,6 @@ from hybrid.types import Purpose, Status, Store, StoreState
 __all__ = ["HybridRedis"]
 
 T = TypeVar("T")
-CLOSE_S: Final = 2.0
-"""How long `close` waits for the last writes to reach the other store."""
 
 
 class HybridRedis(Base, redis.Redis):

@@ -12,7 +12,7 @@ from hybrid.errors import AllStoresDown
 if TYPE_CHECKING:
     from hybrid.client import HybridRedis
 
-__all__ = ["cached", "get_or_load"]
+__all__ = ["cache_key", "cached", "get_or_load"]
 
 T = TypeVar("T")
 
@@ -41,13 +41,16 @@ def cached(
     """See `HybridRedis.cached`."""
 
     def decorate(function: Callable[..., T]) -> Callable[..., T]:
-        name = f"{function.__module__}.{function.__qualname__}"
-
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> T:
-            cache_key = key(*args, **kwargs) if key else f"{name}:{json.dumps([args, kwargs], sort_keys=True)}"
-            return get_or_load(client, cache_key, lambda: function(*args, **kwargs), ex)
+            name = key(*args, **kwargs) if key else cache_key(function, args, kwargs)
+            return get_or_load(client, name, lambda: function(*args, **kwargs), ex)
 
         return call
 
     return decorate
+
+
+def cache_key(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The key of one call: the function's name and its arguments as JSON."""
+    return f"{function.__module__}.{function.__qualname__}:{json.dumps([args, kwargs], sort_keys=True)}"

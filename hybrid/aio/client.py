@@ -1,0 +1,191 @@
+"""`HybridRedis` for asyncio: a `redis.asyncio.Redis` whose data lives in two stores."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+import weakref
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from functools import partial
+from typing import Any, Self, TypeVar
+
+import redis.asyncio
+
+from hybrid import events
+from hybrid.aio import loading
+from hybrid.aio.driver import Driver
+from hybrid.aio.endpoint import LoopEndpoint, connection_pool
+from hybrid.aio.pipeline import HybridPipeline
+from hybrid.aio.pubsub import HybridPubSub
+from hybrid.base import CLOSE_S, Base
+from hybrid.core.names import RESERVED
+from hybrid.replication.inspection import in_sync, taken_status
+from hybrid.settings import Settings
+from hybrid.types import Purpose, Status, Store, StoreState
+
+__all__ = ["HybridRedis"]
+
+T = TypeVar("T")
+
+
+class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
+    """A drop-in `redis.asyncio.Redis` over a local and a cloud store.
+
+    Open one per process with `from_env` or `from_urls` and share it between tasks, and between loops: each loop has
+    connections of its own, all share what ships and watches, in threads. Tasks of a loop share its connections:
+    their commands are sent together. A cancelled task leaves them in step; what it had sent may have been done.
+
+    Args:
+        settings: see `hybrid.settings.Settings`.
+        hooks: called with each `hybrid.events.Event`, in whichever thread it happens.
+        namespace: prefix of hybrid's own keys; clients with different ones replicate independently (drills do).
+
+    Raises:
+        ConfigurationError: no local store is configured, or a URL is malformed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        hooks: Sequence[events.Hook] = (),
+        namespace: str = RESERVED.decode(),
+        **options: Any,
+    ) -> None:
+        Base.__init__(self, settings, hooks=hooks, namespace=namespace, **options)
+        self._options = options
+        pool = connection_pool(settings.local_url or "", options)
+        redis.asyncio.Redis.__init__(self, connection_pool=pool)
+        self._resp3 = pool.get_protocol() not in (2, "2")
+        self._drivers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Driver] = weakref.WeakKeyDictionary()
+        self._driver: Driver | None = None
+
+    @property
+    def driver(self) -> Driver:
+        """What performs commands on the running loop."""
+        loop, driver = asyncio.get_running_loop(), self._driver
+        if driver is None or driver.loop is not loop:
+            driver = self._drivers.get(loop)
+            if driver is None:
+                endpoints = self._engine.endpoints.items()
+                driver = Driver(self._engine, {store: LoopEndpoint(it, self._options) for store, it in endpoints})
+                self._drivers[loop] = driver
+            self._driver = driver
+        return driver
+
+    # -- opening and closing
+
+    async def start(self) -> None:
+        """Connect and begin to ship now, rather than at the first command."""
+        await self.driver.start()
+
+    async def initialize(self) -> Self:
+        await self.start()
+        return self
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self.initialize().__await__()
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Flush (wait up to 2 s for the other store to have everything), then end threads and connections."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._engine.started:
+            cloud_is_lost = self._board.state(Store.CLOUD) in (StoreState.DOWN, StoreState.WIPED)
+            flushed = not cloud_is_lost and self.settings.replicated and await self.wait_in_sync(CLOSE_S)
+            lag = 0 if flushed else (await self.status()).lag_entries
+            self._close_drivers()
+            await asyncio.to_thread(self._engine.close)
+            self.events.emit(events.Stopped(unshipped=lag))
+        await self.connection_pool.aclose()
+
+    async def close(self, close_connection_pool: bool | None = None) -> None:
+        """As `aclose`."""
+        await self.aclose(close_connection_pool)
+
+    def _close_drivers(self) -> None:
+        here = asyncio.get_running_loop()
+        for loop, driver in list(self._drivers.items()):
+            if loop is here:
+                driver.close()
+            elif loop.is_running():
+                loop.call_soon_threadsafe(driver.close)
+
+    async def __aenter__(self) -> Self:
+        return await self.initialize()
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.shield(self.aclose())
+
+    # -- what is going on
+
+    async def status(self) -> Status:
+        """What this process knows of both stores now. Asks only a store that is up, and never waits for a dead one."""
+        await self.start()
+        return await asyncio.to_thread(taken_status, self._engine)
+
+    async def wait_in_sync(self, timeout_s: float) -> bool:
+        """Whether, within `timeout_s`, both stores have everything that was written before this call."""
+        await self.start()
+        return await asyncio.to_thread(in_sync, self._engine, timeout_s)
+
+    async def change_settings(self, **changes: Any) -> Settings:
+        """Change settings of this process alone, effective at once; `hybrid.ops.control` changes those of all.
+
+        They count as arguments from now on. Switching dual write on again makes the stores equal, in the background:
+        until then the cloud store counts as behind. Raises ConfigurationError.
+        """
+        return await asyncio.to_thread(partial(self.live.pin, changes))
+
+    def store(self, store: Store, purpose: Purpose = Purpose.PANEL) -> redis.asyncio.Redis:
+        """A plain client of one store, for looking at it. What is written through it is not replicated, nor counted."""
+        endpoint = self._endpoint(store)
+        timeouts = {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.connect_timeout_s}
+        return redis.asyncio.Redis.from_pool(connection_pool(endpoint.url, {**self._options, **timeouts}))
+
+    # -- commands
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Run one command by the policy that the command table gives it.
+
+        Raises:
+            CommandRefused: it cannot be kept equal on two stores; the error says why.
+            AllStoresDown, OutcomeUnknown: see `hybrid.errors`.
+            redis.RedisError: whatever the server answers.
+        """
+        reply = self.parsed(args[0], await self.driver.drive(self.called(args, options)), options)
+        return await reply if inspect.isawaitable(reply) else reply
+
+    def client(self) -> Self:
+        """redis-py: a client of one connection. Which connection serves a command is hybrid's to decide, so this is
+        the same client under another name; closing it closes nothing."""
+        alias = copy.copy(self)
+        alias._closed = True
+        return alias
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> HybridPipeline:
+        """A pipeline or transaction; on the other store it arrives as one."""
+        return HybridPipeline(self, transaction, shard_hint)
+
+    def pubsub(self, **kwargs: Any) -> HybridPubSub:
+        """Subscriptions that follow the store which takes writes, and so `publish`, through a failover and back."""
+        return HybridPubSub(self, **kwargs)
+
+    # -- loading through the cache
+
+    async def get_or_load(self, key: str | bytes, loader: Callable[[], Awaitable[T] | T], ex: int | None = None) -> T:
+        """The value at `key`, or what `loader` (a plain or coroutine function) returns, stored as JSON for `ex` seconds
+        (None: for ever).
+
+        With both stores down it goes straight to the loader (degraded mode).
+        """
+        return await loading.get_or_load(self, key, loader, ex)
+
+    def cached(
+        self, ex: int | None = None, key: Callable[..., str] | None = None
+    ) -> Callable[[Callable[..., Awaitable[T] | T]], Callable[..., Awaitable[T]]]:
+        """A decorator: `get_or_load` around a plain or coroutine function, which becomes a coroutine function. `key`
+        makes the key from the call's arguments; by default it is the function's name and its arguments as JSON."""
+        return loading.cached(self, ex, key)

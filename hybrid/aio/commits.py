@@ -1,0 +1,265 @@
+"""Writes of all tasks of a loop to one store: they wait for a fenced wire, and go together (group commit)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+from redis.exceptions import NoScriptError
+
+from hybrid.aio.endpoint import LoopEndpoint
+from hybrid.aio.wire import Wire
+from hybrid.core.group import GROUP_BYTES, GROUP_PARTS, group, shares
+from hybrid.core.outcomes import Committed, Fenced, NotSent, ReplyLost
+from hybrid.core.scripts import LOAD_EFFECTS
+from hybrid.core.transaction import Transaction
+from hybrid.replication.engine import Engine
+from hybrid.types import Store
+
+__all__ = ["Commits", "Member"]
+
+WIRES: Final = {Store.LOCAL: 2, Store.CLOUD: 8}
+"""Groups on their way at once. A far store needs more, so that a write does not wait a round trip for its turn."""
+
+
+class Member:
+    """One task's transaction, and the future that it awaits."""
+
+    __slots__ = ("future", "token", "transaction")
+
+    def __init__(self, transaction: Transaction, future: asyncio.Future[Committed | Fenced]) -> None:
+        self.transaction = transaction
+        self.future = future
+        self.token = b""
+
+    def end(self, outcome: Committed | Fenced) -> None:
+        if not self.future.done():
+            self.future.set_result(outcome)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class Commits:
+    """The queue before one store's fenced wires."""
+
+    def __init__(
+        self, endpoint: LoopEndpoint, engine: Engine, spawn: Callable[[Coroutine[Any, Any, None]], None]
+    ) -> None:
+        self._endpoint, self._engine, self._spawn = endpoint, engine, spawn
+        self._store = endpoint.store
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Member] = deque()
+        self._idle: list[Wire] = []
+        self._wires = 0  # open, or being opened
+
+    def submit(self, transaction: Transaction) -> asyncio.Future[Committed | Fenced]:
+        """The outcome to come. It raises NotSent or ReplyLost."""
+        future: asyncio.Future[Committed | Fenced] = self._loop.create_future()
+        self._queue.append(Member(transaction, future))
+        self.pump()
+        return future
+
+    def warm(self) -> None:
+        """Have a wire before the first write."""
+        if not self._wires:
+            self._open()
+
+    def pump(self) -> None:
+        """Send what waits, as far as there are wires."""
+        while self._queue and self._idle:
+            wire = self._idle.pop()
+            if not self._endpoint.is_good(wire):
+                wire.close()
+                self._wires -= 1
+                continue
+            record = wire.authority
+            if record is None or record.epoch < self._engine.board.authority.epoch:
+                # Idle wires miss what happens.
+                self._spawn(self._look_again(wire))
+            elif not record.admits(self._store):
+                self._refuse_all(wire)
+            else:
+                self._send(wire)
+        if self._queue and self._wires < WIRES[self._store]:
+            self._open()
+
+    def _open(self) -> None:
+        self._wires += 1
+        self._spawn(self._connect())
+
+    async def _connect(self) -> None:
+        try:
+            wire = await self._endpoint.connect_fenced()
+        except (NotSent, ReplyLost) as error:
+            self._wires -= 1
+            if not self._wires:
+                self._engine.failed(self._store, error)
+                self._fail_all(error)
+            return
+        except BaseException:
+            self._wires -= 1
+            raise
+        wire.on_lost = partial(self._lost, wire)
+        self._serve(wire)
+
+    def _serve(self, wire: Wire) -> None:
+        """Use a wire whose record was just seen: that alone says whether the store takes writes."""
+        record = wire.authority
+        if not self._queue:
+            self._idle.append(wire)
+        elif record is None or not record.admits(self._store):
+            self._refuse_all(wire)
+        else:
+            self._send(wire)
+
+    async def _look_again(self, wire: Wire) -> None:
+        try:
+            await self._endpoint.fence(wire)
+        except (NotSent, ReplyLost):
+            self._wires -= 1
+            self.pump()
+        else:
+            self._serve(wire)
+
+    def _lost(self, wire: Wire, error: NotSent | ReplyLost) -> None:
+        if wire in self._idle:
+            self._idle.remove(wire)
+            self._wires -= 1
+        self._engine.cut(self._store, error)
+
+    def _refuse_all(self, wire: Wire) -> None:
+        members, self._queue = self._queue, deque()
+        self._spawn(self._refuse(wire, members))
+
+    async def _refuse(self, wire: Wire, members: Any) -> None:
+        """The record says that another store takes writes. Taking note of it may have to ask a store."""
+        try:
+            fenced = await asyncio.to_thread(self._engine.refused, self._store, wire.authority)
+        finally:
+            self._idle.append(wire)
+        for member in members:
+            member.end(fenced)
+        self.pump()
+
+    def _fail_all(self, error: NotSent | ReplyLost) -> None:
+        members, self._queue = self._queue, deque()
+        for member in members:
+            member.fail(NotSent(str(error), silent=error.silent))
+
+    # -- one group
+
+    def _send(self, wire: Wire) -> None:
+        members = self._next_members(wire)
+        if not members:
+            self._idle.append(wire)
+            return
+        transactions = [member.transaction for member in members]
+        together = group(self._engine.names, transactions, [member.token for member in members])
+        payload, replies = together.payload, together.replies
+        loads = not wire.effects_loaded and any(transaction.scripted for transaction in transactions)
+        if loads:
+            payload, replies = LOAD_EFFECTS + payload, replies + 2
+        flight = _Flight(self, wire, members, loads, self._loop.time())
+        patience_s = self._endpoint.endpoint.timeout_s + together.work_s
+        try:
+            wire.send(payload, replies, flight, patience_s)
+        except NotSent as error:
+            flight.fail(error)
+
+    def _next_members(self, wire: Wire) -> list[Member]:
+        members: list[Member] = []
+        parts = size_bytes = 0
+        while self._queue and parts < GROUP_PARTS and size_bytes < GROUP_BYTES:
+            member = self._queue.popleft()
+            if member.future.done():
+                continue  # its task was cancelled
+            transaction = member.transaction
+            parts += transaction.replies
+            size_bytes += len(transaction.head) + len(transaction.tail)
+            member.token = wire.next_token() if transaction.traced else b""
+            members.append(member)
+        return members
+
+    def landed(self, flight: _Flight, replies: list[Any]) -> None:
+        """The replies of a group are there."""
+        wire, members = flight.wire, flight.members
+        name = members[0].transaction.name
+        self._engine.metrics.record(self._store, name, self._loop.time() - flight.sent_s)
+        if flight.loads:
+            wire.effects_loaded = True
+            replies = replies[2:]
+        ran = replies[-3]
+        wire.see(replies[-1])
+        if ran is None:
+            self._spawn(self._refuse(wire, members))
+            return
+        if isinstance(ran, Exception):
+            self._sort_out(members, replies[1:-3], ran)
+        else:
+            self._hand_out(wire, members, ran)
+        self._idle.append(wire)
+        self.pump()
+
+    def _hand_out(self, wire: Wire, members: list[Member], ran: list[Any]) -> None:
+        if len(members) == 1 and not members[0].transaction.scripted:
+            return members[0].end(Committed(ran))
+        again: list[Member] = []
+        for member, share in zip(members, shares([it.transaction for it in members], ran), strict=True):
+            if member.transaction.scripted and any(isinstance(reply, NoScriptError) for reply in share):
+                # Somebody emptied the server's script cache: a single command has done nothing.
+                wire.effects_loaded = False
+                if member.transaction.size == 1:
+                    again.append(member)
+                    continue
+            member.end(Committed(list(share)))
+        self._queue.extendleft(reversed(again))
+
+    def _sort_out(self, members: list[Member], queued: list[Any], aborted: Exception) -> None:
+        """The server refused to queue some command, and ran nothing: the other members go again without it."""
+        again: list[Member] = []
+        for member, share in zip(members, shares([it.transaction for it in members], queued), strict=True):
+            if any(isinstance(reply, Exception) for reply in share):
+                member.fail(member.transaction.refusal(share, aborted))
+            else:
+                again.append(member)
+        if len(again) == len(members):
+            for member in members:
+                member.fail(aborted)
+        else:
+            self._queue.extendleft(reversed(again))
+
+    def failed(self, flight: _Flight, error: NotSent | ReplyLost) -> None:
+        """The wire was lost with a group on it."""
+        self._wires -= 1
+        for member in flight.members:
+            if isinstance(error, NotSent):
+                member.fail(NotSent(str(error), silent=error.silent))
+            else:
+                lost = ReplyLost(str(error), silent=error.silent)
+                lost.token = member.token
+                member.fail(lost)
+        self._loop.call_soon(self.pump)
+
+
+class _Flight:
+    """A group on its way."""
+
+    __slots__ = ("_commits", "loads", "members", "sent_s", "wire")
+
+    def __init__(self, commits: Commits, wire: Wire, members: list[Member], loads: bool, sent_s: float) -> None:
+        self._commits = commits
+        self.wire = wire
+        self.members = members
+        self.loads = loads
+        self.sent_s = sent_s
+
+    def answer(self, replies: list[Any]) -> None:
+        self._commits.landed(self, replies)
+
+    def fail(self, error: NotSent | ReplyLost) -> None:
+        self._commits.failed(self, error)

@@ -1,0 +1,229 @@
+"""Performs the flows of all tasks of one event loop. Whatever waits for a thread or asks a store in one, does so in a
+thread: the loop is never blocked. The engine, its watchers and its shipper are those of the other client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from hybrid.aio.commits import Commits
+from hybrid.aio.endpoint import LoopEndpoint
+from hybrid.aio.progress import LOOK_S, Progress
+from hybrid.aio.shared import Shared
+from hybrid.aio.wire import Wire
+from hybrid.core.flows import Action, Ask, AwaitAuthority, AwaitConfirmation, Borrow, Commit, Flow, OnWire, Pause, Trace
+from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
+from hybrid.errors import HybridError
+from hybrid.replication.engine import HANDOVER_S, OVERDUE_S, Engine
+from hybrid.types import Store
+
+__all__ = ["Driver", "Loan"]
+
+logger = logging.getLogger("hybrid")
+
+T = TypeVar("T")
+SHARED_BYTES: Final = 64 * 1024
+SHARED_REPLIES: Final = 128
+"""A larger request has a wire of its own, so that others need not stand behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """A fenced wire lent to a pipeline that watches keys."""
+
+    store: Store
+    wire: Wire
+
+
+class Driver:
+    """One per loop and client: the connections that the loop's tasks share."""
+
+    def __init__(self, engine: Engine, endpoints: dict[Store, LoopEndpoint]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._engine, self._endpoints = engine, endpoints
+        self._warm = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._running: dict[Hashable, asyncio.Task[Any]] = {}
+        self._plain = {store: Shared(endpoint, engine) for store, endpoint in endpoints.items()}
+        self._commits = {store: Commits(endpoint, engine, self._spawn) for store, endpoint in endpoints.items()}
+        self._progress = {store: Progress(engine.board.acks[store]) for store in Store}
+
+    def warm(self) -> None:
+        """Have connections to both stores, so that neither the first command nor a failover begins with connecting."""
+        for store in self._endpoints:
+            if self._engine.board.reachable(store):
+                self._plain[store].warm()
+                if self._engine.board.settings.replicated:
+                    self._commits[store].warm()
+
+    def close(self) -> None:
+        """Close the connections; to be called in the loop."""
+        for progress in self._progress.values():
+            progress.close()
+        for task in self._tasks:
+            task.cancel()
+        for endpoint in self._endpoints.values():
+            endpoint.close()
+
+    # -- driving
+
+    async def start(self) -> None:
+        """Start the engine, if it is not, and have connections ready."""
+        if not self._engine.started:
+            await self.once("start", self._engine.start)
+        if not self._warm:
+            self._warm = True
+            self.warm()
+
+    async def drive(self, flow: Flow) -> Any:
+        """Perform what the flow asks for until it returns; its result is the result."""
+        if not self._warm or not self._engine.started:
+            await self.start()
+        try:
+            action = next(flow)
+            while True:
+                try:
+                    result = await self._perform(action)
+                except HybridError as error:
+                    action = flow.throw(error)
+                else:
+                    action = flow.send(result)
+        except StopIteration as end:
+            if isinstance(end.value, Exception):
+                self._engine.metrics.error("client", type(end.value).__name__)
+            return end.value
+        except HybridError as error:
+            self._engine.metrics.error("client", type(error).__name__)
+            raise
+
+    async def _perform(self, action: Action) -> Any:
+        match action:
+            case Ask():
+                return await self._ask(action)
+            case Commit():
+                return await self._commit(action)
+            case AwaitConfirmation():
+                return await self._confirmation(action)
+            case AwaitAuthority():
+                wait = partial(self._engine.board.wait_for_authority, action.than, HANDOVER_S)
+                return await self.once(action, wait)
+            case Trace():
+                seal = await self.once(("last word", action.store), partial(self._engine.last_word, action.store))
+                return self._engine.fate(action, seal)
+            case Pause():
+                return await asyncio.sleep(action.seconds)
+            case OnWire():
+                replies = await action.loan.wire.exchange_alone(action.payload, action.replies)
+                return self._decoded(action.loan.store, replies, action.decode)
+            case Borrow():
+                return await self._borrow(action)
+            case _:
+                return await self.once("claim", self._engine.claim)
+
+    async def _ask(self, action: Ask) -> list[Any]:
+        store = action.store
+        started_s = time.perf_counter()
+        if action.timeout_s is None and action.replies <= SHARED_REPLIES and len(action.payload) <= SHARED_BYTES:
+            wire = self._plain[store].wire or await self._plain[store].connected()
+            replies = await wire.exchange(action.payload, action.replies)
+        else:
+            replies = await self._ask_alone(action)
+        if action.timeout_s is None:  # a command that waits says nothing of the store
+            self._engine.metrics.record_request(store, action.payload, time.perf_counter() - started_s)
+        return self._decoded(store, replies, action.decode)
+
+    async def _ask_alone(self, action: Ask) -> list[Any]:
+        store, endpoint = action.store, self._endpoints[action.store]
+        try:
+            wire = await endpoint.take()
+        except NotSent as error:
+            self._engine.failed(store, error)
+            raise
+        wire.on_lost = partial(self._engine.cut, store)
+        replies = await wire.exchange_alone(action.payload, action.replies, patience_s=action.timeout_s)
+        endpoint.give(wire)
+        return replies
+
+    async def _commit(self, action: Commit) -> Committed | Fenced:
+        outcome = await self._commits[action.store].submit(action.transaction)
+        if isinstance(outcome, Committed):
+            return Committed(self._decoded(action.store, outcome.replies, action.decode))
+        return outcome
+
+    def _decoded(self, store: Store, replies: list[Any], decode: bool) -> list[Any]:
+        decoded = self._endpoints[store].decode
+        return decoded(replies) if decode and decoded is not None else replies
+
+    # -- confirmation
+
+    async def _confirmation(self, action: AwaitConfirmation) -> Confirmation:
+        engine, progress = self._engine, self._progress[action.store]
+        if await progress.reached(action.position, engine.board.settings.cloud_timeout_s / 2):
+            return Confirmation.APPLIED
+        deadline_s = time.monotonic() + OVERDUE_S
+        while (known := engine.confirmed(action, deadline_s)) is None:
+            await progress.reached(action.position, LOOK_S)
+        if known is Confirmation.AUTHORITY_LOST:
+            wait = partial(engine.wait_for_seal, action.store, None)
+            return engine.after_loss(action, await self.once(("seal", action.store), wait))
+        return known
+
+    # -- watching
+
+    async def _borrow(self, action: Borrow) -> Loan | Fenced:
+        store, engine = action.store, self._engine
+        try:
+            wire = await self._endpoints[store].take_fenced(engine.board.authority.epoch)
+        except (NotSent, ReplyLost) as error:
+            engine.failed(store, error)
+            raise
+        if engine.board.settings.replicated and (wire.authority is None or not wire.authority.admits(store)):
+            self._endpoints[store].give_fenced(wire)
+            return await asyncio.to_thread(engine.refused, store, wire.authority)
+        return Loan(store, wire)
+
+    async def unwatch(self, loan: Loan) -> None:
+        """Renew the standing WATCH of the wire, which was a WATCH of keys too. Raises NotSent or ReplyLost."""
+        await self._endpoints[loan.store].fence(loan.wire)
+
+    def give_back(self, loan: Loan) -> None:
+        """Renew the standing WATCH of the wire and return it, without anybody waiting for it."""
+        self._spawn(self._give_back(loan))
+
+    async def _give_back(self, loan: Loan) -> None:
+        try:
+            await self.unwatch(loan)
+        except (NotSent, ReplyLost):
+            return
+        self._endpoints[loan.store].give_fenced(loan.wire)
+
+    # -- threads and tasks
+
+    async def once(self, what: Hashable, work: Callable[[], T]) -> T:
+        """Do `work` in a thread; tasks that ask for the same meanwhile share it, and its outcome."""
+        task = self._running.get(what)
+        if task is None:
+            task = self._running[what] = self.loop.create_task(asyncio.to_thread(work))
+            task.add_done_callback(partial(self._forget, what))
+        result: T = await asyncio.shield(task)
+        return result
+
+    def _forget(self, what: Hashable, task: asyncio.Task[Any]) -> None:
+        del self._running[what]
+        if not task.cancelled():
+            task.exception()  # those who awaited it have it
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a connection's task failed", exc_info=error)

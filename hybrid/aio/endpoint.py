@@ -1,0 +1,147 @@
+"""One store as the tasks of one loop reach it: how wires are opened, and those that nobody uses just now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redis import RedisError
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+
+from hybrid.aio.replies import decoder
+from hybrid.aio.wire import Wire, opened
+from hybrid.core.authority import Authority
+from hybrid.core.outcomes import NotSent
+from hybrid.errors import ConfigurationError
+from hybrid.settings import masked_url
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.meter import Tally
+from hybrid.types import Purpose
+
+__all__ = ["LoopEndpoint", "connection_pool", "listening_pool"]
+
+
+class LoopEndpoint:
+    """Wires of one loop to one store. They are retired together with those of `endpoint`, when the store fails."""
+
+    def __init__(self, endpoint: Endpoint, options: Mapping[str, Any]) -> None:
+        self.endpoint = endpoint
+        self.store = endpoint.store
+        pool = connection_pool(endpoint.url, options)
+        self._class = pool.connection_class
+        self._kwargs = {"driver_info": None, **pool.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
+        decodes = self._kwargs.get("decode_responses", False)
+        words = self._kwargs.get("encoding", "utf-8"), self._kwargs.get("encoding_errors", "strict")
+        self.decode: Callable[[Any], Any] | None = decoder(*words) if decodes else None
+        self._plain: list[Wire] = []
+        self._fenced: list[Wire] = []
+        self._wires: set[Wire] = set()
+
+    def is_good(self, wire: Wire) -> bool:
+        """Whether the wire may be used for the next request: the store was not seen to fail since it was opened."""
+        return not wire.lost and wire.generation == self.endpoint.generation
+
+    async def connect(self) -> Wire:
+        """A new wire. Raises NotSent."""
+        endpoint = self.endpoint
+        self._sweep()
+        generation, connection = endpoint.generation, self._class(**{**self._kwargs, **_timeouts(endpoint)})
+        tally = endpoint.meter.open(connection, Purpose.APPLICATION)
+        wire = await opened(_counted(connection, tally), generation, endpoint.timeout_s, tally)
+        self._wires.add(wire)
+        return wire
+
+    async def connect_fenced(self) -> Wire:
+        """A new wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost."""
+        wire = await self.connect()
+        await self.fence(wire)
+        return wire
+
+    async def fence(self, wire: Wire) -> None:
+        """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
+        record = (await wire.exchange_alone(self.endpoint.fence_payload, 3))[2]
+        if isinstance(record, Exception):
+            wire.close()
+            raise NotSent(str(record).partition(" ")[0])
+        wire.authority = Authority.parse(record)
+
+    async def take(self) -> Wire:
+        """A plain wire for one task. Raises NotSent."""
+        return self._idle(self._plain) or await self.connect()
+
+    async def take_fenced(self, epoch: int) -> Wire:
+        """A fenced wire for one task; one that last saw a record older than `epoch` looks again. Raises NotSent or
+        ReplyLost."""
+        wire = self._idle(self._fenced) or await self.connect_fenced()
+        if wire.authority is None or wire.authority.epoch < epoch:
+            await self.fence(wire)
+        return wire
+
+    def give(self, wire: Wire) -> None:
+        self._give_to(self._plain, wire)
+
+    def give_fenced(self, wire: Wire) -> None:
+        self._give_to(self._fenced, wire)
+
+    def _idle(self, pool: list[Wire]) -> Wire | None:
+        while pool:
+            wire = pool.pop()
+            if self.is_good(wire):
+                return wire
+            wire.close()
+        return None
+
+    def _give_to(self, pool: list[Wire], wire: Wire) -> None:
+        if self.is_good(wire) and wire.is_idle:
+            pool.append(wire)
+        else:
+            wire.close()
+
+    def _sweep(self) -> None:
+        """Forget wires that are closed, and close those whose last reply came after the store had failed."""
+        for wire in self._wires:
+            if wire.is_idle and not self.is_good(wire):
+                wire.close()
+        self._wires = {wire for wire in self._wires if not wire.lost}
+
+    def close(self) -> None:
+        """Close every wire."""
+        for wire in self._wires:
+            wire.close()
+        self._wires.clear()
+
+
+def _counted(connection: AbstractConnection, tally: Tally) -> AbstractConnection:
+    """The greeting is counted too."""
+    send = connection.send_command
+
+    async def send_command(*args: Any, **options: Any) -> None:
+        tally.commands += 1
+        await send(*args, **options)
+
+    connection.send_command = send_command  # type: ignore[method-assign]
+    return connection
+
+
+def _timeouts(endpoint: Endpoint) -> dict[str, float]:
+    return {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.connect_timeout_s}
+
+
+def listening_pool(endpoint: Endpoint, options: Mapping[str, Any]) -> ConnectionPool:
+    """redis-py's pool for subscriptions: a lost connection is not tried again, because the store may be another one."""
+    return connection_pool(endpoint.url, {**options, **_timeouts(endpoint), "retry": Retry(NoBackoff(), 0)})
+
+
+def connection_pool(url: str, options: Mapping[str, Any]) -> ConnectionPool:
+    """redis-py's pool for `url`. Raises ConfigurationError for a URL or option unknown."""
+    if not url.startswith("rediss://"):
+        options = {name: value for name, value in options.items() if not name.startswith("ssl")}
+    try:
+        quiet = MaintNotificationsConfig(enabled=False)
+        return ConnectionPool.from_url(url, **{"maint_notifications_config": quiet, **options})
+    except (ValueError, TypeError, RedisError) as error:
+        raise ConfigurationError(f"{masked_url(url)}: {error}") from None

@@ -1,0 +1,246 @@
+"""A connection on an event loop: requests of many tasks on their way at once, replies in the same order.
+
+redis-py connects, authenticates and speaks TLS; then its transport is handed over to the protocol below. A task that is
+cancelled leaves its request behind, and the reply is dropped when it comes: the connection stays in step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import select
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import hiredis
+from redis import RedisError
+from redis.asyncio.connection import AbstractConnection
+
+from hybrid.core.authority import Authority
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.tokens import token
+from hybrid.stores.meter import Tally
+from hybrid.stores.wire import plain_reason
+
+__all__ = ["Awaited", "Request", "Wire", "opened"]
+
+_INCOMPLETE: Final = object()
+_SILENT: Final = "no answer in time"
+_CLOSED: Final = getattr(select, "POLLRDHUP", 0)
+
+
+class Request(Protocol):
+    """What was asked: told of its replies, or of their loss."""
+
+    def answer(self, replies: list[Any]) -> None: ...
+    def fail(self, error: NotSent | ReplyLost) -> None: ...
+
+
+class Awaited:
+    """A request that one task awaits."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: asyncio.Future[list[Any]]) -> None:
+        self.future = future
+
+    def answer(self, replies: list[Any]) -> None:
+        if not self.future.done():
+            self.future.set_result(replies)
+
+    def fail(self, error: NotSent | ReplyLost) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class _Pending:
+    """A request on its way."""
+
+    __slots__ = ("count", "patience_s", "replies", "request", "sent_s")
+
+    def __init__(self, request: Request, count: int, patience_s: float, sent_s: float) -> None:
+        self.request = request
+        self.count = count
+        self.patience_s = patience_s
+        self.sent_s = sent_s
+        self.replies: list[Any] = []
+
+
+class Wire(asyncio.Protocol):
+    """One connection to a store, for tasks of one loop.
+
+    `authority` is the record that the standing WATCH of this connection guards, None without one. `on_lost` is called
+    once when the connection fails, not when it is closed from here.
+    """
+
+    def __init__(self, connection: AbstractConnection, generation: int, timeout_s: float, tally: Tally) -> None:
+        self.generation = generation
+        self.connection = connection  # the meter counts what it did while it lives
+        self.authority: Authority | None = None
+        self.effects_loaded = False
+        self.lost = False
+        self.on_lost: Callable[[NotSent | ReplyLost], None] = lambda error: None
+        self._loop = asyncio.get_running_loop()
+        self._timeout_s = timeout_s
+        self._tally = tally
+        self._pending: deque[_Pending] = deque()
+        self._outbox: list[bytes] = []
+        self._received_s = 0.0
+        self._unsent_bytes = 0
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._id = secrets.token_hex(4).encode()
+        self._numbered = 0
+        self._replies = hiredis.Reader(
+            replyError=connection._parser.parse_error, notEnoughData=_INCOMPLETE, encoding=None
+        )
+        # Its streams close the transport when they are forgotten, so they are kept as long as the wire.
+        writer: Any = connection._writer
+        self._writer = writer
+        connection._writer = connection._reader = None
+        self._transport = writer.transport
+        self._transport.set_protocol(self)
+        self._poll = select.poll()
+        self._poll.register(self._transport.get_extra_info("socket").fileno(), _CLOSED)
+
+    # -- the standing fence, as on a wire of the other client
+
+    def see(self, record: Any) -> None:
+        """Take the reply to a fence's GET. An error leaves the connection without a known fence, so it is closed."""
+        if isinstance(record, Exception):
+            self.close()
+            self.authority = None
+        else:
+            self.authority = Authority.parse(record)
+
+    def next_token(self) -> bytes:
+        """A token for the next transaction that must be traced, see `hybrid.core.tokens`."""
+        self._numbered += 1
+        return token(self._id, self._numbered)
+
+    # -- requests
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._pending
+
+    def send(self, payload: bytes, count: int, request: Request, patience_s: float | None = None) -> None:
+        """Send `payload`; `count` replies, error replies among them, go to `request`. Raises NotSent."""
+        pending = self._pending
+        if not pending and not self.lost and self._poll.poll(0):
+            # The loop has not come to hear of it yet: a request into a closed connection would be in doubt.
+            self._lose("connection closed by the store", silent=False)
+        if self.lost:
+            raise NotSent("connection closed")
+        self._tally.commands += count
+        self._tally.sent_bytes += len(payload)
+        now_s = self._loop.time()
+        expected = _Pending(request, count, patience_s or self._timeout_s, now_s)
+        if pending:
+            # Others are on their way: what is asked in this turn of the loop goes out in one piece.
+            if not self._outbox:
+                self._loop.call_soon(self._flush)
+            self._outbox.append(payload)
+            pending.append(expected)
+        else:
+            pending.append(expected)
+            self._transport.write(payload)
+        self._watch_until(now_s + expected.patience_s)
+
+    async def exchange(self, payload: bytes, count: int, *, patience_s: float | None = None) -> list[Any]:
+        """Send `payload` and await `count` replies. Raises NotSent or ReplyLost."""
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        self.send(payload, count, Awaited(future), patience_s)
+        return await future
+
+    async def exchange_alone(self, payload: bytes, count: int, *, patience_s: float | None = None) -> list[Any]:
+        """As `exchange`, on a wire that no other task uses: one that is cancelled closes it, nobody wants the rest."""
+        try:
+            return await self.exchange(payload, count, patience_s=patience_s)
+        except asyncio.CancelledError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; whoever still waits for a reply is told that it is lost."""
+        self.on_lost = lambda error: None
+        self._lose("connection closed", silent=False)
+
+    # -- called by the loop
+
+    def data_received(self, data: bytes) -> None:
+        self._tally.received_bytes += len(data)
+        self._received_s = self._loop.time()
+        self._replies.feed(data)
+        gets, pending = self._replies.gets, self._pending
+        while (reply := gets()) is not _INCOMPLETE:
+            if type(reply) is hiredis.PushNotification:
+                continue
+            if not pending:
+                return self._lose("a reply that was not asked for", silent=False)
+            first = pending[0]
+            first.replies.append(reply)
+            if len(first.replies) == first.count:
+                pending.popleft()
+                first.request.answer(first.replies)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lose(plain_reason(error) if error else "connection closed by the store", silent=False)
+
+    def _flush(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        if not self.lost:
+            self._transport.write(b"".join(outbox))
+
+    def _watch_until(self, deadline_s: float) -> None:
+        watchdog = self._watchdog
+        if watchdog is not None:
+            if watchdog.when() <= deadline_s:
+                return
+            watchdog.cancel()
+        self._unsent_bytes = self._transport.get_write_buffer_size()
+        self._watchdog = self._loop.call_at(deadline_s, self._bark)
+
+    def _bark(self) -> None:
+        """A deadline has come: it is that of a request long answered, or the store is silent."""
+        watchdog, self._watchdog = self._watchdog, None
+        if self.lost or not self._pending or watchdog is None:
+            return
+        first, now_s = self._pending[0], self._loop.time()
+        unsent_bytes = self._transport.get_write_buffer_size()
+        deadline_s = max(first.sent_s, self._received_s) + first.patience_s
+        if unsent_bytes < self._unsent_bytes or now_s - watchdog.when() > first.patience_s / 2:
+            # A large value is still going out; or the loop itself was held up, which says nothing of the store.
+            deadline_s = now_s + first.patience_s
+        if now_s < deadline_s:
+            self._watch_until(deadline_s)
+        else:
+            self._lose(_SILENT, silent=True)
+
+    def _lose(self, reason: str, *, silent: bool) -> None:
+        if self.lost:
+            return
+        self.lost = True
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        self._transport.abort()
+        pending, self._pending = self._pending, deque()
+        kept, self._outbox = len(self._outbox), []
+        sent = len(pending) - kept
+        for index, expected in enumerate(pending):
+            lost = ReplyLost(reason, silent=silent) if index < sent else NotSent(reason, silent=silent)
+            expected.request.fail(lost)
+        self.on_lost(ReplyLost(reason, silent=silent))
+
+
+async def opened(connection: AbstractConnection, generation: int, timeout_s: float, tally: Tally) -> Wire:
+    """Connect. Raises NotSent when the store refuses, stays silent or rejects the credentials."""
+    try:
+        await connection.connect()
+    except (RedisError, OSError) as error:
+        reason = plain_reason(error)
+        raise NotSent(reason, silent=reason == _SILENT) from None
+    except BaseException:
+        connection._close()
+        raise
+    return Wire(connection, generation, timeout_s, tally)
