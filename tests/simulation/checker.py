@@ -10,7 +10,7 @@ import hiredis
 from hybrid.types import Store
 
 from .keyspace import Keyspace, Value
-from .workload import Attempt, History
+from .workload import History
 from .world import World
 
 __all__ = ["violations"]
@@ -69,11 +69,7 @@ def _lost(world: World, history: History, values: dict[bytes, Value], kept: dict
         if attempt.outcome != "acked" or attempt.kind in ("counter", "brief"):
             continue
         held = _members(values.get(attempt.key.encode())) | kept[attempt.key]
-        if attempt.kind == "gone":
-            missing = attempt.key.encode() in values
-        else:
-            missing = attempt.token.encode() not in held
-        if missing:
+        if (attempt.key.encode() in values) if attempt.kind == "gone" else (attempt.token.encode() not in held):
             if world.lost_data and not attempt.both:
                 history.excused["acknowledged by a store alone, which lost its data"] += 1
             else:
@@ -100,8 +96,3 @@ def _doubled(history: History, values: dict[bytes, Value]) -> Iterator[str]:
         value = values.get(key.encode())
         if value is not None and int(value.body) > most:
             yield f"{key} is {int(value.body)} after at most {most} increments"
-    yield from _out_of_order(history.attempts, values)
-
-
-def _out_of_order(attempts: list[Attempt], values: dict[bytes, Value]) -> Iterator[str]:
-    return iter(())

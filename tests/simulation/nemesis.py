@@ -57,7 +57,7 @@ class Nemesis:
             return
         length_s = self._random.choice((0.05, 0.3, 1.0, 3.0)) * self._random.uniform(0.5, 1.5)
         fault = self._random.choice(self._faults)
-        undo = self._start(fault)
+        undo = self._start(fault) if self._world.living else None
         if undo is not None:
             self._going += 1
             self._world.scheduler.at(length_s, partial(self._end, fault, undo))
@@ -104,9 +104,11 @@ class Nemesis:
         """It crashes a moment later, and comes back as it is now."""
         server = self._world.stores[store]
         values = server.data.snapshot()
-        self._world.scheduler.at(self._random.uniform(0.01, 0.5), server.crash)
+        ended: list[bool] = []
+        self._world.scheduler.at(self._random.uniform(0.01, 0.5), lambda: ended or server.crash())
 
         def boot() -> None:
+            ended.append(True)
             server.crash()
             server.boot(values)
 
