@@ -16,7 +16,7 @@ __all__ = ["FACTS_SCRIPT", "PIECE_SCRIPT", "QUICK_SCRIPT", "sha_of"]
 
 BIG_BYTES: Final = 8 * 1024
 SLICE_ELEMENTS: Final = 1500
-SLICE_BYTES: Final = 512 * 1024
+SLICE_BYTES: Final = 256 * 1024
 PIECE_ELEMENTS: Final = 500
 PIECE_TOTAL_BYTES: Final = 256 * 1024
 
@@ -166,30 +166,48 @@ end
 
 _QUICK = r"""
 -- Returns [keys done, digest of all of them together, indexes of keys that are big].
+-- ARGV[4]: "1" to digest what DUMP says where its form follows from the content, which is a third of the work. Between
+-- servers that keep the same content in other forms that finds too many differences: the facts then put it right.
+local FORMED = {[0] = true, [5] = true, [11] = true, [14] = true, [16] = true, [17] = true, [18] = true}
+local dumps = ARGV[4] == '1'
 local parts, count, bytes, done, big = {}, 0, 0, 0, {}
+local function put(part) count = count + 1; parts[count] = part end
+
+local function put_typed(key)
+  local kind = call('TYPE', key).ok
+  put(kind)
+  if kind == 'none' then return end
+  n, out = 0, {}
+  local size, any_order = emit_key(key, kind)
+  if not size then return true end
+  if any_order and n > 1 then table.sort(out) end
+  for i = 1, n do
+    put(#out[i])
+    put(out[i])
+  end
+end
+
 for i = 1, #KEYS do
   local key = KEYS[i]
-  local kind = call('TYPE', key).ok
-  count = count + 1
-  parts[count] = kind
-  if kind ~= 'none' then
-    n, out = 0, {}
-    local size, any_order = emit_key(key, kind)
-    if size then
-      if any_order and n > 1 then table.sort(out) end
-      for j = 1, n do
-        count = count + 2
-        parts[count - 1], parts[count] = #out[j], out[j]
+  local usage = call('MEMORY', 'USAGE', key)
+  if usage then
+    local too_big = usage > BIG_BYTES
+    if not too_big then
+      bytes = bytes + usage
+      local dump = dumps and call('DUMP', key)
+      if dump and FORMED[string.byte(dump)] then
+        put(sub(dump, 1, -11))  -- without the version of the form and the sum that covers it
+      else
+        too_big = put_typed(key)
       end
-      bytes = bytes + size
-    else
-      big[#big + 1] = i
     end
-    count = count + 1
-    parts[count] = expiry(key)
+    if too_big then big[#big + 1] = i end
+    put(expiry(key))
+  else
+    put('none')
   end
   done = i
-  if count > 3 * SLICE_ELEMENTS or bytes > SLICE_BYTES then break end
+  if count > 4 * SLICE_ELEMENTS or bytes > SLICE_BYTES then break end
 end
 return {done, sha1hex(table.concat(parts, ',')), big}
 """
