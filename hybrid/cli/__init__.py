@@ -1,4 +1,4 @@
-"""`python -m hybrid`: status, test, demo and agent.
+"""`python -m hybrid`: status, test, demo, agent and proxy.
 
 Exit codes: 0 healthy or passed, 1 degraded or failed, 2 usage or configuration, 3 both stores down, 130 Ctrl-C.
 """
@@ -133,6 +133,11 @@ def parser() -> argparse.ArgumentParser:
         help="serve /api/health there: JSON, 200 while a store serves, else 503; a PORT alone: this machine only",
     )
     agent.add_argument("--json", action="store_true", help="print events as JSON, one per line")
+    proxy = command("proxy", "Serve both stores to clients in any language, at one address", logging.INFO)
+    proxy.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    proxy.add_argument("--port", type=int, default=6390, help="port to listen on (default: 6390; 0: a free one)")
+    proxy.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
+    proxy.add_argument("--json", action="store_true", help="print the address and events as JSON, one per line")
     return top
 
 
