@@ -1,7 +1,8 @@
 """Whether a store is one of the pair, and whether it lost its data: each store of a pair carries a mark.
 
 A store without a mark whose partner has one, or whose partner holds data while it is empty, is new or was wiped:
-it serves nothing until it is refilled.
+it serves nothing until it is refilled. Two stores that hold data and were never paired are not made one unasked: the
+local one serves, the cloud one is left alone until an operator says whose data counts (`hybrid.ops.pair`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
 __all__ = ["Pairing"]
+
+UNPAIRED: Final = (
+    "it holds data and was never paired with the other store, which holds data too: nothing is overwritten; run "
+    "`python -m hybrid pair` to compare them and to say whose data counts, or give another URL"
+)
 
 PARTNER_S: Final = 0.5
 """How long a store without a mark waits for word of its partner."""
@@ -108,7 +114,7 @@ class Pairing:
             partner = self._greetings.get(other)
         if partner is None or partner.user_keys == 0:
             return False
-        if greeting.user_keys and partner.mark is not None:
-            # Somebody else's data: neither to be served as ours, nor to be overwritten.
-            raise NotSent("it holds data of its own and is not half of this pair: empty it, or give another URL")
+        if greeting.user_keys and (partner.mark is not None or store is Store.CLOUD):
+            # Perhaps somebody else's data: neither to be served as ours, nor to be overwritten.
+            raise NotSent(UNPAIRED)
         return greeting.user_keys == 0

@@ -33,7 +33,7 @@ def fail_over(engine: Engine, timeout_s: float) -> Authority:
     """Give the cloud store the authority, to keep; the record that stands then. Does nothing where it holds it already.
 
     Raises HybridError when the cloud store does not have everything, or cannot get it within `timeout_s`; writes go on
-    as before then. Raises NotSent or ReplyLost when the cloud store is lost meanwhile.
+    as before then. Raises ReplyLost when the cloud store is lost in the very moment of the move.
     """
     deadline_s = time.monotonic() + timeout_s
     for _ in range(ATTEMPTS):
@@ -56,7 +56,7 @@ def fail_back(engine: Engine) -> Authority:
     """Lift the hold: the shipper gives the local store the authority as soon as that has everything. The record that
     stands then, which is still the cloud store's. A drain that did not end is taken back.
 
-    Raises NotSent or ReplyLost when the cloud store is lost meanwhile.
+    Raises HybridError when the cloud store does not answer.
     """
     with _fenced(engine, Store.CLOUD) as wire:
         record = _known(wire)
@@ -78,8 +78,11 @@ def _known(wire: Wire) -> Authority:
 def _fenced(engine: Engine, store: Store) -> Iterator[Wire]:
     """A fenced wire that has just looked at its record."""
     endpoint = engine.endpoints[store]
-    generation, wire = endpoint.take_fenced()
-    endpoint.fence(wire)
+    try:
+        generation, wire = endpoint.take_fenced()
+        endpoint.fence(wire)
+    except (NotSent, ReplyLost) as error:
+        raise HybridError(f"nothing was changed: the {store} store does not answer ({error})") from None
     yield wire
     endpoint.give_fenced(generation, wire)
 
@@ -90,7 +93,7 @@ def _require_caught_up(engine: Engine, deadline_s: float) -> None:
         return
     view = engine.board.view(Store.CLOUD)
     state = view.state if view.state is not StoreState.UP else "still missing entries"
-    raise HybridError(f"no failover: the cloud store is {state} ({view.reason or 'see the lag'}); nothing was changed")
+    raise HybridError(f"nothing was changed: the cloud store is {state} ({view.reason or 'see the lag'})")
 
 
 def _drain(engine: Engine, cloud: Wire, record: Authority) -> None:
