@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from hybrid.errors import HybridError
-from hybrid.ops.control import change_settings as change_client_settings
+from hybrid.ops.control import Changed, Control, EnvPlan
 from hybrid.ops.drills import Report, Step, run_test
 from panel.jobs import Job
 from panel.process import process
@@ -21,12 +22,15 @@ __all__ = [
     "cancel_test",
     "change_settings",
     "dismiss_introduction",
+    "end_override",
     "is_operator",
+    "override_settings",
     "require_operator",
     "start_agent",
     "start_demo",
     "start_test",
     "stop_demo",
+    "write_env",
 ]
 
 logger = logging.getLogger("hybrid.panel")
@@ -56,17 +60,47 @@ def require_operator() -> str:
     return str(st.user.get("name") or "operator")
 
 
-def change_settings(**changes: Any) -> Outcome:
-    """Change the live settings of this process."""
-    author = require_operator()
-    agent = process().agent
-    if agent is None:
+def change_settings(seen: int | None = None, **changes: Any) -> Outcome:
+    """Change the live settings of every process. `seen` is the version that the operator saw."""
+    return _steered(lambda control, author: control.change(author, seen, **changes))
+
+
+def override_settings(seen: int | None, for_s: float, **changes: Any) -> Outcome:
+    """Change live settings of every process for a while."""
+    return _steered(lambda control, author: control.override(author, seen, for_s=for_s, **changes))
+
+
+def end_override() -> Outcome:
+    """Revert what is overridden, before its time."""
+    return _steered(lambda control, author: control.end_override(author))
+
+
+def _steered(act: Callable[[Control, str], Changed]) -> Outcome:
+    author, control = require_operator(), process().control
+    if control is None:
         return Outcome(False, "Nothing was changed: the panel's client is not running.")
     try:
-        change_client_settings(agent.client, author=author, **changes)
+        changed = act(control, author)
     except HybridError as error:
         return Outcome(False, f"Nothing was changed: {error}")
-    return Outcome(True, "Applied in this process.")
+    if not changed.changes:
+        return Outcome(True, "Nothing to change: it is so already.")
+    words = [f"Applied in every process: version {changed.version}."]
+    words += [f"The {store} store is down and gets it when it returns." for store in changed.missed]
+    words += [f"{name} keeps its own {', '.join(held)}: its code says so." for name, held in changed.pinned.items()]
+    return Outcome(True, " ".join(words))
+
+
+def write_env(plan: EnvPlan) -> Outcome:
+    """Write the lines that were shown to `.env`."""
+    author, control = require_operator(), process().control
+    if control is None:
+        return Outcome(False, "Nothing was written: the panel's client is not running.")
+    try:
+        control.write_env(author, plan)
+    except (HybridError, OSError) as error:
+        return Outcome(False, f"Nothing was written: {error}")
+    return Outcome(True, f"Written to {plan.path}.")
 
 
 def start_demo() -> Outcome:

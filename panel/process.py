@@ -16,8 +16,8 @@ from typing import cast
 
 from hybrid.agent import Agent
 from hybrid.errors import HybridError
+from hybrid.ops.control import Control
 from hybrid.ops.demo_process import DemoProcess
-from hybrid.settings import Settings
 from panel.access import Access
 from panel.jobs import Jobs
 
@@ -38,7 +38,6 @@ class PanelProcess:
         self.access: Access | None = None
         self.jobs = Jobs()
         self.demo = DemoProcess()
-        self.started_with: Settings | None = None
         self.introduced = False
         self._lock = threading.Lock()
 
@@ -53,7 +52,12 @@ class PanelProcess:
                 logger.error("the agent did not start: %s", error)
                 self.problem = str(error)
                 return
-            self.agent, self.problem, self.started_with = agent, None, agent.client.settings
+            self.agent, self.problem = agent, None
+
+    @property
+    def control(self) -> Control | None:
+        """What steers all processes on the agent's stores; None while no agent runs."""
+        return None if self.agent is None else Control(self.agent.client)
 
     def close(self) -> None:
         """Stop everything that was started, the demo first: it talks to the agent's stores."""

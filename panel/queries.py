@@ -5,17 +5,13 @@ Pages and widgets take the library's types from here too, so that the rest of th
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
-
-from dotenv import dotenv_values
 
 from hybrid.errors import HybridError
 from hybrid.events import Event
 from hybrid.observe.health import health_document
-from hybrid.ops.control import PRESETS
+from hybrid.ops.control import LIVE, PRESETS, AuditEntry, EnvPlan, Live, Presence, Process
 from hybrid.ops.drills import GROUPS, STEP_COUNT, LatencyRow, Report, Step, StepState
 from hybrid.ops.overview import Overview, Sample, StoreFacts
 from hybrid.settings import Ack, ReadPreference, Settings, masked_url
@@ -25,16 +21,22 @@ from panel.process import process
 
 __all__ = [
     "GROUPS",
+    "LIVE",
     "PRESETS",
     "STEP_COUNT",
     "Ack",
+    "AuditEntry",
+    "EnvPlan",
     "Event",
     "Health",
     "HybridError",
     "Job",
     "JobState",
     "LatencyRow",
+    "Live",
     "Overview",
+    "Presence",
+    "Process",
     "ReadPreference",
     "Report",
     "Sample",
@@ -47,12 +49,16 @@ __all__ = [
     "StoreFacts",
     "StoreState",
     "StoreStatus",
+    "audit",
     "demo_running",
+    "env_plan",
     "health",
     "introduced",
+    "live",
     "masked_url",
     "overview",
     "password_set",
+    "processes",
     "setting_rows",
     "start_problem",
     "test_runs",
@@ -107,22 +113,44 @@ def test_runs() -> tuple[Job, ...]:
     return process().jobs.of(TEST_JOB)
 
 
-def setting_rows(snapshot: Overview, env_file: Path = Path(".env")) -> tuple[SettingRow, ...]:
-    """Every effective setting with where its value comes from."""
-    started_with = process().started_with or snapshot.settings
-    written = dotenv_values(env_file) if env_file.is_file() else {}
-    shown = snapshot.settings.masked()
-    rows = []
-    for field in fields(Settings):
-        variable = field.metadata["variable"]
-        changed = getattr(snapshot.settings, field.name) != getattr(started_with, field.name)
-        embedded = snapshot.embedded and field.name in ("local_url", "cloud_url")
-        source = (
-            "changed here" if changed else
-            "environment" if os.environ.get(variable, "").strip() else
-            ".env" if (written.get(variable) or "").strip() else
-            "embedded" if embedded else
-            "default"
-        )  # fmt: skip
-        rows.append(SettingRow(field.name, variable, shown[field.name], source))
-    return tuple(rows)
+def setting_rows(snapshot: Overview) -> tuple[SettingRow, ...]:
+    """Every setting in force in the panel's client, with where its value comes from."""
+    control = process().control
+    if control is None:
+        return ()
+    embedded = ("local_url", "cloud_url") if snapshot.embedded else ()
+    return tuple(
+        SettingRow(row.name, row.variable, row.value, "embedded" if row.name in embedded else str(row.source))
+        for row in control.effective()
+    )
+
+
+def live() -> Live:
+    """The live configuration; version 0 while nothing was ever changed live."""
+    control = process().control
+    return Live() if control is None else control.document
+
+
+def processes() -> tuple[tuple[Process, Presence], ...]:
+    """Who uses these stores. Asks the local store, and the cloud only while that one is down."""
+    control = process().control
+    return () if control is None else control.processes()
+
+
+def audit(limit: int = 20) -> tuple[AuditEntry, ...]:
+    """Who changed what, newest first; empty while no store answers."""
+    control = process().control
+    try:
+        return () if control is None else control.audit(limit)
+    except HybridError:
+        return ()
+
+
+def env_plan() -> EnvPlan | None:
+    """What writing the live values to `.env` would change; None when nothing would, or the file cannot be read."""
+    control = process().control
+    try:
+        plan = None if control is None else control.env_plan()
+    except HybridError:
+        return None
+    return plan if plan is not None and plan.diff else None

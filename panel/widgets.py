@@ -14,7 +14,7 @@ from panel.queries import Ack, Event, Overview, ReadPreference, Sample, Store, S
 from panel.verdict import Tone, Verdict, is_current, reading_store, roles, writing_store
 
 __all__ = [
-    "COLORS", "HERE_ONLY", "LOCAL_ONLY", "answer_line", "demo_button", "events", "headline", "introduction", "lag",
+    "COLORS", "EVERYWHERE", "LOCAL_ONLY", "answer_line", "demo_button", "events", "headline", "introduction", "lag",
     "perform", "routing_facts", "routing_form", "start_problem", "store_card", "zone",
 ]  # fmt: skip
 
@@ -54,7 +54,7 @@ LOCAL_ONLY = (
     "**Local only** stops copying: from then on the cloud store grows out of date and cannot take over without losing "
     "what was written meanwhile. Meant for development."
 )
-HERE_ONLY = "Takes effect at once, in this process only: other processes keep their own settings."
+EVERYWHERE = "Takes effect in every process within a second, on every machine."
 SHOWN_EVENTS = 6
 
 
@@ -205,8 +205,8 @@ def routing_form(snapshot: Overview, key: str) -> DeltaGenerator:
             changes = {name: value for name, value in chosen.items() if value != getattr(now, name)}
             st.button(
                 "Apply", icon=":material/check:", type="primary" if changes else "secondary",
-                disabled=fixed or not changes, help=HERE_ONLY, key=f"{key}-apply",
-                on_click=perform, args=(actions.change_settings,), kwargs=changes,
+                disabled=fixed or not changes, help=EVERYWHERE, key=f"{key}-apply",
+                on_click=perform, args=(actions.change_settings, queries.live().version), kwargs=changes,
             )  # fmt: skip
         if changes.get("write_both") is False:
             st.warning(LOCAL_ONLY, icon=":material/warning:")

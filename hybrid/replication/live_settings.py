@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,10 +20,10 @@ from hybrid.core.flows import ATTEMPTS, borrow
 from hybrid.core.live import NOTHING, AuditEntry, Edit, Effective, Live, Override, effective_values, planned_edit
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
-from hybrid.errors import AllStoresDown, ConfigurationError
+from hybrid.errors import AllStoresDown, ConfigurationError, StoreUnavailable
 from hybrid.replication.records import checked, kept_entries
 from hybrid.settings import LIVE, Settings
-from hybrid.stores.wire import Wire
+from hybrid.stores.wire import Wire, plain_reason
 from hybrid.types import Purpose, Source, Store, StoreState
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class LiveSettings:
             ConfigurationConflict: the version is no longer `expected_version`; the error says who changed what.
             ConfigurationError: a setting is unknown, not live or nonsense, or dual write cannot be switched off now.
             AllStoresDown: no store takes writes.
-            redis.ResponseError: the store refuses to keep it (out of memory, say).
+            StoreUnavailable: the store answers, and refuses to keep it (out of memory, say).
         """
         self._check(edit)
         mine: tuple[Live, AuditEntry] | None = None
@@ -224,7 +225,7 @@ class LiveSettings:
         *queued, done = wire.exchange(transaction(commands), len(commands) + 2, decode=False)
         for reply in (*queued, done, *(done if isinstance(done, list) else ())):
             if isinstance(reply, Exception):
-                raise reply  # the store answers, and does not take it: out of memory, perhaps
+                raise StoreUnavailable(f"the {store} store does not take it: {plain_reason(reply)}")
         return done is not None
 
     def _spread(self, store: Store) -> tuple[Store, ...]:
@@ -238,6 +239,44 @@ class LiveSettings:
         except (NotSent, ReplyLost) as error:
             logger.debug("the %s store gets the live configuration later: %s", store, error)
         return (store,)
+
+    # -- the audit trail
+
+    def history(self, limit: int) -> tuple[AuditEntry, ...]:
+        """Who changed what, newest first: from the local store, or the cloud while that one is down.
+
+        Raises AllStoresDown when none answers.
+        """
+        self._engine.start()
+        for store, endpoint in self._engine.endpoints.items():
+            if not self._engine.board.reachable(store):
+                continue
+            try:
+                wire = endpoint.connect_raw(purpose=Purpose.PANEL)
+            except NotSent:
+                continue
+            try:
+                found = kept_entries(wire, self._engine.names.audit, limit)
+                return tuple(sorted(found, key=lambda entry: (entry.version, entry.at_s), reverse=True))
+            except (NotSent, ReplyLost):
+                continue
+            finally:
+                wire.disconnect()
+        raise AllStoresDown("no store can be asked for the audit trail now")
+
+    def note(self, entry: AuditEntry) -> None:
+        """Add a line to the audit trail on each store that answers. Raises AllStoresDown when none does."""
+        noted = False
+        for store, endpoint in self._engine.endpoints.items():
+            if not self._engine.board.reachable(store):
+                continue
+            with suppress(NotSent, ReplyLost):
+                generation, wire = endpoint.take()
+                checked(wire, audit(self._engine.names.audit, entry))
+                endpoint.give(generation, wire)
+                noted = True
+        if not noted:
+            raise AllStoresDown("no store takes the line now")
 
     # -- repairing
 

@@ -1,11 +1,11 @@
-"""Every effective value with its source; presets; who answers reads and who gets writes."""
+"""Steering every process: who answers reads and who gets writes; presets; who runs which version; `.env`; history."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from panel import actions, queries, widgets
+from panel import actions, format, queries, widgets
 
 PRESETS = {
     "development": ("Development", ":material/code:", "Writes stay local: the fastest, while code changes."),
@@ -15,6 +15,7 @@ PRESETS = {
 
 # Beside the value, not in a third column: on a phone that one would lie outside the screen.
 SOURCE = ":gray-badge[{}]"
+MINUTES = {10: "10 minutes", 30: "30 minutes", 60: "1 hour", 240: "4 hours"}
 
 
 def draw_presets(settings: queries.Settings, fixed: bool) -> None:
@@ -34,7 +35,7 @@ def draw_presets(settings: queries.Settings, fixed: bool) -> None:
                     key=f"use-{name}",
                     disabled=fixed or in_use,
                     on_click=widgets.perform,
-                    args=(actions.change_settings,),
+                    args=(actions.change_settings, queries.live().version),
                     kwargs=dict(changes),
                 )
 
@@ -46,12 +47,113 @@ def draw_values(snapshot: queries.Overview) -> None:
         for row in queries.setting_rows(snapshot)
     ]
     st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)
-    st.caption("Precedence: changed here, argument, environment, `.env`, default. Credentials are never shown.")
+    st.caption("Precedence: argument, live, environment, `.env`, default. Credentials are never shown.")
+
+
+def draw_version(live: queries.Live) -> None:
+    """Which version is in force, by whom; and what is overridden for a while."""
+    if live.version == 0:
+        said = "Nothing was changed live yet."
+    else:
+        said = f"Version {live.version}, by {live.author} at {format.clock(live.at_s, widgets.zone())}."
+    st.caption(f":material/info: {said} {widgets.EVERYWHERE}")
+    if live.override is None:
+        return
+    values = ", ".join(f"`{name}` = {shown(value)}" for name, value in live.override.values.items())
+    until = format.clock(live.override.until_s, widgets.zone())
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="override"):
+        st.markdown(f":material/timer: {values} until {until}, by {live.override.author}", width="stretch")
+        st.button(
+            "Revert now",
+            key="end-override",
+            disabled=not actions.is_operator(),
+            on_click=widgets.perform,
+            args=(actions.end_override,),
+        )
+
+
+def draw_override(live: queries.Live, fixed: bool) -> None:
+    with st.expander("For a limited time", icon=":material/timer:"):
+        st.caption("Reverts by itself in every process, whether or not this panel still runs.")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            reads = st.segmented_control(
+                "Read preference", list(queries.ReadPreference), format_func=str.title, key="override-read"
+            )
+            minutes = st.selectbox("For", list(MINUTES), index=1, format_func=MINUTES.__getitem__, key="override-for")
+            st.button(
+                "Override",
+                key="override-apply",
+                disabled=fixed or reads is None,
+                on_click=widgets.perform,
+                args=(actions.override_settings, live.version, minutes * 60.0),
+                kwargs={"read_preference": reads},
+            )
+
+
+@st.fragment(run_every=5)
+def draw_processes() -> None:
+    st.subheader("Processes", anchor=False)
+    rows = [process_row(process, presence) for process, presence in queries.processes()]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, key="processes")
+    else:
+        st.caption("No store can be asked who is connected.")
+
+
+def process_row(process: queries.Process, presence: queries.Presence) -> dict[str, str]:
+    version = queries.live().version
+    running = str(process.config_version)
+    zone = widgets.zone()
+    return {
+        "Process": process.name,
+        "State": f"gone, last seen {format.clock(process.seen_s, zone)}" if presence == "gone" else str(presence),
+        "Configuration": running if process.config_version >= version else f"{running} (older)",
+        "Fixed in its code": ", ".join(process.pinned) or "nothing",
+        "Log": str(process.role),
+        "Host": f"{process.host}, {process.pid}",
+        "Since": format.clock(process.started_s, zone),
+        "Version": process.hybrid_version,
+    }
+
+
+def draw_env(fixed: bool) -> None:
+    plan = queries.env_plan()
+    if plan is None:
+        return
+    st.subheader("Keep it for the next start", anchor=False)
+    st.caption(f"`{plan.path}` says otherwise than what is live. Only these lines would change:")
+    st.code(plan.diff, language="diff")
+    st.button(
+        "Write to .env",
+        icon=":material/save:",
+        key="write-env",
+        disabled=fixed,
+        on_click=widgets.perform,
+        args=(actions.write_env, plan),
+    )
+
+
+def draw_history() -> None:
+    entries = queries.audit()
+    if not entries:
+        return
+    st.subheader("History", anchor=False)
+    rows = [
+        {
+            "When": format.clock(entry.at_s, widgets.zone()),
+            "Who": entry.author,
+            "Version": entry.version,
+            "What": entry.what,
+            "From, to": "; ".join(f"{name}: {shown(a)} → {shown(b)}" for name, (a, b) in entry.changes.items()),
+        }
+        for entry in entries
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="history")
 
 
 def shown(value: object) -> str:
     if value is None or value == ():
-        return ":gray[not set]"
+        return "not set"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
@@ -64,14 +166,20 @@ snapshot = queries.overview()
 if snapshot is None:
     st.info("The panel is still starting; nothing is known yet.", icon=":material/info:")
 else:
-    st.caption(f":material/info: {widgets.HERE_ONLY} To keep a change for the next start, write it to `.env`.")
+    live = queries.live()
+    draw_version(live)
     facts = widgets.routing_form(snapshot, "settings")
     with facts:
         widgets.routing_facts(snapshot)
     if not snapshot.settings.write_both and snapshot.cloud is not None:
         st.warning(widgets.LOCAL_ONLY, icon=":material/warning:")
-    draw_presets(snapshot.settings, snapshot.cloud is None or not actions.is_operator())
+    fixed = snapshot.cloud is None or not actions.is_operator()
+    draw_override(live, fixed)
+    draw_presets(snapshot.settings, fixed)
+    draw_env(not actions.is_operator())
+    draw_processes()
     draw_values(snapshot)
+    draw_history()
 st.subheader("Access", anchor=False)
 way = "with the password" if queries.password_set() else "with a one-time link, on this machine only"
 st.caption(f"Signed in as {st.user.get('name') or 'nobody'} ({st.user.get('role') or 'viewer'}), {way}.")

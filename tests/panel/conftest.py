@@ -14,7 +14,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from hybrid import events
+from hybrid.core.live import AuditEntry, Edit, Effective, Live, effective_values, planned_edit
+from hybrid.core.registry import Presence, Process, Role
 from hybrid.ops.overview import Overview, Sample, StoreFacts
+from hybrid.replication.live_settings import Edited
 from hybrid.settings import Settings
 from hybrid.types import Status, Store, StoreState, StoreStatus
 from panel import process as process_module
@@ -77,14 +80,47 @@ WEATHERS: dict[str, Overview | None] = {
 
 
 class FakeClient:
-    """Takes live settings, as the real client does."""
+    """Takes live settings, as the real client does; its register knows one process."""
 
     def __init__(self) -> None:
-        self.settings = SETTINGS
+        self.base = SETTINGS
+        self.live = self.registry = self
+        self.document = Live()
+        self.lines: list[AuditEntry] = []
 
-    def change_settings(self, **changes: Any) -> Settings:
-        self.settings = self.settings.with_changes(**changes)
-        return self.settings
+    @property
+    def settings(self) -> Settings:
+        return self.base.with_changes(**self.document.in_force(time.time()))
+
+    @property
+    def version(self) -> int:
+        return self.document.version
+
+    def start(self) -> None:
+        pass
+
+    def edit(self, edit: Edit, expected_version: int | None) -> Edited:
+        planned = planned_edit(self.document, edit, expected_version)
+        if planned is None:
+            return Edited(self.document, {}, ())
+        self.document, line = planned
+        self.lines.insert(0, line)
+        return Edited(self.document, line.changes, ())
+
+    def effective(self) -> dict[str, Effective]:
+        base, sources = Settings.from_env_with_sources(None)
+        values = {name: getattr(base, name) for name in Settings.__dataclass_fields__}
+        return effective_values(values, sources, self.document, time.time())
+
+    def processes(self) -> tuple[tuple[Process, Presence], ...]:
+        process = Process("1", "shop", "web1", 7, "0.1.0", NOW - 60, self.version, Role.SHIPS, True, ("ack",), NOW)
+        return ((process, Presence.CONNECTED),)
+
+    def history(self, limit: int) -> tuple[AuditEntry, ...]:
+        return tuple(self.lines[:limit])
+
+    def note(self, line: AuditEntry) -> None:
+        self.lines.insert(0, line)
 
 
 @pytest.fixture

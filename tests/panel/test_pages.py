@@ -82,7 +82,7 @@ def test_read_preference_is_applied(set_weather: SetWeather, open_page: OpenPage
     at.button(key="overview-apply").click().run()
     assert panel_process.agent is not None
     assert panel_process.agent.client.settings.read_preference is ReadPreference.CLOUD
-    assert [toast.value for toast in at.toast] == ["Applied in this process."]
+    assert [toast.value for toast in at.toast] == ["Applied in every process: version 1."]
 
 
 def test_local_only_warns_before_it_is_applied(set_weather: SetWeather, open_page: OpenPage) -> None:
