@@ -86,6 +86,10 @@ class Base(Calls):
             raise StoreUnavailable(f"no {store} store is configured")
         return endpoint
 
+    def prefer_shipping(self) -> None:
+        """Before the start: ship rather than application processes do, which give way in order."""
+        self._board.preferred = True
+
     @property
     def live(self) -> LiveSettings:
         """The live configuration, common to all processes; `hybrid.ops.control` edits it."""

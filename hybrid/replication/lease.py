@@ -1,6 +1,10 @@
 """The right to ship one store's log: a key with a short life on that store, held by one shipper at a time.
 
 The holder fences itself: by its own monotonic clock it stops before the lease can have run out on the server.
+
+Agents and panels ship rather than applications: one that finds the lease taken leaves a bid beside it. An application
+that ships sees the bid when it renews, finishes what is on its way, and gives the lease back; no other application
+takes it. Bids are made on the local store only, where looking for them costs nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +29,19 @@ _ACQUIRE = (
     "redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
 )
 _RENEW = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('PEXPIRE',KEYS[1],ARGV[2]) end return 0"
+_ACQUIRE_BIDDING = (
+    "local holder=redis.call('GET',KEYS[1]) local bid=redis.call('GET',KEYS[2]) "
+    "local prefers=ARGV[3]=='1' "
+    "if holder and holder~=ARGV[1] then "
+    "if prefers and (not bid or bid==ARGV[1]) then redis.call('SET',KEYS[2],ARGV[1],'PX',ARGV[2]) end return 0 end "
+    "if bid and not prefers then return 0 end "
+    "if bid==ARGV[1] then redis.call('DEL',KEYS[2]) end "
+    "redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
+)
+_RENEW_BIDDING = (
+    "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end redis.call('PEXPIRE',KEYS[1],ARGV[2]) "
+    "if ARGV[3]=='0' and redis.call('EXISTS',KEYS[2])==1 then return 2 end return 1"
+)
 _RELEASE = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
 
 
@@ -34,10 +51,19 @@ def new_holder() -> str:
 
 
 class Lease:
-    """One process's claim to `key` on the store `store`; pure bookkeeping plus the commands to send."""
+    """One process's claim to `key` on the store `store`; pure bookkeeping plus the commands to send.
 
-    def __init__(self, store: Store, key: bytes, holder: str) -> None:
+    `bid` is the key of the bids, None for a lease without; `preferred` says that this process makes them.
+    `is_wanted` becomes true when a preferred process waits for the lease of one that is not.
+    """
+
+    def __init__(
+        self, store: Store, key: bytes, holder: str, *, bid: bytes | None = None, preferred: bool = False
+    ) -> None:
         self._key = key
+        self._bid = bid if store is Store.LOCAL else None
+        self._preferred = preferred
+        self.is_wanted = False
         self._term_s = TERM_S[store]
         self.holder = holder
         self._asked_s = 0.0
@@ -46,7 +72,7 @@ class Lease:
     def acquire(self) -> bytes:
         """The command that takes the lease if nobody else has it; feed its reply to `acquired`."""
         self._asked_s = time.monotonic()
-        return pack(("EVAL", _ACQUIRE, 1, self._key, self.holder, int(self._term_s * 1000)))
+        return self._asked(_ACQUIRE, _ACQUIRE_BIDDING)
 
     def acquired(self, reply: object) -> bool:
         granted = reply == 1
@@ -57,11 +83,18 @@ class Lease:
     def renew(self) -> bytes:
         """The command that prolongs the lease if it is still ours; feed its reply to `renewed`."""
         self._asked_s = time.monotonic()
-        return pack(("EVAL", _RENEW, 1, self._key, self.holder, int(self._term_s * 1000)))
+        return self._asked(_RENEW, _RENEW_BIDDING)
+
+    def _asked(self, plain: str, bidding: str) -> bytes:
+        term_ms = int(self._term_s * 1000)
+        if self._bid is None:
+            return pack(("EVAL", plain, 1, self._key, self.holder, term_ms))
+        return pack(("EVAL", bidding, 2, self._key, self._bid, self.holder, term_ms, int(self._preferred)))
 
     def renewed(self, asked_s: float, reply: object) -> None:
         """Take the answer to a renewal asked at `asked_s`: the term counts from the question, never the answer."""
-        self._until_s = asked_s + self._term_s if reply == 1 else 0.0
+        self.is_wanted = reply == 2
+        self._until_s = asked_s + self._term_s if reply in (1, 2) else 0.0
 
     @property
     def asked_s(self) -> float:

@@ -1,0 +1,58 @@
+"""Agents ship rather than applications, and take over in order: nothing is lost, doubled or copied anew."""
+
+from __future__ import annotations
+
+import threading
+
+from rig import Rig
+from servers import client, wait_until
+
+from hybrid import HybridRedis
+from hybrid.replication.lease import TERM_S
+from hybrid.types import Store
+
+
+def open_preferred(rig: Rig) -> HybridRedis:
+    agent = HybridRedis.from_urls(rig.local_url, rig.cloud_url)
+    agent.prefer_shipping()
+    agent.start()
+    return agent
+
+
+def test_an_application_hands_the_lease_to_an_agent_while_it_writes(rig: Rig) -> None:
+    application = rig.client()
+    application.set("n", 0)
+    wait_until(lambda: application.status().shipping_here, "the application ships")
+    stop = threading.Event()
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        while not stop.is_set():
+            application.incr("n")
+            application.rpush("list", written)
+            written += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with open_preferred(rig) as agent:
+            wait_until(lambda: agent.status().shipping_here, "the agent ships")
+            assert not application.status().shipping_here
+            before = written
+            wait_until(lambda: written > before + 20, "writes go on")
+            with open_preferred(rig) as second:
+                assert not second.status().shipping_here, "an agent does not give way to an agent"
+                agent.close()
+                wait_until(
+                    lambda: second.status().shipping_here, "the second agent takes over", TERM_S[Store.LOCAL] * 4
+                )
+                assert not application.status().shipping_here
+        wait_until(lambda: application.status().shipping_here, "without an agent the application ships again")
+    finally:
+        stop.set()
+        writer.join()
+    rig.assert_healed(application)
+    with client(rig.cloud.url) as cloud:
+        assert int(cloud.get("n")) == written
+        assert [int(each) for each in cloud.lrange("list", 0, -1)] == list(range(written))
