@@ -1,0 +1,101 @@
+"""Two stores that both hold data: nothing is overwritten unasked, and on the operator's word they become one pair."""
+
+from __future__ import annotations
+
+import pytest
+from rig import PATIENT, Rig
+from servers import client as plain
+from servers import wait_until
+
+from hybrid import HybridRedis, Store, StoreState
+from hybrid.errors import HybridError
+from hybrid.ops.pair import Origin, Preview, pair, preview
+
+ARCHIVE = "hybrid:conflicts"
+
+
+@pytest.fixture
+def strangers(rig: Rig) -> Rig:
+    """Equal: `same`; different: `k`, `l`; only here or there: `mine`, `theirs`."""
+    with plain(rig.local.url) as local, plain(rig.cloud.url) as cloud:
+        local.mset({"same": 1, "k": "local", "mine": 1})
+        cloud.mset({"same": 1, "k": "cloud", "theirs": 1})
+        local.rpush("l", "a")
+        cloud.rpush("l", "b", *["x" * 100_000] * 8)
+    return rig
+
+
+def opened(rig: Rig) -> HybridRedis:
+    """A live client: the local store serves, the cloud one is left alone and says why."""
+    live = rig.client(**PATIENT)
+    live.set("written", "live")
+    wait_until(lambda: (live.status().cloud or live.status().local).state is StoreState.DOWN, "the cloud is refused")
+    return live
+
+
+def test_nothing_is_overwritten_unasked(strangers: Rig) -> None:
+    live = opened(strangers)
+    status = live.status()
+    assert status.local.state is StoreState.UP
+    assert status.cloud is not None and "python -m hybrid pair" in status.cloud.reason
+    assert live.get("k") == b"local"
+    live.set("k", "newer")
+    with plain(strangers.cloud.url) as cloud:
+        assert cloud.get("k") == b"cloud"
+        assert not cloud.keys("hybrid:*")
+    assert preview(live) == Preview(False, equal=1, different=2, only_local=2, only_cloud=1)
+
+
+def counted(live: HybridRedis, times: int = 5) -> None:
+    for _ in range(times):
+        live.incr("n")
+
+
+def test_from_local(strangers: Rig) -> None:
+    live, operator = opened(strangers), strangers.client(**PATIENT)
+    counted(live)
+    assert pair(operator, Origin.LOCAL, author="test").in_sync
+    counted(live)
+    strangers.assert_healed(live)
+    assert live.mget("k", "mine", "theirs", "n", "written") == [b"local", b"1", None, b"10", b"live"]
+    assert live.lrange("l", 0, -1) == [b"a"]
+    with pytest.raises(HybridError, match="one pair already"):
+        pair(operator, Origin.LOCAL, author="test")
+
+
+def test_from_cloud(strangers: Rig) -> None:
+    live, operator = opened(strangers), strangers.client(**PATIENT)
+    counted(live)
+    assert pair(operator, Origin.CLOUD, author="test").in_sync
+    counted(live)
+    strangers.assert_healed(live)
+    assert live.mget("k", "mine", "theirs", "n", "written") == [b"cloud", None, b"1", b"5", None]
+    assert live.llen("l") == 9
+
+
+@pytest.mark.parametrize("prefer", list(Store))
+def test_merge(strangers: Rig, prefer: Store) -> None:
+    live, operator = opened(strangers), strangers.client(**PATIENT)
+    counted(live)
+    done = pair(operator, Origin.MERGE, prefer=prefer, author="test")
+    assert done.in_sync and done.merged is not None
+    assert (done.merged.different, done.merged.only_cloud) == (2, 1)
+    counted(live)
+    strangers.assert_healed(live)
+    assert live.mget("k", "mine", "theirs", "n") == [prefer.value.encode(), b"1", b"1", b"10"]
+    assert live.llen("l") == (1 if prefer is Store.LOCAL else 9)
+    with plain(strangers.local.url) as local, plain(strangers.cloud.url) as cloud:
+        assert local.xlen(ARCHIVE) == 2
+        assert local.xrange(ARCHIVE) == cloud.xrange(ARCHIVE), "the archive is on both stores"
+
+
+def test_one_of_them_is_paired_with_another(strangers: Rig) -> None:
+    """The local store of another machine on the same cloud: it is the one that is refused."""
+    with plain(strangers.cloud.url) as cloud:
+        cloud.mset({"hybrid:identity": "someone", "hybrid:authority": "local 5"})
+    live = strangers.client(**PATIENT)
+    assert live.get("k") == b"cloud"
+    live.set("written", 1)
+    assert pair(live, Origin.CLOUD, author="test").in_sync
+    strangers.assert_healed(live)
+    assert live.mget("k", "mine", "written") == [b"cloud", None, b"1"]
