@@ -36,6 +36,8 @@ class Board:
         self.unconfirmed = 0
         self.faster = Store.LOCAL
         self.shipping = False
+        self.preferred = False
+        """Whether this process ships rather than an application: it is an agent or a panel."""
         self.closing = False
         self.apart = False
         self.bells: set[Bell] = set()

@@ -36,6 +36,8 @@ def forward(
         ended = end.outcome
         if ended is Outcome.MOVED and source is Store.LOCAL:
             LastWord(stream).moved()
+        if ended is Outcome.YIELDED:
+            stream.finish()
         stream.settle_control()
         return ended
     except TargetLost:
@@ -56,6 +58,8 @@ def _ship(stream: Stream) -> None:
     hand_back = HandBack(stream, follow)
     catch_up.run()
     while True:
+        if stream.live and stream.lease.is_wanted:
+            raise Ended(Outcome.YIELDED)
         if stream.live and stream.source is Store.CLOUD and not stream.board.authority.held:
             hand_back.run()
         follow.step()

@@ -71,7 +71,8 @@ class Shipper(threading.Thread):
         """Try to become the shipper of `source`'s log, and ship while the lease lasts."""
         control = self._endpoints[source].connect_raw()
         try:
-            lease = Lease(source, self._names.lease, self._holder)
+            names = self._names
+            lease = Lease(source, names.lease, self._holder, bid=names.bid, preferred=self._board.preferred)
             while not self._board.closing and self._board.authority.store is source and not self._is_wiped(source):
                 if lease.acquired(control.exchange(lease.acquire(), 1)[0]):
                     self._lead(source, lease, control)
@@ -91,8 +92,10 @@ class Shipper(threading.Thread):
                 if self._is_wiped(source):
                     return
                 if not board.reachable(target):
+                    if lease.is_wanted:
+                        return
                     board.wait(RENEW_S[source])
-                elif self._ship(source, lease, control) is Outcome.LEASE_LOST:
+                elif self._ship(source, lease, control) in (Outcome.LEASE_LOST, Outcome.YIELDED):
                     return
         finally:
             keeper.stop()

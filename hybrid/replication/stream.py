@@ -59,6 +59,7 @@ class Outcome(Enum):
 
     BROKEN = "the other store was lost"
     LEASE_LOST = "the lease ran out"
+    YIELDED = "an agent ships from now on"
     MOVED = "the authority moved"
     CLOSED = "the client closes"
 
@@ -254,6 +255,11 @@ class Stream:
             while self.pipe.in_flight and poll.poll(timeout_s * 1000):
                 self.pipe.collect(readable=True)
         return not self.pipe.in_flight
+
+    def finish(self) -> None:
+        """Have all that was sent answered, and the log trimmed, before another shipper begins."""
+        if self.drained():
+            self._announce()
 
     @contextmanager
     def target_errors(self) -> Iterator[None]:
