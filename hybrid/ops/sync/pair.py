@@ -1,0 +1,219 @@
+"""Both stores as a sync reaches them: connections of its own, what the log still names, and guarded transactions.
+
+Everything here rests on one fact. The log is trimmed as it is applied: a key that no entry of it names has, on the
+other store, every write that the authority ever logged for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import redis
+
+from hybrid.client import HybridRedis
+from hybrid.core.authority import Authority, Position
+from hybrid.core.drift import Facts
+from hybrid.core.fingerprint import facts_of
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.resp import pack
+from hybrid.core.shipping import Field, groups
+from hybrid.core.state import Absent, KeyState
+from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
+from hybrid.replication.copy import read_states
+from hybrid.replication.engine import Engine
+from hybrid.stores.capabilities import Capabilities, capabilities_of
+from hybrid.stores.wire import Wire
+from hybrid.types import Purpose, Store, StoreState
+
+__all__ = ["Guard", "Logged", "Pair"]
+
+TIMEOUT_S: Final = 5.0
+"""Patience of a sync, which runs beside the application and must not take a busy store for a dead one."""
+
+SETTLE_S: Final = 3.0
+"""How long a store may be catching up before a sync gives up."""
+
+LOG_ENTRIES: Final = 5000
+BATCH_ENTRIES: Final = 500
+_MULTI, _EXEC, _UNWATCH = pack(("MULTI",)), pack(("EXEC",)), pack(("UNWATCH",))
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What the untrimmed log names. `everything`: more than is worth reading, or a flush, or a refill."""
+
+    keys: frozenset[bytes]
+    everything: bool
+
+    def __contains__(self, key: bytes) -> bool:
+        return self.everything or key in self.keys
+
+
+class Guard:
+    """A transaction on one store that takes effect only if no watched key was touched since."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def commit(self, commands: Sequence[bytes]) -> list[Any] | None:
+        """The replies to the packed `commands`; None when something moved, and nothing was run.
+
+        Raises HybridError when the store refuses one of them. ReplyLost leaves it open whether they were run.
+        """
+        replies = self._wire.exchange(b"".join((_MULTI, *commands, _EXEC)), len(commands) + 2)
+        for reply in (*replies, *(replies[-1] or ())):
+            if isinstance(reply, Exception):
+                raise HybridError(str(reply))
+        return replies[-1]  # type: ignore[no-any-return]
+
+
+class Pair:
+    """The two stores of one engine. Not thread-safe; close it, or use it as a context.
+
+    Raises ConfigurationError when there is only one store, StoreUnavailable when not both are up.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.names = engine.names
+        self._wires: dict[tuple[Store, str], Wire] = {}
+        self._commands_before = 0
+        self.check()
+
+    @classmethod
+    def of(cls, client: HybridRedis) -> Self:
+        """The stores of `client`."""
+        client.start()
+        return cls(client._engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for wire in self._wires.values():
+            wire.disconnect()
+        self._wires = {}
+
+    def check(self) -> None:
+        """Raise unless both stores are up, or will be in a moment: what one of them lacks meanwhile is for the shipper
+        to bring."""
+        board = self.engine.board
+        if not board.settings.replicated:
+            raise ConfigurationError("a sync needs two stores: set UPSTASH_REDIS_URL, and REDIS_WRITE_BOTH=true")
+        until_s = time.monotonic() + SETTLE_S
+        while not all(board.state(store) is StoreState.UP for store in Store):
+            if (left_s := until_s - time.monotonic()) <= 0:
+                break
+            board.wait(left_s)
+        for store in Store:
+            if board.state(store) is not StoreState.UP:
+                raise StoreUnavailable(f"a sync needs both stores: the {store} store is {board.state(store)}")
+
+    @property
+    def authority(self) -> Store:
+        return self.engine.board.authority.store
+
+    @property
+    def cloud_commands(self) -> int:
+        """How many commands went to the cloud store from here."""
+        return self._commands_before + sum(
+            wire.tally.commands for (store, _), wire in self._wires.items() if store is Store.CLOUD
+        )
+
+    # -- reading
+
+    def can(self, store: Store) -> Capabilities:
+        return capabilities_of(self._wire(store))
+
+    def read(self, store: Store, keys: Iterable[bytes]) -> Mapping[bytes, KeyState | Absent]:
+        """The states of `keys`. Raises StoreUnavailable when the store is lost, HybridError when it refuses."""
+        waiting = list(keys)
+        if not waiting:
+            return {}
+        try:
+            read = read_states(self._wire(store), waiting, log_key=self.names.log)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise StoreUnavailable(f"the {store} store was lost: {error}") from None
+        except redis.ResponseError as error:
+            raise HybridError(f"the {store} store refuses to be read: {error}") from None
+        return {key: state for key, (state, _) in read.items()}
+
+    def facts(self, state: KeyState | Absent) -> Facts | None:
+        """What a diff says of this state."""
+        counted = all(self.can(store).has_stream_counters for store in Store)
+        return None if isinstance(state, Absent) else facts_of(state, counted=counted)
+
+    def ask(self, store: Store, *commands: tuple[Any, ...]) -> list[Any]:
+        """The replies to `commands`. Raises HybridError for an error among them."""
+        replies = self._wire(store).exchange(b"".join(map(pack, commands)), len(commands))
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise HybridError(str(reply))
+        return replies
+
+    def send(self, store: Store, packed: Sequence[bytes]) -> None:
+        """Run packed commands. Raises HybridError for the first that is refused."""
+        for reply in self._wire(store).exchange(b"".join(packed), len(packed)) if packed else ():
+            if isinstance(reply, Exception):
+                raise HybridError(str(reply))
+
+    def logged(self) -> Logged:
+        """The keys that entries of the authority's log name: the other store may not have their last value yet."""
+        keys: set[bytes] = set()
+        open_fields: list[Field] = []
+        start, seen = b"-", 0
+        while seen < LOG_ENTRIES:
+            command = ("XRANGE", self.names.log, start, "+", "COUNT", BATCH_ENTRIES)
+            entries = self.ask(self.authority, command)[0]
+            for group in groups(entries, open_fields):
+                if group.empties or group.refills:
+                    return Logged(frozenset(), True)
+                keys.update(group.keys)
+            if len(entries) < BATCH_ENTRIES:
+                return Logged(frozenset(keys), False)
+            start, seen = b"(" + entries[-1][0], seen + len(entries)
+        return Logged(frozenset(), True)
+
+    # -- writing
+
+    @contextmanager
+    def guard(self, store: Store, keys: Iterable[bytes] = ()) -> Iterator[Guard]:
+        """Watch `keys`, and on the authority that it still is the authority, until the guard's commit.
+
+        Raises StoreUnavailable when the store takes no writes now, or is lost.
+        """
+        wire = self._wire(store, "guard")
+        names = self.names
+        watched = (names.authority, *keys)
+        replies = wire.exchange(_UNWATCH + pack(("WATCH", *watched)) + pack(("GET", names.authority)), 3)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise HybridError(str(reply))
+        record = Authority.parse(replies[2])
+        if store is self.authority and (record is None or not record.admits(store)):
+            raise StoreUnavailable(f"the {store} store takes no writes now: try again in a moment")
+        try:
+            yield Guard(wire)
+        finally:
+            with suppress(NotSent, ReplyLost):
+                wire.exchange(_UNWATCH, 1)
+
+    def await_applied(self, source: Store, place: Position, timeout_s: float) -> bool:
+        """Whether within `timeout_s` the store that is not `source` has all of `source`'s log up to `place`."""
+        return self.engine.board.acks[source].wait(place, timeout_s)
+
+    def _wire(self, store: Store, use: str = "read") -> Wire:
+        wire = self._wires.get((store, use))
+        if wire is None or not wire.is_connected:
+            if wire is not None and store is Store.CLOUD:
+                self._commands_before += wire.tally.commands
+            wire = self.engine.endpoints[store].connect_raw(timeout_s=TIMEOUT_S, purpose=Purpose.SYNC)
+            self._wires[store, use] = wire
+        return wire

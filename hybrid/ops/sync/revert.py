@@ -1,0 +1,128 @@
+"""Undo: what a sync overwrote goes back, wherever the key still is as the sync left it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from hybrid.core.authority import position
+from hybrid.core.resp import pack
+from hybrid.core.syncplan import SyncEnding, is_unchanged
+from hybrid.core.undo import UndoBatch, UndoRecord
+from hybrid.ops.sync.apply import (
+    States,
+    SyncOptions,
+    Tally,
+    chunked,
+    split_large,
+    undo_commands,
+    undo_record,
+    work_off,
+)
+from hybrid.ops.sync.pair import Guard, Pair
+from hybrid.types import Store
+
+__all__ = ["Reverter"]
+
+BATCH_BYTES: Final = 256 * 1024
+
+
+class Reverter:
+    """Applies undo batches over `pair`; see `hybrid.ops.sync.run.undo_sync`. `run` may be called once."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        bundle: str,
+        options: SyncOptions,
+        *,
+        everywhere: bool,
+        cancel: threading.Event | None = None,
+        on_progress: Callable[[Tally], None] = lambda _: None,
+    ) -> None:
+        self.bundle = bundle
+        self.options = options
+        self.tally = Tally()
+        self._pair = pair
+        self._everywhere = everywhere
+        self._cancel = cancel or threading.Event()
+        self._on_progress = on_progress
+        self._before = pair.cloud_commands
+
+    @property
+    def cloud_commands(self) -> int:
+        return self._pair.cloud_commands - self._before
+
+    def run(self, batches: Iterable[UndoBatch]) -> SyncEnding:
+        """Undo the batches in their order. Raises StoreUnavailable when a store is lost."""
+        for batch in batches:
+            for records in cut(batch.records):
+                if self._cancel.is_set():
+                    return SyncEnding.CANCELLED
+                self._pair.check()
+                self._undo(self._pair.authority if self._everywhere else batch.store, records)
+                self._on_progress(self.tally)
+        return SyncEnding.FINISHED
+
+    def _undo(self, store: Store, records: list[UndoRecord]) -> None:
+        waiting = [record for record in records if not (self._everywhere and record.created)]
+        self.tally.kept += len(records) - len(waiting)
+        if not waiting:
+            return
+        self.tally.busy += work_off(waiting, lambda some: self._attempt(store, some), self._cancel)
+
+    def _attempt(self, store: Store, records: list[UndoRecord]) -> list[UndoRecord]:
+        """Undo `records`, or leave them alone for good; the result is to be tried again."""
+        pair = self._pair
+        with pair.guard(store, [record.key for record in records]) as guard:
+            logged = pair.logged()
+            free = [record for record in records if record.key not in logged]
+            here = pair.read(store, [record.key for record in free])
+            ready = [record for record in free if is_unchanged(record.after, pair.facts(here[record.key]))]
+            changed = {record.key for record in free} - {record.key for record in ready}
+            self.tally.changed += len(changed)
+            if ready and not self._put(guard, store, ready, here):
+                ready = []
+        self.tally.deleted += sum(record.created for record in ready)
+        self.tally.copied += sum(not record.created for record in ready)
+        done = changed | {record.key for record in ready}
+        return [record for record in records if record.key not in done]
+
+    def _put(self, guard: Guard, store: Store, records: list[UndoRecord], here: States) -> bool:
+        """Whether the old values are in place. On the store that takes no writes they arrive as what they are: drift,
+        wanted this time, so no entry of the log tells of them."""
+        pair = self._pair
+        redo = [undo_record(pair, store, record.key, here[record.key], record.before) for record in records]
+        commands: list[bytes] = []
+        if store is pair.authority and self.options.undo:
+            commands += undo_commands(pair.names, self.bundle, self.options, store, redo)
+        for record in records:
+            filling, last = split_large(record.restore or [pack(("DEL", record.key))])
+            for chunk in chunked(filling):
+                pair.send(store, chunk)
+            commands += last
+        if self._everywhere:
+            keys = [part for record in records for part in (b"s", record.key)]
+            commands.append(pack(("XADD", pair.names.log, "*", *keys)))
+        if store is not pair.authority and self.options.undo:
+            pair.send(pair.authority, undo_commands(pair.names, self.bundle, self.options, store, redo))
+        self.tally.undo_bytes += self.options.undo
+        replies = guard.commit(commands)
+        if replies is not None and self._everywhere:
+            pair.engine.board.wrote(position(replies[-1]))
+        return replies is not None
+
+
+def cut(records: Iterable[UndoRecord]) -> Iterator[list[UndoRecord]]:
+    """Records whose values together fit into one transaction."""
+    some: list[UndoRecord] = []
+    size = 0
+    for record in records:
+        some.append(record)
+        size += sum(map(len, record.restore))
+        if size > BATCH_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some

@@ -1,0 +1,195 @@
+"""Plan a sync, run it, undo it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from hybrid.client import HybridRedis
+from hybrid.core.drift import Difference
+from hybrid.core.syncplan import (
+    Action,
+    PlanSums,
+    Policy,
+    SyncEnding,
+    SyncResult,
+    Verb,
+    confirmation_phrase,
+    plan_actions,
+    plan_sums,
+)
+from hybrid.errors import ConfigurationError, StoreUnavailable
+from hybrid.ops.sync import archive
+from hybrid.ops.sync.apply import Applier, SyncOptions, Tally
+from hybrid.ops.sync.pair import Pair
+from hybrid.ops.sync.revert import Reverter
+from hybrid.types import Store
+
+__all__ = ["SyncPlan", "apply_plan", "plan_sync", "sync_history", "undo_sync"]
+
+NO_OPTIONS = SyncOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class SyncPlan:
+    """What a sync would do. `confirmation` is what has to be typed first, None when nothing has; `actions` makes the
+    actions anew each time, so that a plan takes no memory. `differences` must be repeatable."""
+
+    policy: Policy
+    sums: PlanSums
+    confirmation: str | None
+    differences: Callable[[], Iterable[Difference]]
+    pattern: str = "*"
+
+    def actions(self) -> Iterator[Action]:
+        """Every action, deletions last: a sync that is interrupted leaves more rather than less."""
+        if not self.policy.delete_extras:
+            yield from plan_actions(self.differences(), self.policy)
+            return
+        for last in (False, True):
+            for action in plan_actions(self.differences(), self.policy):
+                if (action.verb is Verb.DELETE) is last:
+                    yield action
+
+
+def plan_sync(
+    client: HybridRedis, differences: Callable[[], Iterable[Difference]], policy: Policy, *, pattern: str = "*"
+) -> SyncPlan:
+    """The plan for `differences`, called for each pass over them. Reads only the sizes of the stores.
+
+    Raises ConfigurationError with one store only, StoreUnavailable unless both are up.
+    """
+    with Pair.of(client) as pair:
+        keys = {store: int(pair.ask(store, ("DBSIZE",))[0]) for store in Store}
+    sums = plan_sums(plan_actions(differences(), policy))
+    return SyncPlan(policy, sums, confirmation_phrase(sums, keys), differences, pattern)
+
+
+def apply_plan(
+    client: HybridRedis,
+    plan: SyncPlan,
+    *,
+    options: SyncOptions = NO_OPTIONS,
+    confirmed: str | None = None,
+    cancel: threading.Event | None = None,
+    on_progress: Callable[[Tally], None] = lambda _: None,
+) -> SyncResult:
+    """Run a plan. Every key is guarded: one that no longer is as the plan expects is left alone.
+
+    `confirmed` is what was typed where `plan.confirmation` asks for it. A store that is lost meanwhile ends the sync
+    as FAILED, with the reason; whatever its end, running it again does the rest.
+
+    Raises ConfigurationError when the confirmation lacks, and as `plan_sync`.
+    """
+    if plan.confirmation is not None and confirmed != plan.confirmation:
+        raise ConfigurationError(f"this sync deletes much: confirm it with the words {plan.confirmation!r}")
+    with Pair.of(client) as pair:
+        return run(pair, plan.actions, plan.policy.direction.value, plan.pattern, options, cancel, on_progress)
+
+
+def run(
+    pair: Pair,
+    actions: Callable[[], Iterable[Action]],
+    direction: str,
+    pattern: str,
+    options: SyncOptions,
+    cancel: threading.Event | None = None,
+    on_progress: Callable[[Tally], None] = lambda _: None,
+    *,
+    quiet: bool = False,
+) -> SyncResult:
+    """Apply `actions` and put the sync into the history; `quiet`: only if it changed something."""
+    started_at_s = time.time()
+    undo_from = archive.begin(pair, options.undo_keep_s)
+    applier = Applier(pair, new_id(), options, cancel=cancel, on_progress=on_progress)
+    reason = ""
+    try:
+        ending = applier.run(actions())
+    except StoreUnavailable as error:
+        ending, reason = SyncEnding.FAILED, str(error)
+    result = result_from(applier, direction, pattern, started_at_s, ending, reason)
+    if not quiet or applier.tally.copied or applier.tally.deleted:
+        remember(pair, result, undo_from)
+    return result
+
+
+def result_from(
+    applier: Applier | Reverter, direction: str, pattern: str, started_at_s: float, ending: SyncEnding, reason: str
+) -> SyncResult:
+    tally, now_s = applier.tally, time.time()
+    keep_s = applier.options.undo_keep_s
+    return SyncResult(
+        id=applier.bundle,
+        direction=direction,
+        pattern=pattern,
+        author=applier.options.author,
+        started_at_s=started_at_s,
+        ended_at_s=now_s,
+        ending=ending,
+        copied=tally.copied,
+        deleted=tally.deleted,
+        kept=tally.kept,
+        asked=tally.asked,
+        changed=tally.changed,
+        busy=tally.busy,
+        equal=tally.equal,
+        refused=tally.refused,
+        size_bytes=tally.size_bytes,
+        cloud_commands=applier.cloud_commands,
+        undo_until_s=now_s + keep_s if tally.undo_bytes else None,
+        reason=reason,
+    )
+
+
+def remember(pair: Pair, result: SyncResult, undo_from: bytes) -> None:
+    """The history is best kept, but a store that is lost must not hide what the sync has done."""
+    try:
+        archive.record(pair, result, undo_from)
+    except StoreUnavailable:
+        if result.ending is not SyncEnding.FAILED:
+            raise
+
+
+def new_id() -> str:
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+
+
+def undo_sync(
+    client: HybridRedis,
+    bundle: str | None = None,
+    *,
+    everywhere: bool = False,
+    options: SyncOptions = NO_OPTIONS,
+    cancel: threading.Event | None = None,
+    on_progress: Callable[[Tally], None] = lambda _: None,
+) -> SyncResult:
+    """Undo the sync with the id `bundle`, by default the last one.
+
+    Puts back what was on the store that the sync wrote to, key by key, where the key still is as the sync left it:
+    then the stores differ again as they did before. With `everywhere` the old values are written to the authority as
+    any write is, and reach both stores; keys that the sync created stay. What this overwrites can be undone too.
+
+    Raises ConfigurationError when there is no such sync, StoreUnavailable unless both stores are up.
+    """
+    with Pair.of(client) as pair:
+        undone, start, store = archive.result_of(pair, bundle)
+        started_at_s = time.time()
+        undo_from = archive.begin(pair, options.undo_keep_s)
+        reverter = Reverter(pair, new_id(), options, everywhere=everywhere, cancel=cancel, on_progress=on_progress)
+        reason = ""
+        try:
+            ending = reverter.run(archive.batches_of(pair, store, undone.id, start, undone.ended_at_s))
+        except StoreUnavailable as error:
+            ending, reason = SyncEnding.FAILED, str(error)
+        result = result_from(reverter, f"undo {undone.id}", undone.pattern, started_at_s, ending, reason)
+        remember(pair, result, undo_from)
+        return result
+
+
+def sync_history(client: HybridRedis, limit: int = 50) -> list[SyncResult]:
+    """The latest syncs, newest first. Raises as `undo_sync`."""
+    with Pair.of(client) as pair:
+        return archive.history(pair, limit)
