@@ -133,12 +133,19 @@ def parser() -> argparse.ArgumentParser:
         help="serve /api/health there: JSON, 200 while a store serves, else 503; a PORT alone: this machine only",
     )
     agent.add_argument("--json", action="store_true", help="print events as JSON, one per line")
+    add_config_arguments(command("config", "Show and change the live configuration of every process"), common)
     proxy = command("proxy", "Serve both stores to clients in any language, at one address", logging.INFO)
     proxy.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     proxy.add_argument("--port", type=int, default=6390, help="port to listen on (default: 6390; 0: a free one)")
     proxy.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
     proxy.add_argument("--json", action="store_true", help="print the address and events as JSON, one per line")
     return top
+
+
+def add_config_arguments(sub: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    from hybrid.cli import config
+
+    config.add_arguments(sub, common)
 
 
 def common_options() -> argparse.ArgumentParser:
