@@ -17,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from hybrid.cli.diff_arguments import add_diff_arguments
+from hybrid.cli import operations
 from hybrid.errors import AllStoresDown, ConfigurationError, EmbeddedServerError, HybridError
 
 __all__ = ["main"]
@@ -139,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
     proxy.add_argument("--port", type=int, default=6390, help="port to listen on (default: 6390; 0: a free one)")
     proxy.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
     proxy.add_argument("--json", action="store_true", help="print the address and events as JSON, one per line")
+    add_diff_arguments(command("diff", "Compare both stores: what differs, why, and what finding it out costs"))
     return top
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hybrid.cli import main
 
-COMMANDS = ("status", "test", "demo", "agent")
+COMMANDS = ("status", "test", "demo", "agent", "diff")
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from hybrid.core.cost import Cost
 from hybrid.core.drift import Cause, Difference, DiffResult, Ending, Facts, Scope, Sighting
 from hybrid.errors import ConfigurationError
 
-__all__ = ["DiffFile", "Suspect", "history"]
+__all__ = ["DiffFile", "Suspect", "history", "last_rotation"]
 
 KEPT: Final = 20
 SUFFIX: Final = ".diff"
@@ -203,3 +203,11 @@ def history(folder: Path) -> list[DiffResult]:
         except (ConfigurationError, sqlite3.DatabaseError):
             continue
     return results
+
+
+def last_rotation(folder: Path) -> int:
+    """The number of the last diff's sample of expiries; -1 before the first one."""
+    for path in sorted(folder.glob(f"*{SUFFIX}"))[-1:]:
+        with DiffFile(path) as file:
+            return int(file.recall("rotation") or 0)
+    return -1

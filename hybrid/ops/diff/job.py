@@ -17,7 +17,7 @@ from hybrid.core.cost import SCAN_KEYS, TTL_SAMPLE, Cost, Strategy, usd_of
 from hybrid.core.drift import DiffResult, Ending, Scope, Sighting
 from hybrid.core.names import RESERVED
 from hybrid.ops.diff.confirm import Confirmation
-from hybrid.ops.diff.file import DiffFile, Suspect
+from hybrid.ops.diff.file import DiffFile, Suspect, last_rotation
 from hybrid.ops.diff.line import Account, BudgetUsedUp, Line, open_line
 from hybrid.ops.diff.log import read_in_flight
 from hybrid.ops.diff.looks import FactsLook, Look, QuickLook, absent_locally
@@ -84,7 +84,6 @@ class DiffJob:
         on_progress: Callable[[DiffProgress], None] = lambda _: None,
     ) -> None:
         self._clients = (local, cloud)
-        self._options = options
         self._on_progress = on_progress
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -94,8 +93,11 @@ class DiffJob:
             self.file = DiffFile.find(folder, resume)
             scope = self.file.scope
         else:
+            rotation = last_rotation(folder) + 1 if options.rotation is None else options.rotation
             self.file = DiffFile.create(folder, time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(2))
+            self.file.remember(rotation=rotation)
             self.file.remember_scope(scope)
+        self._options = replace(options, rotation=self.file.recall("rotation"))
         self._scope = scope
 
     # -- from other threads

@@ -15,15 +15,15 @@ __all__ = ["DiffOptions", "DiffProgress"]
 @dataclass(frozen=True, slots=True)
 class DiffOptions:
     """`price`: what the cloud store charges, None to find out. `all_ttls`: read every expiry also where each costs a
-    command; otherwise those of suspects and of a sample that rotates with `rotation`. `looks` and `pause_s` are for
-    confirmation: how many later looks must agree, and how far apart they are. Where commands are billed one look less
-    is taken.
+    command; otherwise those of suspects and of a sample that rotates: its number is `rotation`, None for the one after
+    that of the last diff in the folder. `looks` and `pause_s` are for confirmation: how many later looks must agree,
+    and how far apart they are. Where commands are billed one look less is taken.
     """
 
     budget: Budget = field(default_factory=Budget)
     price: Price | None = None
     all_ttls: bool = False
-    rotation: int = 0
+    rotation: int | None = None
     ttl_tolerance_ms: int = TTL_TOLERANCE_MS
     looks: int = 2
     pause_s: float = 0.25

@@ -51,7 +51,7 @@ def plan_diff(local: Line, cloud: Line, scope: Scope, options: DiffOptions) -> D
         strategy = Strategy.READ
     there = strict
     if strategy is Strategy.BILLED and not options.all_ttls:
-        there = PlainReader(cloud, counted, lambda key: is_sampled(crc32(key), options.rotation))
+        there = PlainReader(cloud, counted, lambda key: is_sampled(crc32(key), options.rotation or 0))
     census = census_of(local, cloud, here, scope)
     estimated = diff_cost(census, strategy, price, all_ttls=options.all_ttls, listed=scope.keys is not None)
     return DiffPlan(strategy, price, estimated, census.local_keys, here, there, strict)
