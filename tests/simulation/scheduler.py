@@ -119,6 +119,7 @@ class Scheduler:
             elif self._timers and self._timers[0][0] < limit_s:
                 self.now_s = self._timers[0][0]
             else:
+                self.now_s = max(self.now_s, limit_s)
                 return done()
             if self.now_s > limit_s:
                 return done()

@@ -9,13 +9,15 @@ from typing import Any, Final
 
 import hiredis
 
-from .keyspace import Error, Keyspace, Status, Value
+from . import commands, streams
+from .keyspace import COMMANDS, Error, Keyspace, Status, Value
 from .scheduler import Host, Scheduler
 from .scripts import evaluate, sha
 from .threads import EPOCH_S
 
 __all__ = ["Server", "Session"]
 
+assert commands.__all__ == streams.__all__ == []  # they are in COMMANDS once imported
 OK: Final = Status(b"OK")
 QUEUED: Final = Status(b"QUEUED")
 PROBED: Final = frozenset({"FUNCTION", "HPEXPIRETIME", "JSON.GET"})
@@ -25,6 +27,8 @@ PROBED: Final = frozenset({"FUNCTION", "HPEXPIRETIME", "JSON.GET"})
 def encoded(reply: Any) -> bytes:
     if reply is None:
         return b"$-1\r\n"
+    if reply is NullArray:
+        return b"*-1\r\n"
     if isinstance(reply, Status):
         return b"+%b\r\n" % reply
     if isinstance(reply, bytes):
@@ -138,7 +142,7 @@ class Server(Host):
             self.commands += 1
             self.heard(session, args, reply)
             if session.blocked is None:
-                out.append(b"*-1\r\n" if reply is NullArray else encoded(reply))
+                out.append(encoded(reply))
         if out:
             session.send(b"".join(out))
         self._unblock()
@@ -157,8 +161,6 @@ class Server(Host):
             return error
 
     def _queued(self, session: Session, name: str, args: list[bytes]) -> Any:
-        from .keyspace import COMMANDS
-
         if name not in COMMANDS and name not in self._own:
             session.spoiled = True
             self.unknown.add(name)
@@ -181,10 +183,14 @@ class Server(Host):
             raise
 
     def _multi(self, session: Session, _: list[bytes]) -> Any:
+        if session.queue is not None:
+            raise Error("ERR MULTI calls can not be nested")
         session.queue, session.spoiled = [], False
         return OK
 
     def _discard(self, session: Session, _: list[bytes]) -> Any:
+        if session.queue is None:
+            raise Error("ERR DISCARD without MULTI")
         session.queue = None
         return self._unwatch(session, [])
 
@@ -203,6 +209,8 @@ class Server(Host):
         return [self._answer(session, args) for args in queue]
 
     def _watch(self, session: Session, args: list[bytes]) -> Any:
+        if session.queue is not None:
+            raise Error("ERR WATCH inside MULTI is not allowed")
         self.data.now_ms = self.clock_ms()
         self.data.expire()
         session.watched.update(args[1:])

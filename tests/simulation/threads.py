@@ -7,6 +7,7 @@ own Condition and Event are kept; they stand on the locks made here.
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import select
 import socket
@@ -280,7 +281,7 @@ def in_place(scheduler: Scheduler) -> Iterator[Files]:
         (threading, "_time"): clock.monotonic,
         (threading.Thread, "start"): _start(scheduler, host),
         (threading.Thread, "join"): _join(scheduler),
-        (threading.Thread, "is_alive"): lambda thread: not thread._task.ended,
+        (threading.Thread, "is_alive"): lambda thread: not (hasattr(thread, "_task") and thread._task.ended),
         (select, "poll"): lambda: Poll(files),
         (socket, "socketpair"): lambda: pair(files),
         (socket, "gethostname"): lambda: "simulated",
@@ -288,10 +289,13 @@ def in_place(scheduler: Scheduler) -> Iterator[Files]:
         (secrets, "token_hex"): token_hex,
     }
     patches = [patch.object(owner, name, value) for (owner, name), value in names.items()]
+    state = random.getstate()
+    random.seed(scheduler.random.random())
     for each in patches:
         each.start()
     try:
         yield files
     finally:
+        random.setstate(state)
         for each in reversed(patches):
             each.stop()
