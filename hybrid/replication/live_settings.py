@@ -196,9 +196,9 @@ class LiveSettings:
     def _check(self, edit: Edit) -> None:
         values = {**edit.values, **(edit.override.values if edit.override else {})}
         for name in (*values, *edit.forget):
-            if name in Settings.__dataclass_fields__ and name not in LIVE:
-                raise ConfigurationError(f"{name} cannot be changed live, only {', '.join(LIVE)}; set it and restart")
-        self._base.with_changes(**values, **dict.fromkeys(edit.forget))
+            if name not in LIVE:
+                raise ConfigurationError(f"{name} cannot be changed live, only {', '.join(LIVE)}")
+        self._base.with_changes(**values)
 
     def _watched(self, wire: Wire) -> tuple[Live, bool]:
         names = self._engine.names

@@ -48,7 +48,7 @@ class Registry:
     @property
     def due_in_s(self) -> float:
         """Seconds until the next report; none when what is to be reported has changed, and the local store is there."""
-        changed = self._facts() != self._told and self._place() is Store.LOCAL
+        changed = self._place() is Store.LOCAL and (self._facts() != self._told or self._at is not Store.LOCAL)
         return 0.0 if changed else max(0.0, self._next_s - time.monotonic())
 
     def report(self) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import redis
 
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.registry import BEAT_S
 from hybrid.replication.reunion import Reunion
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Steward(threading.Thread):
     def _pause_s(self) -> float:
         if self._reunion.waits:
             return HASTE_S
-        return min(self._engine.live.due_in_s(), self._engine.registry.due_in_s)
+        # What it looks at besides (the states of the stores, who ships) does not wake it.
+        return min(self._engine.live.due_in_s(), self._engine.registry.due_in_s, BEAT_S)
 
     def _turn(self) -> None:
         engine = self._engine
