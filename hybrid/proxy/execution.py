@@ -21,9 +21,6 @@ from hybrid.proxy.wires import waiting
 
 __all__ = ["Execution"]
 
-NULL_ARRAYS: Final = frozenset(("BLPOP", "BRPOP", "BLMPOP", "BZPOPMAX", "BZPOPMIN", "BZMPOP", "XREAD", "XREADGROUP"))
-"""What waits replies so when its time is over; BLMOVE and BRPOPLPUSH with a null."""
-
 _RAW: Final = {NEVER_DECODE: True}
 
 
@@ -72,7 +69,8 @@ class Execution:
         finally:
             waiting.client = None
         if reply is None:
-            return (NULL_ARRAY if command.name in NULL_ARRAYS else NULL)[protocol]
+            # All that wait say so when their time is over, also those that wait for a single value.
+            return (NULL if command.name == "RANDOMKEY" else NULL_ARRAY)[protocol]
         return encoded(reply, protocol)
 
     def _raw(self, flow: Flow, count: int) -> bytes:

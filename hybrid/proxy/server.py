@@ -43,6 +43,7 @@ class ProxyServer:
     ) -> None:
         if password == "":
             raise ConfigurationError("the proxy's password is empty; give one, or none at all")
+        self.client = client
         self.password = password
         self._lanes = Lanes(client)
         self._socket = _listening(host, port, guarded=password is not None)

@@ -38,11 +38,11 @@ NO_PASSWORD: Final = (
     b"Are you sure your configuration is correct?\r\n"
 )
 NO_DATABASE: Final = b"-ERR DB index is out of range: hybrid keeps one database equal on both stores, number 0 here\r\n"
-_OPEN: Final = frozenset((b"AUTH", b"HELLO", b"QUIT", b"RESET"))
-_ATTACKS: Final = frozenset((b"POST", b"HOST:"))
-"""What a browser would send first, made to by a hostile page."""
+_OPEN: Final = frozenset((b"AUTH", b"HELLO", b"QUIT", b"RESET", b"POST", b"HOST:"))
+_HTTP: Final = (b"POST", b"HOST:")
+"""What a browser sends, made to by a hostile page: nothing of it shall be run, whether a password was given or not."""
 
-_QUEUE_WORDS: Final = frozenset((b"EXEC", b"DISCARD", b"MULTI", b"WATCH", b"QUIT", b"RESET"))
+_QUEUE_WORDS: Final = frozenset((b"EXEC", b"DISCARD", b"MULTI", b"WATCH", b"QUIT", b"RESET", b"POST", b"HOST:"))
 _IN_RESP2_SUBSCRIPTION: Final = frozenset((*SUBSCRIBING, b"PING", b"QUIT", b"RESET"))
 
 
@@ -166,9 +166,6 @@ class Session:
     def _one(self, request: Request, handler: Callable[[Session, tuple[bytes, ...]], bytes | None] | None) -> None:
         args = request[0]
         name = args[0].upper()
-        if name in _ATTACKS:
-            logger.warning("a client sent HTTP to the proxy and was cut off")
-            raise _Leave
         if not self.identity.trusted and name not in _OPEN:
             self._answer(NOAUTH)
         elif self._queue.open and name not in _QUEUE_WORDS:
@@ -220,6 +217,10 @@ class Session:
         return error
 
     # -- the connection
+
+    def _attack(self, args: tuple[bytes, ...]) -> bytes | None:
+        logger.warning("a client sent HTTP to the proxy and was cut off")
+        raise _Leave
 
     def _ping(self, args: tuple[bytes, ...]) -> bytes:
         if len(args) > 2:
@@ -376,5 +377,6 @@ _OWN: Final[Mapping[bytes, Callable[[Session, tuple[bytes, ...]], bytes | None]]
         b"WATCH": Session._watch,
         b"UNWATCH": Session._unwatch,
         **dict.fromkeys(SUBSCRIBING, Session._subscribe),
+        **dict.fromkeys(_HTTP, Session._attack),
     }
 )

@@ -1,0 +1,64 @@
+"""A proxy over two real stores, in this process; raw connections to it. Both stores are found equal after every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import redis
+from client.rig import PATIENT, assert_equal
+from proxy.rig import Raw
+from servers import Stores, client
+
+from hybrid import HybridRedis
+from hybrid.proxy import ProxyServer
+
+Open = Callable[..., ProxyServer]
+
+
+@pytest.fixture(params=["valkey"])
+def stores(request: pytest.FixtureRequest, server_pool: Any) -> Stores:
+    """Two empty servers. What a reply looks like depends on the store; that it is passed on does not."""
+    return Stores(server_pool.get(request.param, "local"), server_pool.get("valkey", "cloud"))
+
+
+@pytest.fixture
+def open_proxy(stores: Stores) -> Iterator[Open]:
+    """Open proxies over `stores` on free ports: `open_proxy(password=None, **settings)`."""
+    with ExitStack() as opened:
+
+        def open_(password: str | None = None, **settings: Any) -> ProxyServer:
+            hybrid = HybridRedis.from_urls(stores.local.url, stores.cloud.url, **{**PATIENT, **settings})
+            opened.enter_context(hybrid)
+            server = opened.enter_context(ProxyServer(hybrid, port=0, password=password))
+            server.start()
+            return server
+
+        yield open_
+
+
+@pytest.fixture
+def proxy(open_proxy: Open, stores: Stores) -> Iterator[ProxyServer]:
+    server = open_proxy()
+    yield server
+    assert_equal(server.client, stores)
+
+
+@pytest.fixture
+def raw(proxy: ProxyServer) -> Iterator[Raw]:
+    with Raw(proxy.address) as connection:
+        yield connection
+
+
+@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
+def protocol(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def r(proxy: ProxyServer, protocol: int) -> Iterator[redis.Redis]:
+    """redis-py as any client: it knows nothing but the proxy's URL."""
+    with client(proxy.url, protocol=protocol, decode_responses=True) as connection:
+        yield connection
