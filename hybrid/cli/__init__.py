@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hybrid.cli.diff_arguments import add_diff_arguments
 from hybrid.cli import operations
+from hybrid.cli.diff_arguments import add_diff_arguments
 from hybrid.errors import AllStoresDown, ConfigurationError, EmbeddedServerError, HybridError
 
 __all__ = ["main"]
@@ -142,6 +142,7 @@ def parser() -> argparse.ArgumentParser:
     proxy.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
     proxy.add_argument("--json", action="store_true", help="print the address and events as JSON, one per line")
     add_diff_arguments(command("diff", "Compare both stores: what differs, why, and what finding it out costs"))
+    operations.register(command)
     return top
 
 

@@ -10,7 +10,7 @@ from hybrid.core.resp import unpack_all
 from hybrid.core.shipping import Field
 from hybrid.types import Store
 
-__all__ = ["KEPT_BYTES", "KEPT_ENTRIES", "KEPT_S", "Conflict", "Side"]
+__all__ = ["KEPT_BYTES", "KEPT_ENTRIES", "KEPT_S", "Conflict", "Side", "expires_at_ms", "is_same_value"]
 
 KEPT_ENTRIES: Final = 10_000
 KEPT_S: Final = 30 * 86_400.0
@@ -82,6 +82,37 @@ class Conflict:
             side(store.other, b"kept", b"kept_"),
             pairs.get(b"why", b"").decode(errors="replace"),
         )
+
+
+def is_same_value(a: bytes, b: bytes) -> bool:
+    """Whether packed commands make the same value; members of what has no order may stand in any."""
+    return a == b or _content(a) == _content(b)
+
+
+def _content(packed: bytes) -> list[tuple[bytes, Any]]:
+    found: list[tuple[bytes, Any]] = []
+    for name, _, *operands in unpack_all(packed):
+        width = _UNORDERED.get(name)
+        elements: Any = operands
+        if width:
+            elements = {tuple(operands[at : at + width]) for at in range(0, len(operands), width)}
+            if found and found[-1][0] == name:  # one value in several commands
+                elements |= found.pop()[1]
+        found.append((name, elements))
+    return found
+
+
+def expires_at_ms(packed: bytes) -> int | None:
+    """When the value that the packed commands make ends, in Unix milliseconds; None for never."""
+    for name, _, *operands in unpack_all(packed):
+        if name == b"PEXPIREAT":
+            return int(operands[0])
+        if name == b"SET" and len(operands) > 2 and operands[1] == b"PXAT":
+            return int(operands[2])
+    return None
+
+
+_UNORDERED: Final = {b"SADD": 1, b"HSET": 2, b"ZADD": 2}
 
 
 def _paired(flat: Sequence[bytes]) -> Iterator[Field]:

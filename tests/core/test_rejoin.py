@@ -125,7 +125,7 @@ def test_how_it_is_applied_again() -> None:
         Group((3, 0), ((b"v", pack(("SET", "f", "1.5"))), (b"i", pack(("INCRBYFLOAT", "f", "0.5"))))),
         group(4, "XADD x MAXLEN = 5 4-0 f v"),
     ]
-    found = again(groups, {key: None for key in (b"k", b"f", b"x")}, frozenset())
+    found = again(groups, dict.fromkeys((b"k", b"f", b"x")), frozenset())
     assert [" ".join(map(bytes.decode, unpack(packed))) for packed in found[b"k"]] == ["INCR k", "PEXPIREAT k 10002"]
     assert [unpack(packed) for packed in found[b"f"]] == [[b"INCRBYFLOAT", b"f", b"0.5"]]
     assert [unpack(packed) for packed in found[b"x"]] == [[b"XADD", b"x", b"*", b"f", b"v"]]

@@ -1,4 +1,4 @@
-"""The merge of a returning local store's tail, on real servers: nothing lost, nothing twice, wherever it is interrupted."""
+"""The merge of a returning local store's tail, on real servers: nothing lost, nothing twice, however interrupted."""
 
 from __future__ import annotations
 

@@ -1,0 +1,180 @@
+"""The conflict archive: look at values that lost, agree, have them back, or throw them away.
+
+The archive stands on both stores; what is done here is written to the one that takes writes, and logged, as any write.
+Where nothing else is said, functions raise HybridError for an id that is not in the archive, and AllStoresDown.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import redis
+
+from hybrid.client import HybridRedis
+from hybrid.core import flows
+from hybrid.core.commands import lookup, policy_of
+from hybrid.core.conflict import Conflict, Side, expires_at_ms, is_same_value
+from hybrid.core.flows import Ask
+from hybrid.core.resp import pack
+from hybrid.core.transaction import Write
+from hybrid.errors import ConfigurationError, HybridError
+from hybrid.replication.copy import read_state
+from hybrid.replication.rejoin import put_of
+from hybrid.stores.capabilities import capabilities_of
+
+__all__ = ["Conflict", "Side", "count", "discard", "discard_all", "find", "is_decided", "keep", "listed", "restore"]
+
+logger = logging.getLogger("hybrid.control")
+
+IDS_AT_ONCE: Final = 500
+
+
+def count(client: HybridRedis) -> int:
+    """How many conflicts are in the archive."""
+    return int(_ask(client, "XLEN", _archive(client)))
+
+
+def listed(client: HybridRedis, *, limit: int = 100, before: str | None = None) -> list[Conflict]:
+    """Conflicts, the latest first; to page on, pass the id of the last one as `before`."""
+    start = f"({before}" if before else "+"
+    entries = _ask(client, "XREVRANGE", _archive(client), start, "-", "COUNT", limit)
+    return [Conflict.parse(entry_id, flat) for entry_id, flat in entries]
+
+
+def find(client: HybridRedis, conflict_id: str) -> Conflict:
+    """The conflict with this id."""
+    try:
+        entries = _ask(client, "XRANGE", _archive(client), conflict_id, conflict_id)
+    except redis.ResponseError:
+        entries = []
+    if not entries:
+        raise HybridError(f"there is no conflict {conflict_id}; see `python -m hybrid conflicts list`")
+    return Conflict.parse(*entries[0])
+
+
+def is_decided(client: HybridRedis, conflict: Conflict) -> bool:
+    """Whether the value that won is still the one in the store: nobody has written the key since."""
+    return is_same_value(_live(client, conflict.key), conflict.kept.value)
+
+
+def keep(client: HybridRedis, conflict_id: str, *, author: str, force: bool = False) -> Conflict:
+    """Agree with what was kept: the conflict leaves the archive. The conflict as it was.
+
+    Raises HybridError, with nothing changed, when the key was written since, unless `force`.
+    """
+    conflict = find(client, conflict_id)
+    if not force and not is_decided(client, conflict):
+        raise HybridError(_changed(conflict))
+    _remove(client, [conflict_id], author, "keeps the live value of")
+    return conflict
+
+
+def restore(client: HybridRedis, conflict_id: str, *, author: str, force: bool = False) -> Conflict:
+    """Make the archived value live again, on both stores; the value that it replaces takes its place in the archive.
+
+    Raises HybridError, with nothing changed, when the key was written since, unless `force`; when the archived value's
+    time to live is over; and when the key is written at this very moment.
+    """
+    conflict = find(client, conflict_id)
+    ends_at_ms = expires_at_ms(conflict.lost.value)
+    if ends_at_ms is not None and ends_at_ms <= time.time() * 1000:
+        raise HybridError(f"nothing was changed: the archived value of {conflict_id} has expired since")
+    with client.pipeline() as pipe:
+        pipe.watch(conflict.key)
+        live = _live(client, conflict.key)
+        if not force and not is_same_value(live, conflict.kept.value):
+            raise HybridError(_changed(conflict))
+        pipe.multi()
+        for command in conflict.lost.commands:
+            pipe.execute_command(*command)
+        _archive_replaced(client, conflict, live, author)
+        try:
+            pipe.execute()
+        except redis.WatchError:
+            raise HybridError(f"the key of {conflict_id} is being written just now; try again") from None
+    _remove(client, [conflict_id], author, "restores the archived value of")
+    return conflict
+
+
+def discard(client: HybridRedis, conflict_ids: Sequence[str], *, author: str) -> int:
+    """Throw archived values away for good; how many there were of these."""
+    return sum(
+        _remove(client, conflict_ids[start : start + IDS_AT_ONCE], author, "discards")
+        for start in range(0, len(conflict_ids), IDS_AT_ONCE)
+    )
+
+
+def discard_all(client: HybridRedis, *, author: str) -> int:
+    """Empty the archive; how many conflicts it held."""
+    removed = int(_write(client, author, "XTRIM", _archive(client), "MAXLEN", 0))
+    logger.info("%s discards all %d conflicts", author, removed)
+    return removed
+
+
+def _changed(conflict: Conflict) -> str:
+    return f"nothing was changed: the key of {conflict.id} was written since; look at it, then insist with force"
+
+
+def _archive(client: HybridRedis) -> bytes:
+    client.start()
+    return client._engine.names.conflicts
+
+
+def _ask(client: HybridRedis, *command: Any) -> Any:
+    """The authority's answer, in bytes."""
+    engine, payload = client._engine, pack(command)
+    flow = flows.ask_authority(
+        engine.board, lambda store: Ask(store, payload, decode=False), str(command[0]), idempotent=True
+    )
+    reply = engine.drive(flow)[0]
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _live(client: HybridRedis, key: bytes) -> bytes:
+    """The live value, as the commands that make it."""
+    engine = client._engine
+    wire = engine.endpoints[engine.board.authority.store].connect_raw(timeout_s=10.0)
+    try:
+        state, _ = read_state(wire, key, log_key=engine.names.log)
+        return put_of(key, state, capabilities_of(wire))
+    finally:
+        wire.disconnect()
+
+
+def _archive_replaced(client: HybridRedis, conflict: Conflict, live: bytes, author: str) -> None:
+    store = client._engine.board.authority.store
+    replaced = Conflict(
+        "",
+        conflict.key,
+        lost=Side(store, live, by=author),
+        kept=Side(store.other, conflict.lost.value, conflict.lost.at_ms, conflict.lost.by),
+        why=f"replaced when {author} restored {conflict.id}",
+    )
+    _write(client, author, "XADD", _archive(client), "*", *replaced.fields)
+
+
+def _remove(client: HybridRedis, conflict_ids: Sequence[str], author: str, deed: str) -> int:
+    if not conflict_ids:
+        return 0
+    removed = int(_write(client, author, "XDEL", _archive(client), *conflict_ids))
+    logger.info("%s %s %s", author, deed, ", ".join(conflict_ids))
+    return removed
+
+
+def _write(client: HybridRedis, author: str, *args: Any) -> Any:
+    """Run and log a write to the archive, which applications cannot write."""
+    if not author.strip():
+        raise ConfigurationError("say who decides: author must not be empty")
+    if not client.settings.replicated:
+        raise HybridError("the archive belongs to a pair of stores: set UPSTASH_REDIS_URL and REDIS_WRITE_BOTH=true")
+    command = lookup(args)
+    write = Write(args, pack(args), command, policy_of(command, args))
+    reply = client._engine.drive(client.written((write,), decode=False)).replies[0]
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
