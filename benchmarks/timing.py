@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
 __all__ = ["Call", "Rounds", "rounds_of"]
@@ -16,6 +16,10 @@ class Rounds:
 
     def __init__(self, names: list[str]) -> None:
         self.medians_s: dict[str, list[float]] = {name: [] for name in names}
+
+    def add(self, name: str, took_s: Sequence[float]) -> None:
+        """One round of `name`: what each call took."""
+        self.medians_s[name].append(median(took_s))
 
     def median_s(self, name: str) -> float:
         return median(self.medians_s[name])
@@ -40,17 +44,17 @@ def rounds_of(contenders: Mapping[str, Call], rounds: int, calls: int, between: 
     order = list(contenders)
     for _ in range(rounds):
         for name in order:
-            result.medians_s[name].append(_median_s(contenders[name], calls))
+            result.add(name, _took_s(contenders[name], calls))
             between()
         order.reverse()
     return result
 
 
-def _median_s(call: Call, calls: int) -> float:
+def _took_s(call: Call, calls: int) -> list[float]:
     took_s = []
     clock = time.perf_counter
     for _ in range(calls):
         started_s = clock()
         call()
         took_s.append(clock() - started_s)
-    return median(took_s)
+    return took_s

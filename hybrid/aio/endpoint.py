@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from redis import RedisError
 from redis.asyncio import ConnectionPool
@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 
+from hybrid.aio.pulse import Pulse
 from hybrid.aio.replies import decoder
 from hybrid.aio.wire import Wire, opened
 from hybrid.core.authority import Authority
@@ -23,6 +24,9 @@ from hybrid.stores.meter import Tally
 from hybrid.types import Purpose
 
 __all__ = ["LoopEndpoint", "connection_pool", "listening_pool"]
+
+ATTEMPTS: Final = 3
+"""Connecting is tried again when it took too long because the loop was held up."""
 
 
 class LoopEndpoint:
@@ -47,8 +51,18 @@ class LoopEndpoint:
 
     async def connect(self) -> Wire:
         """A new wire. Raises NotSent."""
-        endpoint = self.endpoint
         self._sweep()
+        for _ in range(ATTEMPTS - 1):
+            with Pulse() as pulse:
+                try:
+                    return await self._connect()
+                except NotSent as error:
+                    if not error.silent or pulse.held_up_s < self.endpoint.timeout_s / 2:
+                        raise
+        return await self._connect()
+
+    async def _connect(self) -> Wire:
+        endpoint = self.endpoint
         generation, connection = endpoint.generation, self._class(**{**self._kwargs, **_timeouts(endpoint)})
         tally = endpoint.meter.open(connection, Purpose.APPLICATION)
         wire = await opened(_counted(connection, tally), generation, endpoint.timeout_s, tally)
