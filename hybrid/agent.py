@@ -3,35 +3,69 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hybrid.client import HybridRedis
+from hybrid.observe.health import observed_health
+from hybrid.ops.metrics_tail import MetricsTail
 from hybrid.ops.overview import Observer
+from hybrid.replication.election import Election
 from hybrid.settings import Settings
 from hybrid.stores.embedded import EmbeddedStores
 
-__all__ = ["Agent", "open_client"]
+__all__ = ["Agent", "Duty", "open_client"]
 
 FOLDER = Path(".hybrid")
+
+
+class Duty(Protocol):
+    """Something an agent does around the clock. What only one of several agents is to do, it does while
+    `agent.is_active`, which it asks each time."""
+
+    def start(self) -> None:
+        """Begin, on threads of its own; returns soon, also when a store is down."""
+
+    def close(self) -> None:
+        """End, within seconds."""
+
+    def health(self) -> Mapping[str, Any]:
+        """Its parts of the health document by name, from memory: no store is asked for them."""
 
 
 class Agent:
     """The stores of this machine's configuration, a client on them and an observer. `open` makes one.
 
     `embedded` are the servers that run because none were configured, else None; `embedded.link` is then the link to
-    the store that plays the cloud.
+    the store that plays the cloud. A `standing` agent works around the clock: it ships rather than applications do,
+    stands for what one of several agents does, and has duties.
     """
 
-    def __init__(self, client: HybridRedis, embedded: EmbeddedStores | None) -> None:
+    def __init__(self, client: HybridRedis, embedded: EmbeddedStores | None, *, standing: bool = False) -> None:
         self.client = client
         self.embedded = embedded
         self.observer = Observer(client, embedded=embedded is not None)
+        self.election: Election | None = None
+        self.metrics: MetricsTail | None = None
+        self.duties: list[Duty] = []
+        if standing:
+            client.prefer_shipping()
+            engine = client._engine
+            self.election = Election(engine.endpoints, engine.board, engine.names)
+            self.metrics = MetricsTail(client, self.observer)
+            self.duties += standing_duties(self)
 
     @classmethod
-    def open(cls, env_file: str | os.PathLike[str] | None = ".env", folder: Path = FOLDER, **settings: Any) -> Agent:
+    def open(
+        cls,
+        env_file: str | os.PathLike[str] | None = ".env",
+        folder: Path = FOLDER,
+        *,
+        standing: bool = False,
+        **settings: Any,
+    ) -> Agent:
         """An agent that is not started yet. Settings come from arguments, the environment and `env_file`.
 
         Without any URL two embedded servers are used, with their data in `folder`; without a local URL beside a cloud
@@ -45,15 +79,35 @@ class Agent:
             if embedded:
                 embedded.close()
             raise
-        return cls(client, embedded)
+        return cls(client, embedded, standing=standing)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether this agent, of all that stand by, does the shared duties now."""
+        return self.election is not None and self.election.is_active
 
     def start(self) -> None:
         """Begin to ship and to watch. Returns soon, also when a store is down."""
         self.client.start()
         self.observer.start()
+        if self.election is not None:
+            self.election.start()
+        for duty in self.duties:
+            duty.start()
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        """HTTP status and body of `/api/health`, at once: no store is asked."""
+        parts: dict[str, Any] = {"agent": {"active": self.is_active}} if self.election is not None else {}
+        for duty in self.duties:
+            parts.update(duty.health())
+        return observed_health(self.observer, parts)
 
     def close(self) -> None:
         """Stop watching and shipping; embedded servers stop too, unless another process uses them."""
+        for duty in reversed(self.duties):
+            duty.close()
+        if self.election is not None:
+            self.election.close()
         self.observer.close()
         self.client.close()
         if self.embedded:
@@ -64,6 +118,12 @@ class Agent:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def standing_duties(agent: Agent) -> list[Duty]:
+    """What an agent does beside shipping, in the order in which it begins."""
+    assert agent.metrics is not None
+    return [agent.metrics]
 
 
 def embedded_stores(settings: Settings, folder: Path) -> EmbeddedStores | None:

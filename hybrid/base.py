@@ -12,6 +12,7 @@ from hybrid.calls import Calls
 from hybrid.core.names import RESERVED, Names
 from hybrid.errors import StoreUnavailable
 from hybrid.observe.latency import LatencySummary
+from hybrid.observe.metrics import Recorder
 from hybrid.replication.engine import Engine
 from hybrid.replication.live_settings import LiveSettings
 from hybrid.replication.registry import Registry
@@ -85,6 +86,11 @@ class Base(Calls):
         if endpoint is None:
             raise StoreUnavailable(f"no {store} store is configured")
         return endpoint
+
+    @property
+    def recorder(self) -> Recorder:
+        """What this process measures of its own traffic; `hybrid.ops.metrics` reads what all processes did."""
+        return self._engine.metrics
 
     def prefer_shipping(self) -> None:
         """Before the start: ship rather than application processes do, which give way in order."""

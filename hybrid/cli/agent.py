@@ -12,8 +12,8 @@ from typing import Any
 from hybrid.agent import Agent
 from hybrid.cli.terminal import Terminal
 from hybrid.events import Event
-from hybrid.observe.endpoint import HealthEndpoint, listen_address
-from hybrid.observe.health import health_document
+from hybrid.observe.endpoint import HttpEndpoint, listen_address
+from hybrid.observe.routes import agent_routes
 
 __all__ = ["event_document", "run"]
 
@@ -23,13 +23,13 @@ def run(options: argparse.Namespace, stop: threading.Event) -> int:
     address = listen_address(options.listen) if options.listen else None
     if options.json and not options.verbose:
         logging.getLogger("hybrid").setLevel(logging.CRITICAL)  # the events are on standard output already
-    agent = Agent.open(options.env_file, options.folder)
+    agent = Agent.open(options.env_file, options.folder, standing=True)
     with agent:
         if options.json:
             terminal = Terminal()
             agent.client.events.add_hook(lambda event: terminal.line(json.dumps(event_document(event))))
-        agent.start()
         if address is None:
+            agent.start()
             stop.wait()
         else:
             serve(agent, address, stop)
@@ -37,10 +37,12 @@ def run(options: argparse.Namespace, stop: threading.Event) -> int:
 
 
 def serve(agent: Agent, address: tuple[str, int], stop: threading.Event) -> None:
-    endpoint = HealthEndpoint(address, lambda: health_document(agent.observer.overview()))
+    """Listen before anything else begins, so that a probe gets an answer (`starting`) and a wrong address an error."""
+    endpoint = HttpEndpoint(address, agent_routes(agent))
     endpoint.start()
-    logging.getLogger("hybrid.agent").info("health: %s", endpoint.url)
     try:
+        logging.getLogger("hybrid.agent").info("health: %s/api/health", endpoint.url)
+        agent.start()
         stop.wait()
     finally:
         endpoint.close()

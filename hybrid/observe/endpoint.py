@@ -1,18 +1,45 @@
-"""`/api/health` for monitors and load balancers, answered from the observer's snapshot: no store is asked."""
+"""A small HTTP server for monitors: health, probes and metrics, answered from memory on one thread.
+
+Nothing here waits: a request that is not complete costs a coroutine, not a thread, and a slow client delays nobody.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import socket
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
 
 from hybrid.errors import ConfigurationError
 
-__all__ = ["PATH", "HealthEndpoint", "listen_address"]
+__all__ = ["HttpEndpoint", "Reply", "Route", "json_reply", "listen_address"]
 
-PATH = "/api/health"
+logger = logging.getLogger("hybrid.endpoint")
+
+LONGEST_HEAD: Final = 16 * 1024
+PATIENCE_S: Final = 5.0
+"""How long a client may take to say what it wants, and an idle connection stays open."""
+
+MOST_CLIENTS: Final = 500
+
+
+class Reply(NamedTuple):
+    """What a route answers."""
+
+    code: int
+    body: bytes
+    content_type: str
+
+
+Route = Callable[[], Reply]
+
+
+def json_reply(code: int, document: Mapping[str, Any]) -> Reply:
+    return Reply(code, json.dumps(document).encode(), "application/json")
 
 
 def listen_address(text: str) -> tuple[str, int]:
@@ -23,54 +50,106 @@ def listen_address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-class HealthEndpoint:
-    """Serves the document of `answer` (HTTP status, JSON) on a thread, from `start` to `close`. Port 0: a free one."""
+class HttpEndpoint:
+    """Serves `routes` (by path; quick functions) on a thread, from `start` to `close`. Port 0: a free one.
 
-    def __init__(self, address: tuple[str, int], answer: Callable[[], tuple[int, dict[str, Any]]]) -> None:
+    Several agents of one user may listen on the same address: while one restarts, the other answers.
+    Raises ConfigurationError when the address is not to be had.
+    """
+
+    def __init__(self, address: tuple[str, int], routes: Mapping[str, Route]) -> None:
+        self._routes = dict(routes)
+        self._clients = 0
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="hybrid-http", daemon=True)
         try:
-            self._server = ThreadingHTTPServer(address, handler(answer))
+            self._socket = _listening(address)
         except OSError as error:
+            self._loop.close()
             place = f"{address[0]}:{address[1]}"
             raise ConfigurationError(f"cannot listen on {place}: {error.strerror}; choose another --listen") from None
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, name="hybrid-health", daemon=True)
 
     @property
     def url(self) -> str:
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}{PATH}"
+        """Where it listens, without a path."""
+        host, port = self._socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
+        """Stop listening; a request that is being answered gets its answer."""
         if self._thread.is_alive():
-            self._server.shutdown()
-        self._server.server_close()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(timeout=2.0)
+        self._socket.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        serving = asyncio.start_server(self._serve, sock=self._socket, limit=LONGEST_HEAD)
+        server = self._loop.run_until_complete(serving)
+        try:
+            self._loop.run_forever()
+        finally:
+            server.close()
+            tasks = asyncio.all_tasks(self._loop)
+            for task in tasks:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients += 1
+        try:
+            while self._clients <= MOST_CLIENTS:
+                head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
+                writer.write(self._answered(head))
+                await asyncio.wait_for(writer.drain(), PATIENCE_S)
+                if not _keeps_alive(head):
+                    break
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # it left, or is too slow or too talkative: there is nobody to tell
+        finally:
+            self._clients -= 1
+            writer.close()
+
+    def _answered(self, head: bytes) -> bytes:
+        method, _, rest = head.partition(b" ")
+        path = rest.partition(b" ")[0].partition(b"?")[0].decode("latin-1")
+        reply = self._reply(method, path)
+        lines = (
+            f"HTTP/1.1 {reply.code} {HTTPStatus(reply.code).phrase}",
+            f"Content-Type: {reply.content_type}",
+            f"Content-Length: {len(reply.body)}",
+            "Cache-Control: no-store",
+            "Connection: keep-alive" if _keeps_alive(head) else "Connection: close",
+            "\r\n",
+        )
+        return "\r\n".join(lines).encode() + (b"" if method == b"HEAD" else reply.body)
+
+    def _reply(self, method: bytes, path: str) -> Reply:
+        route = self._routes.get(path)
+        if method not in (b"GET", b"HEAD"):
+            return json_reply(405, {"error": "only GET and HEAD are answered here"})
+        if route is None:
+            return json_reply(404, {"error": f"only {', '.join(self._routes)} are here"})
+        try:
+            return route()
+        except Exception:
+            # A monitor needs an answer, and the next request may fare better.
+            logger.exception("answering %s failed", path)
+            return json_reply(500, {"error": "the answer failed; the log says why"})
 
 
-def handler(answer: Callable[[], tuple[int, dict[str, Any]]]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = 5.0  # a client that connects and says nothing must not hold a thread for ever
-        server_version = "hybrid"
-        sys_version = ""
+def _listening(address: tuple[str, int]) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    return socket.create_server(address, family=family, backlog=256, reuse_port=hasattr(socket, "SO_REUSEPORT"))
 
-        def do_GET(self) -> None:
-            self._send(*(answer() if self.path.partition("?")[0] == PATH else (404, {"error": f"only {PATH} is here"})))
 
-        do_HEAD = do_GET
-
-        def _send(self, code: int, document: dict[str, Any]) -> None:
-            body = json.dumps(document).encode()
-            self.send_response(code)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    return Handler
+def _keeps_alive(head: bytes) -> bool:
+    """Whether another request may follow. One with a body gets its answer and no more: the body is not read."""
+    lowered = head.lower()
+    return b" http/1.1\r\n" in lowered and not any(
+        word in lowered for word in (b"connection: close", b"content-length:", b"transfer-encoding:")
+    )

@@ -40,6 +40,7 @@ __all__ = [
     "heat_rows",
     "latency_rows",
     "price_of",
+    "raw_local",
     "read_days",
     "read_records",
     "throughput_rows",
@@ -148,7 +149,7 @@ def read_records(client: Readable, since_s: float, until_s: float | None = None)
     span_s = _span_s(now_s - since_s, until_s - since_s)
     spans = [each for each in sorted(KEPT_S, reverse=True) if each <= span_s]
     found: list[Record] = []
-    with _raw(client) as local:
+    with raw_local(client) as local:
         place = f"{int(since_s * 1000)}"
         for span in spans:
             # What is not folded yet is only in the finer records, behind the last place that was folded.
@@ -161,7 +162,7 @@ def read_records(client: Readable, since_s: float, until_s: float | None = None)
 
 def read_days(client: Readable) -> dict[tuple[date, str], Usage]:
     """Traffic with the cloud store by day (UTC) and purpose, up to now. Raises redis.RedisError."""
-    with _raw(client) as local:
+    with raw_local(client) as local:
         counted = local.execute_command("HGETALL", NAMES.metrics_days)
         last = local.execute_command("XREVRANGE", NAMES.metrics_60, "+", "-", "COUNT", 1)
         place = last[0][0].partition(b"-")[0] if last else b"-"
@@ -189,7 +190,7 @@ def _span_s(age_s: float, length_s: float) -> int:
     return max(KEPT_S)
 
 
-def _raw(client: Readable) -> redis.Redis:
+def raw_local(client: Readable) -> redis.Redis:
     """The local store, with replies as bytes: records are hybrid's own, whatever the application decodes."""
     connection = client.store(Store.LOCAL)
     connection.connection_pool.connection_kwargs.update(decode_responses=False, protocol=2)

@@ -224,6 +224,11 @@ class Observer:
         for thread in self._threads:
             thread.join(timeout=2.0)
 
+    @property
+    def ready(self) -> bool:
+        """Whether a first status was taken, so that `overview` returns at once."""
+        return self._status is not None
+
     def overview(self) -> Overview:
         """The latest snapshot, at once: no store is asked (but before `start` has taken the first status)."""
         status = self._status or self._client.status()

@@ -58,13 +58,20 @@ class Lease:
     """
 
     def __init__(
-        self, store: Store, key: bytes, holder: str, *, bid: bytes | None = None, preferred: bool = False
+        self,
+        store: Store,
+        key: bytes,
+        holder: str,
+        *,
+        bid: bytes | None = None,
+        preferred: bool = False,
+        term_s: float | None = None,
     ) -> None:
         self._key = key
         self._bid = bid if store is Store.LOCAL else None
         self._preferred = preferred
         self.is_wanted = False
-        self._term_s = TERM_S[store]
+        self._term_s = term_s or TERM_S[store]
         self.holder = holder
         self._asked_s = 0.0
         self._until_s = 0.0

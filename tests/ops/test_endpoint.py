@@ -1,14 +1,35 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from servers import wait_until
 
 from hybrid.errors import ConfigurationError
-from hybrid.observe.endpoint import HealthEndpoint, listen_address
+from hybrid.observe import endpoint as endpoint_module
+from hybrid.observe.endpoint import HttpEndpoint, Reply, json_reply, listen_address
+
+Serve = Callable[..., HttpEndpoint]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    opened: list[HttpEndpoint] = []
+
+    def start(routes: dict[str, Callable[[], Reply]], port: int = 0) -> HttpEndpoint:
+        opened.append(HttpEndpoint(("127.0.0.1", port), routes))
+        opened[-1].start()
+        return opened[-1]
+
+    yield start
+    for endpoint in opened:
+        endpoint.close()
 
 
 def fetched(url: str) -> tuple[int, Any]:
@@ -19,26 +40,78 @@ def fetched(url: str) -> tuple[int, Any]:
         return error.code, json.load(error)
 
 
-def test_the_document_and_its_code_are_served() -> None:
+def connected(endpoint: HttpEndpoint) -> socket.socket:
+    parts = urlsplit(endpoint.url)
+    return socket.create_connection((parts.hostname, parts.port), timeout=5.0)
+
+
+def received(connection: socket.socket, count: int) -> bytes:
+    """What arrives until `count` replies are there, or the server closes."""
+    text = b""
+    while text.count(b"HTTP/1.1 ") < count or not text.endswith(b"}"):
+        part = connection.recv(65536)
+        if not part:
+            break
+        text += part
+    return text
+
+
+def test_routes_are_answered_with_their_codes(serve: Serve) -> None:
     answers = [(200, {"status": "healthy"}), (503, {"status": "down"})]
-    endpoint = HealthEndpoint(("127.0.0.1", 0), lambda: answers.pop(0))
-    endpoint.start()
-    try:
-        assert fetched(endpoint.url) == (200, {"status": "healthy"})
-        assert fetched(endpoint.url + "?verbose=1") == (503, {"status": "down"})
-        assert fetched(endpoint.url.replace("/api/health", "/elsewhere"))[0] == 404
-    finally:
-        endpoint.close()
+    url = serve({"/api/health": lambda: json_reply(*answers.pop(0))}).url
+    assert fetched(f"{url}/api/health") == (200, {"status": "healthy"})
+    assert fetched(f"{url}/api/health?verbose=1") == (503, {"status": "down"})
+    assert fetched(f"{url}/elsewhere")[0] == 404
+    assert fetched(f"{url}/api/health")[0] == 500, "a route that fails is told, and the next one answered"
 
 
-def test_a_taken_port_is_one_clear_error() -> None:
-    first = HealthEndpoint(("127.0.0.1", 0), lambda: (200, {}))
-    port = int(first.url.split(":")[2].split("/")[0])
-    try:
+def test_one_connection_serves_many_requests_and_heads_have_no_body(serve: Serve) -> None:
+    endpoint = serve({"/x": lambda: json_reply(200, {"x": 1})})
+    with connected(endpoint) as connection:
+        connection.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n" * 2)
+        assert received(connection, 2).count(b'{"x": 1}') == 2
+        connection.sendall(b"HEAD /x HTTP/1.1\r\nConnection: close\r\n\r\n")
+        text = received(connection, 9)
+        assert b"Content-Length: 8" in text and text.endswith(b"\r\n\r\n")
+        assert connection.recv(1) == b"", "closed as asked"
+
+
+def test_a_body_or_another_method_ends_the_connection(serve: Serve) -> None:
+    endpoint = serve({"/x": lambda: json_reply(200, {})})
+    with connected(endpoint) as connection:
+        connection.sendall(b"POST /x HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello")
+        text = received(connection, 9)
+        assert text.startswith(b"HTTP/1.1 405 ") and text.count(b"HTTP/1.1") == 1
+
+
+def test_clients_that_say_nothing_delay_nobody_and_are_let_go(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_module, "PATIENCE_S", 0.2)
+    endpoint = serve({"/x": lambda: json_reply(200, {})})
+    silent = [connected(endpoint) for _ in range(50)]
+    silent[0].sendall(b"GET /x HTT")
+    silent[1].sendall(b"x" * 100_000)
+    assert fetched(f"{endpoint.url}/x") == (200, {})
+    assert silent[0].recv(1) == b""
+    wait_until(lambda: endpoint._clients == 0, "all are let go")
+    for connection in silent:
+        connection.close()
+
+
+def test_a_port_of_another_program_is_one_clear_error() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
         with pytest.raises(ConfigurationError, match="choose another --listen"):
-            HealthEndpoint(("127.0.0.1", port), lambda: (200, {}))
-    finally:
-        first.close()
+            HttpEndpoint(other.getsockname(), {})
+
+
+def test_two_agents_share_a_port_and_one_answers_when_the_other_ends(serve: Serve) -> None:
+    first = serve({"/x": lambda: json_reply(200, {"from": 1})})
+    port = int(first.url.rpartition(":")[2])
+    second = serve({"/x": lambda: json_reply(200, {"from": 2})}, port)
+    assert {fetched(f"{second.url}/x")[1]["from"] for _ in range(100)} == {1, 2}
+    first.close()
+    assert {fetched(f"{second.url}/x")[1]["from"] for _ in range(20)} == {2}
 
 
 def test_addresses() -> None:

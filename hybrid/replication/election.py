@@ -1,0 +1,96 @@
+"""Which of several agents does what is to be done once: alerts, the periodic sync, the daily summary.
+
+The active one holds a lease on the authority's store. Where no store can be asked, it stays as it was: who was active
+goes on, so that there is somebody to say that both stores are down.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Final
+
+from hybrid.core.names import Names
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.replication.board import Board
+from hybrid.replication.lease import Lease, new_holder
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
+from hybrid.types import Purpose, Store
+
+__all__ = ["Election"]
+
+logger = logging.getLogger("hybrid.agent")
+
+TERM_S: Final = {Store.LOCAL: 5.0, Store.CLOUD: 60.0}
+RENEW_S: Final = {Store.LOCAL: 1.0, Store.CLOUD: 20.0}
+"""The cloud store, which is billed, holds the lease only while it has the authority."""
+
+
+class Election(threading.Thread):
+    """Stands for the office until `close`, which gives it to another one at once."""
+
+    def __init__(self, endpoints: Mapping[Store, Endpoint], board: Board, names: Names) -> None:
+        super().__init__(name="hybrid-election", daemon=True)
+        self._endpoints = endpoints
+        self._board = board
+        self._names = names
+        self._holder = new_holder()
+        self._store = Store.LOCAL
+        self._wire: Wire | None = None
+        self._stopped = threading.Event()
+        self.is_active = False
+        """Whether this process does the shared duties now."""
+
+    def close(self) -> None:
+        self._stopped.set()
+        if self.is_alive():
+            self.join(timeout=2.0)
+
+    def run(self) -> None:
+        while not self._stopped.is_set():
+            store = self._board.authority.store
+            if self._board.reachable(store):
+                self._stand(store)
+            self._stopped.wait(RENEW_S[Store.LOCAL] if store is not self._store else RENEW_S[store])
+        self._resign()
+
+    def _stand(self, store: Store) -> None:
+        lease = self._lease(store)
+        try:
+            reply = self._connected(store).exchange(lease.acquire(), 1)[0]
+        except (NotSent, ReplyLost) as error:
+            logger.debug("the active agent cannot be told: %s", error)
+            return
+        if isinstance(reply, Exception):
+            logger.debug("the %s store gives no lease: %s", store, reply)
+            return
+        elected = lease.acquired(reply)
+        if elected is not self.is_active:
+            self.is_active = elected
+            logger.info("this agent is %s", "active" if elected else "standing by")
+
+    def _resign(self) -> None:
+        was_active, self.is_active = self.is_active, False
+        if self._wire is None:
+            return
+        try:
+            if was_active and self._wire.is_connected:
+                self._wire.exchange(self._lease(self._store).release(), 1)
+        except (NotSent, ReplyLost):
+            return  # the lease runs out by itself
+        finally:
+            self._wire.disconnect()
+
+    def _lease(self, store: Store) -> Lease:
+        return Lease(store, self._names.agent, self._holder, term_s=TERM_S[store])
+
+    def _connected(self, store: Store) -> Wire:
+        wire = self._wire
+        if wire is None or store is not self._store or not wire.is_connected or not wire.is_quiet():
+            if wire is not None:
+                wire.disconnect()
+            wire = self._wire = self._endpoints[store].connect_raw(purpose=Purpose.HEALTH)
+            self._store = store
+        return wire
