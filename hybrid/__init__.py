@@ -10,6 +10,8 @@ from hybrid.errors import (
     OutcomeUnknown,
     StoreUnavailable,
 )
+from hybrid.ops.sync.background import periodic_sync as _periodic_sync
+from hybrid.replication.engine import Engine as _Engine
 from hybrid.settings import Settings
 from hybrid.types import Ack, Health, ReadPreference, Status, Store, StoreState, StoreStatus
 
@@ -31,3 +33,5 @@ __all__ = [
     "StoreStatus",
     "StoreUnavailable",
 ]
+
+_Engine.companions.append(_periodic_sync)

@@ -253,7 +253,10 @@ def confirmation_phrase(sums: PlanSums, keys: Mapping[Store, int]) -> str | None
 
 
 def is_unchanged(then: Facts | None, now: Facts | None) -> bool:
-    """Whether a store still holds what it held: the guard of every overwrite. Expiries may differ by a second."""
+    """Whether a store still holds what it held: the guard of every overwrite. Expiries may differ by a second. Of a key
+    that only one store has, a diff may know no more than the type."""
     if then is None or now is None:
         return then is now
+    if not then.fingerprint:
+        return then.kind == now.kind
     return not causes_between(Sighting(then, now))

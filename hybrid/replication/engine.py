@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from redis.exceptions import NoScriptError
 
@@ -75,7 +75,13 @@ OVERDUE_S: Final = 5.0
 
 
 class Engine:
-    """One per client. Threads start with the first use and again in a forked child; `close` ends them."""
+    """One per client. Threads start with the first use and again in a forked child; `close` ends them.
+
+    `companions` make threads that run beside each engine, and end by themselves when its board closes: so upper layers
+    have work done in every process.
+    """
+
+    companions: ClassVar[list[Callable[[Engine], threading.Thread]]] = []
 
     def __init__(
         self, settings: Settings, log: events.EventLog, names: Names, options: Mapping[str, Any] | None = None
@@ -104,6 +110,7 @@ class Engine:
         self.live = LiveSettings(self, settings.stated())
         self.registry = Registry(self)
         self._steward: Steward | None = None
+        self._companions: list[threading.Thread] = []
         self._watchers: dict[Store, Watcher] = {}
         self._starting = threading.Lock()
         self.started = False
@@ -141,6 +148,10 @@ class Engine:
             self._steward = Steward(self)
             self.live.on_change = self._steward.wake
             self._steward.start()
+            if Store.CLOUD in self.endpoints and self.names.prefix == RESERVED:
+                self._companions = [make(self) for make in self.companions]
+                for companion in self._companions:
+                    companion.start()
             self.started = True
         cloud = str(self.board.state(Store.CLOUD)) if Store.CLOUD in self.endpoints else "not configured"
         sync = "on" if settings.replicated and settings.sync_enabled else "off"
@@ -149,7 +160,7 @@ class Engine:
     def close(self) -> None:
         """End the threads and the connections. What is not shipped yet stays in the log for the next shipper."""
         self.abandon()
-        threads: list[threading.Thread] = [*self._watchers.values()]
+        threads: list[threading.Thread] = [*self._watchers.values(), *self._companions]
         threads += [thread for thread in (self.shipper, self._publisher, self._steward) if thread is not None]
         for thread in threads:
             if thread.is_alive():

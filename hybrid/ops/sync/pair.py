@@ -116,6 +116,17 @@ class Pair:
             if board.state(store) is not StoreState.UP:
                 raise StoreUnavailable(f"a sync needs both stores: the {store} store is {board.state(store)}")
 
+    def refresh(self) -> None:
+        """Forget connections that were closed while they were idle."""
+        for place, wire in list(self._wires.items()):
+            if not (wire.is_connected and wire.is_quiet()):
+                self._drop(place)
+
+    def _drop(self, place: tuple[Store, str]) -> None:
+        wire = self._wires.pop(place)
+        self._commands_before += wire.tally.commands * (place[0] is Store.CLOUD)
+        wire.disconnect()
+
     @property
     def authority(self) -> Store:
         return self.engine.board.authority.store
@@ -123,14 +134,13 @@ class Pair:
     @property
     def cloud_commands(self) -> int:
         """How many commands went to the cloud store from here."""
-        return self._commands_before + sum(
-            wire.tally.commands for (store, _), wire in self._wires.items() if store is Store.CLOUD
-        )
+        open_wires = (wire for (store, _), wire in self._wires.items() if store is Store.CLOUD)
+        return self._commands_before + sum(wire.tally.commands for wire in open_wires)
 
     # -- reading
 
     def can(self, store: Store) -> Capabilities:
-        return capabilities_of(self._wire(store))
+        return capabilities_of(self.wire(store))
 
     def read(self, store: Store, keys: Iterable[bytes]) -> Mapping[bytes, KeyState | Absent]:
         """The states of `keys`. Raises StoreUnavailable when the store is lost, HybridError when it refuses."""
@@ -138,7 +148,7 @@ class Pair:
         if not waiting:
             return {}
         try:
-            read = read_states(self._wire(store), waiting, log_key=self.names.log)
+            read = read_states(self.wire(store), waiting, log_key=self.names.log)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise StoreUnavailable(f"the {store} store was lost: {error}") from None
         except redis.ResponseError as error:
@@ -152,7 +162,7 @@ class Pair:
 
     def ask(self, store: Store, *commands: tuple[Any, ...]) -> list[Any]:
         """The replies to `commands`. Raises HybridError for an error among them."""
-        replies = self._wire(store).exchange(b"".join(map(pack, commands)), len(commands))
+        replies = self.wire(store).exchange(b"".join(map(pack, commands)), len(commands))
         for reply in replies:
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
@@ -160,7 +170,7 @@ class Pair:
 
     def send(self, store: Store, packed: Sequence[bytes]) -> None:
         """Run packed commands. Raises HybridError for the first that is refused."""
-        for reply in self._wire(store).exchange(b"".join(packed), len(packed)) if packed else ():
+        for reply in self.wire(store).exchange(b"".join(packed), len(packed)) if packed else ():
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
 
@@ -189,7 +199,7 @@ class Pair:
 
         Raises StoreUnavailable when the store takes no writes now, or is lost.
         """
-        wire = self._wire(store, "guard")
+        wire = self.wire(store, "guard")
         names = self.names
         watched = (names.authority, *keys)
         replies = wire.exchange(_UNWATCH + pack(("WATCH", *watched)) + pack(("GET", names.authority)), 3)
@@ -209,11 +219,12 @@ class Pair:
         """Whether within `timeout_s` the store that is not `source` has all of `source`'s log up to `place`."""
         return self.engine.board.acks[source].wait(place, timeout_s)
 
-    def _wire(self, store: Store, use: str = "read") -> Wire:
-        wire = self._wires.get((store, use))
-        if wire is None or not wire.is_connected:
-            if wire is not None and store is Store.CLOUD:
-                self._commands_before += wire.tally.commands
-            wire = self.engine.endpoints[store].connect_raw(timeout_s=TIMEOUT_S, purpose=Purpose.SYNC)
-            self._wires[store, use] = wire
-        return wire
+    def wire(self, store: Store, use: str = "read") -> Wire:
+        """A connection for one use. Raises NotSent."""
+        place = (store, use)
+        if place in self._wires and not self._wires[place].is_connected:
+            self._drop(place)
+        if place not in self._wires:
+            opened = self.engine.endpoints[store].connect_raw(timeout_s=TIMEOUT_S, purpose=Purpose.SYNC)
+            self._wires[place] = opened
+        return self._wires[place]

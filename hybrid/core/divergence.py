@@ -1,0 +1,68 @@
+"""How far two stores agree, as the periodic sync measures it: counted over the current round through all keys and the
+one before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+__all__ = ["Divergence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """`sampled` keys were compared in this round through both stores and `differed` of them did; `_before` are those
+    of the whole round before. `open_differences` are left for a person or for the next round, the oldest known since
+    `oldest_since_s`. Repairs and cloud commands are those of the day `day`. Times are Unix times.
+    """
+
+    sampled: int = 0
+    differed: int = 0
+    sampled_before: int = 0
+    differed_before: int = 0
+    rounds: int = 0
+    open_differences: int = 0
+    oldest_since_s: float | None = None
+    checked_at_s: float = 0.0
+    day: str = ""
+    repaired_today: int = 0
+    cloud_commands_today: int = 0
+    local_cursor: str = "0"
+    cloud_cursor: str = "0"
+
+    @property
+    def equal_share(self) -> float | None:
+        """The share of compared keys that were equal, 1.0 for all; None before any was compared."""
+        sampled = self.sampled + self.sampled_before
+        return 1.0 - (self.differed + self.differed_before) / sampled if sampled else None
+
+    def oldest_age_s(self, now_s: float) -> float | None:
+        """For how long the oldest open difference has been known; None without any."""
+        return None if self.oldest_since_s is None else max(0.0, now_s - self.oldest_since_s)
+
+    def next_round(self) -> Divergence:
+        """All keys were seen once: the counts begin anew."""
+        return replace(
+            self,
+            sampled=0,
+            differed=0,
+            sampled_before=self.sampled,
+            differed_before=self.differed,
+            rounds=self.rounds + 1,
+        )
+
+    def on(self, day: str) -> Divergence:
+        """The same on this day: the day's counts begin at zero."""
+        return self if day == self.day else replace(self, day=day, repaired_today=0, cloud_commands_today=0)
+
+    @property
+    def packed(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def parse(cls, packed: bytes | str | None) -> Divergence | None:
+        """The record as it stands on a store; None where there is none, or one of another version."""
+        try:
+            return None if packed is None else cls(**json.loads(packed))
+        except (ValueError, TypeError):
+            return None
