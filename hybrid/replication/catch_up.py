@@ -21,7 +21,7 @@ from hybrid.replication.copy import put_commands, read_states
 from hybrid.replication.messages import Word
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.rejoin import last_place
-from hybrid.replication.stream import Stream
+from hybrid.replication.stream import CLOSE_MS, Stream
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
@@ -29,6 +29,8 @@ __all__ = ["CatchUp"]
 
 BATCH_ENTRIES: Final = 500
 BATCH_KEYS: Final = 200
+PACKED_FROM_KEYS: Final = 100
+"""Whether dumps can be used takes two round trips to find out: not worth it for a few keys that writers wait for."""
 
 
 class CatchUp:
@@ -48,6 +50,9 @@ class CatchUp:
         """Copy what the log names up to its end now."""
         stream, names = self._stream, self._stream.names
         wiped = stream.board.state(stream.target) is StoreState.WIPED
+        if stream.is_clean and not wiped:
+            self._go_on()
+            return
         if wiped:
             self.hydrate()
         tail = last_place(stream.states, names.log)
@@ -75,6 +80,21 @@ class CatchUp:
         if wiped:
             stream.push(pack(("SET", names.identity, stream.lease.holder, "NX")), 1, stream.accepted)
         stream.flush()
+
+    def _go_on(self) -> None:
+        """Nothing is in doubt: what stands in the log is new, and what was trimmed from it has arrived."""
+        stream, log = self._stream, self._stream.names.log
+        tail = last_place(stream.states, log)
+        entries = stream.states.exchange(pack(("XRANGE", log, "-", position_text(tail), "COUNT", 1)), 1)[0]
+        stream.live_from = (0, 0)
+        if not entries:
+            stream.read_to, stream.at_end = position_text(tail), True
+            stream.sent_to = tail
+            stream.advance(tail)
+        elif stream.now_ms() - position(entries[0][0])[0] < CLOSE_MS:
+            stream.come_close()
+        else:
+            stream.fall_behind()
 
     def _logged_until(self, tail: Position) -> Iterator[Group]:
         stream, place = self._stream, b"-"
@@ -126,6 +146,7 @@ class CatchUp:
         waiting, stream = list(keys), self._stream
         if waiting:
             stream.flush()
+        if self._packed.works or len(waiting) >= PACKED_FROM_KEYS:
             waiting = self._packed.copy(waiting)
         for start in range(0, len(waiting), BATCH_KEYS):
             stream.keep_going()

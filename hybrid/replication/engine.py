@@ -467,10 +467,9 @@ class Engine:
     def _is_lost(self, store: Store) -> bool:
         """Whether the store is down, looking now: a closed connection alone proves nothing."""
         if self.board.authority.store is store and self.board.state(store) is not StoreState.DOWN:
-            endpoint = self.endpoints[store]
             try:
-                endpoint.give(endpoint.generation, endpoint.connect())
-            except NotSent as error:
+                self.endpoints[store].probe()
+            except (NotSent, ReplyLost) as error:
                 self.failed(store, error)
         return self.board.authority.store is not store or self.board.state(store) is StoreState.DOWN
 

@@ -21,9 +21,15 @@ __all__ = ["forward"]
 
 
 def forward(
-    endpoints: Mapping[Store, Endpoint], source: Store, names: Names, board: Board, lease: Lease, control: Wire
+    endpoints: Mapping[Store, Endpoint],
+    source: Store,
+    names: Names,
+    board: Board,
+    lease: Lease,
+    control: Wire,
 ) -> Outcome:
-    """Ship `source`'s log to the other store until the stream ends; no reply is outstanding on `control` then.
+    """Ship `source`'s log to the other store until the stream ends. No reply is outstanding on `control` then, unless
+    the authority was handed back: writers wait for the next stream.
 
     Raises NotSent or ReplyLost when the source is lost, HybridError when the other store refuses what it is sent.
     """
@@ -36,9 +42,10 @@ def forward(
         ended = end.outcome
         if ended is Outcome.MOVED and source is Store.LOCAL:
             LastWord(stream).moved()
-        if ended is Outcome.YIELDED:
+        if ended in (Outcome.YIELDED, Outcome.CLOSED) and stream.is_open:
             stream.finish()
-        stream.settle_control()
+        if ended is not Outcome.HANDED_BACK:
+            stream.settle_control()
         return ended
     except TargetLost:
         stream.fall_behind()
@@ -49,7 +56,7 @@ def forward(
             LastWord(stream).source_lost()
         raise
     finally:
-        stream.close(in_order=ended is Outcome.MOVED)
+        stream.close(in_order=ended in (Outcome.MOVED, Outcome.HANDED_BACK))
 
 
 def _ship(stream: Stream) -> None:
@@ -60,6 +67,6 @@ def _ship(stream: Stream) -> None:
     while True:
         if stream.live and stream.lease.is_wanted:
             raise Ended(Outcome.YIELDED)
-        if stream.live and stream.source is Store.CLOUD and not stream.board.authority.held:
-            hand_back.run()
+        if stream.live and stream.source is Store.CLOUD and not stream.board.authority.held and hand_back.run():
+            raise Ended(Outcome.HANDED_BACK)
         follow.step()

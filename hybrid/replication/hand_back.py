@@ -11,6 +11,7 @@ from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.replication.catch_up import BATCH_ENTRIES
 from hybrid.replication.follow import Follow
+from hybrid.replication.lease import Lease
 from hybrid.replication.stream import WINDOW_COMMANDS, Stream, TargetLost, ignore
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -26,21 +27,22 @@ class HandBack:
         self._stream = stream
         self._follow = follow
 
-    def run(self) -> None:
-        """Try once; the board knows afterwards who has the authority. Reads go on throughout.
+    def run(self) -> bool:
+        """Try once; whether the local store has the authority now. Reads go on throughout.
 
         Raises TargetLost when the local store is lost in between: the cloud store has the authority again then.
         """
         board, cloud = self._stream.board, self._stream.endpoints[Store.CLOUD]
         generation, wire = cloud.take_fenced(board.authority.epoch)
-        record = wire.authority
+        record, handed_back = wire.authority, False
         if record is not None and record.holder is Holder.CLOUD and not record.held:
             halted = record.succeeded_by(Holder.HANDOVER)
             board.learn(halted, source=Store.CLOUD)
             rest = self._halt(cloud, wire, halted)
-            record = self._completed(cloud, wire, halted, rest) if wire.authority == halted else wire.authority
+            handed_back = wire.authority == halted and self._completed(cloud, wire, halted, rest)
         cloud.give_fenced(generation, wire)
-        board.learn(record, source=Store.CLOUD)
+        board.learn(wire.authority, source=Store.CLOUD)
+        return handed_back
 
     def _halt(self, cloud: Endpoint, wire: Wire, halted: Authority) -> list[Any]:
         """Stop writes, and read in the same round trip what was written before."""
@@ -48,8 +50,8 @@ class HandBack:
         rest: list[Any] = cloud.move(wire, halted, then=pack(command))
         return rest
 
-    def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: list[Any]) -> Authority | None:
-        """The record after the attempt: local's, or the cloud's again where local was lost or somebody took it back."""
+    def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: list[Any]) -> bool:
+        """Whether the record names the local store now: it does not where somebody took it back."""
         stream, returned = self._stream, halted.succeeded_by(Holder.LOCAL)
         try:
             self._follow.forward(rest)
@@ -61,10 +63,14 @@ class HandBack:
             with suppress(NotSent, ReplyLost):
                 cloud.move(wire, halted.succeeded_by(Holder.CLOUD))
             raise
+        # Another shipper would not know that nothing is in doubt, and begin by copying while writers wait.
+        stream.push(Lease(Store.LOCAL, stream.names.lease, stream.lease.holder).acquire(), 1, ignore)
+        stream.flush()
         cloud.move(wire, returned)
-        if wire.authority == returned:
-            self._welcome_local(returned)
-        return wire.authority
+        if wire.authority != returned:
+            return False
+        self._welcome_local(returned)
+        return True
 
     def _settle_all(self) -> None:
         """Everything sent is answered, and every failed replay is settled by state."""
@@ -77,6 +83,7 @@ class HandBack:
     def _welcome_local(self, authority: Authority) -> None:
         stream = self._stream
         for command in (
+            ("SET", stream.names.stream, stream.clean_mark),
             ("SET", stream.names.authority, authority.record),
             ("PUBLISH", stream.endpoints[Store.LOCAL].moved, authority.record),
         ):

@@ -2,8 +2,9 @@
 
 On the channel `applied` of the store whose log is shipped: `live P` and `behind P` (everything up to P is on the
 other store, which is caught up, or is not), and on the cloud's: `seal P` (the local store is lost, nothing after P was
-shipped from its log). On the channel `moved`: the new authority record. On the
-channel `config`: a new live configuration, whole (`hybrid.core.live`).
+shipped from its log) and `passed P` (everything up to P of the local store's log is on the cloud store: told this way
+while the local store does not answer). On the channel `moved`: the new authority record. On the channel `config`: a
+new live configuration, whole (`hybrid.core.live`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Word(StrEnum):
     LIVE = "live"
     BEHIND = "behind"
     SEAL = "seal"
+    PASSED = "passed"
 
 
 @dataclass(frozen=True, slots=True)

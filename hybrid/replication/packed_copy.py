@@ -122,6 +122,11 @@ class PackedCopy:
         self._other = stream.endpoints[stream.target]
         self._tried = False
 
+    @property
+    def works(self) -> bool:
+        """Whether it is known by now that both stores take part."""
+        return self._tried and not self._other.refuses_dumps
+
     def copy(self, keys: Sequence[bytes]) -> list[bytes]:
         """Copy what can go packed; the result is left to be copied by type."""
         stream = self._stream

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import redis
 
@@ -44,6 +45,7 @@ class Shipper(threading.Thread):
         self._names = names
         self._claim = claim
         self._refused = ""
+        self._has_reserved = False
         self._holder = new_holder()
 
     def run(self) -> None:
@@ -66,6 +68,7 @@ class Shipper(threading.Thread):
                 board.wait(1.0)
             finally:
                 board.shipping = False
+        self._leave()
 
     def _campaign(self, source: Store) -> None:
         """Try to become the shipper of `source`'s log, and ship while the lease lasts."""
@@ -99,8 +102,16 @@ class Shipper(threading.Thread):
                     return
         finally:
             keeper.stop()
-            keeper.join(timeout=1.0)
             self._resign(lease, control)
+
+    def _leave(self) -> None:
+        """The lease that came with the authority (`HandBack`) is not left to run out when this client closes first."""
+        if not self._has_reserved:
+            return
+        with suppress(NotSent, ReplyLost):
+            control = self._endpoints[Store.LOCAL].connect_raw()
+            self._resign(Lease(Store.LOCAL, self._names.lease, self._holder), control)
+            control.disconnect()
 
     def _resign(self, lease: Lease, control: Wire) -> None:
         """Let another shipper take over at once, rather than when the lease has run out."""
@@ -124,6 +135,7 @@ class Shipper(threading.Thread):
             self._report(source.other, str(error))
             return Outcome.BROKEN
         self._refused = ""
+        self._has_reserved = outcome is Outcome.HANDED_BACK
         return outcome
 
     def _merge(self, lease: Lease) -> bool:

@@ -44,13 +44,18 @@ __all__ = ["Ended", "Outcome", "Stream", "TargetLost", "ignore"]
 WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
 CLOSE_MS: Final = 200
+DETOUR_S: Final = 0.03
+"""A local store that has not answered for so long: progress is told on the cloud's channel, before writers time out."""
+
 TRIM_S: Final = {Store.LOCAL: 0.005, Store.CLOUD: 1.0}
 SLOWEST_BYTES_S: Final = 1_000_000
 """A link slower than this counts as silent while much is on its way. With the window, it bounds how late a command can
 still arrive, which must stay below the expiry guard."""
 
 POLL_S: Final = 0.1
+_RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _IDENTITY = re.compile(rb"id=(\d+) addr=(\S+)")
+_UNKNOWN: Final = b"unknown"
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 
@@ -61,6 +66,7 @@ class Outcome(Enum):
     LEASE_LOST = "the lease ran out"
     YIELDED = "an agent ships from now on"
     MOVED = "the authority moved"
+    HANDED_BACK = "the authority was handed back"
     CLOSED = "the client closes"
 
 
@@ -86,6 +92,7 @@ class Stream:
         sent_to: every entry up to here was pushed to the other store; none beyond `maybe_to` was, in any form.
         applied: everything up to here is on the other store.
         live: whether the other store has everything but what is being written just now.
+        is_clean: whether the stream before this one ended in order: nothing that stands in the log was sent yet.
         shipped: the tokens of what was pushed, and of what may be contained in a copied state.
     """
 
@@ -120,11 +127,14 @@ class Stream:
         self._beyond_hold: Position = (0, 0)
         self._announced: Position = (0, 0)
         self._announced_s = 0.0
+        self._detoured: Position = (0, 0)
         self._said_s = time.monotonic()
         self._flushing = 0
         self._acks = board.acks[source]
         self._bell = Bell()
         self._wires: list[tuple[Endpoint, Wire]] = []
+        self.is_clean = False
+        self._local_run = b""
         self.is_open = False
 
     # -- opening and closing
@@ -140,6 +150,7 @@ class Stream:
             wire = self._connected(target)
             self.capabilities = target.known_capabilities(wire)
         self.pipe = Pipe(wire)
+        self._local_run = self._run_of_local()
         self._end_previous()
         self._offset_ms = self._server_ms() - time.monotonic() * 1000
         self.is_open = True
@@ -164,13 +175,31 @@ class Stream:
         """Have the server close the connection of the stream before this one: what is still on its way there would
         arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
-        before = self.states.exchange(pack(("GET", self.names.stream)), 1)[0]
-        if isinstance(before, bytes) and len(known := before.split()) == 2:
+        before = self.states.exchange(pack(("SET", self.names.stream, _UNKNOWN, "GET")), 1)[0]
+        self.is_clean = self.source is Store.LOCAL and before == self.clean_mark
+        if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) == 2:
             # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
             self.push(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1, ignore)
         self.push(pack(("CLIENT", "INFO")), 1, self._remember_connection)
         if self.target is Store.LOCAL:
             self.await_replies()
+
+    def _run_of_local(self) -> bytes:
+        """The local server's name for its current run. A server that was restarted may have lost its last seconds."""
+        ask = pack(("INFO", "server"))
+        if self.source is Store.LOCAL:
+            reply = self.states.exchange(ask, 1)[0]
+        else:
+            with self.target_errors():
+                reply = self.pipe.wire.exchange(ask, 1)[0]
+        found = _RUN.search(reply) if isinstance(reply, bytes) else None
+        return found.group(1) if found else b"?"
+
+    @property
+    def clean_mark(self) -> bytes:
+        """Stands in the local store in place of the last stream's connection when nothing of its log is in doubt, for as
+        long as the server runs."""
+        return b"clean:" + self._local_run
 
     def _remember_connection(self, replies: list[Any]) -> None:
         if isinstance(replies[0], bytes) and (mine := _IDENTITY.match(replies[0])):
@@ -257,9 +286,13 @@ class Stream:
         return not self.pipe.in_flight
 
     def finish(self) -> None:
-        """Have all that was sent answered, and the log trimmed, before another shipper begins."""
-        if self.drained():
-            self._announce()
+        """Have all that was sent answered, and the log trimmed, so that the next shipper can go on from there."""
+        if not self.drained():
+            return
+        self._announce()
+        settled = not self._holds and self.applied >= max(self.sent_to, self.maybe_to)
+        if self.source is Store.LOCAL and self.live and settled and self._local_run != b"?":
+            self.control.push(pack(("SET", self.names.stream, self.clean_mark)), 1, ignore)
 
     @contextmanager
     def target_errors(self) -> Iterator[None]:
@@ -284,9 +317,7 @@ class Stream:
         self.applied = max(self.applied, place)
         self._acks.advance(self.applied)
         if not self.live and self._is_close():
-            self.live = True
-            self.say(Word.LIVE)
-            self.board.observe(self.target, Evidence.CAUGHT_UP)
+            self.come_close()
 
     def hold(self, place: Position) -> None:
         """What failed at `place` is to be settled before anything counts as applied."""
@@ -296,6 +327,12 @@ class Stream:
         """The oldest hold is settled."""
         place = self._holds.popleft()
         self.advance(max(place, self._beyond_hold))
+
+    def come_close(self) -> None:
+        """The other store has everything but what is being written just now."""
+        self.live = True
+        self.say(Word.LIVE)
+        self.board.observe(self.target, Evidence.CAUGHT_UP)
 
     def fall_behind(self) -> None:
         """The other store lacks something: nobody shall read from it."""
@@ -356,13 +393,24 @@ class Stream:
     def _check_source(self) -> None:
         """An application finds out within the store's timeout that it hangs. Its shipper must not be later: writers
         without a reply wait for its last word."""
-        if self.control.silent_s <= self.endpoints[self.source].timeout_s:
+        silent_s = self.control.silent_s
+        if silent_s > DETOUR_S:
+            self._tell_by_detour()
+        if silent_s <= self.endpoints[self.source].timeout_s:
             return
         if self.control.wire.fileno() in self.poll(with_reader=False, wait_s=0):
             self.control.collect(readable=True)
             return
         self.board.observe(self.source, Evidence.SILENT, "no answer in time")
         raise ReplyLost("no answer in time", silent=True)
+
+    def _tell_by_detour(self) -> None:
+        if self.source is Store.LOCAL and self.applied > self._detoured:
+            self._detoured = self.applied
+            channel = self.endpoints[Store.CLOUD].applied
+            self.pipe.push(pack(("PUBLISH", channel, Progress(Word.PASSED, self.applied).packed)), 1, ignore)
+            with self.target_errors():
+                self.pipe.flush()
 
     def _check_target(self) -> None:
         allowed_s = self.endpoints[self.target].timeout_s + self.pipe.in_flight_bytes / SLOWEST_BYTES_S
@@ -385,7 +433,8 @@ class Stream:
             files.append(self.reader.fileno())
         if wait_s and (silent_s := self.control.silent_s):
             # Not a moment longer than until the source's silence counts.
-            wait_s = min(wait_s, max(self.endpoints[self.source].timeout_s - silent_s, 0.0) + 0.001)
+            limit_s = DETOUR_S if silent_s < DETOUR_S else self.endpoints[self.source].timeout_s
+            wait_s = min(wait_s, max(limit_s - silent_s, 0.0) + 0.001)
         return self._bell.wait(wait_s, *files)
 
     def linger(self, timeout_s: float) -> None:
@@ -397,8 +446,9 @@ class Stream:
         if self.board.authority.store is not self.source or not self.board.reachable(self.source):
             return True
         try:
-            self.endpoints[self.source].connect_raw().disconnect()
-        except (NotSent, ReplyLost):
+            self.endpoints[self.source].probe()
+        except (NotSent, ReplyLost) as error:
+            self.board.observe(self.source, Evidence.SILENT if error.silent else Evidence.REFUSED, str(error))
             return True
         return False
 

@@ -18,6 +18,7 @@ from hybrid.core.tokens import Seal
 from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
 from hybrid.replication.messages import Progress, Word
+from hybrid.replication.warmer import Warmer
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire, plain_reason
 from hybrid.types import Purpose, Store
@@ -31,8 +32,6 @@ SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 15.0}
 
 RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 """First and longest pause between attempts to reach a store that is down."""
-
-WARM_WIRES: Final = 16
 
 
 class Live(Protocol):
@@ -56,13 +55,13 @@ class Watcher(threading.Thread):
         super().__init__(name=f"hybrid-watch-{endpoint.store}", daemon=True)
         self._endpoint = endpoint
         self._board = board
-        self._peer = peer
         self._greet = greet
         self._live = live
         self._store = endpoint.store
         self._bell = Bell()
         self._renewing = False
         self._pause_s = RETRY_S[self._store][0]
+        self._warmer = Warmer(endpoint, peer, board) if peer is not None else None
 
     def poke(self) -> None:
         """Ask the store now: someone waits for it."""
@@ -77,6 +76,8 @@ class Watcher(threading.Thread):
         self._bell.ring()
 
     def run(self) -> None:
+        if self._warmer is not None:
+            self._warmer.start()
         try:
             while not self._board.closing:
                 try:
@@ -87,6 +88,8 @@ class Watcher(threading.Thread):
                     self._hear(RETRY_S[self._store][1])
         finally:
             self._bell.close()
+            if self._warmer is not None:
+                self._warmer.ask()
 
     def _watch_once(self) -> None:
         self._renewing = False  # what is asked for from here on is heeded after this greeting
@@ -127,7 +130,8 @@ class Watcher(threading.Thread):
     def _listen(self, wire: Wire) -> None:
         while not self._board.closing and not self._renewing:
             self._pause_s = RETRY_S[self._store][0]
-            self._keep_warm()
+            if self._warmer is not None:
+                self._warmer.ask()
             readable = self._wait(wire, SILENCE_S[self._store])
             if readable:
                 self._take(wire.receive(1)[0])
@@ -163,17 +167,14 @@ class Watcher(threading.Thread):
             return
         if progress.word is Word.SEAL:
             self._board.acks[Store.LOCAL].seal(Seal.parse(progress.seal))
+        elif progress.word is Word.PASSED:
+            self._board.acks[Store.LOCAL].advance(progress.place)
         elif self._store is self._board.authority.store:
             self._board.acks[self._store].advance(progress.place)
             live = progress.word is Word.LIVE
             # The shipping process knows by itself, and sooner: here it would hear its own echo.
             if not self._board.shipping:
                 self._board.observe(self._store.other, Evidence.CAUGHT_UP if live else Evidence.BEHIND)
-
-    def _keep_warm(self) -> None:
-        """Have as many idle wires here as the other store has, so that a failover does not begin with connecting."""
-        if self._peer is not None:
-            self._endpoint.warm(min(max(self._peer.idle, 1), WARM_WIRES))
 
     def _wait(self, wire: Wire, timeout_s: float) -> bool:
         """Whether the wire has something to read before `timeout_s` or a poke."""

@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from hybrid.core.authority import Authority
 from hybrid.core.names import Names
-from hybrid.core.outcomes import NotSent
+from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.errors import ConfigurationError
@@ -127,6 +127,19 @@ class Endpoint:
         """Keep a wire of `take_raw` on which nothing is due for whoever needs one next."""
         self._give_to(self._raw, self._generation, wire)
 
+    def probe(self) -> None:
+        """Whether the store answers over a new connection. Raises NotSent or ReplyLost when it does not."""
+        wire = self.connect_raw(purpose=Purpose.HEALTH)
+        try:
+            wire.exchange(pack(("PING",)), 1)
+        except ReplyLost as error:
+            if error.silent:
+                raise
+            # A server that is ending still accepts connections for a moment: the next attempt tells.
+            self.connect_raw(purpose=Purpose.HEALTH).exchange(pack(("PING",)), 1)
+        finally:
+            wire.disconnect()
+
     def known_capabilities(self, wire: Wire) -> Capabilities:
         """What the store can do, asked over `wire` the first time, and again after the store had failed."""
         if self._capabilities is None:
@@ -144,9 +157,36 @@ class Endpoint:
         A wire that last saw a record older than `epoch` looks again: idle wires miss what happens.
         """
         generation, wire = self._idle_wire(self._fenced) or (self._generation, self.connect())
-        if wire.authority is None or wire.authority.epoch < epoch:
+        if not _is_fenced(wire, epoch):
             self.fence(wire)
         return generation, wire
+
+    def renew_fences(self, epoch: int) -> None:
+        """Give idle wires that last saw a record older than `epoch` a fresh fence, so that the writers who come here
+        next need not. Half of them at a time: the others are there for who comes meanwhile. Raises NotSent or
+        ReplyLost."""
+        for _ in range(2):
+            stale = self._stale(epoch)
+            taken = [kept for kept in stale[: (len(stale) + 1) // 2] if self._removed(kept)]
+            for _, wire in taken:
+                wire.send(self.fence_payload, 3)
+            for generation, wire in taken:
+                wire.see(wire.receive(3, decode=False)[2])
+                self.give_fenced(generation, wire)
+
+    def has_stale_fences(self, epoch: int) -> bool:
+        """Whether there is an idle wire that last saw a record older than `epoch`."""
+        return bool(self._stale(epoch))
+
+    def _stale(self, epoch: int) -> list[tuple[int, Wire]]:
+        return [kept for kept in tuple(self._fenced) if not _is_fenced(kept[1], epoch)]
+
+    def _removed(self, kept: tuple[int, Wire]) -> bool:
+        try:
+            self._fenced.remove(kept)
+        except ValueError:
+            return False  # a writer has taken it
+        return True
 
     def _idle_wire(self, pool: deque[tuple[int, Wire]]) -> tuple[int, Wire] | None:
         while True:
@@ -179,9 +219,7 @@ class Endpoint:
         wire.authority = Authority.parse(record)
         return wire
 
-    def move(
-        self, wire: Wire, authority: Authority, *, also: Sequence[tuple[Any, ...]] = (), then: bytes = b""
-    ) -> Any:
+    def move(self, wire: Wire, authority: Authority, *, also: Sequence[tuple[Any, ...]] = (), then: bytes = b"") -> Any:
         """Replace the authority record that a fenced wire guards, `also` run these commands in the same transaction,
         and send the command `then` in the same breath; the result is its reply. `wire.authority` is the record that
         stands afterwards, another one when somebody else was faster. Raises NotSent or ReplyLost."""
@@ -211,7 +249,14 @@ class Endpoint:
         for _ in range(count - len(self._plain)):
             self.give(self._generation, self.connect())
         for _ in range(count - len(self._fenced)):
-            self.give_fenced(self._generation, self.fence(self.connect()))
+            wire = self.fence(self.connect())
+            self.load_effects(wire)
+            self.give_fenced(self._generation, wire)
+
+    @property
+    def least_idle(self) -> int:
+        """Idle wires of the kind of which there are fewer."""
+        return min(len(self._plain), len(self._fenced))
 
     @property
     def idle(self) -> int:
@@ -238,6 +283,11 @@ class Endpoint:
         self._plain = deque()
         self._fenced = deque()
         self._raw = deque()
+
+
+def _is_fenced(wire: Wire, epoch: int) -> bool:
+    """Whether the standing WATCH of `wire` guards the record of `epoch` or a later one."""
+    return wire.authority is not None and wire.authority.epoch >= epoch
 
 
 def _connection(

@@ -1,0 +1,61 @@
+"""Keeps connections ready, so that a failover does not begin with connecting: that takes several round trips."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.replication.board import Board
+from hybrid.stores.endpoint import Endpoint
+
+__all__ = ["Warmer"]
+
+MOST_WIRES: Final = 16
+SPARE_WIRES: Final = 2
+
+
+class Warmer(threading.Thread):
+    """Has at least as many idle wires to `endpoint` as were ever seen idle to its `peer`, and their fences renewed.
+
+    A thread of its own: the watcher of the store has news to hear meanwhile. What fails here shows there.
+    """
+
+    def __init__(self, endpoint: Endpoint, peer: Endpoint, board: Board) -> None:
+        super().__init__(name=f"hybrid-warm-{endpoint.store}", daemon=True)
+        self._endpoint = endpoint
+        self._peer = peer
+        self._board = board
+        self._asked = threading.Event()
+        self._most_idle = 1
+
+    def ask(self) -> None:
+        """Look whether there is something to do. Never waits."""
+        # At any one moment most are in use: the most that were ever seen idle comes closer to what is needed.
+        self._most_idle = max(self._most_idle, self._peer.idle)
+        if self._board.closing or self._is_needed:
+            self._asked.set()
+
+    @property
+    def _is_needed(self) -> bool:
+        return self._endpoint.least_idle < self._wanted or self._endpoint.has_stale_fences(self._epoch)
+
+    @property
+    def _wanted(self) -> int:
+        return min(self._most_idle + SPARE_WIRES, MOST_WIRES)
+
+    @property
+    def _epoch(self) -> int:
+        """Fences of a store that takes no writes may be old: they are renewed when it takes them."""
+        authority = self._board.authority
+        return authority.epoch if authority.admits(self._endpoint.store) else 0
+
+    def run(self) -> None:
+        while not self._board.closing:
+            self._asked.wait()
+            self._asked.clear()
+            try:
+                self._endpoint.renew_fences(self._epoch)
+                self._endpoint.warm(self._wanted)
+            except (NotSent, ReplyLost):
+                continue  # the watcher finds out what this means
