@@ -17,7 +17,7 @@ from typing import Any
 import streamlit as st
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from streamlit import config
 
@@ -29,9 +29,19 @@ from panel.process import process
 logger = logging.getLogger("hybrid.panel")
 
 
-def health(request: Request) -> JSONResponse:
+async def health(request: Request) -> JSONResponse:
+    """From memory and on the loop: threads may all be busy with pages, and a monitor waits for nobody."""
     status, document = queries.health()
     return JSONResponse(document, status)
+
+
+async def probe(request: Request) -> Response:
+    """Liveness, readiness and metrics, as on `hybrid agent --listen`."""
+    answer = queries.probes().get(request.url.path)
+    if answer is None:
+        return JSONResponse({"status": "down"}, 503)
+    reply = answer()
+    return Response(reply.body, reply.code, media_type=reply.content_type)
 
 
 @asynccontextmanager
@@ -101,7 +111,11 @@ process().access = access
 
 app = st.App(
     Path(__file__).resolve().parent / "panel" / "ui.py",
-    routes=[Route("/api/health", health), *access_routes(access)],
+    routes=[
+        Route("/api/health", health),
+        *(Route(path, probe) for path in ("/api/health/live", "/api/health/ready", "/metrics")),
+        *access_routes(access),
+    ],
     middleware=access_middleware(access),
     lifespan=lifespan,
     on_script_error=log_script_error,

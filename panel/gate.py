@@ -24,7 +24,7 @@ from panel.access import SESSION_S, Access, Session, is_loopback
 
 __all__ = ["AccessGate", "access_middleware", "access_routes", "cookie_name", "login_link", "say"]
 
-OPEN_PATHS = frozenset({"/login", "/login/link", "/api/health"})
+OPEN_PATHS = frozenset({"/login", "/login/link", "/api/health", "/api/health/live", "/api/health/ready"})
 MACHINE_PATHS = ("/_stcore/", "/api/", "/media/", "/component/", "/metrics")
 SIGNED_OUT_CODE = 4401
 LONGEST_FORM = 4096
@@ -88,7 +88,7 @@ class AccessGate:
             scope = {**scope, "headers": headers + known}
             guarded = _until_end(session, receive, send) if scope["type"] == "websocket" else receive
             return await self._app(scope, guarded, send)
-        if scope["type"] == "http" and scope["path"] in OPEN_PATHS:
+        if scope["type"] == "http" and (scope["path"] in OPEN_PATHS or _scraped_here(scope)):
             return await self._app(scope, receive, send)
         if scope["type"] == "http" and not scope["path"].startswith(MACHINE_PATHS):
             return await RedirectResponse("/login", 303)(scope, receive, send)
@@ -104,6 +104,12 @@ def _foreign(connection: HTTPConnection) -> bool:
     """Whether a browser says that another site sent this."""
     origin = connection.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
+
+
+def _scraped_here(scope: Scope) -> bool:
+    """Whether Prometheus on this machine asks: it cannot sign in. Elsewhere it is to ask an agent."""
+    server = scope.get("server")
+    return bool(scope["path"] == "/metrics" and server and is_loopback(server[0]))
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:

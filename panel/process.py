@@ -70,7 +70,7 @@ class PanelProcess:
 
 
 def started_agent(folder: Path) -> Agent:
-    agent = Agent.open(folder=folder)
+    agent = Agent.open(folder=folder, standing=True)
     try:
         agent.start()
     except BaseException:

@@ -10,7 +10,8 @@ from typing import Any
 
 from hybrid.errors import HybridError
 from hybrid.events import Event
-from hybrid.observe.health import health_document
+from hybrid.observe.endpoint import Route
+from hybrid.observe.routes import agent_routes
 from hybrid.ops.control import LIVE, PRESETS, AuditEntry, EnvPlan, Live, Presence, Process
 from hybrid.ops.drills import GROUPS, STEP_COUNT, LatencyRow, Report, Step, StepState
 from hybrid.ops.overview import Overview, Sample, StoreFacts
@@ -58,6 +59,7 @@ __all__ = [
     "masked_url",
     "overview",
     "password_set",
+    "probes",
     "processes",
     "setting_rows",
     "start_problem",
@@ -90,8 +92,14 @@ def start_problem() -> str | None:
 
 def health() -> tuple[int, dict[str, Any]]:
     """HTTP status and body of /api/health. Says no reason when nothing runs: the route needs no sign-in."""
-    snapshot = overview()
-    return (503, {"status": "down", "stores": None}) if snapshot is None else health_document(snapshot)
+    agent = process().agent
+    return (503, {"status": "down", "stores": None}) if agent is None else agent.health()
+
+
+def probes() -> dict[str, Route]:
+    """The answers to monitors by path, while the agent runs."""
+    agent = process().agent
+    return {} if agent is None else agent_routes(agent)
 
 
 def demo_running() -> bool:
