@@ -2,45 +2,61 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from servers import Stores, client
 
 from hybrid import Store
+from hybrid.cli import main
 from hybrid.core.conflict import Conflict, Side
 from hybrid.core.resp import pack
 
 pytestmark = pytest.mark.parametrize("stores", ["valkey"], indirect=True)
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Ended]
 ARCHIVE = "hybrid:conflicts"
 
 
+class Typed(io.StringIO):
+    """What an operator types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.fixture
-def hybrid(tmp_path: Path, stores: Stores) -> Run:
-    """Run `python -m hybrid ...` on two real servers."""
+def hybrid(tmp_path: Path, stores: Stores, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """`python -m hybrid ...` on two real servers, in this process."""
     env_file = tmp_path / "test.env"
     env_file.write_text(
         f"REDIS_URL={stores.local.url}\nUPSTASH_REDIS_URL={stores.cloud.url}\n"
         "REDIS_LOCAL_TIMEOUT=2\nREDIS_CLOUD_TIMEOUT=2\n"
     )
-    environment = {name: value for name, value in os.environ.items() if "REDIS" not in name}
+    for name in [name for name in os.environ if "REDIS" in name]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(logging, "basicConfig", lambda **_: None)
 
-    def run(command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "hybrid", command, "--env-file", str(env_file), *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=60,
-            check=False,
-        )
+    def run(command: str, *arguments: str, typed: str | None = None) -> Ended:
+        monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Typed(typed))
+        code = main([command, "--env-file", str(env_file), *arguments])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
 
     return run
 
@@ -54,8 +70,9 @@ def test_failover_and_failback(hybrid: Run, stores: Stores) -> None:
     assert json.loads(moved.stdout)["authority"] == "cloud"
     with client(stores.cloud.url) as cloud:
         assert cloud.get("hybrid:authority").endswith(b" held")
-    back = hybrid("failback", "--yes")
-    assert (back.returncode, back.stderr) == (0, "")
+    assert hybrid("failback", typed="yes\n").returncode == 2, "the word itself is asked for"
+    back = hybrid("failback", typed="failback\n")
+    assert back.returncode == 0
     assert back.stdout.splitlines()[-1].startswith("the local store takes writes since epoch")
 
 
