@@ -28,8 +28,8 @@ __all__ = [
 
 SCAN_KEYS: Final = 1000
 MGET_KEYS: Final = 500
-SLICE_KEYS: Final = 200
-"""Keys that a script digests in one call: about 2 ms of the server's time."""
+SLICE_KEYS: Final = 100
+"""Keys that a script digests in one call: well under 1 ms of the server's time, mostly."""
 
 PAGES_ON_THE_WAY: Final = 4
 DIGEST_BYTES: Final = 60

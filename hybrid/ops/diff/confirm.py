@@ -17,8 +17,9 @@ from hybrid.replication.copy import read_state
 __all__ = ["Confirmation"]
 
 PAGE_SUSPECTS = 1000
-MOST_EXTRA_LOOKS = 8
+MOST_EXTRA_LOOKS = 4
 PAUSE_GROWTH = 1.5
+LONGEST_PAUSE_S = 1.0
 NEARLY_EQUAL = frozenset({"hash", "stream", "json"})
 """Kinds whose content may be equal although fingerprints differ: by tolerance of times, or by how JSON is written."""
 
@@ -45,7 +46,7 @@ class Confirmation:
             if not self.file.suspected:
                 return 0
             self.pause(pause_s)
-            pause_s *= PAUSE_GROWTH
+            pause_s = min(pause_s * PAUSE_GROWTH, LONGEST_PAUSE_S)
             self.look_again()
         return self.file.suspected
 

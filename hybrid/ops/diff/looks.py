@@ -19,8 +19,9 @@ from hybrid.ops.diff.scripts import QUICK_SCRIPT, sha_of
 __all__ = ["FactsLook", "Look", "QuickLook", "absent_locally", "look_at"]
 
 QUICK_SHA = sha_of(QUICK_SCRIPT)
-WINDOW_SLICES = 20
-UNEQUAL_SLICES = 20
+EXISTS_KEYS = 200
+WINDOW_SLICES = 40
+UNEQUAL_SLICES = 40
 TRIAL_SLICES = 40
 
 
@@ -98,7 +99,7 @@ class QuickLook:
         while self._sent:
             self.settle()
         unequal, self._unequal = self._unequal, []
-        return [found for part in slices(unequal, 5 * SLICE_KEYS) for found in self._facts.feed(part)]
+        return [found for part in slices(unequal, 10 * SLICE_KEYS) for found in self._facts.feed(part)]
 
     def settle(self) -> None:
         """Take the replies to the oldest slice."""
@@ -126,11 +127,12 @@ def read_reply(line: Line) -> Any:
 
 def absent_locally(line: Line, keys: Sequence[bytes], scope: Scope) -> list[bytes]:
     """Those of the cloud's keys that the local store lacks, or holds as another type than the one in scope."""
-    if scope.kind:
+    if scope.kind and keys:
         kinds = line.ask(*((b"TYPE", key) for key in keys))
         wanted = {scope.kind.encode()} if scope.kind != "json" else {b"ReJSON-RL", b"json"}
         return [key for key, kind in zip(keys, kinds, strict=True) if kind not in wanted]
-    if not keys or line.ask((b"EXISTS", *keys))[0] == len(keys):
-        return []
-    present = line.ask(*((b"EXISTS", key) for key in keys))
-    return [key for key, there in zip(keys, present, strict=True) if not there]
+    groups = list(slices(keys, EXISTS_KEYS))
+    counts = line.ask(*((b"EXISTS", *group) for group in groups)) if groups else []
+    unsure = [key for group, count in zip(groups, counts, strict=True) if count < len(group) for key in group]
+    present = line.ask(*((b"EXISTS", key) for key in unsure)) if unsure else []
+    return [key for key, there in zip(unsure, present, strict=True) if not there]
