@@ -54,6 +54,8 @@ class Recorder:
         """The latest calls to each store, whatever the command."""
         self.gauges: Callable[[], Mapping[str, float]] = dict
         """Values of the whole, such as the lag, from a process that watches it; none from the others."""
+        self.sink: Callable[[Store, str, float], None] | None = None
+        """Gets every call too, see `hybrid.observe.telemetry`."""
         self._start()
 
     def _start(self) -> None:
@@ -83,6 +85,8 @@ class Recorder:
             cell = self._shard.cells[store, name] = [0] * (BUCKETS + 1)
         cell[bucket_of(micros)] += 1
         cell[_SUM] += micros
+        if self.sink is not None:
+            self.sink(store, _text(name), seconds)
 
     def record_request(self, store: Store, payload: bytes, seconds: float) -> None:
         """As `record`, for a packed request: the name stands at its beginning."""

@@ -1,0 +1,104 @@
+"""What an agent knows of all processes: counters that grow, `/metrics`, who is active."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from redis.observability import recorder as redis_recorder
+from servers import Stores, client, wait_until
+
+from hybrid import HybridRedis
+from hybrid.agent import Agent
+from hybrid.core.histogram import BUCKETS, upper_us
+from hybrid.core.names import Names
+from hybrid.observe import prometheus
+from hybrid.observe.routes import agent_routes
+from hybrid.ops import metrics_tail
+from hybrid.replication.election import Election
+from hybrid.types import Store
+
+NAMES = Names()
+
+
+@pytest.fixture
+def agent(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
+    monkeypatch.setattr(metrics_tail, "INTERVAL_S", 0.05)
+    urls = {"local_url": stores.local.url, "cloud_url": stores.cloud.url}
+    with Agent.open(None, standing=True, **urls) as opened:
+        opened.start()
+        yield opened
+
+
+def scraped(agent: Agent) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    reply = agent_routes(agent)["/metrics"]()
+    assert reply.code == 200, reply.body
+    families = text_string_to_metric_families(reply.body.decode())
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_prometheus_gets_the_counts_of_all_processes(stores: Stores, agent: Agent) -> None:
+    assert agent.metrics is not None
+    wait_until(lambda: agent.observer.ready and agent.metrics and agent.metrics._place is not None, "it follows")
+    for _ in range(2):
+        with HybridRedis.from_urls(stores.local.url, stores.cloud.url) as application:
+            for _ in range(25):
+                application.set("key", "value")
+    strings = (("group", "strings"), ("store", "local"))
+    wait_until(lambda: scraped(agent).get(("hybrid_command_duration_seconds_count", strings)) == 50, "both are there")
+    samples = scraped(agent)
+    infinite = ("hybrid_command_duration_seconds_bucket", (*strings[:1], ("le", "+Inf"), *strings[1:]))
+    assert samples[infinite] == 50
+    assert samples["hybrid_store_up", (("store", "local"),)] == 1
+    assert samples["hybrid_store_authority", (("store", "cloud"),)] == 0
+    assert samples["hybrid_store_commands_total", (("purpose", "application"), ("store", "local"))] > 100
+    assert agent.health()[1]["cost"] is not None
+    with client(stores.cloud.url) as cloud:
+        cloud.client_kill_filter(skipme=True, _type="normal")
+    again = scraped(agent)
+    assert all(again[name] >= value for name, value in samples.items() if name[0].endswith(("_total", "_count")))
+
+
+def test_exported_bounds_are_bounds_of_our_buckets() -> None:
+    ends = {upper_us(bucket) for bucket in range(BUCKETS)}
+    assert set(prometheus.BUCKETS) <= ends, "else what lies across a bound would be counted above it"
+
+
+def test_gauges_of_the_observer_are_recorded_by_the_agent(agent: Agent) -> None:
+    wait_until(lambda: "memory_bytes.cloud" in agent.client.recorder.gauges(), "facts of both stores")
+    gauges = agent.client.recorder.take(0, 10).gauges
+    assert gauges["lag_entries"] == 0 and gauges["keys.local"] == 0
+
+
+def test_one_agent_is_active_and_another_takes_over_at_once(stores: Stores, agent: Agent) -> None:
+    wait_until(lambda: agent.is_active, "the only agent is active")
+    engine = agent.client._engine
+    second = Election(engine.endpoints, engine.board, NAMES)
+    second.start()
+    with client(stores.local.url) as local:
+        calls = local.info("commandstats")["cmdstat_eval"]["calls"]
+        wait_until(lambda: local.info("commandstats")["cmdstat_eval"]["calls"] > calls + 4, "both have asked")
+    assert (agent.is_active, second.is_active) == (True, False)
+    assert agent.election is not None
+    agent.election.close()
+    assert not agent.is_active
+    wait_until(lambda: second.is_active, "the second one is active")
+    stores.local.kill()
+    wait_until(lambda: not engine.board.reachable(Store.LOCAL), "the local store is lost")
+    assert second.is_active, "who was active goes on, also when nobody can be asked"
+    second.close()
+
+
+def test_redis_pys_own_telemetry_is_fed_when_it_is_on(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[object, ...]] = []
+    monkeypatch.setattr(redis_recorder, "is_enabled", lambda: True)
+    monkeypatch.setattr(redis_recorder, "record_operation_duration", lambda *args, **_: seen.append(args))
+    with HybridRedis.from_urls(stores.local.url) as application:
+        application.get("key")
+    names = {(name, host, port, database) for name, _, host, port, database, *_ in seen if isinstance(name, str)}
+    assert ("GET", "127.0.0.1", stores.local.port, "0") in names
