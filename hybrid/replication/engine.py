@@ -36,6 +36,7 @@ from hybrid.core.tokens import Seal
 from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
 from hybrid.observe.metrics import Recorder
 from hybrid.observe.publisher import Publisher
+from hybrid.observe.telemetry import telemetry_sink
 from hybrid.replication.board import Board
 from hybrid.replication.live_settings import LiveSettings
 from hybrid.replication.pairing import Pairing
@@ -141,6 +142,7 @@ class Engine:
                 # A name that does not resolve can keep its watcher waiting for long; nobody else shall wait.
                 if self.board.state(store) is StoreState.UNKNOWN:
                     self.board.observe(store, Evidence.SILENT, "no word of it yet")
+            self.metrics.sink = telemetry_sink(self.endpoints)
             if self.names.prefix == RESERVED:  # a drill's calls are not the application's
                 local = self.endpoints[Store.LOCAL]
                 self._publisher = Publisher(self.metrics, local, self.names, lambda: self.board.reachable(Store.LOCAL))
