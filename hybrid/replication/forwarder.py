@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NoReturn
 
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
@@ -59,7 +60,7 @@ def forward(
         stream.close(in_order=ended in (Outcome.MOVED, Outcome.HANDED_BACK))
 
 
-def _ship(stream: Stream) -> None:
+def _ship(stream: Stream) -> NoReturn:
     catch_up = CatchUp(stream)
     follow = Follow(stream, catch_up)
     hand_back = HandBack(stream, follow)

@@ -40,6 +40,9 @@ class HandBack:
             board.learn(halted, source=Store.CLOUD)
             rest = self._halt(cloud, wire, halted)
             handed_back = wire.authority == halted and self._completed(cloud, wire, halted, rest)
+        elif record is not None and record.holder is Holder.HANDOVER:
+            # Begun by a shipper that died, or whose connection was cut: nobody else would complete it.
+            handed_back = self._completed(cloud, wire, record, self._rest())
         cloud.give_fenced(generation, wire)
         board.learn(wire.authority, source=Store.CLOUD)
         return handed_back
@@ -50,14 +53,17 @@ class HandBack:
         rest: list[Any] = cloud.move(wire, halted, then=pack(command))
         return rest
 
+    def _rest(self) -> Any:
+        command = ("XREAD", "COUNT", BATCH_ENTRIES, "STREAMS", self._stream.names.log, self._stream.read_to)
+        return self._stream.states.exchange(pack(command), 1)[0]
+
     def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: list[Any]) -> bool:
         """Whether the record names the local store now: it does not where somebody took it back."""
         stream, returned = self._stream, halted.succeeded_by(Holder.LOCAL)
         try:
             self._follow.forward(rest)
             while not stream.at_end:
-                command = ("XREAD", "COUNT", BATCH_ENTRIES, "STREAMS", stream.names.log, stream.read_to)
-                self._follow.forward(stream.states.exchange(pack(command), 1)[0])
+                self._follow.forward(self._rest())
             self._settle_all()
         except (TargetLost, HybridError):
             with suppress(NotSent, ReplyLost):

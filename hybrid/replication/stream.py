@@ -37,7 +37,7 @@ from hybrid.replication.messages import Progress, Word
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Pipe
 from hybrid.stores.wire import Wire
-from hybrid.types import Store
+from hybrid.types import Store, StoreState
 
 __all__ = ["Ended", "Outcome", "Stream", "TargetLost", "ignore"]
 
@@ -180,9 +180,18 @@ class Stream:
         if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) == 2:
             # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
             self.push(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1, ignore)
+        self.push(pack(("EXISTS", self.names.identity)), 1, self._check_mark)
         self.push(pack(("CLIENT", "INFO")), 1, self._remember_connection)
         if self.target is Store.LOCAL:
             self.await_replies()
+
+    def _check_mark(self, replies: list[Any]) -> None:
+        """A store that came back empty may be met here before its watcher has greeted it: what the log names would then
+        be taken for all that it lacks."""
+        if replies[0] == 0 and self.board.state(self.target) is not StoreState.WIPED:
+            self.endpoints[self.target].retire()
+            self.board.observe(self.target, Evidence.LOST, "its mark is gone")
+            raise TargetLost
 
     def _run_of_local(self) -> bytes:
         """The local server's name for its current run. A server that was restarted may have lost its last seconds."""
@@ -197,7 +206,7 @@ class Stream:
 
     @property
     def clean_mark(self) -> bytes:
-        """Stands in the local store in place of the last stream's connection when nothing of its log is in doubt, for as
+        """Stands in the local store in place of the last stream's connection when nothing of its log is in doubt, as
         long as the server runs."""
         return b"clean:" + self._local_run
 
