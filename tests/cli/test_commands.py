@@ -133,3 +133,34 @@ def fetched(url: str) -> Any:
             return json.load(response)
     except OSError:
         return None
+
+
+def test_the_proxy_serves_says_events_and_ends_at_sigterm(hybrid: Run, stores: Stores) -> None:
+    process = hybrid("proxy", "--port", "0", "--json")
+    lines = [json.loads(first_line(process))]
+    while lines[-1]["event"] != "Listening":
+        lines.append(json.loads(first_line(process)))
+    with client(lines[-1]["url"]) as r:
+        assert r.set("k", "v") and r.get("k") == b"v"
+    process.send_signal(signal.SIGTERM)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert {"Started", "Stopped"} <= {json.loads(line)["event"] for line in output.splitlines()} | {
+        line["event"] for line in lines
+    }
+    with client(stores.cloud.url) as cloud:
+        assert cloud.get("k") == b"v"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--host", "0.0.0.0"), "0.0.0.0 can be reached from other machines: give a password"),
+        (("--password-env", "NO_SUCH_VARIABLE"), "--password-env names NO_SUCH_VARIABLE"),
+    ],
+)
+def test_the_proxy_refuses_to_serve_everybody(hybrid: Run, arguments: tuple[str, ...], words: str) -> None:
+    process = hybrid("proxy", "--port", "0", *arguments)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert errors.startswith(f"hybrid: {words}") and errors.count("\n") == 1

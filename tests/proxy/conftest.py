@@ -1,4 +1,4 @@
-"""A proxy over two real stores, in this process; raw connections to it. Both stores are found equal after every test."""
+"""A proxy over two real stores, in this process, and connections to it; the stores are found equal after every test."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ def stores(request: pytest.FixtureRequest, server_pool: Any) -> Stores:
 
 @pytest.fixture
 def open_proxy(stores: Stores) -> Iterator[Open]:
-    """Open proxies over `stores` on free ports: `open_proxy(password=None, **settings)`."""
+    """Open proxies on free ports, over `stores` or others: `open_proxy(password=None, stores=None, **settings)`."""
+    usual = stores
     with ExitStack() as opened:
 
-        def open_(password: str | None = None, **settings: Any) -> ProxyServer:
+        def open_(password: str | None = None, stores: Stores | None = None, **settings: Any) -> ProxyServer:
+            stores = stores or usual
             hybrid = HybridRedis.from_urls(stores.local.url, stores.cloud.url, **{**PATIENT, **settings})
             opened.enter_context(hybrid)
             server = opened.enter_context(ProxyServer(hybrid, port=0, password=password))

@@ -77,12 +77,18 @@ def test_hello_changes_the_protocol(raw: Raw) -> None:
 
 def test_only_the_database_that_is_kept_on_both_stores(raw: Raw) -> None:
     good, bad, none = raw.ask("SELECT 0", "SELECT 1", "SELECT")
-    assert (good, bad[:30], none[:30]) == (b"+OK\r\n", b"-ERR DB index is out of range:", b"-ERR wrong number of arguments")
+    assert (good, bad[:30], none[:30]) == (
+        b"+OK\r\n",
+        b"-ERR DB index is out of range:",
+        b"-ERR wrong number of arguments",
+    )
 
 
 def test_clients_have_names_and_can_be_ended(proxy: ProxyServer, raw: Raw) -> None:
-    assert raw.ask("CLIENT SETNAME first", "CLIENT SETINFO LIB-NAME lib", "CLIENT SETINFO LIB-VER 1.2") == [b"+OK\r\n"] * 3
-    assert raw.ask("CLIENT SETNAME \"a b\"")[0].startswith(b"-ERR Client names cannot contain spaces")
+    assert (
+        raw.ask("CLIENT SETNAME first", "CLIENT SETINFO LIB-NAME lib", "CLIENT SETINFO LIB-VER 1.2") == [b"+OK\r\n"] * 3
+    )
+    assert raw.ask('CLIENT SETNAME "a b"')[0].startswith(b"-ERR Client names cannot contain spaces")
     number = int(raw.ask("CLIENT ID")[0][1:])
     with Raw(proxy.address) as other:
         second = int(other.ask("CLIENT ID")[0][1:])

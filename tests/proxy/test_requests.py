@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,10 +31,8 @@ def test_requests_come_out_as_they_were_packed() -> None:
 @given(st.lists(st.integers(0, len(PACKED)), max_size=8))
 def test_however_the_bytes_are_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(PACKED)]
-    assert fed(*(PACKED[start:end] for start, end in zip(edges, edges[1:], strict=False) if end > start)) == (
-        PIPELINE,
-        "",
-    )
+    pieces = (PACKED[start:end] for start, end in pairwise(edges) if end > start)
+    assert fed(*pieces) == (PIPELINE, "")
 
 
 def test_byte_by_byte() -> None:
