@@ -8,7 +8,9 @@ Key by key, from what each log says happened to it since they parted:
 * everything else is a **conflict**: the newer value wins, by the clocks of the stores, and the other is archived.
 
 An entry that may have reached the authority already (`doubt`) is never applied again if that could count twice. An
-entry that its own writer has run again on the authority, which its token shows, is left out.
+entry that its own writer has run again on the authority, which its token shows, is left out. One without a token that
+stands on the authority word for word was probably run again as well, and executed here late (a store that hung still
+runs what waits in its sockets): it never counts as the newer one, because what its writer did next came after it.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from hybrid.core.authority import Position
@@ -24,7 +27,7 @@ from hybrid.core.effects import absolute
 from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Group
 
-__all__ = ["Branch", "Decision", "Footprint", "again", "commutes", "decision"]
+__all__ = ["Branch", "Decision", "Footprint", "again", "commutes", "decision", "hides_a_sum"]
 
 
 class Decision(Enum):
@@ -55,9 +58,11 @@ class Effect(NamedTuple):
 
 @dataclass(slots=True)
 class Footprint:
-    """Everything one log did to one key. `whole`: it replaced or removed it, or did what is not known in detail."""
+    """Everything one log did to one key. `whole`: it replaced or removed it, or did what is not known in detail.
+    `last`: its last entry; `fresh`: its last one that was not run again on the other store."""
 
     last: Position = (0, 0)
+    fresh: Position = (0, 0)
     token: bytes | None = None
     family: str = ""
     whole: bool = False
@@ -85,8 +90,9 @@ class Footprint:
 
 
 class Branch:
-    """What one store's log did since the stores parted; `keys` limits it to these, `left_out` are tokens of groups
-    that do not count. Entries up to `doubt` may have reached the other store."""
+    """What one store's log did since the stores parted; `keys` limits it to these. `left_out` are the `marks` of the
+    other one, by which groups that were run again there are known. Entries up to `doubt` may have reached it.
+    """
 
     def __init__(
         self,
@@ -95,34 +101,40 @@ class Branch:
         doubt: Position = (0, 0),
     ) -> None:
         self.footprints: dict[bytes, Footprint] = {}
-        self.tokens: set[bytes] = set()
+        self.marks: set[bytes] = set()
         self.emptied: Position | None = None
+        self._emptied_fresh: Position = (0, 0)
         self._keys = keys
         self._left_out = left_out
         self._doubt = doubt
 
     def add(self, group: Group) -> None:
-        if group.token is not None:
-            self.tokens.add(group.token)
-        if group.token in self._left_out:
+        mark = _mark(group)
+        self.marks.add(mark)
+        was_run_again = mark in self._left_out
+        if was_run_again and group.token is not None:
             return
         if group.empties or group.refills:
             self.emptied = group.place
+            self._emptied_fresh = self._emptied_fresh if was_run_again else group.place
             for known in self.footprints.values():
                 known.add(None)
-                known.last = group.place
+                known.last, known.fresh = group.place, max(known.fresh, self._emptied_fresh)
         for key, effect in _effects(group):
             if self._keys is None or key in self._keys:
                 footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None))
                 footprint.add(effect)
                 footprint.last, footprint.token = group.place, group.token
+                if not was_run_again:
+                    footprint.fresh = group.place
                 footprint.doubtful |= group.place <= self._doubt
 
     def of(self, key: bytes) -> Footprint | None:
         """None if nothing happened to the key here."""
         known = self.footprints.get(key)
         if known is None and self.emptied is not None:
-            return Footprint(last=self.emptied, whole=True, doubtful=self.emptied <= self._doubt)
+            doubtful = self.emptied <= self._doubt
+            return Footprint(last=self.emptied, fresh=self._emptied_fresh, whole=True, doubtful=doubtful)
         return known
 
 
@@ -134,8 +146,13 @@ def decision(returning: Footprint | None, authority: Footprint | None) -> Decisi
         return Decision.DONE
     if commutes(returning, authority):
         return Decision.AGAIN
-    newer = returning.last[0] > authority.last[0] and not returning.doubtful
+    newer = returning.fresh[0] > authority.last[0] and not returning.doubtful
     return Decision.KEEP_RETURNING if newer else Decision.KEEP_AUTHORITY
+
+
+def hides_a_sum(returning: Footprint | None, authority: Footprint | None) -> bool:
+    """Whether equal values prove nothing, because both added to the same number and one sum is kept."""
+    return returning is not None and authority is not None and bool(returning.adds & authority.adds)
 
 
 def commutes(returning: Footprint, authority: Footprint) -> bool:
@@ -159,7 +176,7 @@ def again(
     holds what the authority did to them: an expiry that it has set as well stays as it is."""
     found: dict[bytes, list[bytes]] = {key: [] for key in footprints}
     for group in groups:
-        if group.token in left_out:
+        if group.token is not None and group.token in left_out:
             continue
         for args, timed in _commands(group):
             [key, *others] = _written(args) or [b""]
@@ -170,6 +187,17 @@ def again(
                 continue
             found[key] += [pack(command) for command in _repeated(args, timed, group.ms)]
     return found
+
+
+def _mark(group: Group) -> bytes:
+    """By what a group is known again on the other store: its token, or else its content."""
+    if group.token is not None:
+        return group.token
+    digest = blake2b(digest_size=20)
+    for name, payload in group.fields:
+        digest.update(b"%b%d " % (name, len(payload)))
+        digest.update(payload)
+    return digest.digest()
 
 
 def _repeated(args: list[bytes], timed: bool, entry_ms: int) -> list[list[bytes]]:

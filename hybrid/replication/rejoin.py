@@ -20,7 +20,7 @@ from hybrid.core.conflict import KEPT_BYTES, KEPT_ENTRIES, KEPT_S, Conflict, Sid
 from hybrid.core.health import Evidence
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.outcomes import ReplyLost
-from hybrid.core.rejoin import Branch, Decision, Footprint, again, decision
+from hybrid.core.rejoin import Branch, Decision, Footprint, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, groups
 from hybrid.core.state import ABSENT, Absent, KeyState, differences
@@ -61,7 +61,7 @@ def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: B
         end = last_place(local, names.log)
         if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
-        tail = _Tail(local, names, sealed, doubt or end)
+        tail = _Tail(local, names, sealed, doubt or _sent(local, names) or end)
         if tail.keys or tail.spans_all:
             writer = endpoints[Store.CLOUD].connect_raw(timeout_s=1.0)
             try:
@@ -99,6 +99,12 @@ def _sealed(cloud: Wire, names: Names, authority: Authority) -> tuple[Position, 
         if int(epoch) == authority.epoch:
             return position(place), position(doubt[0]) if doubt else None
     return (0, 0), None
+
+
+def _sent(local: Wire, names: Names) -> Position | None:
+    """Up to where the log may have been sent, as the last stream said when the cloud store was lost before this one."""
+    place = _one(local, "GET", names.sent)
+    return None if place is None else position(place)
 
 
 def last_place(wire: Wire, log: bytes) -> Position:
@@ -166,7 +172,7 @@ class _Merge:
         self._open_fields: list[Field] = []
         self._theirs = Branch(None if tail.spans_all else tail.keys)
         self._look()
-        self._left_out = set(self._theirs.tokens)
+        self._left_out = set(self._theirs.marks)
         self._ours = tail.branch(self._left_out)
         self._again: dict[bytes, list[bytes]] = {}
         self.archived = 0
@@ -244,6 +250,9 @@ class _Merge:
     def decided(self, key: bytes) -> Decision:
         return decision(*self.footprints(key))
 
+    def hides_a_sum(self, key: bytes) -> bool:
+        return hides_a_sum(*self.footprints(key))
+
     def again(self, keys: list[bytes]) -> dict[bytes, list[bytes]]:
         """The commands to apply again. The tail is read once, and once more for keys that are written meanwhile."""
         if missing := [key for key in keys if key not in self._again]:
@@ -308,7 +317,7 @@ class _Plan:
         for key in keys:
             if decisions[key] is Decision.COPY:
                 self.commands += merge.put(key, ours[key])
-            elif key in theirs and not same(ours[key], theirs[key]):
+            elif key in theirs and (merge.hides_a_sum(key) or not same(ours[key], theirs[key])):
                 self._settle(merge, key, decisions[key], ours[key], theirs[key])
         if self.conflicts:
             self.commands.append(merge.log_archive())

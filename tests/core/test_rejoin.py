@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hybrid.core.authority import Position
 from hybrid.core.conflict import Conflict, Side
-from hybrid.core.rejoin import Branch, Decision, again, decision
+from hybrid.core.rejoin import Branch, Decision, again, decision, hides_a_sum
 from hybrid.core.resp import pack, unpack, unpack_all
 from hybrid.core.shipping import Field, Group
 from hybrid.types import Store
@@ -99,7 +99,7 @@ def test_in_doubt_nothing_is_counted_twice_and_nothing_new_overwritten() -> None
 def test_what_its_writer_ran_again_is_left_out() -> None:
     groups = [group(1, "INCR k", token=b"a"), group(2, "INCRBY k 10", token=b"b")]
     theirs = branch(group(3, "INCR k", token=b"a"))
-    left_out = frozenset(theirs.tokens)
+    left_out = frozenset(theirs.marks)
     ours = branch(*groups, left_out=left_out)
     assert decision(ours.of(b"k"), theirs.of(b"k")) is Decision.AGAIN
     assert commands(again(groups, {b"k": theirs.of(b"k")}, left_out)) == ["INCRBY k 10"]
@@ -179,3 +179,32 @@ def test_a_conflict_is_read_as_it_was_archived(key: bytes, value: list[list[byte
     assert Conflict.parse(b"5-1", flat) == conflict
     assert list(conflict.lost.commands) == [[b"X", *args] for args in value]
     assert list(unpack_all(packed + packed)) == 2 * list(unpack_all(packed))
+
+
+@pytest.mark.parametrize("later", ["DEL k", "SET k newer"])
+def test_a_write_that_was_run_again_and_then_executed_late_is_never_the_newer_one(later: str) -> None:
+    """A store that hung executes what waits in its sockets when it goes on: a deleted key came back by that."""
+    theirs = branch(group(EARLY, "SET k old"), group(EARLY + 1, later))
+    late = branch(group(LATE, "SET k old"), left_out=frozenset(theirs.marks))
+    assert decision(late.of(b"k"), theirs.of(b"k")) is Decision.KEEP_AUTHORITY
+
+
+def test_a_write_that_was_not_run_again_is_the_newer_one() -> None:
+    theirs = branch(group(EARLY, "SET k old"), group(EARLY + 1, "DEL k"))
+    ours = branch(group(LATE, "SET k old"), group(LATE + 1, "SET k own"), left_out=frozenset(theirs.marks))
+    assert decision(ours.of(b"k"), theirs.of(b"k")) is Decision.KEEP_RETURNING
+
+
+def test_a_late_flush_does_not_empty_what_was_written_after_it() -> None:
+    flush = Group((LATE, 0), ((b"f", b"1"),))
+    theirs = branch(Group((EARLY, 0), ((b"f", b"1"),)), group(EARLY + 1, "SET k new"))
+    late = branch(flush, left_out=frozenset(theirs.marks))
+    assert decision(late.of(b"k"), theirs.of(b"k")) is Decision.KEEP_AUTHORITY
+    assert decision(branch(flush).of(b"k"), theirs.of(b"k")) is Decision.KEEP_RETURNING
+
+
+def test_equal_sums_prove_nothing() -> None:
+    """Both stores counted two more: the values are equal, and two increments are in one of them only."""
+    assert hides_a_sum(branch(group(EARLY, "INCR k")).of(b"k"), branch(group(LATE, "INCRBY k 1")).of(b"k"))
+    assert not hides_a_sum(branch(group(EARLY, "SET k 1")).of(b"k"), branch(group(LATE, "INCR k")).of(b"k"))
+    assert not hides_a_sum(None, branch(group(LATE, "INCR k")).of(b"k"))
