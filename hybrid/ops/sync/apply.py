@@ -29,6 +29,7 @@ from hybrid.replication.copy import put_commands
 from hybrid.types import Store
 
 __all__ = [
+    "BATCH_BYTES",
     "Applier",
     "States",
     "SyncOptions",
@@ -293,9 +294,10 @@ class Applier:
         return commands
 
 
-def work_off(batch: list[T], attempt: Callable[[list[T]], list[T]], cancel: threading.Event) -> int:
+def work_off(batch: list[T], attempt: Callable[[list[T]], list[T]], cancel: threading.Event | None = None) -> int:
     """Try `batch` until nothing is left of it, in ever smaller parts, so that keys which are written all the time spoil
     no others; how many had to be given up."""
+    cancel = cancel or threading.Event()
     parts, tries, given_up = [batch], 0, 0
     while parts:
         some = parts.pop()

@@ -22,7 +22,7 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, groups
 from hybrid.core.state import Absent, KeyState
-from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
+from hybrid.errors import AllStoresDown, ConfigurationError, HybridError, StoreUnavailable
 from hybrid.replication.copy import read_states
 from hybrid.replication.engine import Engine
 from hybrid.stores.capabilities import Capabilities, capabilities_of
@@ -74,21 +74,23 @@ class Guard:
 class Pair:
     """The two stores of one engine. Not thread-safe; close it, or use it as a context.
 
-    Raises ConfigurationError when there is only one store, StoreUnavailable when not both are up.
+    Raises ConfigurationError when there is only one store, StoreUnavailable when not both are up; without `both` the
+    one that takes writes will do.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, both: bool = True) -> None:
         self.engine = engine
+        self._both = both
         self.names = engine.names
         self._wires: dict[tuple[Store, str], Wire] = {}
         self._commands_before = 0
         self.check()
 
     @classmethod
-    def of(cls, client: HybridRedis) -> Self:
+    def of(cls, client: HybridRedis, *, both: bool = True) -> Self:
         """The stores of `client`."""
         client.start()
-        return cls(client._engine)
+        return cls(client._engine, both=both)
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +107,10 @@ class Pair:
         """Raise unless both stores are up, or will be in a moment: what one of them lacks meanwhile is for the shipper
         to bring."""
         board = self.engine.board
+        if not self._both:
+            if board.routes.writer is None:
+                raise AllStoresDown("no store takes writes now")
+            return
         if not board.settings.replicated:
             raise ConfigurationError("a sync needs two stores: set UPSTASH_REDIS_URL, and REDIS_WRITE_BOTH=true")
         until_s = time.monotonic() + SETTLE_S
@@ -132,6 +138,11 @@ class Pair:
         return self.engine.board.authority.store
 
     @property
+    def is_logged(self) -> bool:
+        """Whether writes are meant to reach two stores."""
+        return self.engine.board.settings.replicated
+
+    @property
     def cloud_commands(self) -> int:
         """How many commands went to the cloud store from here."""
         open_wires = (wire for (store, _), wire in self._wires.items() if store is Store.CLOUD)
@@ -157,7 +168,8 @@ class Pair:
 
     def facts(self, state: KeyState | Absent) -> Facts | None:
         """What a diff says of this state."""
-        counted = all(self.can(store).has_stream_counters for store in Store)
+        stores = Store if self._both else (self.authority,)
+        counted = all(self.can(store).has_stream_counters for store in stores)
         return None if isinstance(state, Absent) else facts_of(state, counted=counted)
 
     def ask(self, store: Store, *commands: tuple[Any, ...]) -> list[Any]:
@@ -207,13 +219,20 @@ class Pair:
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
         record = Authority.parse(replies[2])
-        if store is self.authority and (record is None or not record.admits(store)):
+        if self.is_logged and store is self.authority and (record is None or not record.admits(store)):
             raise StoreUnavailable(f"the {store} store takes no writes now: try again in a moment")
         try:
             yield Guard(wire)
         finally:
             with suppress(NotSent, ReplyLost):
                 wire.exchange(_UNWATCH, 1)
+
+    def confirm(self, store: Store, place: Position, timeout_s: float) -> None:
+        """Take note of a logged write, and wait for the other store while it can confirm."""
+        board = self.engine.board
+        board.wrote(place)
+        if board.routes.confirm:
+            board.acks[store].wait(place, timeout_s)
 
     def await_applied(self, source: Store, place: Position, timeout_s: float) -> bool:
         """Whether within `timeout_s` the store that is not `source` has all of `source`'s log up to `place`."""

@@ -28,9 +28,10 @@ from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.revert import Reverter
 from hybrid.types import Store
 
-__all__ = ["SyncPlan", "apply_plan", "plan_sync", "sync_history", "undo_sync"]
+__all__ = ["IMPORT", "SyncPlan", "apply_plan", "plan_sync", "sync_history", "undo_sync"]
 
 NO_OPTIONS = SyncOptions()
+IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,7 @@ def undo_sync(
     """
     with Pair.of(client) as pair:
         undone, start, store = archive.result_of(pair, bundle)
+        everywhere = everywhere or undone.direction == IMPORT  # which went to both stores
         started_at_s = time.time()
         undo_from = archive.begin(pair, options.undo_keep_s)
         reverter = Reverter(pair, new_id(), options, everywhere=everywhere, cancel=cancel, on_progress=on_progress)

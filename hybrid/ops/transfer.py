@@ -1,0 +1,332 @@
+"""Move data in and out: keys as JSON lines or as a file of commands, and selected keys from one store to the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import islice
+from typing import IO, Final
+
+import hiredis
+
+from hybrid.client import HybridRedis
+from hybrid.core.authority import position
+from hybrid.core.drift import Difference, Scope, Sighting, causes_between
+from hybrid.core.export import json_line, parsed_line, resp_commands
+from hybrid.core.names import RESERVED
+from hybrid.core.resp import pack
+from hybrid.core.state import Absent, KeyState, Unsupported
+from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResult, plan_actions
+from hybrid.errors import ConfigurationError, HybridError
+from hybrid.ops.sync import archive
+from hybrid.ops.sync.apply import BATCH_BYTES, SyncOptions, chunked, split_large, undo_commands, undo_record, work_off
+from hybrid.ops.sync.pair import Pair
+from hybrid.ops.sync.run import IMPORT, new_id, run
+from hybrid.replication.copy import put_commands
+from hybrid.types import Store
+
+__all__ = [
+    "Conflict",
+    "Format",
+    "ImportResult",
+    "copy_keys",
+    "export_keys",
+    "import_keys",
+    "listed_keys",
+    "resp_lines",
+]
+
+PAGE_KEYS: Final = 500
+BATCH_KEYS: Final = 200
+CONFIRM_S: Final = 5.0
+ALL: Final = Scope()
+NO_OPTIONS: Final = SyncOptions()
+
+
+class Format(StrEnum):
+    """JSON lines hold one key each; RESP is the protocol's own form of commands, as `redis-cli --pipe` takes it."""
+
+    JSON = "json"
+    RESP = "resp"
+
+
+class Conflict(StrEnum):
+    """What happens to a key that is there already."""
+
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+    LONGER_TTL = "longer-ttl"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """`created` and `overwritten` keys were written (in a preview: would be), `skipped` ones were there already,
+    `expired` ones had no time left, `busy` ones were written by others again and again. `undo` is the id under which
+    the overwritten values can be had back."""
+
+    created: int = 0
+    overwritten: int = 0
+    skipped: int = 0
+    expired: int = 0
+    busy: int = 0
+    undo: str | None = None
+
+
+Entry = tuple[bytes, KeyState]
+
+
+def listed_keys(client: HybridRedis, scope: Scope = ALL, *, store: Store | None = None) -> Iterator[bytes]:
+    """Keys of one store (default: the one that takes writes), some perhaps twice, without hybrid's own."""
+    with Pair.of(client, both=False) as pair:
+        yield from scanned(pair, store or pair.authority, scope)
+
+
+def export_keys(
+    client: HybridRedis,
+    out: IO[bytes],
+    scope: Scope = ALL,
+    *,
+    store: Store | None = None,
+    form: Format = Format.JSON,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Write the keys in `scope` of one store (default: the one that takes writes) to `out`; returns how many.
+
+    Reads about four commands a key. Each key is consistent in itself; those that change meanwhile may be of different
+    moments. Raises StoreUnavailable, and ConfigurationError for a module's type that cannot be exported.
+    """
+    count = 0
+    with Pair.of(client, both=False) as pair:
+        source = store or pair.authority
+        keys = iter(dict.fromkeys(scope.keys)) if scope.keys is not None else scanned(pair, source, scope)
+        while page := list(islice(keys, BATCH_KEYS)):
+            for key, state in pair.read(source, page).items():
+                if isinstance(state, KeyState):
+                    out.write(encoded(key, state, form))
+                    count += 1
+            on_progress(count)
+    return count
+
+
+def encoded(key: bytes, state: KeyState, form: Format) -> bytes:
+    if form is Format.JSON:
+        return json_line(key, state).encode() + b"\n"
+    if isinstance(state.body, Unsupported):
+        raise ConfigurationError(f"{key!r} is of type {state.kind}, which cannot be exported")
+    return b"".join(map(pack, resp_commands(key, state)))
+
+
+def scanned(pair: Pair, store: Store, scope: Scope) -> Iterator[bytes]:
+    if scope.keys is not None:
+        yield from scope.keys
+        return
+    options = ["MATCH", scope.pattern, "COUNT", PAGE_KEYS]
+    options += ["TYPE", "ReJSON-RL" if scope.kind == "json" else scope.kind] if scope.kind else []
+    cursor = b"0"
+    while True:
+        cursor, keys = pair.ask(store, ("SCAN", cursor, *options))[0]
+        yield from (key for key in keys if not key.startswith(RESERVED))
+        if cursor == b"0":
+            return
+
+
+def import_keys(
+    client: HybridRedis,
+    lines: Iterable[str | bytes],
+    *,
+    conflict: Conflict = Conflict.SKIP,
+    preview: bool = False,
+    options: SyncOptions = NO_OPTIONS,
+    on_progress: Callable[[ImportResult], None] = lambda _: None,
+) -> ImportResult:
+    """Write the keys that `export_keys` wrote as JSON lines, through the log as any write; `preview` writes nothing.
+
+    Each batch is one guarded transaction: what others write meanwhile is never overwritten unseen. Overwritten values
+    can be had back with `undo_sync`. Raises ConfigurationError for a line that is no key (those before it are
+    written), and for the first key that is there already under `Conflict.FAIL`; StoreUnavailable.
+    """
+    with Pair.of(client, both=False) as pair:
+        importer = Importer(pair, conflict, preview, options)
+        entries = (parsed_line(text) for line in lines if (text := as_text(line)).strip())
+        for batch in batches(entries):
+            importer.add(batch)
+            on_progress(importer.result)
+        importer.remember()
+        return importer.result
+
+
+def as_text(line: str | bytes) -> str:
+    return line.decode() if isinstance(line, bytes) else line
+
+
+def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    batch: dict[bytes, Entry] = {}
+    size = 0
+    for key, state in entries:
+        if key.startswith(RESERVED):
+            raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {key!r}")
+        batch[key] = (key, state)
+        size += state.size_bytes
+        if len(batch) == BATCH_KEYS or size > BATCH_BYTES:
+            yield list(batch.values())
+            batch, size = {}, 0
+    if batch:
+        yield list(batch.values())
+
+
+class Importer:
+    """Writes batches of keys to the authority, logged by state."""
+
+    def __init__(self, pair: Pair, conflict: Conflict, preview: bool, options: SyncOptions) -> None:
+        self._pair = pair
+        self._conflict = conflict
+        self._preview = preview
+        self._options = options
+        self._id = new_id()
+        self._started_at_s = time.time()
+        self._undo_from = b"" if preview else archive.begin(pair, options.undo_keep_s)
+        self.result = ImportResult()
+
+    def add(self, batch: list[Entry]) -> None:
+        alive = [(key, state) for key, state in batch if state.expires_at_ms is None or not self._is_over(state)]
+        self._count(expired=len(batch) - len(alive))
+        if alive:
+            self._count(busy=work_off(alive, self._attempt))
+
+    def _is_over(self, state: KeyState) -> bool:
+        return state.expires_at_ms is not None and state.expires_at_ms <= time.time() * 1000
+
+    def _attempt(self, some: list[Entry]) -> list[Entry]:
+        pair, store = self._pair, self._pair.authority
+        with pair.guard(store, [key for key, _ in some]) as guard:
+            here = pair.read(store, [key for key, _ in some])
+            ready = [(key, state) for key, state in some if self._wins(key, state, here[key])]
+            fresh = sum(isinstance(here[key], Absent) for key, _ in ready)
+            if ready and not self._preview:
+                filling: list[bytes] = []
+                commands: list[bytes] = []
+                for key, state in ready:
+                    for group in put_commands(key, state, pair.can(store)):
+                        before, last = split_large(group)
+                        filling += before
+                        commands += last
+                for chunk in chunked(filling):
+                    pair.send(store, chunk)
+                records = [
+                    undo_record(pair, store, key, here[key], pair.facts(state))
+                    for key, state in ready
+                    if isinstance(here[key], KeyState)
+                ]
+                if records and self._options.undo:
+                    commands = [*undo_commands(pair.names, self._id, self._options, store, records), *commands]
+                    self.result = replace(self.result, undo=self._id)
+                if pair.is_logged:
+                    named = [part for key, _ in ready for part in (b"s", key)]
+                    commands.append(pack(("XADD", pair.names.log, "*", *named)))
+                replies = guard.commit(commands)
+                if replies is None:
+                    return some
+                if pair.is_logged:
+                    pair.confirm(store, position(replies[-1]), CONFIRM_S)
+        self._count(created=fresh, overwritten=len(ready) - fresh, skipped=len(some) - len(ready))
+        return []
+
+    def _wins(self, key: bytes, state: KeyState, here: KeyState | Absent) -> bool:
+        if isinstance(here, Absent):
+            return True
+        if self._conflict is Conflict.FAIL:
+            raise ConfigurationError(f"{key!r} is there already; choose what happens then: skip, overwrite, longer-ttl")
+        if self._conflict is Conflict.LONGER_TTL:
+            forever = float("inf")
+            return (state.expires_at_ms or forever) > (here.expires_at_ms or forever)
+        return self._conflict is Conflict.OVERWRITE
+
+    def _count(self, **more: int) -> None:
+        self.result = replace(self.result, **{name: getattr(self.result, name) + n for name, n in more.items()})
+
+    def remember(self) -> None:
+        """Put what was overwritten into the history, so that it can be undone."""
+        if self.result.undo is None:
+            return
+        result, now_s = self.result, time.time()
+        done = SyncResult(
+            id=self._id,
+            direction=IMPORT,
+            pattern="*",
+            author=self._options.author,
+            started_at_s=self._started_at_s,
+            ended_at_s=now_s,
+            ending=SyncEnding.FINISHED,
+            copied=result.created + result.overwritten,
+            kept=result.skipped,
+            busy=result.busy,
+            undo_until_s=now_s + self._options.undo_keep_s,
+        )
+        archive.record(self._pair, done, self._undo_from)
+
+
+def resp_lines(client: HybridRedis, source: IO[bytes], on_progress: Callable[[int], None] = lambda _: None) -> int:
+    """Run a file of commands in Redis's protocol, in order, as the application itself would; returns how many.
+
+    Raises ConfigurationError where the file is no such, CommandRefused and redis.ResponseError at the first command
+    that is refused; the ones before it have run.
+    """
+    count = 0
+    for batch in chunks(commands_in(source), PAGE_KEYS):
+        with client.pipeline(transaction=False) as pipeline:
+            for command in batch:
+                pipeline.execute_command(*command)
+            pipeline.execute()
+        count += len(batch)
+        on_progress(count)
+    return count
+
+
+def commands_in(source: IO[bytes]) -> Iterator[list[bytes]]:
+    reader = hiredis.Reader()
+    while block := source.read(256 * 1024):
+        reader.feed(block)
+        try:
+            while (command := reader.gets()) is not False:
+                if not isinstance(command, list) or not command or not all(isinstance(part, bytes) for part in command):
+                    raise ConfigurationError("this file holds no commands in Redis's protocol")
+                yield command
+        except hiredis.ProtocolError as error:
+            raise ConfigurationError(f"this file holds no commands in Redis's protocol: {error}") from None
+    if reader.has_data():
+        raise ConfigurationError("the file ends in the middle of a command")
+
+
+def chunks(commands: Iterable[list[bytes]], size: int) -> Iterator[list[list[bytes]]]:
+    waiting = iter(commands)
+    while chunk := list(islice(waiting, size)):
+        yield chunk
+
+
+def copy_keys(
+    client: HybridRedis, keys: Sequence[bytes], direction: Direction, *, options: SyncOptions = NO_OPTIONS
+) -> SyncResult:
+    """Make these keys on one store as they are on the other; a key that the other lacks is left alone.
+
+    A sync of selected keys: guarded, through the log, with undo. Raises HybridError without a direction, and as
+    `hybrid.ops.sync.run.apply_plan`.
+    """
+    if direction.target is None:
+        raise HybridError("say from which store to copy: cloud-to-local or local-to-cloud")
+    with Pair.of(client) as pair:
+        policy = Policy(direction, Prefer.ASK, authority=pair.authority)
+        found = list(differing(pair, [key for key in dict.fromkeys(keys) if not key.startswith(RESERVED)]))
+        return run(pair, lambda: plan_actions(found, policy), f"copy {direction.value}", "*", options)
+
+
+def differing(pair: Pair, keys: Sequence[bytes]) -> Iterator[Difference]:
+    for start in range(0, len(keys), BATCH_KEYS):
+        some = keys[start : start + BATCH_KEYS]
+        local, cloud = pair.read(Store.LOCAL, some), pair.read(Store.CLOUD, some)
+        for key in some:
+            seen = Sighting(pair.facts(local[key]), pair.facts(cloud[key]))
+            if causes := causes_between(seen):
+                yield Difference(key, causes, seen.local, seen.cloud)
