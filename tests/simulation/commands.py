@@ -23,17 +23,28 @@ def mget(db: Keyspace, *keys: bytes) -> Any:
 @command("SET")
 def set_(db: Keyspace, key: bytes, value: bytes, *options: bytes) -> Any:
     words = [option.upper() for option in options]
-    present = key in db.values
+    before, present = (get(db, key) if b"GET" in words else None), key in db.values
+    answer = before if b"GET" in words else OK
+    expires_at_ms, at = None, 0
+    while at < len(words):
+        if words[at] in EXPIRIES:
+            scale, relative = EXPIRIES[words[at]]
+            expires_at_ms = integer(options[at + 1]) * scale + (db.now_ms if relative else 0)
+            at += 1
+        elif words[at] == b"KEEPTTL" and present:
+            expires_at_ms = db.values[key].expires_at_ms
+        elif words[at] not in (b"NX", b"XX", b"GET", b"KEEPTTL"):
+            raise Error("ERR syntax error")
+        at += 1
     if (b"NX" in words and present) or (b"XX" in words and not present):
-        return None
-    expires_at_ms = db.values[key].expires_at_ms if b"KEEPTTL" in words and present else None
-    for word, scale, relative in ((b"EX", 1000, 1), (b"PX", 1, 1), (b"EXAT", 1000, 0), (b"PXAT", 1, 0)):
-        if word in words:
-            expires_at_ms = integer(options[words.index(word) + 1]) * scale + relative * db.now_ms
+        return before
     db.values[key] = Value("string", value, expires_at_ms)
     db.touched(key)
     db.expire()
-    return OK
+    return answer
+
+
+EXPIRIES = {b"EX": (1000, True), b"PX": (1, True), b"EXAT": (1000, False), b"PXAT": (1, False)}
 
 
 @command("INCRBY")

@@ -72,6 +72,7 @@ class Server(Host):
         self.unknown: set[str] = set()
         self.commands = 0
         self._numbers = 0
+        self._boots = 1
         self._inbox: list[tuple[Session, bytes]] = []
         self._scripts: dict[bytes, bytes] = {}
         self.data = Keyspace(self.clock_ms, self._touched)
@@ -91,6 +92,7 @@ class Server(Host):
     def boot(self, values: dict[bytes, Value]) -> None:
         """Start again with this data."""
         self.up = True
+        self._boots += 1
         self._scripts.clear()
         self._numbers = 0
         self.data = Keyspace(self.clock_ms, self._touched)
@@ -234,7 +236,7 @@ class Server(Host):
         return [b"%d" % (ms // 1000), b"%d" % (ms % 1000 * 1000)]
 
     def _info(self, _: Session, args: list[bytes]) -> Any:
-        return b"# Server\r\nredis_version:7.2.4\r\nredis_build_id:1\r\n"
+        return b"# Server\r\nredis_version:7.2.4\r\nredis_build_id:1\r\nrun_id:%040d\r\n" % self._boots
 
     def _client(self, session: Session, args: list[bytes]) -> Any:
         what = args[1].upper()
