@@ -104,12 +104,14 @@ function effects.INCRBYFLOAT()
   local value = run()
   local ttl = redis.call('PTTL', key)
   effect({'SET', key, value}, ttl >= 0 and {'PXAT', now_ms() + ttl} or {})
+  log('i', pack(slice(3)))
 end
 
 -- HSET takes the time to live from a field, HINCRBYFLOAT does not.
 function effects.HINCRBYFLOAT()
   local value = run()
   effect({'HSET', key, ARGV[5], value})
+  log('i', pack(slice(3)))
   local deadline = redis.pcall('HPEXPIRETIME', key, 'FIELDS', 1, ARGV[5])
   if not deadline.err and deadline[1] > 0 then
     effect({'HPEXPIREAT', key, deadline[1], 'FIELDS', '1', ARGV[5]})

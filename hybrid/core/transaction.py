@@ -10,6 +10,7 @@
   more, by state.
 
 Fields of an entry, in order, names repeating: `v` a packed command, `t` a packed command with a relative time,
+`i` the command that was asked for, where the `v` before it is only its result (a merge adds sums, not results),
 `s` a key whose state is to be copied, `f` the store was emptied, `r` everything is to be copied anew, `m` the next
 entry belongs to the same group, `e` nothing more, `p` the group is a plain pipeline, no transaction, `w` the token of
 the writer (see `Transaction`). A group that holds an `s` is shipped by the state of all its keys: replaying a command
@@ -168,7 +169,7 @@ def refill(names: Names) -> Transaction:
 def transaction(names: Names, writes: Sequence[Write], *, resp3: bool, atomic: bool = True) -> Transaction:
     """The transaction that runs `writes`, in order, and logs them as one group; one that need not be `atomic` on the
     other store saves it the MULTI and EXEC, which are billed there."""
-    if len(writes) == 1 and (usual := _usual(names, writes[0])) is not None:
+    if (usual := _usual(names, writes, atomic)) is not None:
         return usual
     guarded = _guarded_keys(writes)
     parts = [Part(pack((b"PTTL", key)), Role.GUARD, index) for index, key in enumerate(guarded)]
@@ -178,25 +179,40 @@ def transaction(names: Names, writes: Sequence[Write], *, resp3: bool, atomic: b
     return _assembled(names, name, parts, guarded, idempotent, len(writes))
 
 
-def _usual(names: Names, write: Write) -> Transaction | None:
-    """The commonest case, a single plain SET and its like, without the general machinery: a third of the cost of such
-    a write was there. None for every other case."""
-    command, packed = write.command, write.packed
-    if write.policy is not Policy.VERBATIM or len(packed) > LARGE_BYTES:
-        return None
-    if not (is_blind(command, write.args) and write.idempotent):
-        return None
-    before, after = _frame(names)
-    head = b"%b%b%b%d\r\n%b%b" % (_MULTI, packed, before, len(packed), packed, after)
-    return Transaction(command.name, head, b"", False, 6, _USUAL_PARTS, (), True, False, 1)
+def _usual(names: Names, writes: Sequence[Write], atomic: bool) -> Transaction | None:
+    """The commonest case, plain SETs and their like, without the general machinery: a third of the cost of such a
+    write was there. None for every other case."""
+    packed = []
+    for write in writes:
+        if write.policy is not Policy.VERBATIM or len(write.packed) > LARGE_BYTES:
+            return None
+        if not (is_blind(write.command, write.args) and write.idempotent):
+            return None
+        packed.append(write.packed)
+    size = len(packed)
+    add, after = _frame(names)
+    if size == 1:
+        command = packed[0]
+        head = b"%b%b*5\r\n%b$1\r\nv\r\n$%d\r\n%b\r\n%b" % (_MULTI, command, add, len(command), command, after)
+        return Transaction(writes[0].command.name, head, b"", False, 6, _USUAL_PARTS, (), True, False, 1)
+    logged = [b"$1\r\nv\r\n$%d\r\n%b\r\n" % (len(command), command) for command in packed]
+    if not atomic:
+        logged.append(_PLAIN)
+    head = b"".join((_MULTI, *packed, b"*%d\r\n" % (3 + 2 * len(logged)), add, *logged, after))
+    return Transaction("pipeline", head, b"", False, size + 5, _usual_parts(size), (), True, False, size)
 
 
 @cache
 def _frame(names: Names) -> tuple[bytes, bytes]:
-    """What stands around the logged command in a usual transaction."""
+    """The XADD of a usual transaction up to its fields, but for the number of its words, and what follows it."""
     log, authority = names.log, names.authority
-    before = b"*5\r\n$4\r\nXADD\r\n$%d\r\n%b\r\n$1\r\n*\r\n$1\r\nv\r\n$" % (len(log), log)
-    return before, _CRLF + _EXEC + pack((b"WATCH", authority)) + pack((b"GET", authority))
+    add = b"$4\r\nXADD\r\n$%d\r\n%b\r\n$1\r\n*\r\n" % (len(log), log)
+    return add, _EXEC + pack((b"WATCH", authority)) + pack((b"GET", authority))
+
+
+@cache
+def _usual_parts(size: int) -> tuple[Part, ...]:
+    return (*(Part(b"", Role.REPLY, number) for number in range(size)), Part(b"", Role.LOGGED))
 
 
 def _assembled(
@@ -227,13 +243,14 @@ def _assembled(
     )
 
 
-_USUAL_PARTS: Final = (Part(b"", Role.REPLY, 0), Part(b"", Role.LOGGED))
+_USUAL_PARTS: Final = _usual_parts(1)
+_PLAIN: Final = b"$1\r\np\r\n$1\r\n1\r\n"
 
 
 def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
     """Read the replies of EXEC. Replies that are errors stand in their places."""
-    if transaction.parts is _USUAL_PARTS:
-        return Verdict([replies[0]], position(replies[1]), ())
+    if transaction.parts is _usual_parts(transaction.size):
+        return Verdict(list(replies[:-1]), position(replies[-1]), ())
     answers: list[Any] = [None] * transaction.size
     place: Any = None
     expiring: list[bytes] = []

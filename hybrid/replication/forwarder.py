@@ -49,6 +49,7 @@ def forward(
             stream.settle_control()
         return ended
     except TargetLost:
+        stream.note_sent()
         stream.fall_behind()
         stream.settle_control()
         return Outcome.BROKEN

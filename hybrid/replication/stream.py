@@ -175,6 +175,7 @@ class Stream:
         """Have the server close the connection of the stream before this one: what is still on its way there would
         arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
+        self.states.exchange(pack(("DEL", self.names.sent)), 1)
         before = self.states.exchange(pack(("SET", self.names.stream, _UNKNOWN, "GET")), 1)[0]
         self.is_clean = self.source is Store.LOCAL and before == self.clean_mark
         if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) == 2:
@@ -348,6 +349,13 @@ class Stream:
         self.live = False
         self.say(Word.BEHIND)
         self.board.observe(self.target, Evidence.BEHIND)
+
+    def note_sent(self) -> None:
+        """The stream has ended, and what stands in the log beyond this place was never sent: should the local store be
+        lost before the next stream begins, that can be applied again without counting twice."""
+        if self.source is Store.LOCAL and self.is_open:
+            place = position_text(max(self.applied, self.sent_to, self.maybe_to))
+            self.control.push(pack(("SET", self.names.sent, place)), 1, ignore)
 
     def _is_close(self) -> bool:
         """Whether the other store has everything but what is being written just now: whoever waits for it waits for

@@ -63,7 +63,7 @@ def commands(entry: bytes, name: bytes, payload: bytes) -> list[list[bytes]]:
     """A replayer in one expression per kind of field."""
     if name == b"t":
         return absolute(unpack(payload), int(entry.split(b"-")[0]))
-    return {b"v": lambda: [unpack(payload)], b"m": list}[name]()
+    return {b"v": lambda: [unpack(payload)], b"m": list, b"i": list}[name]()
 
 
 def assert_same_state(source: redis.Redis, target: redis.Redis) -> None:

@@ -1,0 +1,97 @@
+"""Written on both stores while apart: what commutes merges, of the rest the newest wins, and no value is lost."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from rig import PATIENT, Rig
+from servers import client as plain
+from servers import wait_until
+
+from hybrid import HybridRedis, Store, StoreState
+from hybrid.errors import HybridError
+from hybrid.ops import conflicts
+
+ARCHIVE = "hybrid:conflicts"
+
+
+@pytest.fixture
+def healed(rig: Rig) -> HybridRedis:
+    """The cloud store was lost, then the local one, with writes that the cloud store, which took over, never saw."""
+    hybrid = rig.client(**PATIENT)
+    hybrid.mset({"n": 100, "k": "old", "d": "old"})
+    hybrid.sadd("s", "old")
+    assert hybrid.wait_in_sync(30)
+    rig.cloud.kill()
+    write(hybrid, "local")
+    hybrid.set("only", "local")
+    hybrid.delete("d")
+    wait_until(lambda: state(hybrid, Store.CLOUD) is StoreState.DOWN, "the cloud store's end is noticed")
+    rig.local.kill()
+    rig.cloud.start()
+    wait_until(lambda: written(hybrid), "the cloud store takes over")
+    write(hybrid, "cloud")
+    rig.local.start()
+    rig.assert_healed(hybrid)
+    return hybrid
+
+
+def state(hybrid: HybridRedis, store: Store) -> StoreState:
+    status = hybrid.status()
+    assert status.cloud is not None
+    return (status.local if store is Store.LOCAL else status.cloud).state
+
+
+def written(hybrid: HybridRedis) -> bool:
+    try:
+        return bool(hybrid.set("there", 1))
+    except redis.ConnectionError:
+        return False
+
+
+def write(hybrid: HybridRedis, who: str) -> None:
+    for number in range(5):
+        hybrid.incr("n")
+        hybrid.rpush("l", f"{who}{number}")
+    hybrid.incrbyfloat("f", 0.5)
+    hybrid.sadd("s", who)
+    hybrid.hset("h", who, 1)
+    hybrid.hincrby("h", "n", 1)
+    hybrid.hincrbyfloat("h", "f", 0.5)
+    hybrid.zincrby("z", 1, "m")
+    hybrid.set("k", who)
+
+
+def test_what_commutes_merges_and_the_rest_is_archived(rig: Rig, healed: HybridRedis) -> None:
+    assert healed.mget("n", "f", "only", "d", "k") == [b"110", b"1", b"local", None, b"cloud"]
+    assert sorted(healed.lrange("l", 0, -1)) == sorted(
+        f"{who}{number}".encode() for who in ("local", "cloud") for number in range(5)
+    )
+    assert healed.smembers("s") == {b"old", b"local", b"cloud"}
+    assert healed.hgetall("h") == {b"local": b"1", b"cloud": b"1", b"n": b"2", b"f": b"1"}
+    assert healed.zscore("z", "m") == 2
+    [conflict] = conflicts.listed(healed)
+    assert (conflict.key, conflict.lost.store, conflict.kept.store) == (b"k", Store.LOCAL, Store.CLOUD)
+    assert [list(side.commands) for side in (conflict.lost, conflict.kept)] == [
+        [[b"SET", b"k", b"local"]],
+        [[b"SET", b"k", b"cloud"]],
+    ]
+    assert healed.status().conflicts == 1, "also after the failback"
+
+    restored = conflicts.restore(healed, conflict.id, author="test")
+    assert restored == conflict
+    assert healed.get("k") == b"local"
+    [replaced] = conflicts.listed(healed)
+    assert list(replaced.lost.commands) == [[b"SET", b"k", b"cloud"]]
+    healed.set("k", "newer")
+    for act in (conflicts.keep, conflicts.restore):
+        with pytest.raises(HybridError, match="written since"):
+            act(healed, replaced.id, author="test")
+    conflicts.restore(healed, replaced.id, author="test", force=True)
+    assert healed.get("k") == b"cloud"
+    [newer] = conflicts.listed(healed)
+    conflicts.keep(healed, newer.id, author="test")
+    assert conflicts.count(healed) == 0
+    rig.assert_healed(healed)
+    with plain(rig.local.url) as local, plain(rig.cloud.url) as cloud:
+        assert local.xlen(ARCHIVE) == cloud.xlen(ARCHIVE) == 0
