@@ -66,6 +66,10 @@ class Commits:
 
     def warm(self) -> None:
         """Have a wire before the first write."""
+        for wire in [wire for wire in self._idle if not self._endpoint.is_good(wire)]:
+            self._idle.remove(wire)
+            self._wires -= 1
+            wire.close()
         if not self._wires:
             self._open()
 

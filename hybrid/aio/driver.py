@@ -52,6 +52,8 @@ class Driver:
         self._plain = {store: Shared(endpoint, engine) for store, endpoint in endpoints.items()}
         self._commits = {store: Commits(endpoint, engine, self._spawn) for store, endpoint in endpoints.items()}
         self._progress = {store: Progress(engine.board.acks[store]) for store in Store}
+        self._rung = False
+        engine.board.bells.add(self)
 
     def warm(self) -> None:
         """Have connections to both stores, so that neither the first command nor a failover begins with connecting."""
@@ -61,8 +63,24 @@ class Driver:
                 if self._engine.board.settings.replicated:
                     self._commits[store].warm()
 
+    def ring(self) -> None:
+        """Called by the board, in any thread, when a state or the authority has changed."""
+        if not self._rung:
+            self._rung = True
+            try:
+                self.loop.call_soon_threadsafe(self._hear)
+            except RuntimeError:  # the loop is closed
+                self._engine.board.bells.discard(self)
+
+    def _hear(self) -> None:
+        self._rung = False
+        if self._warm:
+            self.warm()
+
     def close(self) -> None:
         """Close the connections; to be called in the loop."""
+        self._warm = False
+        self._engine.board.bells.discard(self)
         for progress in self._progress.values():
             progress.close()
         for task in self._tasks:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from redis import RedisError
 from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import AbstractConnection, RedisSSLContext, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
@@ -41,6 +42,7 @@ class LoopEndpoint:
         decodes = self._kwargs.get("decode_responses", False)
         words = self._kwargs.get("encoding", "utf-8"), self._kwargs.get("encoding_errors", "strict")
         self.decode: Callable[[Any], Any] | None = decoder(*words) if decodes else None
+        self._tls: RedisSSLContext | None = None
         self._plain: list[Wire] = []
         self._fenced: list[Wire] = []
         self._wires: set[Wire] = set()
@@ -64,10 +66,19 @@ class LoopEndpoint:
     async def _connect(self) -> Wire:
         endpoint = self.endpoint
         generation, connection = endpoint.generation, self._class(**{**self._kwargs, **_timeouts(endpoint)})
+        if isinstance(connection, SSLConnection):
+            await self._share_certificates(connection)
         tally = endpoint.meter.open(connection, Purpose.APPLICATION)
         wire = await opened(_counted(connection, tally), generation, endpoint.timeout_s, tally)
         self._wires.add(wire)
         return wire
+
+    async def _share_certificates(self, connection: SSLConnection) -> None:
+        """Reading the certificates takes a tenth of a second: once is enough, and not on the loop."""
+        if self._tls is None:
+            await asyncio.to_thread(connection.ssl_context.get)
+            self._tls = connection.ssl_context
+        connection.ssl_context = self._tls
 
     async def connect_fenced(self) -> Wire:
         """A new wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost."""

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import select
 import socket
+from typing import Protocol
 
-__all__ = ["Bell"]
+__all__ = ["Bell", "Ringing"]
+
+
+class Ringing(Protocol):
+    """Whatever wants to hear of a change, from any thread; it must return at once."""
+
+    def ring(self) -> None: ...
 
 
 class Bell:

@@ -14,7 +14,7 @@ from hybrid.core.authority import FIRST, Authority, Position
 from hybrid.core.health import Evidence, View, next_view
 from hybrid.core.routing import Routes, planned_routes
 from hybrid.replication.acks import Acks
-from hybrid.replication.bell import Bell
+from hybrid.replication.bell import Ringing
 from hybrid.settings import Settings
 from hybrid.types import ReadPreference, Store, StoreState
 
@@ -40,7 +40,7 @@ class Board:
         """Whether this process ships rather than an application: it is an agent or a panel."""
         self.closing = False
         self.apart = False
-        self.bells: set[Bell] = set()
+        self.bells: set[Ringing] = set()
         self.on_down: Callable[[Store], None] = lambda store: None
         self._changed = threading.Condition(threading.RLock())
         now_s = time.time()

@@ -246,6 +246,8 @@ def test_subscriptions(stores: Stores) -> None:
                 messages += [message["data"]] if message else []
             assert (messages, heard) == (["one", "p.q", "two"], ["three"])
             await pubsub.unsubscribe("one")
+            while pubsub.channels.keys() != {"two", "three"}:
+                await pubsub.get_message(timeout=5)
             await hybrid.publish("one", "unheard")
             await hybrid.publish("two", "last")
             async for message in pubsub.listen():
