@@ -35,7 +35,7 @@ def taken_status(engine: Engine) -> Status:
         shipper=shipper,
         shipping_here=board.shipping,
         unconfirmed_writes=board.unconfirmed,
-        config_version=board.version,
+        config_version=engine.live.version,
         taken_at_s=time.time(),
         held=board.authority.held,
     )
