@@ -51,6 +51,8 @@ def number(value: float, unit: str) -> str:
             return f"{value:.2f} ×"
         case "more ms":
             return f"{value:+.1f} ms"
+        case "µs":
+            return f"{value:,.2f} µs"
         case "ms":
             return f"{value:,.0f} ms"
         case "a write":

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from hybrid.client import HybridRedis
 from hybrid.observe.health import observed_health
 from hybrid.ops.metrics_tail import MetricsTail
-from hybrid.ops.overview import Observer
+from hybrid.ops.overview import INTERVALS_S, Observer
 from hybrid.replication.election import Election
 from hybrid.settings import Settings
 from hybrid.stores.embedded import EmbeddedStores
+from hybrid.types import Store
 
 __all__ = ["Agent", "Duty", "open_client"]
 
@@ -43,10 +44,18 @@ class Agent:
     stands for what one of several agents does, and has duties.
     """
 
-    def __init__(self, client: HybridRedis, embedded: EmbeddedStores | None, *, standing: bool = False) -> None:
+    def __init__(
+        self,
+        client: HybridRedis,
+        embedded: EmbeddedStores | None,
+        *,
+        standing: bool = False,
+        cloud_interval_s: float = INTERVALS_S[Store.CLOUD],
+    ) -> None:
         self.client = client
         self.embedded = embedded
-        self.observer = Observer(client, embedded=embedded is not None)
+        intervals_s = {**INTERVALS_S, Store.CLOUD: cloud_interval_s}
+        self.observer = Observer(client, embedded=embedded is not None, intervals_s=intervals_s)
         self.election: Election | None = None
         self.metrics: MetricsTail | None = None
         self.duties: list[Duty] = []
@@ -64,9 +73,11 @@ class Agent:
         folder: Path = FOLDER,
         *,
         standing: bool = False,
+        cloud_interval_s: float = INTERVALS_S[Store.CLOUD],
         **settings: Any,
     ) -> Agent:
-        """An agent that is not started yet. Settings come from arguments, the environment and `env_file`.
+        """An agent that is not started yet. Settings come from arguments, the environment and `env_file`; the cloud
+        store's own facts (keys, memory) are read every `cloud_interval_s`, for a command each.
 
         Without any URL two embedded servers are used, with their data in `folder`; without a local URL beside a cloud
         one, an embedded local server is. Raises ConfigurationError or EmbeddedServerError.
@@ -79,7 +90,7 @@ class Agent:
             if embedded:
                 embedded.close()
             raise
-        return cls(client, embedded, standing=standing)
+        return cls(client, embedded, standing=standing, cloud_interval_s=cloud_interval_s)
 
     @property
     def is_active(self) -> bool:

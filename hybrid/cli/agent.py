@@ -17,13 +17,16 @@ from hybrid.observe.routes import agent_routes
 
 __all__ = ["event_document", "run"]
 
+CLOUD_INTERVAL_S = 60.0
+"""Nobody watches an agent's charts: reading the cloud store's facts once a minute is 1,440 commands a day."""
+
 
 def run(options: argparse.Namespace, stop: threading.Event) -> int:
     """Ship and watch until a signal comes. Events go to the log, or as JSON lines to standard output."""
     address = listen_address(options.listen) if options.listen else None
     if options.json and not options.verbose:
         logging.getLogger("hybrid").setLevel(logging.CRITICAL)  # the events are on standard output already
-    agent = Agent.open(options.env_file, options.folder, standing=True)
+    agent = Agent.open(options.env_file, options.folder, standing=True, cloud_interval_s=CLOUD_INTERVAL_S)
     with agent:
         if options.json:
             terminal = Terminal()

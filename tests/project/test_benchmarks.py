@@ -21,8 +21,8 @@ QUICK = Row("writes", "10 in 1 s", 6000.0, " / s", target=5000, at_least=True)
 SHOWN = Row("stall", "3 calls failed", 2000.0, "ms", beyond=True)
 
 
-def run(part: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks", "client", "--quick", "--json", "--only", part]
+def run(part: str, benchmark: str = "client") -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks", benchmark, "--quick", "--json", "--only", part]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return dict(json.loads(ran.stdout))
@@ -36,6 +36,13 @@ def test_every_part_completes_with_all_its_rows(part: str) -> None:
     assert all(row["result"] >= 0 or row["unit"] == "more ms" for row in rows.values())
     if part == "dual":
         assert rows["two writers, HybridRedis: keys that differ afterwards"]["result"] == 0
+
+
+@pytest.mark.slow
+def test_what_watching_costs_is_measured() -> None:
+    rows = run("metrics", "metrics")["rows"]
+    assert [row["unit"] for row in rows] == ["µs", "ms"]
+    assert all(row["result"] > 0 for row in rows)
 
 
 def test_verdicts() -> None:
