@@ -194,8 +194,9 @@ class Calls:
         callback = self.response_callbacks.get(name)
         if callback is None:
             return reply
-        for mark in (NEVER_DECODE, EMPTY_RESPONSE, "keys"):
-            options.pop(mark, None)
+        if options:
+            for mark in (NEVER_DECODE, EMPTY_RESPONSE, "keys"):
+                options.pop(mark, None)
         return callback(reply, **options)
 
 

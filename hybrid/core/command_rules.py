@@ -45,6 +45,8 @@ def set_policy(operands: Operands) -> Policy:
 
 
 def set_idempotent(operands: Operands) -> bool:
+    if len(operands) < 3:
+        return True
     found = options(operands, 2, _STRING)
     return not found.keys() & {"NX", "GET", "IFEQ", "IFNE", "IFDEQ", "IFDNE"}
 

@@ -134,10 +134,10 @@ def groups(entries: Iterable[Entry], open_fields: list[Field]) -> Iterator[Group
 
 
 class Run(NamedTuple):
-    """Entries that are one plain command each: their bytes, and the place of the last one."""
+    """Entries of plain commands: their bytes, how many replies these bring, and the place of the last entry."""
 
     payload: bytes
-    count: int
+    size: int
     place: Position
 
 
@@ -147,13 +147,15 @@ def plain_run(entries: Sequence[Entry], now_ms: int) -> Run | None:
     commands = []
     size = 0
     for _, flat in entries:
-        if len(flat) != 2 or flat[0] != b"v":
+        # Either one command, or those of a plain pipeline.
+        logged = flat[1:2] if len(flat) == 2 else flat[1:-2:2] if flat[-2] == b"p" else ()
+        if not logged or any(name != b"v" for name in flat[: 2 * len(logged) : 2]):
             return None
-        command = flat[1]
-        size += len(command)
-        if size > RUN_BYTES or _TIMES_FIELDS.search(command, 0, 40):
-            return None
-        commands.append(command)
+        for command in logged:
+            size += len(command)
+            if size > RUN_BYTES or _TIMES_FIELDS.search(command, 0, 40):
+                return None
+            commands.append(command)
     if now_ms - position(entries[0][0])[0] > REPLAY_WITHIN_MS:
         return None
     return Run(b"".join(commands), len(commands), position(entries[-1][0]))

@@ -101,7 +101,7 @@ class Follow:
         now_ms = int(stream.now_ms())
         if (run := self._plain_run(entries, now_ms)) is not None:
             stream.sent_to = run.place
-            stream.push(run.payload, run.count, partial(self._ran, run, entries))
+            stream.push(run.payload, run.size, partial(self._ran, run, entries))
         else:
             self._forward_groups(groups(entries, self._catch_up.open_fields), now_ms)
         stream.flush()
@@ -117,8 +117,9 @@ class Follow:
         if failed(replies) is None:
             self._stream.advance(run.place)
             return
-        for group, reply in zip(groups(entries, []), replies, strict=True):
-            self._replayed(group, [reply])
+        rest = iter(replies)
+        for group in groups(entries, []):
+            self._replayed(group, [next(rest) for _ in group.fields])
 
     def _forward_groups(self, logged: Iterable[Group], now_ms: int) -> None:
         stream, skip = self._stream, self._catch_up.skip

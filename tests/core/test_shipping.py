@@ -315,7 +315,14 @@ def test_plain_entries_go_as_one_run() -> None:
     entries = [plain(1), plain(2)]
     run = plain_run(entries, 2)
     assert run is not None
-    assert (run.payload, run.count, run.place) == (pack((b"SET", b"k", 1)) + pack((b"SET", b"k", 2)), 2, (2, 0))
+    assert (run.payload, run.size, run.place) == (pack((b"SET", b"k", 1)) + pack((b"SET", b"k", 2)), 2, (2, 0))
+
+
+def test_a_plain_pipeline_goes_with_them() -> None:
+    first, second = plain(1)[1][1], plain(2)[1][1]
+    run = plain_run([plain(1), (b"2-0", [b"v", first, b"v", second, b"p", b"1"])], 2)
+    assert run is not None
+    assert (run.payload, run.size, run.place) == (first + first + second, 3, (2, 0))
 
 
 @pytest.mark.parametrize(
@@ -326,6 +333,9 @@ def test_plain_entries_go_as_one_run() -> None:
         (b"2-0", [b"v", pack((b"INCR", b"k")), b"w", b"token"]),
         (b"2-0", [b"v", pack((b"HPEXPIRE", b"k", 1, b"FIELDS", 1, b"f"))]),
         (b"2-0", [b"v", pack((b"SET", b"k", b"x" * RUN_BYTES))]),
+        (b"2-0", [b"v", pack((b"SET", b"k", 1)), b"v", pack((b"SET", b"k", 2))]),
+        (b"2-0", [b"v", pack((b"SET", b"k", 1)), b"s", b"k", b"p", b"1"]),
+        (b"2-0", [b"e", b"1"]),
     ],
 )
 def test_anything_else_is_looked_into(other: tuple[bytes, list[bytes]]) -> None:
