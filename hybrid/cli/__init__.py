@@ -19,6 +19,7 @@ from typing import Any
 
 from hybrid.cli import operations
 from hybrid.cli.diff_arguments import add_diff_arguments
+from hybrid.cli.sync_arguments import add_keys_arguments, add_sync_arguments
 from hybrid.errors import AllStoresDown, ConfigurationError, EmbeddedServerError, HybridError
 
 __all__ = ["main"]
@@ -142,6 +143,8 @@ def parser() -> argparse.ArgumentParser:
     proxy.add_argument("--password-env", metavar="NAME", help="environment variable that holds the password")
     proxy.add_argument("--json", action="store_true", help="print the address and events as JSON, one per line")
     add_diff_arguments(command("diff", "Compare both stores: what differs, why, and what finding it out costs"))
+    add_sync_arguments(command("sync", "Make both stores equal: plan, apply, undo"))
+    add_keys_arguments(command("keys", "List, show, export, import and copy keys"))
     operations.register(command)
     return top
 

@@ -1,0 +1,127 @@
+"""`python -m hybrid keys list|get|export|import|copy`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from hybrid.agent import Agent
+from hybrid.cli.confirm import author
+from hybrid.cli.status import settled_overview
+from hybrid.cli.sync import result_lines
+from hybrid.cli.terminal import Terminal
+from hybrid.client import HybridRedis
+from hybrid.core.drift import Scope
+from hybrid.core.export import json_line
+from hybrid.core.state import KeyState
+from hybrid.core.syncplan import Direction, SyncEnding
+from hybrid.errors import ConfigurationError
+from hybrid.ops.diff.export import shown
+from hybrid.ops.sync.apply import SyncOptions
+from hybrid.ops.sync.pair import Pair
+from hybrid.ops.transfer import Conflict, Format, copy_keys, export_keys, import_keys, listed_keys, resp_lines
+from hybrid.types import Store
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace, stop: threading.Event) -> int:
+    """Do the action; 0 when all of it is done."""
+    actions = {"list": list_keys, "get": get, "export": export, "import": import_, "copy": copy}
+    with Agent.open(options.env_file, options.folder) as agent:
+        agent.start()
+        settled_overview(agent, stop)
+        return actions[options.action](agent.client, options, Terminal())
+
+
+def scope_of(options: argparse.Namespace) -> Scope:
+    return Scope(options.pattern.encode(), options.type)
+
+
+def store_of(options: argparse.Namespace) -> Store | None:
+    return Store(options.store) if options.store else None
+
+
+def list_keys(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    for key in islice(listed_keys(client, scope_of(options), store=store_of(options)), options.limit):
+        terminal.line(json.dumps(shown(key), ensure_ascii=False) if options.json else shown(key))
+    return 0
+
+
+def get(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    """Both sides, each as a line of JSON; 1 when neither has the key."""
+    key = options.key.encode()
+    with Pair.of(client, both=False) as pair:
+        stores = [store for store in Store if store in pair.engine.endpoints]
+        states = {store: pair.read(store, [key])[key] for store in stores}
+    lines = {s.value: json_line(key, state) for s, state in states.items() if isinstance(state, KeyState)}
+    if options.json:
+        terminal.line(json.dumps({s.value: json.loads(lines[s.value]) if s.value in lines else None for s in states}))
+    else:
+        for store in states:
+            terminal.line(f"{store}: {lines.get(store.value, 'absent')}")
+    return 0 if lines else 1
+
+
+def export(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    with ExitStack() as opened:
+        out = opened_file(options.output, "wb", opened)
+        count = export_keys(client, out, scope_of(options), store=store_of(options), form=Format(options.format))
+        out.flush()
+    if options.output != "-":
+        terminal.line(json.dumps({"exported": count}) if options.json else f"{count} keys written to {options.output}")
+    return 0
+
+
+def import_(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    with ExitStack() as opened:
+        source = opened_file(options.file, "rb", opened)
+        if options.format == Format.RESP:
+            if options.dry_run or options.conflict != Conflict.SKIP:
+                raise ConfigurationError("a file of commands has no preview and no rule for conflicts: it is run as is")
+            count = resp_lines(client, source)
+            terminal.line(json.dumps({"commands": count}) if options.json else f"{count} commands run")
+            return 0
+        result = import_keys(
+            client,
+            source,
+            conflict=Conflict(options.conflict),
+            preview=options.dry_run,
+            options=SyncOptions(author=author()),
+        )
+    if options.json:
+        terminal.line(json.dumps(asdict(result)))
+    else:
+        would = "would be " if options.dry_run else ""
+        counts = f"{result.created} created, {result.overwritten} overwritten, {result.skipped} skipped"
+        terminal.line(f"{would}{counts}, {result.expired} expired already")
+        if result.undo:
+            terminal.line(f"to have the old values back: python -m hybrid sync undo {result.undo}")
+    return 1 if result.busy else 0
+
+
+def copy(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    keys = [key.encode() for key in options.keys]
+    result = copy_keys(client, keys, Direction(options.direction), options=SyncOptions(author=author()))
+    if options.json:
+        terminal.line(json.dumps(asdict(result)))
+    else:
+        for line in result_lines(result):
+            terminal.line(line)
+    return 0 if result.ending is SyncEnding.FINISHED and not result.changed + result.busy + result.refused else 1
+
+
+def opened_file(name: str, mode: str, opened: ExitStack) -> IO[bytes]:
+    if name == "-":
+        return sys.stdout.buffer if "w" in mode else sys.stdin.buffer
+    try:
+        return opened.enter_context(Path(name).open(mode))
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be opened: {error.strerror}") from None

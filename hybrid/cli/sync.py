@@ -1,0 +1,205 @@
+"""`python -m hybrid sync`: compare, plan, apply; undo; history."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+
+import redis
+
+from hybrid.agent import Agent
+from hybrid.cli.confirm import author, require_consent
+from hybrid.cli.status import settled_overview
+from hybrid.cli.terminal import Terminal, aligned, duration, size
+from hybrid.client import HybridRedis
+from hybrid.core.cost import Budget
+from hybrid.core.drift import Scope
+from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResult
+from hybrid.errors import ConfigurationError
+from hybrid.ops.diff import DiffFile, DiffOptions, run_diff
+from hybrid.ops.sync.apply import SyncOptions, Tally
+from hybrid.ops.sync.run import SyncPlan, apply_plan, plan_sync, sync_history, undo_sync
+from hybrid.types import Store
+
+__all__ = ["result_lines", "run"]
+
+FOLDER = "diffs"
+
+
+def run(options: argparse.Namespace, stop: threading.Event) -> int:
+    """Do what the words say; 0 when nothing is left to do."""
+    act, *rest = options.words or ["*"]
+    if len(rest) > (act == "undo"):
+        raise ConfigurationError(f"{' '.join(options.words)!r}: say a PATTERN, undo [ID], or history")
+    terminal = Terminal()
+    with Agent.open(options.env_file, options.folder) as agent:
+        agent.start()
+        settled_overview(agent, stop)
+        if act == "history":
+            return show_history(agent.client, options, terminal)
+        if act == "undo":
+            return undo(agent.client, rest, options, terminal, stop)
+        return sync(agent.client, act, options, terminal, stop)
+
+
+def sync(
+    client: HybridRedis, pattern: str, options: argparse.Namespace, terminal: Terminal, stop: threading.Event
+) -> int:
+    if options.direction is None:
+        raise ConfigurationError("say whose values win: --direction cloud-to-local, local-to-cloud or merge")
+    with compared(client, pattern, options, terminal, stop) as file:
+        policy = Policy(Direction(options.direction), Prefer(options.prefer), options.delete_extras)
+        plan = plan_sync(client, file.differences, policy, pattern=pattern)
+        if options.dry_run:
+            show_plan(plan, terminal, options.json)
+            return 0 if not plan.sums.changes and not plan.sums.asked else 1
+        if not options.json:
+            show_plan(plan, terminal, False)
+        confirmed = consent(plan, options)
+        left = None if options.max_commands is None else options.max_commands - file.result.actual.cloud_commands
+        result = apply_plan(
+            client,
+            plan,
+            options=sync_options(options, left),
+            confirmed=confirmed,
+            cancel=stop,
+            on_progress=progress(terminal, plan.sums.changes, options.json),
+        )
+    return show_result(result, terminal, options.json)
+
+
+def compared(
+    client: HybridRedis, pattern: str, options: argparse.Namespace, terminal: Terminal, stop: threading.Event
+) -> DiffFile:
+    folder = options.folder / FOLDER
+    if options.diff:
+        return DiffFile.find(folder, options.diff)
+    if client.settings.cloud_url is None:
+        raise ConfigurationError("there is nothing to sync with: set UPSTASH_REDIS_URL")
+
+    def show(progress: object) -> None:
+        if not options.json:
+            terminal.update(f"comparing: {getattr(progress, 'keys_done', 0)} keys", plain=False)
+
+    try:
+        return run_diff(
+            client.store(Store.LOCAL),
+            client.store(Store.CLOUD),
+            folder,
+            scope=Scope(pattern.encode(), options.type),
+            options=DiffOptions(budget=Budget(options.max_commands)),
+            cancel=stop,
+            on_progress=show,
+        )
+    except redis.RedisError as error:
+        raise ConfigurationError(f"the stores could not be compared: {error}") from None
+
+
+def consent(plan: SyncPlan, options: argparse.Namespace) -> str | None:
+    """The words that confirm the plan; asked for where it deletes."""
+    count = sum(plan.sums.deletes.values())
+    if plan.confirmation is None:
+        if count:
+            require_consent("delete", f"{count} keys would be deleted", yes=options.yes)
+        return None
+    if options.confirm != plan.confirmation:
+        effect = f"{count} keys would be deleted; where nobody can type, say --confirm {plan.confirmation!r}"
+        require_consent(plan.confirmation, effect, yes=False)
+    return plan.confirmation
+
+
+def sync_options(options: argparse.Namespace, max_commands: int | None) -> SyncOptions:
+    return SyncOptions(max_commands=max_commands, undo=not options.no_undo, author=author())
+
+
+def progress(terminal: Terminal, total: int, quiet: bool) -> Callable[[Tally], None]:
+    def show(tally: Tally) -> None:
+        if not quiet:
+            terminal.update(f"{tally.done} of {total} keys", plain=False)
+
+    return show
+
+
+def undo(
+    client: HybridRedis, rest: Sequence[str], options: argparse.Namespace, terminal: Terminal, stop: threading.Event
+) -> int:
+    result = undo_sync(
+        client,
+        rest[0] if rest else None,
+        everywhere=options.both,
+        options=sync_options(options, None),
+        cancel=stop,
+    )
+    return show_result(result, terminal, options.json)
+
+
+def show_plan(plan: SyncPlan, terminal: Terminal, as_json: bool) -> None:
+    sums = plan.sums
+    if as_json:
+        document = asdict(sums) | {"changes": sums.changes, "confirmation": plan.confirmation}
+        terminal.line(json.dumps(document, indent=2))
+        return
+    for store in Store:
+        terminal.line(f"{store}: {sums.copies[store]} keys to copy there, {sums.deletes[store]} to delete")
+    terminal.line(
+        f"{sums.overwritten} values are overwritten or deleted, {sums.kept} extra keys kept, {sums.asked} to be asked"
+    )
+    terminal.line(f"about {sums.cloud_commands} cloud commands, {size(sums.size_bytes)}")
+
+
+def show_result(result: SyncResult, terminal: Terminal, as_json: bool) -> int:
+    if as_json:
+        terminal.line(json.dumps(asdict(result), indent=2))
+    else:
+        for line in result_lines(result):
+            terminal.line(line)
+    left = result.asked + result.changed + result.busy + result.refused
+    return 0 if result.ending is SyncEnding.FINISHED and not left else 1
+
+
+def result_lines(result: SyncResult) -> Iterator[str]:
+    """What a sync did, for people."""
+    took = duration(result.ended_at_s - result.started_at_s)
+    yield f"{result.ending}: {result.copied} copied, {result.deleted} deleted in {took}"
+    for count, text in (
+        (result.equal, "had become equal meanwhile"),
+        (result.kept, "extra keys kept"),
+        (result.asked, "wait for a decision: choose with --prefer"),
+        (result.changed, "changed meanwhile, and were left alone: run it again"),
+        (result.busy, "were being written all the time, and were left alone"),
+        (result.refused, "are of a type that cannot be copied"),
+    ):
+        if count:
+            yield f"{count} {text}"
+    if result.reason:
+        yield result.reason
+    if result.undo_until_s:
+        until = time.strftime("%Y-%m-%d %H:%M", time.localtime(result.undo_until_s))
+        yield f"to undo it, until {until}: python -m hybrid sync undo {result.id}"
+
+
+def show_history(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    results = sync_history(client)
+    if options.json:
+        terminal.line(json.dumps([asdict(result) for result in results], indent=2))
+        return 0
+    cells = [
+        (
+            result.id,
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(result.started_at_s)),
+            result.direction,
+            result.pattern,
+            str(result.copied),
+            str(result.deleted),
+            result.ending.value,
+            result.author,
+        )
+        for result in results
+    ]
+    for line in aligned([("id", "when", "direction", "pattern", "copied", "deleted", "ending", "by"), *cells]):
+        terminal.line(line)
+    return 0
