@@ -23,10 +23,10 @@ from hybrid.core.outcomes import ReplyLost
 from hybrid.core.rejoin import Branch, Decision, Footprint, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, groups
-from hybrid.core.state import ABSENT, Absent, KeyState, differences
+from hybrid.core.state import ABSENT, Absent, KeyState, differences, plan_put
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
-from hybrid.replication.copy import plan_put, read_states, temporary_key
+from hybrid.replication.copy import read_states, temporary_key
 from hybrid.stores.capabilities import Capabilities, capabilities_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
