@@ -20,7 +20,7 @@ from hybrid.errors import ConfigurationError
 from hybrid.ops.diff import DiffFile, DiffOptions, DiffProgress, diff_key, estimate_diff, history, run_diff
 from hybrid.ops.diff.export import field_row, result_document, rows, shown, write_csv
 from hybrid.settings import masked_url
-from hybrid.types import Store
+from hybrid.types import Purpose, Store
 
 __all__ = ["run"]
 
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, stop: threading.Event) -> int:
         settings = agent.client.settings
         if settings.cloud_url is None:
             raise ConfigurationError("there is nothing to compare with: set UPSTASH_REDIS_URL")
-        stores = agent.client.store(Store.LOCAL), agent.client.store(Store.CLOUD)
+        stores = agent.client.store(Store.LOCAL), agent.client.store(Store.CLOUD, Purpose.SYNC)
         try:
             return compare(stores, scope, options, folder, terminal, stop)
         except redis.RedisError as error:

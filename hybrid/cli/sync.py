@@ -23,7 +23,7 @@ from hybrid.errors import ConfigurationError
 from hybrid.ops.diff import DiffFile, DiffOptions, run_diff
 from hybrid.ops.sync.apply import SyncOptions, Tally
 from hybrid.ops.sync.run import SyncPlan, apply_plan, plan_sync, sync_history, undo_sync
-from hybrid.types import Store
+from hybrid.types import Purpose, Store
 
 __all__ = ["result_lines", "run"]
 
@@ -88,7 +88,7 @@ def compared(
     try:
         return run_diff(
             client.store(Store.LOCAL),
-            client.store(Store.CLOUD),
+            client.store(Store.CLOUD, Purpose.SYNC),
             folder,
             scope=Scope(pattern.encode(), options.type),
             options=DiffOptions(budget=Budget(options.max_commands)),
