@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--trace", action="store_true", help="print what happened, every command of both stores too")
     parser.add_argument("--keep-going", type=int, default=20, metavar="N", help="stop after N failing seeds")
+    parser.add_argument("--within", type=float, default=float("inf"), metavar="S", help="begin no run after S seconds")
     options = parser.parse_args()
     profiles = options.profile.split(",") if options.profile else list(PROFILES)
     first, _, last = options.seeds.partition("-")
@@ -64,7 +65,7 @@ def report(found: Iterator[Result], options: argparse.Namespace) -> int:
             for violation in result.violations[:5]:
                 print(f"    {violation[:1000]}")
             sys.stdout.flush()
-        if len(failing) >= options.keep_going:
+        if len(failing) >= options.keep_going or time.monotonic() - started_s > options.within:
             break
     took_s = time.monotonic() - started_s
     print(f"{runs.total()} runs in {took_s:.1f} s: {virtual_s:.0f} simulated seconds, {commands} commands")

@@ -61,8 +61,7 @@ class Keyspace:
 
     def run(self, args: list[bytes]) -> Any:
         """One data command. Raises Error."""
-        self.now_ms = self._clock_ms()
-        self.expire()
+        self.look()
         name = args[0].upper().decode(errors="replace")
         command = COMMANDS.get(name)
         if command is None:
@@ -73,6 +72,13 @@ class Keyspace:
             if "positional argument" not in str(error):
                 raise
             raise Error(f"ERR wrong number of arguments for '{name.lower()}' command") from None
+
+    def look(self) -> None:
+        """Look at the clock; keys expire."""
+        now_ms = self._clock_ms()
+        if now_ms != self.now_ms:
+            self.now_ms = now_ms
+            self.expire()
 
     def expire(self) -> None:
         for key, value in list(self.values.items()):

@@ -200,8 +200,7 @@ class Server(Host):
         if session.queue is None:
             raise Error("ERR EXEC without MULTI")
         queue, session.queue = session.queue, None
-        self.data.now_ms = self.clock_ms()
-        self.data.expire()
+        self.data.look()
         dirty = session.dirty
         self._unwatch(session, [])
         if session.spoiled:
@@ -213,8 +212,7 @@ class Server(Host):
     def _watch(self, session: Session, args: list[bytes]) -> Any:
         if session.queue is not None:
             raise Error("ERR WATCH inside MULTI is not allowed")
-        self.data.now_ms = self.clock_ms()
-        self.data.expire()
+        self.data.look()
         session.watched.update(args[1:])
         return OK
 
