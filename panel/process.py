@@ -70,7 +70,8 @@ class PanelProcess:
 
 
 def started_agent(folder: Path) -> Agent:
-    agent = Agent.open(folder=folder, standing=True)
+    name = os.environ.get("HYBRID_NAME", "").strip() or "panel"
+    agent = Agent.open(folder=folder, standing=True, name=name)
     try:
         agent.start()
     except BaseException:

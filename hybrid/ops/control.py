@@ -191,7 +191,7 @@ class Control:
 
         Raises ConfigurationError: a setting is unknown or nonsense, or the file cannot be read.
         """
-        wanted = settings or dict(self.document.values)
+        wanted = settings or {name: self.document.values[name] for name in LIVE if name in self.document.values}
         changed = self._client.settings.with_changes(**wanted)
         texts = {variable_of(name): setting_text(getattr(changed, name)) for name in wanted}
         return planned_env(self._env_file, read_env(self._env_file), texts, secret=SECRETS)

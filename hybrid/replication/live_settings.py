@@ -84,6 +84,7 @@ class LiveSettings:
             self._base = base
             self._sources |= dict.fromkeys(changes, Source.ARGUMENT)
             self._apply(self._wanted(), shown_changes(self._base, changes), None)
+        self.on_change()
         return self._engine.board.settings
 
     def _leave_apart(self) -> None:

@@ -157,6 +157,9 @@ class Registry:
 
 
 def program_name() -> str:
-    """What this process runs: its script, or the module given to `python -m`."""
-    script = Path(sys.argv[0] if sys.argv and sys.argv[0] not in ("", "-c") else "python")
-    return script.parent.name if script.name == "__main__.py" else script.name
+    """What this process runs: its script, or the module given to `python -m` with its command (`hybrid agent`)."""
+    first, *words = sys.argv or [""]
+    script = Path(first if first not in ("", "-c") else "python")
+    if script.name != "__main__.py":
+        return script.name
+    return " ".join([script.parent.name, *(word for word in words[:1] if word.isalpha())])

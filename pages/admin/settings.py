@@ -43,7 +43,10 @@ def draw_presets(settings: queries.Settings, fixed: bool) -> None:
 def draw_values(snapshot: queries.Overview) -> None:
     st.subheader("Values in force", anchor=False)
     rows = [
-        {"Setting": f"`{row.variable}`", "Value and source": f"{shown(row.value)} {SOURCE.format(row.source)}"}
+        {
+            "Setting": f"`{row.variable}`",
+            "Value and source": f"{shown(row.value, row.name)} {SOURCE.format(row.source)}",
+        }
         for row in queries.setting_rows(snapshot)
     ]
     st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)
@@ -59,7 +62,7 @@ def draw_version(live: queries.Live) -> None:
     st.caption(f":material/info: {said} {widgets.EVERYWHERE}")
     if live.override is None:
         return
-    values = ", ".join(f"`{name}` = {shown(value)}" for name, value in live.override.values.items())
+    values = ", ".join(f"`{name}` = {shown(value, name)}" for name, value in live.override.values.items())
     until = format.clock(live.override.until_s, widgets.zone())
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="override"):
         st.markdown(f":material/timer: {values} until {until}, by {live.override.author}", width="stretch")
@@ -144,21 +147,25 @@ def draw_history() -> None:
             "Who": entry.author,
             "Version": entry.version,
             "What": entry.what,
-            "From, to": "; ".join(f"{name}: {shown(a)} → {shown(b)}" for name, (a, b) in entry.changes.items()),
+            "From, to": "; ".join(
+                f"{name}: {shown(a, name)} → {shown(b, name)}" for name, (a, b) in entry.changes.items()
+            ),
         }
         for entry in entries
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="history")
 
 
-def shown(value: object) -> str:
+def shown(value: object, name: str = "") -> str:
     if value is None or value == ():
         return "not set"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    return f"{value:g} s" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g} s" if name.endswith("_s") else f"{value:g}"
+    return str(value)
 
 
 st.title("Settings", anchor=False)
