@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 
+from benchmarks.diff import diff_rows
 from benchmarks.dual import dual_rows
 from benchmarks.effort import FULL, QUICK, Effort
 from benchmarks.latency import latency_rows
+from benchmarks.metrics import metrics_rows
+from benchmarks.proxy import proxy_rows
 from benchmarks.rig import LINK_S
 from benchmarks.stalls import stall_rows
 from benchmarks.table import Row, as_json, markdown, plain
@@ -28,6 +31,9 @@ PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "stalls": stall_rows,
     "dual": dual_rows,
 }
+DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
+WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}
+PROXY: dict[str, Callable[[Effort], Iterator[Row]]] = {"proxy": proxy_rows}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("hybrid").addHandler(logging.NullHandler())  # faults are made here on purpose
     effort = QUICK if options.quick else FULL
     try:
-        rows = [row for part in options.only or PARTS for row in _announced(PARTS[part](effort))]
+        rows = [row for part in options.only or options.parts for row in _announced(options.parts[part](effort))]
     except KeyboardInterrupt:
         return 130
     print(options.render(rows, _facts()))
@@ -53,13 +59,19 @@ def _announced(rows: Iterator[Row]) -> Iterator[Row]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     benchmarks = parser.add_subparsers(dest="benchmark", required=True)
-    client = benchmarks.add_parser("client", help="the client beside redis-py, MultiDBClient and a dual write")
-    client.add_argument("--quick", action="store_true", help="tiny counts: shows that it runs, measures nothing")
-    client.add_argument("--only", choices=PARTS, action="append", help="this part alone; may be repeated")
-    form = client.add_mutually_exclusive_group()
-    form.add_argument("--markdown", dest="render", action="store_const", const=markdown, help="a Markdown table")
-    form.add_argument("--json", dest="render", action="store_const", const=as_json, help="for a machine to read")
-    client.set_defaults(render=plain)
+    for name, parts, text in (
+        ("client", PARTS, "the client beside redis-py, MultiDBClient and a dual write"),
+        ("proxy", PROXY, "the proxy under redis-benchmark, beside the store itself"),
+        ("metrics", WATCHING, "what recording metrics and answering probes costs"),
+        ("diff", DIFF, "the diff beside pipelined reads of both stores in plain redis-py"),
+    ):
+        benchmark = benchmarks.add_parser(name, help=text)
+        benchmark.add_argument("--quick", action="store_true", help="tiny counts: shows that it runs, measures nothing")
+        benchmark.add_argument("--only", choices=parts, action="append", help="this part alone; may be repeated")
+        form = benchmark.add_mutually_exclusive_group()
+        form.add_argument("--markdown", dest="render", action="store_const", const=markdown, help="a Markdown table")
+        form.add_argument("--json", dest="render", action="store_const", const=as_json, help="for a machine to read")
+        benchmark.set_defaults(render=plain, parts=parts)
     return parser
 
 
