@@ -133,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
     agent.add_argument(
         "--listen",
         metavar="HOST:PORT",
-        help="serve /api/health (JSON; 200 while a store serves, else 503) and /metrics there; a PORT alone: this machine only",
+        help="serve /api/health (200 while a store serves, else 503) and /metrics; a PORT alone: this machine only",
     )
     agent.add_argument("--json", action="store_true", help="print events as JSON, one per line")
     add_config_arguments(command("config", "Show and change the live configuration of every process"), common)

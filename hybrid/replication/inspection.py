@@ -52,7 +52,10 @@ def _ask(engine: Engine, *commands: tuple[Any, ...]) -> list[Any] | None:
     if engine.board.state(store) in (StoreState.DOWN, StoreState.UNKNOWN):
         return None
     try:
-        replies: list[Any] = engine.perform(Ask(store, b"".join(map(pack, commands)), len(commands), decode=False))
+        # With a timeout of its own it is not measured: latency is that of the application's calls.
+        timeout_s = engine.endpoints[store].timeout_s
+        payload = b"".join(map(pack, commands))
+        replies: list[Any] = engine.perform(Ask(store, payload, len(commands), decode=False, timeout_s=timeout_s))
         return replies
     except StoreUnavailable:
         return None

@@ -27,6 +27,9 @@ async def who(request: Request) -> Response:
     return JSONResponse({name: value for name, value in request.headers.items() if name.startswith("x-panel-")})
 
 
+PROBES = ("/api/health", "/api/health/live", "/api/health/ready")
+
+
 async def health(request: Request) -> Response:
     return PlainTextResponse("fine")
 
@@ -38,7 +41,8 @@ async def echo(socket: WebSocket) -> None:
 
 
 def client_of(access: Access, server: tuple[str, int] = ADDRESS) -> TestClient:
-    open_and_not = [Route("/api/health", health), Route("/api/health/more", who)]
+    open_paths = [Route(path, health) for path in (*PROBES, "/metrics")]
+    open_and_not = [*open_paths, Route("/api/health/more", who)]
     inner = [Route("/", who), Route("/_stcore/health", who), *open_and_not]
     app = Starlette(
         routes=[*access_routes(access), *inner, WebSocketRoute("/_stcore/stream", echo)],
@@ -106,8 +110,15 @@ def test_machine_paths_answer_401(by_link: Access, path: str) -> None:
     assert client_of(by_link).get(path).status_code == 401
 
 
-def test_health_is_open(by_link: Access) -> None:
-    assert client_of(by_link).get("/api/health").text == "fine"
+@pytest.mark.parametrize("path", PROBES)
+def test_probes_are_open(by_link: Access, path: str) -> None:
+    assert client_of(by_link).get(path).text == "fine"
+
+
+def test_metrics_are_open_on_this_machine_alone() -> None:
+    access = Access(AccessConfig("192.0.2.1", STORED))
+    assert client_of(access).get("/metrics").text == "fine"
+    assert client_of(access, ("192.0.2.1", 8501)).get("/metrics").status_code == 401
 
 
 def test_identity_headers_of_the_client_are_dropped(by_link: Access) -> None:
