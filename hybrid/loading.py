@@ -5,19 +5,18 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+import redis
 
 from hybrid.errors import AllStoresDown
-
-if TYPE_CHECKING:
-    from hybrid.client import HybridRedis
 
 __all__ = ["cache_key", "cached", "get_or_load"]
 
 T = TypeVar("T")
 
 
-def get_or_load(client: HybridRedis, key: str | bytes, loader: Callable[[], T], ex: int | None) -> T:
+def get_or_load(client: redis.Redis, key: str | bytes, loader: Callable[[], T], ex: int | None) -> T:
     """See `HybridRedis.get_or_load`. Raises TypeError when the loaded value is not JSON; the loader's errors pass."""
     try:
         text = client.get(key)
@@ -36,7 +35,7 @@ def get_or_load(client: HybridRedis, key: str | bytes, loader: Callable[[], T], 
 
 
 def cached(
-    client: HybridRedis, ex: int | None, key: Callable[..., str] | None
+    client: redis.Redis, ex: int | None, key: Callable[..., str] | None
 ) -> Callable[[Callable[..., T]], Callable[..., T]]:
     """See `HybridRedis.cached`."""
 

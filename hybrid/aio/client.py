@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-import weakref
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -58,7 +57,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         pool = connection_pool(settings.local_url or "", options)
         redis.asyncio.Redis.__init__(self, connection_pool=pool)
         self._resp3 = pool.get_protocol() not in (2, "2")
-        self._drivers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Driver] = weakref.WeakKeyDictionary()
+        self._drivers: dict[asyncio.AbstractEventLoop, Driver] = {}
         self._driver: Driver | None = None
 
     @property
@@ -66,12 +65,14 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         """What performs commands on the running loop."""
         loop, driver = asyncio.get_running_loop(), self._driver
         if driver is None or driver.loop is not loop:
-            driver = self._drivers.get(loop)
-            if driver is None:
-                endpoints = self._engine.endpoints.items()
-                driver = Driver(self._engine, {store: LoopEndpoint(it, self._options) for store, it in endpoints})
-                self._drivers[loop] = driver
-            self._driver = driver
+            driver = self._driver = self._drivers.get(loop) or self._new_driver(loop)
+        return driver
+
+    def _new_driver(self, loop: asyncio.AbstractEventLoop) -> Driver:
+        for closed in [it for it in list(self._drivers) if it.is_closed()]:
+            self._drivers.pop(closed).forget()
+        endpoints = {store: LoopEndpoint(it, self._options) for store, it in self._engine.endpoints.items()}
+        driver = self._drivers[loop] = Driver(self._engine, endpoints)
         return driver
 
     # -- opening and closing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from hybrid.core.outcomes import Committed, Fenced, NotSent, ReplyLost
 from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.core.transaction import Transaction
 from hybrid.replication.engine import Engine
-from hybrid.types import Store
+from hybrid.types import Store, StoreState
 
 __all__ = ["Commits", "Member"]
 
@@ -30,10 +30,10 @@ class Member:
 
     __slots__ = ("future", "token", "transaction")
 
-    def __init__(self, transaction: Transaction, future: asyncio.Future[Committed | Fenced]) -> None:
+    def __init__(self, transaction: Transaction, future: asyncio.Future[Committed | Fenced], token: bytes) -> None:
         self.transaction = transaction
         self.future = future
-        self.token = b""
+        self.token = token
 
     def end(self, outcome: Committed | Fenced) -> None:
         if not self.future.done():
@@ -48,19 +48,23 @@ class Commits:
     """The queue before one store's fenced wires."""
 
     def __init__(
-        self, endpoint: LoopEndpoint, engine: Engine, spawn: Callable[[Coroutine[Any, Any, None]], None]
+        self,
+        endpoint: LoopEndpoint,
+        engine: Engine,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        in_thread: Callable[[Callable[[], Fenced]], Awaitable[Fenced]],
     ) -> None:
-        self._endpoint, self._engine, self._spawn = endpoint, engine, spawn
+        self._endpoint, self._engine, self._spawn, self._in_thread = endpoint, engine, spawn, in_thread
         self._store = endpoint.store
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Member] = deque()
         self._idle: list[Wire] = []
         self._wires = 0  # open, or being opened
 
-    def submit(self, transaction: Transaction) -> asyncio.Future[Committed | Fenced]:
-        """The outcome to come. It raises NotSent or ReplyLost."""
+    def submit(self, transaction: Transaction, token: bytes = b"") -> asyncio.Future[Committed | Fenced]:
+        """The outcome to come. It raises NotSent or ReplyLost. `token`: see `hybrid.core.flows.Commit`."""
         future: asyncio.Future[Committed | Fenced] = self._loop.create_future()
-        self._queue.append(Member(transaction, future))
+        self._queue.append(Member(transaction, future, token))
         self.pump()
         return future
 
@@ -90,7 +94,11 @@ class Commits:
             else:
                 self._send(wire)
         if self._queue and self._wires < WIRES[self._store]:
-            self._open()
+            if self._engine.board.state(self._store) is StoreState.DOWN:
+                # Whoever waits need not wait for a connection to a store that was found dead meanwhile.
+                self._fail_all(NotSent("it is down"))
+            else:
+                self._open()
 
     def _open(self) -> None:
         self._wires += 1
@@ -143,7 +151,7 @@ class Commits:
     async def _refuse(self, wire: Wire, members: Any) -> None:
         """The record says that another store takes writes. Taking note of it may have to ask a store."""
         try:
-            fenced = await asyncio.to_thread(self._engine.refused, self._store, wire.authority)
+            fenced = await self._in_thread(partial(self._engine.refused, self._store, wire.authority))
         finally:
             self._idle.append(wire)
         for member in members:
@@ -185,7 +193,7 @@ class Commits:
             transaction = member.transaction
             parts += transaction.replies
             size_bytes += len(transaction.head) + len(transaction.tail)
-            member.token = wire.next_token() if transaction.traced else b""
+            member.token = member.token or (wire.next_token() if transaction.traced else b"")
             members.append(member)
         return members
 
@@ -211,7 +219,7 @@ class Commits:
 
     def _hand_out(self, wire: Wire, members: list[Member], ran: list[Any]) -> None:
         if len(members) == 1 and not members[0].transaction.scripted:
-            return members[0].end(Committed(ran))
+            return members[0].end(Committed(ran, members[0].token))
         again: list[Member] = []
         for member, share in zip(members, shares([it.transaction for it in members], ran), strict=True):
             if member.transaction.scripted and any(isinstance(reply, NoScriptError) for reply in share):
@@ -220,7 +228,7 @@ class Commits:
                 if member.transaction.size == 1:
                     again.append(member)
                     continue
-            member.end(Committed(list(share)))
+            member.end(Committed(list(share), member.token))
         self._queue.extendleft(reversed(again))
 
     def _sort_out(self, members: list[Member], queued: list[Any], aborted: Exception) -> None:

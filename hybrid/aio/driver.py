@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -27,6 +28,7 @@ __all__ = ["Driver", "Loan"]
 logger = logging.getLogger("hybrid")
 
 T = TypeVar("T")
+THREADS: Final = 4
 SHARED_BYTES: Final = 64 * 1024
 SHARED_REPLIES: Final = 128
 """A larger request has a wire of its own, so that others need not stand behind it."""
@@ -47,10 +49,13 @@ class Driver:
         self.loop = asyncio.get_running_loop()
         self._engine, self._endpoints = engine, endpoints
         self._warm = False
+        self._threads = ThreadPoolExecutor(THREADS, "hybrid-aio")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._running: dict[Hashable, asyncio.Task[Any]] = {}
         self._plain = {store: Shared(endpoint, engine) for store, endpoint in endpoints.items()}
-        self._commits = {store: Commits(endpoint, engine, self._spawn) for store, endpoint in endpoints.items()}
+        self._commits = {
+            store: Commits(endpoint, engine, self._spawn, self.in_thread) for store, endpoint in endpoints.items()
+        }
         self._progress = {store: Progress(engine.board.acks[store]) for store in Store}
         self._rung = False
         engine.board.bells.add(self)
@@ -77,12 +82,17 @@ class Driver:
         if self._warm:
             self.warm()
 
-    def close(self) -> None:
-        """Close the connections; to be called in the loop."""
+    def forget(self) -> None:
+        """Hear of nothing any more: the loop is closed, or is about to be."""
         self._warm = False
         self._engine.board.bells.discard(self)
         for progress in self._progress.values():
             progress.close()
+        self._threads.shutdown(wait=False)
+
+    def close(self) -> None:
+        """Close the connections; to be called in the loop."""
+        self.forget()
         for task in self._tasks:
             task.cancel()
         for endpoint in self._endpoints.values():
@@ -92,6 +102,8 @@ class Driver:
 
     async def start(self) -> None:
         """Start the engine, if it is not, and have connections ready."""
+        if self._engine.board.closing:
+            self._engine.start()  # says that it is closed
         if not self._engine.started:
             await self.once("start", self._engine.start)
         if not self._warm:
@@ -168,9 +180,9 @@ class Driver:
         return replies
 
     async def _commit(self, action: Commit) -> Committed | Fenced:
-        outcome = await self._commits[action.store].submit(action.transaction)
+        outcome = await self._commits[action.store].submit(action.transaction, action.token)
         if isinstance(outcome, Committed):
-            return Committed(self._decoded(action.store, outcome.replies, action.decode))
+            return Committed(self._decoded(action.store, outcome.replies, action.decode), outcome.token)
         return outcome
 
     def _decoded(self, store: Store, replies: list[Any], decode: bool) -> list[Any]:
@@ -202,7 +214,7 @@ class Driver:
             raise
         if engine.board.settings.replicated and (wire.authority is None or not wire.authority.admits(store)):
             self._endpoints[store].give_fenced(wire)
-            return await asyncio.to_thread(engine.refused, store, wire.authority)
+            return await self.in_thread(partial(engine.refused, store, wire.authority))
         return Loan(store, wire)
 
     async def unwatch(self, loan: Loan) -> None:
@@ -226,10 +238,14 @@ class Driver:
         """Do `work` in a thread; tasks that ask for the same meanwhile share it, and its outcome."""
         task = self._running.get(what)
         if task is None:
-            task = self._running[what] = self.loop.create_task(asyncio.to_thread(work))
+            task = self._running[what] = self.loop.create_task(self.in_thread(work))
             task.add_done_callback(partial(self._forget, what))
         result: T = await asyncio.shield(task)
         return result
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Do `work` in one of the threads that wait for nothing else: the application may fill those of the loop."""
+        return await self.loop.run_in_executor(self._threads, work)
 
     def _forget(self, what: Hashable, task: asyncio.Task[Any]) -> None:
         del self._running[what]
