@@ -4,6 +4,7 @@ from hybrid.client import HybridRedis
 from hybrid.errors import (
     AllStoresDown,
     CommandRefused,
+    ConfigurationConflict,
     ConfigurationError,
     EmbeddedServerError,
     HybridError,
@@ -19,6 +20,7 @@ __all__ = [
     "Ack",
     "AllStoresDown",
     "CommandRefused",
+    "ConfigurationConflict",
     "ConfigurationError",
     "EmbeddedServerError",
     "Health",

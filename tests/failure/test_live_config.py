@@ -172,21 +172,3 @@ def test_dual_write_off_and_on_copies_everything_once(
         application.close()
     assert [report["failed"] for report in reports] == [[]] * 4
     rig.assert_healed(steering)
-
-
-def test_restarted_with_another_write_mode(rig: Rig, start: Callable[..., list[Application]], tmp_path: Path) -> None:
-    steering, _ = open_control(rig, tmp_path)
-    steering.set("first", 1)
-    assert steering.wait_in_sync(10)
-    steering.close()
-    for application in start(REDIS_WRITE_BOTH="false"):
-        assert not application.report["both"]
-        application.close()
-    applications = start()
-    watcher = rig.client(name="watcher", **PATIENT)
-    wait_until(lambda: Control(watcher).audit(), "the copy is asked for", 30)
-    rig.wait_well(watcher)
-    for application in applications:
-        application.close()
-    rig.assert_healed(watcher)
-    assert [entry.what for entry in Control(watcher).audit()] == ["equalized"]
