@@ -208,20 +208,34 @@ class _Merge:
 
     def _merge(self, keys: list[bytes]) -> None:
         ours, before = self._tail.states(keys), self._done_to()
+        hot: set[bytes] = set()
         for _ in range(TRIES):
+            guarded = self._to_guard(keys, hot)
             # WATCH first, then look who wrote: what is written after the look breaks the transaction.
-            _one(self._writer, "WATCH", self._names.merged, *keys)
+            _one(self._writer, "WATCH", self._names.merged, *guarded)
             self._look()
             if self._done_to() != before:
                 raise HybridError("another shipper has taken over the merge")
+            if not guarded >= self._to_guard(keys, hot):
+                continue  # the clocks differ: a key that needed no guard does now
+            seen = {key: self._theirs.of(key) for key in keys}
+            seen_at = {key: known.last for key, known in seen.items() if known}
             plan = _Plan(self, keys, ours)
             replies = self._run([*plan.commands, self._mark(keys[-1])])
-            if replies is None:
-                continue
-            self.archived += plan.conflicts
-            self._archive_refused(plan, ours, replies)
-            return
+            if replies is not None:
+                self.archived += plan.conflicts
+                self._archive_refused(plan, ours, replies)
+                return
+            self._look()
+            hot |= {key for key in keys if (known := self._theirs.of(key)) and known.last != seen_at.get(key)}
         raise HybridError("the local store's last writes could not be merged: their keys never stood still")
+
+    def _to_guard(self, keys: list[bytes], hot: set[bytes]) -> set[bytes]:
+        """The keys that nobody may write meanwhile: those whose value is replaced, and those that commands are applied
+        to again. A key that never stands still goes without in the latter case: all that was done to it commutes."""
+        guards = (Decision.COPY, Decision.KEEP_RETURNING, Decision.AGAIN)
+        decided = {key: self.decided(key) for key in keys}
+        return {key for key, what in decided.items() if what in guards and not (what is Decision.AGAIN and key in hot)}
 
     def _mark(self, key: bytes) -> bytes:
         return pack(("SET", self._names.merged, self._end + b" " + key))

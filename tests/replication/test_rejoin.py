@@ -220,6 +220,25 @@ def test_a_lost_lease_ends_the_merge_and_the_next_one_goes_on(apart: Apart, monk
     assert apart.cloud.mget(names) == [b"2"] * 6
 
 
+def test_keys_that_never_stand_still_are_merged_all_the_same(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody counts and writes at every step of the merge."""
+    apart.write(apart.local, "INCRBY n 10", "SET k local", "SET only 1")
+    apart.write(apart.cloud, "INCR n", "SET k cloud")
+    run = rejoin._Merge._run
+
+    def disturbed(self: Any, commands: list[bytes]) -> Any:
+        apart.write(apart.cloud, "INCR n", "SET k cloud")
+        disturbed.times += 1  # type: ignore[attr-defined]
+        return run(self, commands)
+
+    disturbed.times = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(rejoin._Merge, "_run", disturbed)
+    apart.merge()
+    assert int(apart.cloud.get("n") or 0) == 11 + disturbed.times  # type: ignore[attr-defined]
+    assert apart.cloud.mget("k", "only") == [b"cloud", b"1"]
+    assert set(apart.archive) == {b"k"}
+
+
 def test_kill_9_in_the_middle_of_a_merge(apart: Apart) -> None:
     """Again and again, after a few batches each; the counters count each increment once, the lists hold each once."""
     count = 120
@@ -256,17 +275,15 @@ def test_kill_9_in_the_middle_of_a_merge(apart: Apart) -> None:
         process.communicate()
         # Writes go on between: what was merged already must not be merged again on top of them.
         apart.write(apart.cloud, *(f"INCRBY n{number} 100" for number in range(count)))
-        apart.write(apart.cloud, *(f"INCRBY only{number} 5" for number in range(0, count, 7) if marked(apart, number)))
+        copied = [number for number in range(0, count, 7) if apart.cloud.exists(f"only{number}")]
+        if copied:
+            apart.write(apart.cloud, *(f"INCRBY only{number} 5" for number in copied))
     assert killed
     assert apart.local.xlen(NAMES.log) == 0
     assert [int(value) for value in apart.cloud.mget([f"n{number}" for number in range(count)])] == [311] * count
     assert all(sorted(apart.cloud.lrange(f"l{number}", 0, -1)) == [b"a", b"b"] for number in range(count))
     assert all(int(apart.cloud.get(f"only{number}") or 0) % 5 == 1 for number in range(count))
     assert not apart.archive
-
-
-def marked(apart: Apart, number: int) -> bool:
-    return bool(apart.cloud.exists(f"only{number}"))
 
 
 def test_the_archive_is_bounded(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
