@@ -20,7 +20,6 @@ __all__ = ["proxy_rows"]
 
 CLIENTS = 50
 PIPELINES = (16, 1)
-RUNS = 3
 GETS_TARGET = 20_000
 KEYS = 10_000
 PATIENCE_S = "2"
@@ -29,7 +28,7 @@ PATIENCE_S = "2"
 
 def proxy_rows(effort: Effort) -> Iterator[Row]:
     """As in production: an agent ships, the proxy serves."""
-    failures = 0
+    failures, runs = 0, max(effort.rounds // 10, 1)
     with Rig() as rig, ExitStack() as opened:
         rig.agent()
         ports = {ack: _serve(rig, ack, opened) for ack in ("local", "both")}
@@ -39,22 +38,22 @@ def proxy_rows(effort: Effort) -> Iterator[Row]:
         # With both, every client waits for the link, pipelined or not.
         cases += [("SET", "both", depth, effort.calls * depth) for depth in PIPELINES]
         for command, ack, depth, count in cases:
-            ours, failed = _best(ports[ack], command, depth, count)
-            theirs, _ = _best(rig.local.port, command, depth, count)
+            ours, failed = _best(ports[ack], command, depth, count, runs)
+            theirs, _ = _best(rig.local.port, command, depth, count, runs)
             failures += failed
             how = f"pipelines of {depth}" if depth > 1 else "one at a time"
             name = f"{command}{f', ack={ack}' if command == 'SET' else ''}"
             target = GETS_TARGET if (command, depth) == ("GET", PIPELINES[0]) else None
             beside = f"the store itself {theirs:,.0f} / s"
             yield Row(
-                f"proxy: {name}, {CLIENTS} clients, {how}", f"{count:,} × {RUNS}", ours, " / s", beside, target, True
+                f"proxy: {name}, {CLIENTS} clients, {how}", f"{count:,} × {runs}", ours, " / s", beside, target, True
             )
     yield Row("proxy: runs that ended with an error", "all of these", failures, "", target=0)
 
 
-def _best(port: int, command: str, depth: int, count: int) -> tuple[float, int]:
+def _best(port: int, command: str, depth: int, count: int, runs: int) -> tuple[float, int]:
     """The best rate of some runs, because others use the machine too, and how many runs failed."""
-    rates = [_rate(port, command, depth, count) for _ in range(RUNS)]
+    rates = [_rate(port, command, depth, count) for _ in range(runs)]
     return max(rate or 0.0 for rate in rates), sum(rate is None for rate in rates)
 
 

@@ -13,6 +13,6 @@ requests.py, replies.py the protocol itself, without I/O
 
 from __future__ import annotations
 
-from hybrid.proxy.server import ProxyServer
+from hybrid.proxy.server import MAX_CLIENTS, ProxyServer
 
-__all__ = ["ProxyServer"]
+__all__ = ["MAX_CLIENTS", "ProxyServer"]

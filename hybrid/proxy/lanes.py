@@ -61,7 +61,6 @@ class Lane(HybridRedis):
         """Have as many connections to the store that is not used as to the one that is, so that a failover does not
         begin with connecting."""
         for store, endpoint in self.endpoints.items():
-            endpoint.follow()
             peer = self.endpoints.get(store.other)
             if peer is not None and self._board.state(store) is StoreState.UP:
                 endpoint.warm(min(peer.idle, WARM_WIRES))

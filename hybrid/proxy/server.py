@@ -17,7 +17,7 @@ from hybrid.proxy.handshake import Identity
 from hybrid.proxy.lanes import Lane, Lanes
 from hybrid.proxy.session import Session
 
-__all__ = ["DEFAULT_PORT", "ProxyServer"]
+__all__ = ["DEFAULT_PORT", "MAX_CLIENTS", "ProxyServer"]
 
 logger = logging.getLogger("hybrid")
 
@@ -27,7 +27,6 @@ BACKLOG: Final = 511
 CLOSE_S: Final = 3.0
 """How long `close` lets clients have the answers to what they asked."""
 
-STACK_BYTES: Final = 512 * 1024
 _FULL: Final = b"-ERR max number of clients reached\r\n"
 
 

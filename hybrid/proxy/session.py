@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from hybrid.core.commands import COMMANDS
-from hybrid.errors import StoreUnavailable
 from hybrid.proxy.batches import Batch
 from hybrid.proxy.execution import Execution
 from hybrid.proxy.handshake import Identity, described, hello_reply, is_password
@@ -92,8 +91,6 @@ class Session:
                     break
         except (_Leave, ClientGone, OSError):
             pass  # the client has gone
-        except StoreUnavailable:
-            pass  # the proxy is closing
         finally:
             self._close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -105,15 +106,19 @@ _RAW: Final[dict[Any, Any]] = {SocketWire: RawSocketWire, TlsWire: RawTlsWire, U
 
 
 class RawEndpoint(Endpoint):
-    """A store reached over wires that keep its replies; they count and time out as those of `endpoint` do."""
+    """A store reached over wires that keep its replies. They are counted, time out and are retired as those of
+    `endpoint`: who saw the store fail there has seen it for these too."""
 
     def __init__(self, endpoint: Endpoint, options: Mapping[str, Any]) -> None:
         super().__init__(endpoint.store, endpoint.url, endpoint.names, timeout_s=endpoint.timeout_s, options=options)
         self._class = _RAW[self._class]
         self.meter = endpoint.meter
         self._followed = endpoint
+        self._followed_to = endpoint.generation
 
-    def follow(self) -> None:
-        """Take over a timeout that was changed since."""
-        if self.timeout_s != self._followed.timeout_s:
-            self.set_timeout(self._followed.timeout_s)
+    def _idle_wire(self, pool: deque[tuple[int, Wire]]) -> tuple[int, Wire] | None:
+        followed = self._followed
+        if self._followed_to != followed.generation:
+            self._followed_to = followed.generation
+            self.set_timeout(followed.timeout_s)  # which retires them
+        return super()._idle_wire(pool)

@@ -10,7 +10,7 @@ import pytest
 import redis
 from client.rig import PATIENT, assert_equal
 from proxy.rig import Raw
-from servers import Stores, client
+from servers import Pool, Stores, client
 
 from hybrid import HybridRedis
 from hybrid.proxy import ProxyServer
@@ -19,7 +19,7 @@ Open = Callable[..., ProxyServer]
 
 
 @pytest.fixture(params=["valkey"])
-def stores(request: pytest.FixtureRequest, server_pool: Any) -> Stores:
+def stores(request: pytest.FixtureRequest, server_pool: Pool) -> Stores:
     """Two empty servers. What a reply looks like depends on the store; that it is passed on does not."""
     return Stores(server_pool.get(request.param, "local"), server_pool.get("valkey", "cloud"))
 
@@ -41,9 +41,23 @@ def open_proxy(stores: Stores) -> Iterator[Open]:
         yield open_
 
 
+@pytest.fixture(scope="module")
+def shared(server_pool: Pool) -> Iterator[tuple[ProxyServer, Stores]]:
+    """One proxy for all tests of a module, on servers of its own."""
+    stores = Stores(server_pool.get("valkey", "proxied-local"), server_pool.get("valkey", "proxied-cloud"))
+    with (
+        HybridRedis.from_urls(stores.local.url, stores.cloud.url, **PATIENT) as hybrid,
+        ProxyServer(hybrid, port=0) as server,
+    ):
+        server.start()
+        yield server, stores
+
+
 @pytest.fixture
-def proxy(open_proxy: Open, stores: Stores) -> Iterator[ProxyServer]:
-    server = open_proxy()
+def proxy(shared: tuple[ProxyServer, Stores]) -> Iterator[ProxyServer]:
+    """A proxy that does not lose its stores; they are empty now, and equal in the end."""
+    server, stores = shared
+    server.client.flushall()
     yield server
     assert_equal(server.client, stores)
 

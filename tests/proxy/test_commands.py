@@ -135,7 +135,7 @@ def test_every_call_is_answered_as_by_one_server(
         assert compared.identical, compared.differences
 
 
-def test_a_large_value_and_a_long_pipeline(r: redis.Redis, stores: Stores) -> None:
+def test_a_large_value_and_a_long_pipeline(r: redis.Redis) -> None:
     large = "x" * 3_000_000
     assert r.set("large", large)
     assert r.get("large") == large

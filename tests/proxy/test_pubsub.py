@@ -64,7 +64,7 @@ def test_in_resp3_a_subscriber_goes_on(raw: Raw) -> None:
     assert raw.ask("RESET", "GET k") == [b"+RESET\r\n", b"$1\r\nv\r\n"]
 
 
-def test_a_subscriber_who_leaves_is_forgotten_by_the_store(open_proxy: Open, raw: Raw, stores: Stores) -> None:
+def test_a_subscriber_who_leaves_is_forgotten_by_the_store(open_proxy: Open, stores: Stores) -> None:
     with Raw(open_proxy().address) as other:
         other.ask("SUBSCRIBE channel")
         with client(stores.local.url) as local:
