@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from hybrid.core.drift import Facts
 from hybrid.core.resp import pack, unpack
 from hybrid.types import Store
 
-__all__ = ["UndoBatch", "UndoRecord", "undo_batch", "undo_fields"]
+__all__ = ["UNREAD", "UndoBatch", "UndoRecord", "undo_batch", "undo_fields"]
 
 LEVEL = 1  # the fastest: most of a bundle is never read
+UNREAD = Facts("?", b"", None, 0)
+"""What is known of a value that was shipped without being read: it is that of the other store."""
 
 
 class UndoRecord(NamedTuple):
@@ -75,6 +78,7 @@ def _parts(framed: bytes) -> list[bytes]:
     return unpack(framed)[1:]
 
 
+@lru_cache(maxsize=16)
 def _packed_facts(facts: Facts | None) -> bytes:
     if facts is None:
         return b""

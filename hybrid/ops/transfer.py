@@ -81,7 +81,7 @@ Entry = tuple[bytes, KeyState]
 def listed_keys(client: HybridRedis, scope: Scope = ALL, *, store: Store | None = None) -> Iterator[bytes]:
     """Keys of one store (default: the one that takes writes), some perhaps twice, without hybrid's own."""
     with Pair.of(client, both=False) as pair:
-        yield from scanned(pair, store or pair.authority, scope)
+        yield from pair.scan(store or pair.authority, scope)
 
 
 def export_keys(
@@ -101,7 +101,7 @@ def export_keys(
     count = 0
     with Pair.of(client, both=False) as pair:
         source = store or pair.authority
-        keys = iter(dict.fromkeys(scope.keys)) if scope.keys is not None else scanned(pair, source, scope)
+        keys = iter(dict.fromkeys(scope.keys)) if scope.keys is not None else pair.scan(source, scope)
         while page := list(islice(keys, BATCH_KEYS)):
             for key, state in pair.read(source, page).items():
                 if isinstance(state, KeyState):
@@ -117,20 +117,6 @@ def encoded(key: bytes, state: KeyState, form: Format) -> bytes:
     if isinstance(state.body, Unsupported):
         raise ConfigurationError(f"{key!r} is of type {state.kind}, which cannot be exported")
     return b"".join(map(pack, resp_commands(key, state)))
-
-
-def scanned(pair: Pair, store: Store, scope: Scope) -> Iterator[bytes]:
-    if scope.keys is not None:
-        yield from scope.keys
-        return
-    options = ["MATCH", scope.pattern, "COUNT", PAGE_KEYS]
-    options += ["TYPE", "ReJSON-RL" if scope.kind == "json" else scope.kind] if scope.kind else []
-    cursor = b"0"
-    while True:
-        cursor, keys = pair.ask(store, ("SCAN", cursor, *options))[0]
-        yield from (key for key in keys if not key.startswith(RESERVED))
-        if cursor == b"0":
-            return
 
 
 def import_keys(

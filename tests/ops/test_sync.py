@@ -18,7 +18,7 @@ from hybrid.errors import ConfigurationError
 from hybrid.ops.compare import compare
 from hybrid.ops.diff import DiffOptions, run_diff
 from hybrid.ops.sync.apply import SyncOptions
-from hybrid.ops.sync.run import apply_plan, plan_sync, sync_history, undo_sync
+from hybrid.ops.sync.run import apply_plan, fill_store, plan_sync, sync_history, undo_sync
 
 FAR_MS = 4_102_444_800_000
 SAME = (
@@ -314,3 +314,22 @@ class TestLiveWrites:
         assert result.copied == 0
         wait_until(lambda: cloud.get("k") == b"new")
         assert local.get("k") == b"new"
+
+
+def test_an_empty_store_is_filled_in_big_steps_and_emptied_again(
+    hybrid: HybridRedis, local: redis.Redis, cloud: redis.Redis
+) -> None:
+    hybrid.flushall()
+    hybrid.mset({f"both:{i}": i for i in range(20)})
+    assert hybrid.wait_in_sync(10)
+    local.mset({f"key:{i}": i for i in range(2500)})
+    local.pexpireat("key:1", FAR_MS)
+    local.rpush("long", *(f"{i}" * 100 for i in range(5000)))
+    result = fill_store(hybrid)
+    assert (result.ending, result.copied, result.direction) == (SyncEnding.FINISHED, 2501, "fill")
+    assert_identical(hybrid, local, cloud)
+    cloud.set("key:2", "written since")
+    undone = undo_sync(hybrid, result.id)
+    assert (undone.deleted, undone.changed) == (2500, 1)
+    assert cloud.get("key:2") == b"written since" and not cloud.exists("key:1", "long")
+    assert local.exists("key:1", "long", "both:1") == 3 and cloud.exists("both:1")

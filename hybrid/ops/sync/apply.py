@@ -14,15 +14,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, TypeVar
 
 from hybrid.core.authority import Position, position
-from hybrid.core.drift import Facts
+from hybrid.core.drift import Facts, Scope
 from hybrid.core.names import Names
 from hybrid.core.resp import first_args, pack
 from hybrid.core.state import Absent, KeyState, Unsupported
 from hybrid.core.syncplan import Action, SyncEnding, Verb, is_unchanged
-from hybrid.core.undo import UndoRecord, undo_fields
+from hybrid.core.undo import UNREAD, UndoRecord, undo_fields
 from hybrid.errors import StoreUnavailable
 from hybrid.ops.sync.pair import Guard, Pair
 from hybrid.replication.copy import put_commands
@@ -42,11 +43,12 @@ __all__ = [
 ]
 
 BATCH_KEYS: Final = 200
-PUSH_KEYS: Final = 500
+PUSH_KEYS: Final = 1000
+FILL_KEYS: Final = 5 * PUSH_KEYS
 BATCH_BYTES: Final = 256 * 1024
 """The values of one transaction: it must not keep a server from its other clients for more than a few milliseconds."""
 
-WINDOW: Final = 8
+WINDOW: Final = 6
 """Batches that the shipper may have before it: enough to keep a slow link busy, few enough not to delay writes."""
 
 TRIES: Final = 10
@@ -127,12 +129,8 @@ class Applier:
         later is safe.
         """
         for batch in batches(self._open(actions)):
-            if self._cancel.is_set():
-                return self._ended(SyncEnding.CANCELLED)
-            if self._is_over_budget(batch):
-                return self._ended(SyncEnding.BUDGET)
-            if self.options.undo and self.tally.undo_bytes > self.options.undo_bytes:
-                return self._ended(SyncEnding.UNDO_FULL)
+            if stopped := self._stopped_by(sum(action.cloud_commands() for action in batch)):
+                return self._ended(stopped)
             self._pair.check()
             if batch[0].target is self._pair.authority:
                 self._onto_authority(batch)
@@ -141,9 +139,34 @@ class Applier:
             self._on_progress(self.tally)
         return self._ended(SyncEnding.FINISHED)
 
-    def _is_over_budget(self, batch: list[Action]) -> bool:
+    def fill(self, scope: Scope) -> SyncEnding:
+        """Copy every key in `scope` that the store which takes no writes lacks: unread and in big steps, so this is
+        the way to fill an empty store. Raises as `run`."""
+        pair, source = self._pair, self._pair.authority
+        keys = iter(pair.scan(source, scope))
+        while page := list(islice(keys, FILL_KEYS)):
+            missing = list(dict.fromkeys(pair.absent(source.other, page)))
+            for start in range(0, len(missing), PUSH_KEYS):
+                some = missing[start : start + PUSH_KEYS]
+                if stopped := self._stopped_by(len(some)):
+                    return self._ended(stopped)
+                pair.check()
+                self._log(source.other, [UndoRecord(key, None, UNREAD) for key in some])
+                self.tally.copied += len(some)
+                self.tally.shipped_commands += len(some) * (source is Store.LOCAL)
+                self._on_progress(self.tally)
+        return self._ended(SyncEnding.FINISHED)
+
+    def _stopped_by(self, commands: int) -> SyncEnding | None:
+        """Why a batch of so many cloud commands must not begin."""
         most = self.options.max_commands
-        return most is not None and self.cloud_commands + sum(action.cloud_commands() for action in batch) > most
+        if self._cancel.is_set():
+            return SyncEnding.CANCELLED
+        if most is not None and self.cloud_commands + commands > most:
+            return SyncEnding.BUDGET
+        if self.options.undo and self.tally.undo_bytes > self.options.undo_bytes:
+            return SyncEnding.UNDO_FULL
+        return None
 
     def _open(self, actions: Iterable[Action]) -> Iterator[Action]:
         """Those that change something; the others are counted."""

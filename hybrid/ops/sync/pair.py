@@ -16,8 +16,9 @@ import redis
 
 from hybrid.client import HybridRedis
 from hybrid.core.authority import Authority, Position
-from hybrid.core.drift import Facts
+from hybrid.core.drift import Facts, Scope
 from hybrid.core.fingerprint import facts_of
+from hybrid.core.names import RESERVED
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, groups
@@ -37,6 +38,7 @@ TIMEOUT_S: Final = 5.0
 SETTLE_S: Final = 3.0
 """How long a store may be catching up before a sync gives up."""
 
+SCAN_KEYS: Final = 1000
 LOG_ENTRIES: Final = 5000
 BATCH_ENTRIES: Final = 500
 _MULTI, _EXEC, _UNWATCH = pack(("MULTI",)), pack(("EXEC",)), pack(("UNWATCH",))
@@ -58,12 +60,14 @@ class Guard:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self.watches = True
 
     def commit(self, commands: Sequence[bytes]) -> list[Any] | None:
         """The replies to the packed `commands`; None when something moved, and nothing was run.
 
         Raises HybridError when the store refuses one of them. ReplyLost leaves it open whether they were run.
         """
+        self.watches = False
         replies = self._wire.exchange(b"".join((_MULTI, *commands, _EXEC)), len(commands) + 2)
         for reply in (*replies, *(replies[-1] or ())):
             if isinstance(reply, Exception):
@@ -186,6 +190,33 @@ class Pair:
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
 
+    def scan(self, store: Store, scope: Scope) -> Iterator[bytes]:
+        """The keys in scope, some perhaps twice, without hybrid's own."""
+        if scope.keys is not None:
+            yield from scope.keys
+            return
+        options: list[str | bytes | int] = ["MATCH", scope.pattern, "COUNT", SCAN_KEYS]
+        if scope.kind:
+            options += ["TYPE", "ReJSON-RL" if scope.kind == "json" else scope.kind]
+        cursor = b"0"
+        while True:
+            cursor, keys = self.ask(store, ("SCAN", cursor, *options))[0]
+            yield from (key for key in keys if not key.startswith(RESERVED))
+            if cursor == b"0":
+                return
+
+    def absent(self, store: Store, keys: Sequence[bytes]) -> Iterator[bytes]:
+        """Those of `keys` that the store lacks: often none or all, which takes one command to know."""
+        if not keys:
+            return
+        present = self.ask(store, ("EXISTS", *keys))[0]
+        if present == 0:
+            yield from keys
+        elif present < len(keys):
+            half = len(keys) // 2
+            yield from self.absent(store, keys[:half])
+            yield from self.absent(store, keys[half:])
+
     def logged(self) -> Logged:
         """The keys that entries of the authority's log name: the other store may not have their last value yet."""
         keys: set[bytes] = set()
@@ -221,11 +252,13 @@ class Pair:
         record = Authority.parse(replies[2])
         if self.is_logged and store is self.authority and (record is None or not record.admits(store)):
             raise StoreUnavailable(f"the {store} store takes no writes now: try again in a moment")
+        guard = Guard(wire)
         try:
-            yield Guard(wire)
+            yield guard
         finally:
-            with suppress(NotSent, ReplyLost):
-                wire.exchange(_UNWATCH, 1)
+            if guard.watches:
+                with suppress(NotSent, ReplyLost):
+                    wire.exchange(_UNWATCH, 1)
 
     def confirm(self, store: Store, place: Position, timeout_s: float) -> None:
         """Take note of a logged write, and wait for the other store while it can confirm."""

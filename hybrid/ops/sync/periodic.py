@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, cast
 from zlib import crc32
@@ -172,7 +172,7 @@ class AntiEntropy:
         """The next page of the cloud's keys, and those of the next local page that the cloud lacks."""
         there, cloud_keys = self._page(pair, Store.CLOUD, now.cloud_cursor)
         here, local_keys = self._page(pair, Store.LOCAL, now.local_cursor)
-        lacking = list(absent(pair, Store.CLOUD, local_keys))
+        lacking = list(pair.absent(Store.CLOUD, local_keys))
         return replace(now, cloud_cursor=there, local_cursor=here), list(dict.fromkeys([*cloud_keys, *lacking]))
 
     def _page(self, pair: Pair, store: Store, cursor: str) -> tuple[str, list[bytes]]:
@@ -254,16 +254,3 @@ class AntiEntropy:
 
 def unequal(seen: Mapping[bytes, Sighting]) -> dict[bytes, Sighting]:
     return {key: sighting for key, sighting in seen.items() if causes_between(sighting)}
-
-
-def absent(pair: Pair, store: Store, keys: list[bytes]) -> Iterator[bytes]:
-    """Those of `keys` that the store lacks: usually none, which takes one command to know."""
-    if not keys:
-        return
-    present = pair.ask(store, ("EXISTS", *keys))[0]
-    if present == 0:
-        yield from keys
-    elif present < len(keys):
-        half = len(keys) // 2
-        yield from absent(pair, store, keys[:half])
-        yield from absent(pair, store, keys[half:])

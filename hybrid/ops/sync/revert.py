@@ -9,7 +9,7 @@ from typing import Final
 from hybrid.core.authority import position
 from hybrid.core.resp import pack
 from hybrid.core.syncplan import SyncEnding, is_unchanged
-from hybrid.core.undo import UndoBatch, UndoRecord
+from hybrid.core.undo import UNREAD, UndoBatch, UndoRecord
 from hybrid.ops.sync.apply import (
     States,
     SyncOptions,
@@ -79,7 +79,8 @@ class Reverter:
             logged = pair.logged()
             free = [record for record in records if record.key not in logged]
             here = pair.read(store, [record.key for record in free])
-            ready = [record for record in free if is_unchanged(record.after, pair.facts(here[record.key]))]
+            there = pair.read(store.other, [record.key for record in free if record.after == UNREAD])
+            ready = [record for record in free if self._holds(record, here, there)]
             changed = {record.key for record in free} - {record.key for record in ready}
             self.tally.changed += len(changed)
             if ready and not self._put(guard, store, ready, here):
@@ -88,6 +89,11 @@ class Reverter:
         self.tally.copied += sum(not record.created for record in ready)
         done = changed | {record.key for record in ready}
         return [record for record in records if record.key not in done]
+
+    def _holds(self, record: UndoRecord, here: States, there: States) -> bool:
+        """Whether the key is as the sync left it."""
+        after = self._pair.facts(there[record.key]) if record.key in there else record.after
+        return is_unchanged(after, self._pair.facts(here[record.key]))
 
     def _put(self, guard: Guard, store: Store, records: list[UndoRecord], here: States) -> bool:
         """Whether the old values are in place. On the store that takes no writes they arrive as what they are: drift,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from hybrid.client import HybridRedis
-from hybrid.core.drift import Difference
+from hybrid.core.drift import Difference, Scope
 from hybrid.core.syncplan import (
     Action,
     PlanSums,
@@ -28,10 +28,12 @@ from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.revert import Reverter
 from hybrid.types import Store
 
-__all__ = ["IMPORT", "SyncPlan", "apply_plan", "plan_sync", "sync_history", "undo_sync"]
+__all__ = ["IMPORT", "SyncPlan", "apply_plan", "fill_store", "plan_sync", "sync_history", "undo_sync"]
 
 NO_OPTIONS = SyncOptions()
 IMPORT = "import"
+FILL = "fill"
+ALL = Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +105,18 @@ def run(
     quiet: bool = False,
 ) -> SyncResult:
     """Apply `actions` and put the sync into the history; `quiet`: only if it changed something."""
-    started_at_s = time.time()
-    undo_from = archive.begin(pair, options.undo_keep_s)
     applier = Applier(pair, new_id(), options, cancel=cancel, on_progress=on_progress)
+    return recorded(pair, applier, lambda: applier.run(actions()), direction, pattern, quiet=quiet)
+
+
+def recorded(
+    pair: Pair, applier: Applier, work: Callable[[], SyncEnding], direction: str, pattern: str, *, quiet: bool = False
+) -> SyncResult:
+    started_at_s, options = time.time(), applier.options
+    undo_from = archive.begin(pair, options.undo_keep_s)
     reason = ""
     try:
-        ending = applier.run(actions())
+        ending = work()
     except StoreUnavailable as error:
         ending, reason = SyncEnding.FAILED, str(error)
     result = result_from(applier, direction, pattern, started_at_s, ending, reason)
@@ -152,6 +160,21 @@ def remember(pair: Pair, result: SyncResult, undo_from: bytes) -> None:
     except StoreUnavailable:
         if result.ending is not SyncEnding.FAILED:
             raise
+
+
+def fill_store(
+    client: HybridRedis,
+    *,
+    scope: Scope = ALL,
+    options: SyncOptions = NO_OPTIONS,
+    cancel: threading.Event | None = None,
+    on_progress: Callable[[Tally], None] = lambda _: None,
+) -> SyncResult:
+    """Copy the keys in `scope` that the store which takes no writes lacks, without comparing what it has: the quick
+    way to fill one that is empty, or nearly so. Undone as any sync. Raises as `plan_sync`."""
+    with Pair.of(client) as pair:
+        applier = Applier(pair, new_id(), options, cancel=cancel, on_progress=on_progress)
+        return recorded(pair, applier, lambda: applier.fill(scope), FILL, scope.pattern.decode(errors="replace"))
 
 
 def new_id() -> str:
