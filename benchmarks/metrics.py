@@ -29,14 +29,14 @@ def metrics_rows(effort: Effort) -> Iterator[Row]:
 
 
 def _recording(effort: Effort) -> Row:
-    """The most that a call of `GET` pays for being measured."""
+    """What a `GET` pays for being measured: time of its own thread, whoever else keeps the machine busy."""
     record, payload = Recorder().record_request, pack(("GET", "key"))
 
     def round_s() -> float:
-        started_s = time.perf_counter()
+        started_s = time.thread_time()
         for _ in range(effort.calls * 10):
             record(Store.LOCAL, payload, 0.000123)
-        return (time.perf_counter() - started_s) / (effort.calls * 10)
+        return (time.thread_time() - started_s) / (effort.calls * 10)
 
     took_us = median(round_s() for _ in range(effort.rounds)) * 1e6
     return Row("recording one command", f"{took_us:.2f} µs", took_us, "µs", target=2.0)

@@ -19,8 +19,9 @@ BUCKETS: Final = 16 + 8 * (27 - 4)
 def bucket_of(micros: int) -> int:
     """The bucket that holds `micros`."""
     if micros < _LINEAR:
-        return max(micros, 0)
-    micros = min(micros, _LONGEST_US)
+        return micros if micros > 0 else 0
+    if micros > _LONGEST_US:
+        return BUCKETS - 1
     shift = micros.bit_length() - 4
     return (shift << 3) + (micros >> shift)
 

@@ -79,9 +79,8 @@ class Recorder:
         """One exchange with `store` for the command `name` took `seconds`. Costs the caller well under 2 µs."""
         self.windows[store].record(seconds)
         micros = int(seconds * 1e6)
-        try:
-            cell = self._shard.cells[store, name]
-        except KeyError:
+        cell = self._shard.cells.get((store, name))
+        if cell is None:
             cell = self._shard.cells[store, name] = [0] * (BUCKETS + 1)
         cell[bucket_of(micros)] += 1
         cell[_SUM] += micros
