@@ -92,15 +92,20 @@ def test_a_forked_child_is_a_process_of_its_own(pair: Stores, open_client: Open)
     hybrid = open_client("shop")
     control = Control(hybrid)
     wait_until(lambda: names(control))
+    ear, mouth = os.pipe()
     child = os.fork()
     if child == 0:
         try:
+            os.close(mouth)
             hybrid.set("k", 1)
-            wait_until(lambda: len(control.processes()) == 2)
+            os.read(ear, 1)  # until the parent has seen it
             hybrid.close()
         finally:
             os._exit(0)
-    seen: set[int] = set()
-    wait_until(lambda: seen.update(process.pid for process, _ in control.processes()) or child in seen)
-    os.waitpid(child, 0)
-    assert os.getpid() in seen
+    os.close(ear)
+    try:
+        wait_until(lambda: {process.pid for process, _ in control.processes()} == {os.getpid(), child})
+    finally:
+        os.close(mouth)
+        os.waitpid(child, 0)
+    wait_until(lambda: {process.pid for process, _ in control.processes()} == {os.getpid()}, "the child signed off")
