@@ -53,7 +53,8 @@ def settled(facts: StoreFacts) -> bool:
 def described(overview: Overview) -> list[str]:
     status = overview.status
     stores = [store for store in (overview.local, overview.cloud) if store]
-    lines = [f"{status.health.value}: the {status.authority} store takes writes (epoch {status.epoch})", ""]
+    held = ", held until failback" if status.held else ""
+    lines = [f"{status.health.value}: the {status.authority} store takes writes (epoch {status.epoch}{held})", ""]
     lines += aligned([HEAD, *(row(store) for store in stores)])
     lines += ["", *(f"{store.status.store}: {why(store.status)}" for store in stores if why(store.status))]
     if overview.cloud is None:

@@ -7,7 +7,7 @@ import pytest
 
 from hybrid.cli import main
 
-COMMANDS = ("status", "test", "demo", "agent", "diff")
+COMMANDS = ("status", "test", "demo", "agent", "diff", "pair", "failover", "failback")
 
 
 @pytest.fixture(autouse=True)
