@@ -172,6 +172,18 @@ class ShipperStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogFolded(Event):
+    """The other store has been away for so long that only the keys written are remembered, not each of their writes."""
+
+    source: Store
+    entries: int
+
+    @property
+    def message(self) -> str:
+        return f"{self.source} store's log folded: {self.entries} entries are now the keys they name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsChanged(Event):
     changes: str
     version: int
@@ -189,7 +201,9 @@ class DualWriteResumed(Event):
 
     @property
     def message(self) -> str:
-        return f"dual write is on again after {self.apart_s:.0f} s: the cloud store is made equal to the local one first"
+        return (
+            f"dual write is on again after {self.apart_s:.0f} s: the cloud store is made equal to the local one first"
+        )
 
 
 Hook = Callable[[Event], None]

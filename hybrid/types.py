@@ -100,6 +100,9 @@ class Status:
     unconfirmed_writes: int
     config_version: int
     taken_at_s: float
+    folded_keys: int | None = None
+    """Keys that wait besides `lag_entries`, after an outage so long that the log was folded into them."""
+
     held: bool = False
     """The cloud store keeps the authority until an operator gives it back (`python -m hybrid failback`)."""
 

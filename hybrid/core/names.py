@@ -10,6 +10,7 @@ RESERVED = b"hybrid:"
 
 _KEYS = (
     *("log", "authority", "lease", "stream", "identity", "seal", "conflicts", "merged", "sent"),
+    *("folded", "folded_commands"),
     *("config", "audit", "processes", "apart"),
     *("agent", "bid"),
     *("undo", "syncs", "divergence"),
@@ -23,14 +24,15 @@ class Names:
     """Internal names under one prefix.
 
     `log` is the replication log (a stream), `authority` the record of who takes writes, `lease` the shipper's lease,
-    `stream` its connection to the other store, `identity` the mark by which a wiped store is recognized, `seal` the end
-    of the local log as far as it was shipped when the local store was lost, `conflicts` the archive, `merged` how far
-    the merge of a returning store's tail has got, `sent` up to where the local log may have been sent when its last
-    stream broke, `config` the live configuration (also a channel, on which it is pushed), `audit` who changed it,
-    `processes` those that use the store, `apart` says that the cloud store was left alone for a while, `agent` is the
-    lease of the active agent, `bid` the wish of one to ship, `undo` what syncs overwrote and `syncs` their history
-    (streams), `divergence` what the periodic sync measured, `metrics_*` are what was measured (in spans of so many
-    seconds, and by day); `applied` is a channel, `moved` another.
+    `stream` its connection to the other store, `identity` the mark by which a wiped store is recognized, `seal` the
+    end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive, `merged` how
+    far the merge of a returning store's tail has got, `sent` up to where the local log may have been sent when its
+    last stream broke, `folded` and `folded_commands` what a log that grew too long has become, `config` the live
+    configuration (also a channel, on which it is pushed), `audit` who changed it, `processes` those that use the
+    store, `apart` says that the cloud store was left alone for a while, `agent` is the lease of the active agent,
+    `bid` the wish of one to ship, `undo` what syncs overwrote and `syncs` their history (streams), `divergence` what
+    the periodic sync measured, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied`
+    is a channel, `moved` another.
     """
 
     prefix: bytes = RESERVED
@@ -43,6 +45,8 @@ class Names:
     conflicts: bytes = field(init=False)
     merged: bytes = field(init=False)
     sent: bytes = field(init=False)
+    folded: bytes = field(init=False)
+    folded_commands: bytes = field(init=False)
     config: bytes = field(init=False)
     audit: bytes = field(init=False)
     processes: bytes = field(init=False)

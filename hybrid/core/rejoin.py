@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 from hybrid.core.authority import Position
 from hybrid.core.commands import lookup, written_keys
 from hybrid.core.effects import absolute
+from hybrid.core.folding import Folded
 from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Group
 
@@ -128,6 +129,15 @@ class Branch:
                 if not was_run_again:
                     footprint.fresh = group.place
                 footprint.doubtful |= group.place <= self._doubt
+
+    def start_from(self, folded: Folded) -> None:
+        """Take in what stood in the log before it was folded: which keys, but not how they were changed."""
+        self.emptied = self._emptied_fresh = folded.emptied or folded.refilled or (0, 0)
+        self.emptied = self.emptied if folded.concerns_all else None
+        for key, place in folded.keys.items():
+            if self._keys is None or key in self._keys:
+                doubtful = place <= self._doubt
+                self.footprints[key] = Footprint(last=place, fresh=place, whole=True, doubtful=doubtful)
 
     def of(self, key: bytes) -> Footprint | None:
         """None if nothing happened to the key here."""

@@ -11,17 +11,17 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Position, position, position_text
-from hybrid.core.health import Evidence
+from hybrid.core.folding import Folded, forgotten
 from hybrid.core.names import RESERVED
 from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, groups
 from hybrid.errors import HybridError
 from hybrid.replication.copy import put_commands, read_states
-from hybrid.replication.messages import Word
+from hybrid.replication.fold import folded
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.rejoin import last_place
-from hybrid.replication.stream import CLOSE_MS, Stream
+from hybrid.replication.stream import CLOSE_MS, Stream, ignore
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
@@ -29,6 +29,7 @@ __all__ = ["CatchUp"]
 
 BATCH_ENTRIES: Final = 500
 BATCH_KEYS: Final = 200
+FORGET_KEYS: Final = 2000
 PACKED_FROM_KEYS: Final = 100
 """Whether dumps can be used takes two round trips to find out: not worth it for a few keys that writers wait for."""
 
@@ -56,23 +57,15 @@ class CatchUp:
         if wiped:
             self.hydrate()
         tail = last_place(stream.states, names.log)
-        dirty: dict[bytes, None] = {}
+        missed = folded(stream.states, names)
+        was_folded = bool(missed.keys or missed.commands or missed.concerns_all)
         for group in self._logged_until(tail):
-            if group.refills:
-                self.hydrate()
-                dirty.clear()
-            if group.empties:
-                stream.push_flush()
-                dirty.clear()
-            dirty.update(dict.fromkeys(group.keys))
+            missed.add(group)
             stream.shipped.note(group.token)
-            self.push_keyless(group)
-        if dirty:
-            stream.say(Word.BEHIND)
-            stream.board.observe(stream.target, Evidence.BEHIND)
-            stream.board.events.emit(events.CatchingUp(store=stream.target, keys=len(dirty)))
         stream.maybe_to = tail
-        self.copy(dirty)
+        self._make_good(missed)
+        if was_folded:
+            self._forget(pack(("DEL", names.folded, names.folded_commands)))
         stream.live_from = stream.sent_to = tail
         stream.read_to = position_text(tail)
         stream.at_end = last_place(stream.states, names.log) == tail
@@ -80,6 +73,30 @@ class CatchUp:
         if wiped:
             stream.push(pack(("SET", names.identity, stream.lease.holder, "NX")), 1, stream.accepted)
         stream.flush()
+
+    def _make_good(self, missed: Folded) -> None:
+        """Bring everything over that the other store has missed."""
+        stream = self._stream
+        if missed.refilled is not None:
+            self.hydrate()
+        if missed.emptied is not None:
+            stream.push_flush()
+        for packed in missed.commands:
+            stream.push(packed, 1, stream.accepted)
+        if missed.keys:
+            stream.fall_behind()
+            stream.board.events.emit(events.CatchingUp(store=stream.target, keys=len(missed.keys)))
+        keys = list(missed.keys)
+        for start in range(0, len(keys), FORGET_KEYS):
+            some = keys[start : start + FORGET_KEYS]
+            self.copy(some)
+            # A link that breaks again and again still gets on.
+            self._forget(forgotten(stream.names, some))
+
+    def _forget(self, command: bytes) -> None:
+        """What was folded is on the other store, once all that was pushed is answered."""
+        control = self._stream.control
+        self._stream.push(b"", 0, lambda _: control.push(command, 1, ignore))
 
     def _go_on(self) -> None:
         """Nothing is in doubt: what stands in the log is new, and what was trimmed from it has arrived."""

@@ -23,7 +23,8 @@ def taken_status(engine: Engine) -> Status:
     """A snapshot; facts of a store that cannot be asked now are None."""
     board = engine.board
     cloud = _store_status(engine, Store.CLOUD) if Store.CLOUD in engine.endpoints else None
-    entries, lag_s, conflicts, shipper = _log_facts(engine) if board.settings.replicated else (None, None, None, None)
+    facts = _log_facts(engine) if board.settings.replicated else (None,) * 5
+    entries, lag_s, conflicts, shipper, folded_keys = facts
     return Status(
         local=_store_status(engine, Store.LOCAL),
         cloud=cloud,
@@ -38,6 +39,7 @@ def taken_status(engine: Engine) -> Status:
         config_version=engine.live.version,
         taken_at_s=time.time(),
         held=board.authority.held,
+        folded_keys=folded_keys,
     )
 
 
@@ -61,8 +63,8 @@ def _ask(engine: Engine, *commands: tuple[Any, ...]) -> list[Any] | None:
         return None
 
 
-def _log_facts(engine: Engine) -> tuple[int | None, float | None, int | None, str | None]:
-    """Entries waiting, age of the oldest in seconds, archived conflicts, who ships."""
+def _log_facts(engine: Engine) -> tuple[int | None, float | None, int | None, str | None, int | None]:
+    """Entries waiting, age of the oldest in seconds, archived conflicts, who ships, keys of a folded log."""
     names = engine.names
     replies = _ask(
         engine,
@@ -71,14 +73,15 @@ def _log_facts(engine: Engine) -> tuple[int | None, float | None, int | None, st
         ("TIME",),
         ("XLEN", names.conflicts),
         ("GET", names.lease),
+        ("HLEN", names.folded),
     )
     if replies is None or any(isinstance(reply, Exception) for reply in replies):
-        return None, None, None, None
-    length, oldest, now, conflicts, holder = replies
+        return None, None, None, None, None
+    length, oldest, now, conflicts, holder, folded_keys = replies
     lag_s = 0.0
     if oldest:
         lag_s = max(0.0, int(now[0]) + int(now[1]) / 1e6 - position(oldest[0][0])[0] / 1000)
-    return length, lag_s, conflicts, holder.decode() if holder else None
+    return length, lag_s, conflicts, holder.decode() if holder else None, folded_keys
 
 
 def in_sync(engine: Engine, timeout_s: float) -> bool:
@@ -112,5 +115,10 @@ def _tail(engine: Engine) -> Position | None:
 
 
 def _reached(engine: Engine, goal: Position) -> bool:
-    replies = _ask(engine, ("XRANGE", engine.names.log, "-", position_text(goal), "COUNT", 1))
-    return replies is not None and replies[0] == []
+    names = engine.names
+    replies = _ask(
+        engine,
+        ("XRANGE", names.log, "-", position_text(goal), "COUNT", 1),
+        ("EXISTS", names.folded, names.folded_commands),
+    )
+    return replies == [[], 0]

@@ -27,6 +27,7 @@ from hybrid.core.state import ABSENT, Absent, KeyState, differences, plan_put
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.copy import read_states, temporary_key
+from hybrid.replication.fold import folded
 from hybrid.stores.capabilities import Capabilities, capabilities_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -72,6 +73,7 @@ def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: B
             finally:
                 writer.disconnect()
         _one(local, "XTRIM", names.log, "MAXLEN", 0)
+        _one(local, "DEL", names.folded, names.folded_commands)
     except (redis.ConnectionError, redis.TimeoutError) as error:
         if isinstance(error, HybridError):
             raise
@@ -138,8 +140,9 @@ class _Tail:
         self._log = names.log
         self._sealed = sealed
         self._doubt = doubt
-        self.keys: set[bytes] = set()
-        self.spans_all = False
+        self._folded = folded(local, names)
+        self.keys = set(self._folded.keys)
+        self.spans_all = self._folded.concerns_all
         for group in self.groups():
             self.keys.update(group.keys)
             self.spans_all |= group.empties or group.refills
@@ -149,6 +152,7 @@ class _Tail:
 
     def branch(self, left_out: set[bytes]) -> Branch:
         branch = Branch(left_out=left_out, doubt=self._doubt)
+        branch.start_from(self._folded)
         for group in self.groups():
             branch.add(group)
         return branch

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Final
 
 import redis
 
@@ -19,6 +21,7 @@ from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
+from hybrid.replication.fold import fold, is_too_long
 from hybrid.replication.forwarder import forward
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
@@ -29,6 +32,8 @@ from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
 __all__ = ["Shipper"]
+
+LOOK_S: Final = {Store.LOCAL: 1.0, Store.CLOUD: 60.0}
 
 logger = logging.getLogger("hybrid")
 
@@ -46,6 +51,7 @@ class Shipper(threading.Thread):
         self._claim = claim
         self._refused = ""
         self._has_reserved = False
+        self._looked_s = 0.0
         self._holder = new_holder()
 
     def run(self) -> None:
@@ -97,12 +103,26 @@ class Shipper(threading.Thread):
                 if not board.reachable(target):
                     if lease.is_wanted:
                         return
+                    self._bound(source, lease, control)
                     board.wait(RENEW_S[source])
-                elif self._ship(source, lease, control) in (Outcome.LEASE_LOST, Outcome.YIELDED):
+                    continue
+                outcome = self._ship(source, lease, control)
+                if outcome is Outcome.OVERGROWN:
+                    self._bound(source, lease, control)
+                if outcome in (Outcome.LEASE_LOST, Outcome.YIELDED):
                     return
         finally:
             keeper.stop()
             self._resign(lease, control)
+
+    def _bound(self, source: Store, lease: Lease, control: Wire) -> None:
+        """While nothing can be shipped, keep the log within its caps. To look costs two commands: seldom on the cloud."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < LOOK_S[source]:
+            return
+        self._looked_s = now_s
+        if is_too_long(control, self._names) and (count := fold(control, self._names, lease)):
+            self._board.events.emit(events.LogFolded(source=source, entries=count))
 
     def _leave(self) -> None:
         """The lease that came with the authority (`HandBack`) is not left to run out when this client closes first."""

@@ -39,7 +39,7 @@ from hybrid.stores.pipe import Pipe
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
-__all__ = ["Ended", "Outcome", "Stream", "TargetLost", "ignore"]
+__all__ = ["UNKNOWN_STREAM", "Ended", "Outcome", "Stream", "TargetLost", "ignore"]
 
 WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
@@ -48,6 +48,10 @@ DETOUR_S: Final = 0.03
 """A local store that has not answered for so long: progress is told on the cloud's channel, before writers time out."""
 
 TRIM_S: Final = {Store.LOCAL: 0.005, Store.CLOUD: 1.0}
+MEASURE_S: Final = 2.0
+MAX_ENTRIES: Final = 100_000
+"""A longer log is folded. Half of the entries stay: the newest, whose keys tend to be written again."""
+
 SLOWEST_BYTES_S: Final = 1_000_000
 """A link slower than this counts as silent while much is on its way. With the window, it bounds how late a command can
 still arrive, which must stay below the expiry guard."""
@@ -55,7 +59,7 @@ still arrive, which must stay below the expiry guard."""
 POLL_S: Final = 0.1
 _RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _IDENTITY = re.compile(rb"id=(\d+) addr=(\S+)")
-_UNKNOWN: Final = b"unknown"
+UNKNOWN_STREAM: Final = b"unknown"
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 
@@ -66,6 +70,7 @@ class Outcome(Enum):
     LEASE_LOST = "the lease ran out"
     YIELDED = "an agent ships from now on"
     MOVED = "the authority moved"
+    OVERGROWN = "the log grows faster than it is shipped"
     HANDED_BACK = "the authority was handed back"
     CLOSED = "the client closes"
 
@@ -129,6 +134,8 @@ class Stream:
         self._announced_s = 0.0
         self._detoured: Position = (0, 0)
         self._said_s = time.monotonic()
+        self._measured_s = time.monotonic()
+        self._is_overgrown = False
         self._flushing = 0
         self._acks = board.acks[source]
         self._bell = Bell()
@@ -176,7 +183,7 @@ class Stream:
         arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
         self.states.exchange(pack(("DEL", self.names.sent)), 1)
-        before = self.states.exchange(pack(("SET", self.names.stream, _UNKNOWN, "GET")), 1)[0]
+        before = self.states.exchange(pack(("SET", self.names.stream, UNKNOWN_STREAM, "GET")), 1)[0]
         self.is_clean = self.source is Store.LOCAL and before == self.clean_mark
         if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) == 2:
             # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
@@ -404,8 +411,11 @@ class Stream:
             self.say(Word.LIVE if self.live else Word.BEHIND)
         if not self.lease.is_held:
             raise Ended(Outcome.LEASE_LOST)
+        if self._is_overgrown:
+            raise Ended(Outcome.OVERGROWN)
         self._check_source()
         self._check_target()
+        self._check_length()
 
     def _check_source(self) -> None:
         """An application finds out within the store's timeout that it hangs. Its shipper must not be later: writers
@@ -428,6 +438,18 @@ class Stream:
             self.pipe.push(pack(("PUBLISH", channel, Progress(Word.PASSED, self.applied).packed)), 1, ignore)
             with self.target_errors():
                 self.pipe.flush()
+
+    def _check_length(self) -> None:
+        """A log that grows faster than it is shipped is better folded: a key goes over once then, however often it is
+        written. The cloud's, with its price by the command, is looked at when a stream begins."""
+        if self.source is Store.CLOUD or time.monotonic() - self._measured_s < MEASURE_S:
+            return
+        self._measured_s = time.monotonic()
+        self.control.push(pack(("XLEN", self.names.log)), 1, self._measured)
+        self.control.flush()
+
+    def _measured(self, replies: list[Any]) -> None:
+        self._is_overgrown = isinstance(replies[0], int) and replies[0] > MAX_ENTRIES
 
     def _check_target(self) -> None:
         allowed_s = self.endpoints[self.target].timeout_s + self.pipe.in_flight_bytes / SLOWEST_BYTES_S

@@ -90,6 +90,7 @@ class Watcher(threading.Thread):
             self._bell.close()
             if self._warmer is not None:
                 self._warmer.ask()
+                self._warmer.join(timeout=1.0)
 
     def _watch_once(self) -> None:
         self._renewing = False  # what is asked for from here on is heeded after this greeting

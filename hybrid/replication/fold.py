@@ -1,0 +1,93 @@
+"""Bounds the log while the other store is away, see `hybrid.core.folding`."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hybrid.core.authority import position, position_text
+from hybrid.core.folding import Folded
+from hybrid.core.names import Names
+from hybrid.core.resp import pack
+from hybrid.core.shipping import Field, groups
+from hybrid.errors import HybridError
+from hybrid.replication.lease import Lease
+from hybrid.replication.stream import MAX_ENTRIES, UNKNOWN_STREAM
+from hybrid.stores.wire import Wire
+
+__all__ = ["MAX_BYTES", "fold", "folded", "is_too_long"]
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""What a log may take before it is folded; see also `MAX_ENTRIES`."""
+
+STEP_ENTRIES: Final = 1000
+SCAN_FIELDS: Final = 1000
+_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
+
+
+def is_too_long(wire: Wire, names: Names) -> bool:
+    """Whether the log has passed either cap. Two commands; a server without MEMORY USAGE is judged by entries only."""
+    payload = pack(("XLEN", names.log)) + pack(("MEMORY", "USAGE", names.log))
+    entries, size_bytes = wire.exchange(payload, 2)
+    return (isinstance(entries, int) and entries > MAX_ENTRIES) or (
+        isinstance(size_bytes, int) and size_bytes > MAX_BYTES
+    )
+
+
+def fold(wire: Wire, names: Names, lease: Lease) -> int:
+    """Fold the older half of the log; the result is how many entries that were.
+
+    Step by step, each in a transaction that fails if somebody else has taken the lease: entries that a new shipper
+    has not read yet must not vanish under it. Raises NotSent or ReplyLost.
+    """
+    left = _answer(wire, pack(("XLEN", names.log))) // 2
+    done = 0
+    while done < left and lease.is_held:
+        step = _step(wire, names, lease)
+        if not step:
+            break
+        done += step
+    return done
+
+
+def _step(wire: Wire, names: Names, lease: Lease) -> int:
+    payload = pack(("WATCH", names.lease)) + pack(("GET", names.lease))
+    payload += pack(("XRANGE", names.log, "-", "+", "COUNT", STEP_ENTRIES))
+    _, holder, entries = wire.exchange(payload, 3)
+    if not isinstance(entries, list) or holder != lease.holder.encode():
+        wire.exchange(pack(("UNWATCH",)), 1)
+        return 0
+    unfinished: list[Field] = []
+    found = Folded()
+    place = None
+    for group in groups(entries, unfinished):
+        found.add(group)
+        place = group.place
+    if place is None:
+        wire.exchange(pack(("UNWATCH",)), 1)
+        return 0
+    trim = pack(("XTRIM", names.log, "MINID", position_text((place[0], place[1] + 1))))
+    # A stream that ended in order must not be taken up again as if all that is missing stood in the log.
+    commands = [*found.stored(names), trim, pack(("SET", names.stream, UNKNOWN_STREAM))]
+    replies = wire.exchange(b"".join((_MULTI, *commands, _EXEC)), len(commands) + 2)
+    if isinstance(replies[-1], Exception):
+        raise HybridError(f"the replication log cannot be folded: {replies[-1]}")
+    return sum(position(entry_id) <= place for entry_id, _ in entries) if replies[-1] is not None else 0
+
+
+def folded(wire: Wire, names: Names) -> Folded:
+    """What was folded and not copied yet."""
+    found, cursor = Folded(), b"0"
+    while True:
+        cursor, flat = _answer(wire, pack(("HSCAN", names.folded, cursor, "COUNT", SCAN_FIELDS)))
+        found.load(zip(flat[::2], flat[1::2], strict=True))
+        if cursor == b"0":
+            break
+    found.commands = _answer(wire, pack(("LRANGE", names.folded_commands, 0, -1)))
+    return found
+
+
+def _answer(wire: Wire, packed: bytes) -> Any:
+    reply = wire.exchange(packed, 1)[0]
+    if isinstance(reply, Exception):
+        raise HybridError(f"the folded log cannot be read: {reply}")
+    return reply

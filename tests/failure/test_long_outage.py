@@ -1,0 +1,87 @@
+"""An outage so long that the log is folded: it stays within its cap, and what it stood for arrives all the same."""
+
+from __future__ import annotations
+
+import pytest
+from rig import HEAL_S, PATIENT, Rig
+from servers import client, wait_until
+
+from hybrid import HybridRedis
+from hybrid.ops.compare import compare
+from hybrid.replication import fold, shipper
+from hybrid.types import Store, StoreState
+
+CAP = 300
+WRITES = 2_000
+
+
+@pytest.fixture(autouse=True)
+def small_cap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fold, "MAX_ENTRIES", CAP)
+    monkeypatch.setattr(shipper, "LOOK_S", dict.fromkeys(Store, 0.05))
+
+
+def write_much(hybrid: HybridRedis) -> None:
+    for number in range(WRITES):
+        key = number % 40
+        if number == WRITES // 2:
+            hybrid.flushall()
+        hybrid.set(f"string:{key}", number)
+        hybrid.rpush(f"list:{key}", number)
+        hybrid.hset(f"hash:{key}", str(number % 7), number)
+        if number % 10 == 0:
+            hybrid.delete(f"list:{key}")
+
+
+def is_folded(hybrid: HybridRedis) -> bool:
+    status = hybrid.status()
+    return bool(status.folded_keys) and status.lag_entries is not None and status.lag_entries <= CAP
+
+
+def assert_equal(rig: Rig) -> None:
+    with client(rig.local.url) as local, client(rig.cloud.url) as cloud:
+        result = compare(local, cloud)
+        assert result.equal > 0
+        assert result.different == 0, result.differences
+
+
+def test_a_folded_log_is_caught_up_with(rig: Rig) -> None:
+    hybrid = rig.client(ack="local", **PATIENT)
+    for key in ("only before", "string:1"):
+        hybrid.set(key, 1)
+    assert hybrid.wait_in_sync(HEAL_S)
+    rig.cloud.kill()
+    wait_until(lambda: hybrid.status().cloud.state is StoreState.DOWN, "the outage to be seen", HEAL_S)  # type: ignore[union-attr]
+    write_much(hybrid)
+    wait_until(lambda: is_folded(hybrid), "the log to be folded", HEAL_S)
+    assert not hybrid.wait_in_sync(0.1), "folded keys wait as entries do"
+    rig.cloud.start()
+    rig.wait_well(hybrid)
+    assert hybrid.wait_in_sync(HEAL_S)
+    assert hybrid.status().folded_keys == 0
+    assert_equal(rig)
+    with client(rig.cloud.url) as cloud:
+        assert not cloud.exists("only before"), "the store was emptied after that"
+
+
+def test_a_folded_log_is_merged_when_the_stores_change_places(rig: Rig) -> None:
+    """The cloud store returns while the local one is away, and takes writes."""
+    hybrid = rig.client(ack="local", **PATIENT)
+    hybrid.set("string:0", "old")
+    assert hybrid.wait_in_sync(HEAL_S)
+    rig.cloud.kill()
+    wait_until(lambda: hybrid.status().cloud.state is StoreState.DOWN, "the outage to be seen", HEAL_S)  # type: ignore[union-attr]
+    for number in range(WRITES):
+        hybrid.set(f"string:{number % 40}", number)
+    wait_until(lambda: is_folded(hybrid), "the log to be folded", HEAL_S)
+    rig.local.kill()
+    rig.cloud.start()
+    wait_until(lambda: hybrid.status().cloud.state is StoreState.UP, "the cloud store to take over", HEAL_S)  # type: ignore[union-attr]
+    hybrid.set("string:3", "written on the cloud")
+    rig.local.start()
+    rig.wait_well(hybrid)
+    assert hybrid.wait_in_sync(HEAL_S)
+    assert_equal(rig)
+    assert hybrid.get("string:3") == b"written on the cloud"
+    assert hybrid.get("string:39") == str(WRITES - 1).encode(), "what only the folded log knew is not lost"
+    assert hybrid.status().folded_keys == 0
