@@ -147,10 +147,12 @@ class Unity:
         return record
 
     def _install(self, store: Store, record: Authority, commands: list[tuple[Any, ...]]) -> None:
-        """The mark, the record and `commands` on a store, in one transaction, and word of it to live clients."""
+        """The mark, the record and `commands` on a store, in one transaction, and word of it to live clients. No shipper
+        may go on from where an earlier stream ended in order."""
         mark = ("SET", self._names.identity, token_hex(8), "NX")
         told = ("PUBLISH", self._endpoints[store].moved, record.record)
-        self._run(store, [*commands, ("SET", self._names.authority, record.record), mark, told])
+        anew = ("DEL", self._names.stream, self._names.sent)
+        self._run(store, [anew, *commands, ("SET", self._names.authority, record.record), mark, told])
 
     def _batches(self) -> Iterator[list[bytes]]:
         """All keys of both stores, each once; the names of all of them are held in memory."""
