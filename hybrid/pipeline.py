@@ -56,13 +56,13 @@ class HybridPipeline(Queue, Pipeline):
         return True
 
     def reset(self) -> None:  # type: ignore[override]
+        loan, self._loan = getattr(self, "_loan", None), None
+        if loan is not None:
+            self._engine.give_back(loan, renew=not self._is_fenced)
         self.command_stack = []
         self.scripts = set()
         self.watching = False
         self.explicit_transaction = False
-        loan, self._loan = getattr(self, "_loan", None), None
-        if loan is not None:
-            self._engine.give_back(loan)
 
     # -- executing
 
@@ -70,7 +70,7 @@ class HybridPipeline(Queue, Pipeline):
         """Run what is queued. Raises as `HybridRedis.execute_command`, and WatchError when a watched key moved."""
         stack = self.command_stack
         try:
-            if not stack:
+            if not stack and not self.watching:
                 return []
             if self.scripts:
                 self.load_scripts()

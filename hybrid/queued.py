@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 import redis
+from redis.client import EMPTY_RESPONSE
 
 from hybrid.calls import Calls
 from hybrid.core import flows
@@ -53,6 +54,7 @@ class Queue:
     _atomic: bool
     _loan: Loan | None
     explicit_transaction: bool
+    watching: bool
     annotate_exception: Any
     raise_first_error: Any
 
@@ -61,6 +63,8 @@ class Queue:
 
         Raises as `HybridRedis.execute_command`, and WatchError when a watched key moved.
         """
+        if any(EMPTY_RESPONSE in options for _, options in stack):
+            return (yield from self._executed_in_part(stack))
         writes = [self._client.prepared(args) for args, _ in stack]
         try:
             return (yield from self._run(writes))
@@ -69,12 +73,19 @@ class Queue:
             self.annotate_exception(error, index + 1, stack[index][0])
             raise error from None
 
+    def _executed_in_part(self, stack: Sequence[Any]) -> Flow:
+        """As redis-py: what has no operands (MGET of no keys) has its reply already, and is not sent."""
+        replies = iter((yield from self._executed([it for it in stack if EMPTY_RESPONSE not in it[1]])))
+        return [options[EMPTY_RESPONSE] if EMPTY_RESPONSE in options else next(replies) for _, options in stack]
+
     def _parsed(self, stack: Sequence[Any], replies: list[Any], raise_on_error: bool) -> list[Any]:
         if raise_on_error:
             self.raise_first_error(stack, replies)
         parsed = self._client.parsed
         return [
-            reply if isinstance(reply, Exception) else parsed(args[0], reply, dict(options))
+            reply
+            if isinstance(reply, Exception) or EMPTY_RESPONSE in options
+            else parsed(args[0], reply, dict(options))
             for (args, options), reply in zip(stack, replies, strict=True)
         ]
 
@@ -124,6 +135,7 @@ class Queue:
             yield from _looked(OnWire(loan, LOAD_EFFECTS, 2))
             wire.effects_loaded = True
         replies = yield from _on_loan(loan, prepared.payload(wire.next_token()), prepared.replies)
+        self.watching = False  # EXEC ended that, and the fence stands again
         wire.see(replies[-1])
         client._board.learn(wire.authority, source=loan.store)
         answers = replies[:-2]
@@ -143,6 +155,11 @@ class Queue:
             if client._board.settings.ack is Ack.BOTH and client._board.routes.confirm:
                 yield AwaitConfirmation(store, result.position)
         return result.replies
+
+    @property
+    def _is_fenced(self) -> bool:
+        """Whether the loan's wire watches the authority record and nothing else."""
+        return not self.watching and self._client._board.settings.replicated
 
     def _at_once(self, args: tuple[Any, ...], decode: bool) -> Flow:
         """The flow of a command between WATCH and MULTI; its result is the raw reply."""

@@ -221,9 +221,12 @@ class Driver:
         """Renew the standing WATCH of the wire, which was a WATCH of keys too. Raises NotSent or ReplyLost."""
         await self._endpoints[loan.store].fence(loan.wire)
 
-    def give_back(self, loan: Loan) -> None:
-        """Renew the standing WATCH of the wire and return it, without anybody waiting for it."""
-        self._spawn(self._give_back(loan))
+    def give_back(self, loan: Loan, *, renew: bool) -> None:
+        """Return the wire; one that watched keys first has to `renew` its standing WATCH, nobody waits for that."""
+        if renew:
+            self._spawn(self._give_back(loan))
+        else:
+            self._endpoints[loan.store].give_fenced(loan.wire)
 
     async def _give_back(self, loan: Loan) -> None:
         try:

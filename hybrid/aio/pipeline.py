@@ -58,13 +58,13 @@ class HybridPipeline(Queue, Pipeline):  # type: ignore[misc]
 
     async def reset(self) -> None:  # type: ignore[override]
         """Forget what is queued and watched."""
+        loan, self._loan = self._loan, None
+        if loan is not None:
+            self._client.driver.give_back(loan, renew=not self._is_fenced)
         self.command_stack = []
         self.scripts = set()
         self.watching = False
         self.explicit_transaction = False
-        loan, self._loan = self._loan, None
-        if loan is not None:
-            self._client.driver.give_back(loan)
 
     # -- executing
 
@@ -72,7 +72,7 @@ class HybridPipeline(Queue, Pipeline):  # type: ignore[misc]
         """Run what is queued. Raises as `HybridRedis.execute_command`, and WatchError when a watched key moved."""
         stack = self.command_stack
         try:
-            if not stack:
+            if not stack and not self.watching:
                 return []
             if self.scripts:
                 await self.load_scripts()

@@ -385,12 +385,13 @@ class Engine:
             return self._fenced(store, generation, wire)
         return Borrowed(store, endpoint, generation, wire)
 
-    def give_back(self, borrowed: Borrowed) -> None:
-        """Renew the standing WATCH of the wire, and return it."""
-        try:
-            borrowed.endpoint.fence(borrowed.wire)
-        except (NotSent, ReplyLost):
-            return
+    def give_back(self, borrowed: Borrowed, *, renew: bool = True) -> None:
+        """Return the wire; one that watched keys first has to `renew` its standing WATCH."""
+        if renew:
+            try:
+                borrowed.endpoint.fence(borrowed.wire)
+            except (NotSent, ReplyLost):
+                return
         borrowed.endpoint.give_fenced(borrowed.generation, borrowed.wire)
 
     # -- authority
