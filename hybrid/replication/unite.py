@@ -147,8 +147,8 @@ class Unity:
         return record
 
     def _install(self, store: Store, record: Authority, commands: list[tuple[Any, ...]]) -> None:
-        """The mark, the record and `commands` on a store, in one transaction, and word of it to live clients. No shipper
-        may go on from where an earlier stream ended in order."""
+        """The mark, the record and `commands` on a store, in one transaction, and word of it to live clients. After it
+        no shipper goes on from where an earlier stream ended in order."""
         mark = ("SET", self._names.identity, token_hex(8), "NX")
         told = ("PUBLISH", self._endpoints[store].moved, record.record)
         anew = ("DEL", self._names.stream, self._names.sent)
