@@ -8,12 +8,16 @@ from __future__ import annotations
 import copy
 import logging
 import threading
+from queue import SimpleQueue
 from typing import Any, Final, cast
 
 from redis import RedisError
 
 from hybrid.client import HybridRedis
+from hybrid.core.flows import Action, Ask, Commit
+from hybrid.core.outcomes import NotSent
 from hybrid.proxy.wires import RawEndpoint
+from hybrid.replication.engine import Engine
 from hybrid.types import Store, StoreState
 
 __all__ = ["Lane", "Lanes"]
@@ -22,7 +26,40 @@ logger = logging.getLogger("hybrid")
 
 WARM_S: Final = 1.0
 WARM_WIRES: Final = 16
+SLOTS: Final = {Store.LOCAL: 8, Store.CLOUD: 128}
+"""More of them make a near store no faster. A far one serves many in the time of a round trip."""
+
 _OF_TEXT: Final = ("decode_responses", "encoding", "encoding_errors")
+
+
+class LaneEngine(Engine):
+    """The engine over a lane's connections. So many of its clients ask a store at once, and the others wait for their
+    turn: a crowd would make the store, or this process, so slow that the store is taken for dead."""
+
+    _slots: dict[Store, SimpleQueue[None]]
+
+    @classmethod
+    def of(cls, engine: Engine, options: dict[str, Any]) -> LaneEngine:
+        lane = cast("LaneEngine", copy.copy(engine))
+        lane.__class__ = cls
+        lane.endpoints = {store: RawEndpoint(endpoint, options) for store, endpoint in engine.endpoints.items()}
+        lane._slots = {store: SimpleQueue() for store in Store}
+        for store, slots in lane._slots.items():
+            for _ in range(SLOTS[store]):
+                slots.put(None)
+        return lane
+
+    def perform(self, action: Action) -> Any:
+        if not isinstance(action, Commit | Ask) or (isinstance(action, Ask) and action.timeout_s is not None):
+            return super().perform(action)
+        slots = self._slots[action.store]
+        slots.get()
+        try:
+            if self.board.state(action.store) is StoreState.DOWN:
+                raise NotSent("it was lost while others were served")
+            return super().perform(action)
+        finally:
+            slots.put(None)
 
 
 class Lane(HybridRedis):
@@ -36,12 +73,8 @@ class Lane(HybridRedis):
         lane = cast("Lane", copy.copy(client))
         lane.__class__ = cls
         lane._closed = True
-        engine = lane._engine = copy.copy(client._engine)
         options: dict[str, Any] = {name: value for name, value in client._options.items() if name not in _OF_TEXT}
-        engine.endpoints = {
-            store: RawEndpoint(endpoint, {**options, "protocol": protocol})
-            for store, endpoint in client._engine.endpoints.items()
-        }
+        lane._engine = LaneEngine.of(client._engine, {**options, "protocol": protocol})
         lane.protocol = protocol
         lane._resp3 = protocol == 3
         lane._is_utf8 = True
