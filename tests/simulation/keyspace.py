@@ -39,6 +39,7 @@ class Stream:
     entries: list[tuple[Id, list[bytes]]] = field(default_factory=list)
     last: Id = (0, 0)
     added: int = 0
+    deleted: Id = (0, 0)
 
 
 @dataclass

@@ -86,8 +86,12 @@ class Scheduler:
         return task.woken
 
     def pause(self) -> None:
-        """A point where another task may come first."""
-        if self.current is not None and not self.over and self.random.random() < self.preempt:
+        """A point where another task may come first; what is due always does, so that nothing can hold up time."""
+        if self.current is None or self.over:
+            return
+        self.now_s += STEP_S
+        due = bool(self._timers) and self._timers[0][0] <= self.now_s
+        if due or self.random.random() < self.preempt:
             self._enqueue(self._running())
             self._loop.switch()
             self._running()
@@ -102,9 +106,7 @@ class Scheduler:
 
     def tick(self) -> float:
         """The time, which moves on by being looked at."""
-        if self.current is not None:
-            self.now_s += STEP_S
-            self.pause()
+        self.pause()
         return self.now_s
 
     # -- called from outside of tasks

@@ -96,23 +96,30 @@ def xread(db: Keyspace, *args: bytes) -> Any:
 
 
 @command("XINFO")
-def xinfo(db: Keyspace, what: bytes, key: bytes) -> Any:
+def xinfo(db: Keyspace, what: bytes, key: bytes, *options: bytes) -> Any:
     if what.upper() != b"STREAM":
         raise Error("ERR only XINFO STREAM is simulated")
     if key not in db.values:
         raise Error("ERR no such key")
     stream: Stream = db.of(key, "stream")
-    return [b"length", len(stream.entries), b"last-generated-id", id_text(stream.last), b"entries-added", stream.added]
+    about: list[Any] = [b"length", len(stream.entries), b"last-generated-id", id_text(stream.last)]
+    about += [b"max-deleted-entry-id", id_text(stream.deleted), b"entries-added", stream.added]
+    if options:
+        # Of FULL COUNT 0 only: everything.
+        about += [b"entries", [[id_text(place), list(fields)] for place, fields in stream.entries], b"groups", []]
+    return about
 
 
 @command("XSETID")
-def xsetid(db: Keyspace, key: bytes, place: bytes, *_: bytes) -> Any:
+def xsetid(db: Keyspace, key: bytes, place: bytes, *options: bytes) -> Any:
     if key not in db.values:
         raise Error("ERR no such key")
     stream: Stream = db.of(key, "stream")
     if id_of(place) < (stream.entries[-1][0] if stream.entries else (0, 0)):
         raise Error("ERR The ID specified in XSETID is smaller than the target stream top item")
     stream.last = id_of(place)
+    if options:  # ENTRIESADDED n MAXDELETEDID id
+        stream.added, stream.deleted = int(options[1]), id_of(options[3])
     db.keep(key, "stream", stream)
     return OK
 
@@ -122,6 +129,8 @@ def xdel(db: Keyspace, key: bytes, *names: bytes) -> Any:
     stream: Stream = db.of(key, "stream")
     doomed = {id_of(name) for name in names}
     before = len(stream.entries)
+    gone = [place for place, _ in stream.entries if place in doomed]
+    stream.deleted = max([stream.deleted, *gone])
     stream.entries = [entry for entry in stream.entries if entry[0] not in doomed]
     if len(stream.entries) < before:
         db.keep(key, "stream", stream)
