@@ -33,7 +33,7 @@ _OF_TEXT: Final = ("decode_responses", "encoding", "encoding_errors")
 
 
 class LaneEngine(Engine):
-    """The engine over a lane's connections. So many of its clients ask a store at once, and the others wait for their
+    """The engine over a lane's connections. At most `SLOTS` of its clients ask a store at once, and others wait their
     turn: a crowd would make the store, or this process, so slow that the store is taken for dead."""
 
     _slots: dict[Store, SimpleQueue[None]]
