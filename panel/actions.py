@@ -19,6 +19,7 @@ from panel.queries import TEST_JOB
 __all__ = [
     "NotAllowed",
     "Outcome",
+    "cancel_job",
     "cancel_test",
     "change_settings",
     "dismiss_introduction",
@@ -146,6 +147,16 @@ def cancel_test() -> Outcome:
     for job in process().jobs.of(TEST_JOB):
         job.cancel.set()
     return Outcome(True, "Stopping after the current step.")
+
+
+def cancel_job(number: int) -> Outcome:
+    """Ask a background job to end soon."""
+    author, job = require_operator(), process().jobs.find(number)
+    if job is None or not job.running:
+        return Outcome(True, "It has ended already.")
+    job.cancel.set()
+    logger.info("%s cancelled %s", author, job.title)
+    return Outcome(True, f"Stopping: {job.title}.")
 
 
 def dismiss_introduction() -> None:

@@ -17,7 +17,7 @@ from hybrid.ops.drills import GROUPS, STEP_COUNT, LatencyRow, Report, Step, Step
 from hybrid.ops.overview import Overview, Sample, StoreFacts
 from hybrid.settings import Ack, ReadPreference, Settings, masked_url
 from hybrid.types import Health, Status, Store, StoreState, StoreStatus
-from panel.jobs import Job, JobState
+from panel.jobs import Job, JobState, Progress
 from panel.process import process
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "Overview",
     "Presence",
     "Process",
+    "Progress",
     "ReadPreference",
     "Report",
     "Sample",
@@ -55,6 +56,7 @@ __all__ = [
     "env_plan",
     "health",
     "introduced",
+    "jobs",
     "live",
     "masked_url",
     "overview",
@@ -119,6 +121,11 @@ def password_set() -> bool:
 def test_runs() -> tuple[Job, ...]:
     """The test runs of this process, newest first."""
     return process().jobs.of(TEST_JOB)
+
+
+def jobs(*kinds: str) -> tuple[Job, ...]:
+    """The background jobs of this process, newest first; of these kinds only, if any are named."""
+    return process().jobs.of(*kinds)
 
 
 def setting_rows(snapshot: Overview) -> tuple[SettingRow, ...]:
