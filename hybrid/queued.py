@@ -128,7 +128,7 @@ class Queue:
 
     def _run_watched(self, loan: Loan, writes: list[Write]) -> Flow:
         client, wire = self._client, loan.wire
-        if not client._board.settings.replicated:
+        if not (client._board.settings.replicated and any(write.is_logged for write in writes)):
             return _ran((yield from _on_loan(loan, *_plain(writes))))
         prepared = transaction(client._names, writes, resp3=client._resp3)
         if prepared.scripted and not wire.effects_loaded:

@@ -112,6 +112,11 @@ def test_watched_keys_and_the_transaction_helper(stores: Stores) -> None:
             with pytest.raises(redis.WatchError):
                 await pipeline.execute()
             await pipeline.watch("n")
+            await hybrid.set("n", "moved once more")
+            pipeline.multi()
+            with pytest.raises(redis.WatchError):  # of an empty transaction
+                await pipeline.execute()
+            await pipeline.watch("n")
             await pipeline.unwatch()
             await hybrid.set("n", "moved again")
             assert await pipeline.set("n", "won").spop("set").execute() == [True, None]

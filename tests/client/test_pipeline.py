@@ -229,3 +229,29 @@ def test_watch_under_other_settings(open_hybrid: Callable[..., HybridRedis], opt
         with pytest.raises(redis.WatchError):
             pipeline.incr("k").execute()
     assert hybrid.get("k") == "3"
+
+
+@one_pair
+def test_an_empty_transaction_and_one_that_only_reads_tell_of_a_key_that_moved(hybrid: HybridRedis) -> None:
+    for queued in ((), ("k",)):
+        with hybrid.pipeline() as pipeline:
+            pipeline.watch("k")
+            hybrid.incr("k")
+            pipeline.multi()
+            for key in queued:
+                pipeline.get(key)
+            with pytest.raises(redis.WatchError):
+                pipeline.execute()
+            pipeline.watch("k")
+            pipeline.multi()
+            for key in queued:
+                pipeline.get(key)
+            assert pipeline.execute() == ["2" for _ in queued]
+            assert pipeline.set("k", 1).execute() == [True]
+
+
+@both_kinds
+@one_pair
+def test_what_has_no_operands_is_answered_and_not_sent(hybrid: HybridRedis, transaction: bool) -> None:
+    pipeline = hybrid.pipeline(transaction=transaction)
+    assert pipeline.set("a", 1).mget([]).get("a").execute() == [True, [], "1"]
