@@ -19,6 +19,7 @@ from benchmarks.metrics import metrics_rows
 from benchmarks.proxy import proxy_rows
 from benchmarks.rig import LINK_S
 from benchmarks.stalls import stall_rows
+from benchmarks.sync import sync_rows
 from benchmarks.table import Row, as_json, markdown, plain
 from benchmarks.throughput import throughput_rows
 from hybrid.stores.processes import find_server
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "stalls": stall_rows,
     "dual": dual_rows,
 }
+SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"sync": sync_rows}
 DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
 WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}
 PROXY: dict[str, Callable[[Effort], Iterator[Row]]] = {"proxy": proxy_rows}
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         ("proxy", PROXY, "the proxy under redis-benchmark, beside the store itself"),
         ("metrics", WATCHING, "what recording metrics and answering probes costs"),
         ("diff", DIFF, "the diff beside pipelined reads of both stores in plain redis-py"),
+        ("sync", SYNC, "a full copy beside pipelined DUMP and RESTORE in plain redis-py"),
     ):
         benchmark = benchmarks.add_parser(name, help=text)
         benchmark.add_argument("--quick", action="store_true", help="tiny counts: shows that it runs, measures nothing")

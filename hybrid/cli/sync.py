@@ -22,7 +22,7 @@ from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResu
 from hybrid.errors import ConfigurationError
 from hybrid.ops.diff import DiffFile, DiffOptions, run_diff
 from hybrid.ops.sync.apply import SyncOptions, Tally
-from hybrid.ops.sync.run import SyncPlan, apply_plan, plan_sync, sync_history, undo_sync
+from hybrid.ops.sync.run import SyncPlan, apply_plan, fill_store, is_worth_filling, plan_sync, sync_history, undo_sync
 from hybrid.types import Purpose, Store
 
 __all__ = ["result_lines", "run"]
@@ -51,6 +51,17 @@ def sync(
 ) -> int:
     if options.direction is None:
         raise ConfigurationError("say whose values win: --direction cloud-to-local, local-to-cloud or merge")
+    if not (options.dry_run or options.diff or options.json) and is_worth_filling(client, Direction(options.direction)):
+        # Keys that only one store has need no comparing: their number would make the diff long, and tell nothing.
+        filled = fill_store(
+            client,
+            scope=Scope(pattern.encode(), options.type),
+            options=sync_options(options, options.max_commands),
+            cancel=stop,
+            on_progress=progress(terminal, None, False),
+        )
+        if show_result(filled, terminal, False):
+            return 1
     with compared(client, pattern, options, terminal, stop) as file:
         policy = Policy(Direction(options.direction), Prefer(options.prefer), options.delete_extras)
         plan = plan_sync(client, file.differences, policy, pattern=pattern)
@@ -116,10 +127,10 @@ def sync_options(options: argparse.Namespace, max_commands: int | None) -> SyncO
     return SyncOptions(max_commands=max_commands, undo=not options.no_undo, author=author())
 
 
-def progress(terminal: Terminal, total: int, quiet: bool) -> Callable[[Tally], None]:
+def progress(terminal: Terminal, total: int | None, quiet: bool) -> Callable[[Tally], None]:
     def show(tally: Tally) -> None:
         if not quiet:
-            terminal.update(f"{tally.done} of {total} keys", plain=False)
+            terminal.update(f"{tally.done}{'' if total is None else f' of {total}'} keys", plain=False)
 
     return show
 

@@ -17,6 +17,7 @@ from hybrid.types import Store
 __all__ = ["UNREAD", "UndoBatch", "UndoRecord", "undo_batch", "undo_fields"]
 
 LEVEL = 1  # the fastest: most of a bundle is never read
+_NOTHING = pack((b"-",))
 UNREAD = Facts("?", b"", None, 0)
 """What is known of a value that was shipped without being read: it is that of the other store."""
 
@@ -71,7 +72,7 @@ def _records(parts: Sequence[bytes]) -> Iterator[UndoRecord]:
 
 def _framed(parts: Sequence[bytes]) -> bytes:
     """Byte strings as one. A command's name would lose its blanks, so something stands before them."""
-    return pack((b"-", *parts))
+    return pack((b"-", *parts)) if parts else _NOTHING
 
 
 def _parts(framed: bytes) -> list[bytes]:

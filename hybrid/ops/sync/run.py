@@ -12,6 +12,7 @@ from hybrid.client import HybridRedis
 from hybrid.core.drift import Difference, Scope
 from hybrid.core.syncplan import (
     Action,
+    Direction,
     PlanSums,
     Policy,
     SyncEnding,
@@ -28,7 +29,16 @@ from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.revert import Reverter
 from hybrid.types import Store
 
-__all__ = ["IMPORT", "SyncPlan", "apply_plan", "fill_store", "plan_sync", "sync_history", "undo_sync"]
+__all__ = [
+    "IMPORT",
+    "SyncPlan",
+    "apply_plan",
+    "fill_store",
+    "is_worth_filling",
+    "plan_sync",
+    "sync_history",
+    "undo_sync",
+]
 
 NO_OPTIONS = SyncOptions()
 IMPORT = "import"
@@ -175,6 +185,14 @@ def fill_store(
     with Pair.of(client) as pair:
         applier = Applier(pair, new_id(), options, cancel=cancel, on_progress=on_progress)
         return recorded(pair, applier, lambda: applier.fill(scope), FILL, scope.pattern.decode(errors="replace"))
+
+
+def is_worth_filling(client: HybridRedis, direction: Direction) -> bool:
+    """Whether most of what a sync in this direction has to do is to fill a store that is as good as empty."""
+    with Pair.of(client) as pair:
+        target = pair.authority.other
+        keys = {store: int(pair.ask(store, ("DBSIZE",))[0]) for store in Store}
+    return direction.target in (target, None) and keys[target] * 10 < keys[target.other]
 
 
 def new_id() -> str:
