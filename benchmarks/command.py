@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 
+from benchmarks.aio import aio_rows
 from benchmarks.diff import diff_rows
 from benchmarks.dual import dual_rows
 from benchmarks.effort import FULL, QUICK, Effort
@@ -33,6 +34,7 @@ PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "dual": dual_rows,
 }
 SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"sync": sync_rows}
+AIO: dict[str, Callable[[Effort], Iterator[Row]]] = {"aio": aio_rows}
 DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
 WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}
 PROXY: dict[str, Callable[[Effort], Iterator[Row]]] = {"proxy": proxy_rows}
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     benchmarks = parser.add_subparsers(dest="benchmark", required=True)
     for name, parts, text in (
         ("client", PARTS, "the client beside redis-py, MultiDBClient and a dual write"),
+        ("aio", AIO, "the asyncio client beside redis.asyncio, and a thousand tasks over the link"),
         ("proxy", PROXY, "the proxy under redis-benchmark, beside the store itself"),
         ("metrics", WATCHING, "what recording metrics and answering probes costs"),
         ("diff", DIFF, "the diff beside pipelined reads of both stores in plain redis-py"),

@@ -39,6 +39,13 @@ def test_every_part_completes_with_all_its_rows(part: str) -> None:
 
 
 @pytest.mark.slow
+def test_the_asyncio_client_is_measured_beside_its_sister() -> None:
+    rows = run("aio", "aio")["rows"]
+    assert len(rows) == 8
+    assert all(row["result"] > 0 for row in rows)
+
+
+@pytest.mark.slow
 def test_what_watching_costs_is_measured() -> None:
     rows = run("metrics", "metrics")["rows"]
     assert [row["unit"] for row in rows] == ["µs", "ms"]
