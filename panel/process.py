@@ -20,6 +20,7 @@ from hybrid.ops.control import Control
 from hybrid.ops.demo_process import DemoProcess
 from panel.access import Access
 from panel.jobs import Jobs
+from panel.reads import Reads
 
 __all__ = ["PanelProcess", "process"]
 
@@ -37,6 +38,7 @@ class PanelProcess:
         self.problem: str | None = None
         self.access: Access | None = None
         self.jobs = Jobs()
+        self.reads = Reads()
         self.demo = DemoProcess()
         self.introduced = False
         self._lock = threading.Lock()
