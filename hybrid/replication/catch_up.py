@@ -71,6 +71,8 @@ class CatchUp:
         stream.at_end = last_place(stream.states, names.log) == tail
         stream.push_advance(tail)
         if wiped:
+            # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
+            stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)
             stream.push(pack(("SET", names.identity, stream.lease.holder, "NX")), 1, stream.accepted)
         stream.flush()
 
