@@ -279,3 +279,15 @@ def zrem(db: Keyspace, key: bytes, *members: bytes) -> Any:
 @command("ZCARD")
 def zcard(db: Keyspace, key: bytes) -> Any:
     return len(db.of(key, "zset"))
+
+
+@command("HSCAN")
+def hscan(db: Keyspace, key: bytes, _cursor: bytes, *options: bytes) -> Any:
+    """All of it at once, as a server gives a small one."""
+    names = b"NOVALUES" in [option.upper() for option in options]
+    return [b"0", hkeys(db, key) if names else hgetall(db, key)]
+
+
+@command("SSCAN")
+def sscan(db: Keyspace, key: bytes, _cursor: bytes, *_: bytes) -> Any:
+    return [b"0", smembers(db, key)]

@@ -20,6 +20,9 @@ __all__ = ["Server", "Session"]
 assert commands.__all__ == streams.__all__ == []  # they are in COMMANDS once imported
 OK: Final = Status(b"OK")
 QUEUED: Final = Status(b"QUEUED")
+MARK: Final = b"hybrid:identity"
+"""A store that was wiped has it again once it is refilled: `Server.marked_at_s`."""
+
 PROBED: Final = frozenset({"FUNCTION", "HPEXPIRETIME", "JSON.GET"})
 """Commands that the library asks for to learn that they are not there."""
 
@@ -71,6 +74,7 @@ class Server(Host):
         self.sessions: dict[int, Session] = {}
         self.unknown: set[str] = set()
         self.commands = 0
+        self.marked_at_s = float("inf")
         self._numbers = 0
         self._boots = 1
         self._inbox: list[tuple[Session, bytes]] = []
@@ -97,6 +101,8 @@ class Server(Host):
         self._numbers = 0
         self.data = Keyspace(self.clock_ms, self._touched)
         self.data.values = values
+        if MARK not in values:
+            self.marked_at_s = float("inf")
 
     def stop(self) -> None:
         """As SIGSTOP: the kernel still accepts connections, and keeps what arrives."""
@@ -222,6 +228,8 @@ class Server(Host):
         return OK
 
     def _touched(self, key: bytes) -> None:
+        if key == MARK:
+            self.marked_at_s = self.scheduler.now_s
         for session in self.sessions.values():
             if key in session.watched:
                 session.dirty = True

@@ -139,9 +139,10 @@ class Writer:
         process, grace_s = self.process, 3.0
         holder = epochs[-1][1] if epochs else "local"
         for store in Store:
-            steady = not process.troubles[store] and process.working_since_s[store] < started_s - grace_s
+            since_s = max(process.working_since_s[store], self.world.stores[store].marked_at_s)
+            steady = not process.troubles[store] and since_s < started_s - grace_s
             entitled = store is Store.CLOUD or holder == "local"
-            if steady and entitled and store not in self.world.lost_data:
+            if steady and entitled:
                 text = f"{self.name} {what}: {type(error).__name__}: {error}"
                 self.history.failed.append(f"{self.world.scheduler.now_s:.6f} {text} ({store} was there)")
                 return
