@@ -1,6 +1,7 @@
 """What a sync overwrote, as it is kept: entries of a stream, each with the keys of one batch, compressed.
 
-Fields of an entry: `b` the bundle's id, `t` the store that was overwritten, `z` the records.
+Fields of an entry: `b` the bundle's id, `t` the store that was overwritten, `z` the records, or `c` the keys that were
+created there unread.
 """
 
 from __future__ import annotations
@@ -52,17 +53,24 @@ class UndoBatch(NamedTuple):
 def undo_fields(bundle: str, store: Store, records: Iterable[UndoRecord]) -> tuple[bytes, ...]:
     """The fields of one entry."""
     parts: list[bytes] = []
+    records = list(records)
+    head = (b"b", bundle.encode(), b"t", store.value.encode())
+    if all(record.after is UNREAD and record.created for record in records):
+        return (*head, b"c", zlib.compress(_framed([record.key for record in records]), LEVEL))
     for record in records:
         before, after = _packed_facts(record.before), _packed_facts(record.after)
         parts += (record.key, before, after, _framed(record.restore))
     compressed = zlib.compress(_framed(parts), LEVEL)
-    return (b"b", bundle.encode(), b"t", store.value.encode(), b"z", compressed)
+    return (*head, b"z", compressed)
 
 
 def undo_batch(fields: Mapping[bytes, bytes]) -> UndoBatch:
     """An entry's fields read back. Raises ValueError for anything else."""
-    parts = _parts(zlib.decompress(fields[b"z"]))
-    return UndoBatch(fields[b"b"].decode(), Store(fields[b"t"].decode()), tuple(_records(parts)))
+    if b"c" in fields:
+        records = tuple(UndoRecord(key, None, UNREAD) for key in _parts(zlib.decompress(fields[b"c"])))
+    else:
+        records = tuple(_records(_parts(zlib.decompress(fields[b"z"]))))
+    return UndoBatch(fields[b"b"].decode(), Store(fields[b"t"].decode()), records)
 
 
 def _records(parts: Sequence[bytes]) -> Iterator[UndoRecord]:

@@ -48,8 +48,10 @@ FILL_KEYS: Final = 5 * PUSH_KEYS
 BATCH_BYTES: Final = 256 * 1024
 """The values of one transaction: it must not keep a server from its other clients for more than a few milliseconds."""
 
-WINDOW: Final = 6
-"""Batches that the shipper may have before it: enough to keep a slow link busy, few enough not to delay writes."""
+LEAST_WINDOW, MOST_WINDOW = 2, 64
+DELAY_S: Final = 0.25
+"""How many batches the shipper may have before it adapts: enough to keep a slow link busy, few enough that a write of
+the application does not wait longer than this behind them."""
 
 TRIES: Final = 10
 BUSY_S: Final = 0.02
@@ -114,7 +116,8 @@ class Applier:
         self._cancel = cancel or threading.Event()
         self._on_progress = on_progress
         self._before = pair.cloud_commands
-        self._on_the_way: deque[Position] = deque()
+        self._on_the_way: deque[tuple[Position, float]] = deque()
+        self._window = LEAST_WINDOW
         self.tally = Tally()
 
     @property
@@ -256,16 +259,20 @@ class Applier:
             raise StoreUnavailable("the authority moved during the sync: run it again")
         place = position(replies[-1])
         self._pair.engine.board.wrote(place)
-        self._on_the_way.append(place)
-        self._await_window(WINDOW)
+        self._on_the_way.append((place, time.monotonic()))
+        self._await_window(self._window)
 
     def _await_window(self, most: int) -> None:
         """Until the shipper has at most so many batches before it."""
         source, until_s = self._pair.authority, time.monotonic() + STALLED_S
         while len(self._on_the_way) > most:
-            if self._pair.await_applied(source, self._on_the_way[0], 0.5):
+            place, logged_s = self._on_the_way[0]
+            if self._pair.await_applied(source, place, 0.5):
                 self._on_the_way.popleft()
-                until_s = time.monotonic() + STALLED_S
+                now_s = time.monotonic()
+                until_s = now_s + STALLED_S
+                change = 1 if now_s - logged_s < DELAY_S else -1
+                self._window = min(MOST_WINDOW, max(LEAST_WINDOW, self._window + change))
                 continue
             self._pair.check()
             if time.monotonic() > until_s or self._pair.authority is not source:
