@@ -90,16 +90,23 @@ class DiffFile:
             }
         )
 
-    def differences(self, *causes: Cause, offset: int = 0, limit: int | None = None) -> Iterator[Difference]:
-        """The confirmed differences in order of their keys, only those counted under `causes` if any are given."""
-        marks = ",".join("?" * len(causes))
-        where = f"WHERE cause IN ({marks})" if causes else ""
+    def differences(
+        self, *causes: Cause, containing: bytes = b"", offset: int = 0, limit: int | None = None
+    ) -> Iterator[Difference]:
+        """The confirmed differences in order of their keys, only those counted under `causes` if any are given, and
+        only of keys that contain `containing`."""
+        where, values = chosen(causes, containing)
         last = -1 if limit is None else limit
         query = f"SELECT key, causes, local, cloud, detail FROM differences {where} ORDER BY key LIMIT ? OFFSET ?"
         with closing(sqlite3.connect(self.path, check_same_thread=False)) as db:
-            for key, names, local, cloud, detail in db.execute(query, (*causes, last, offset)):
+            for key, names, local, cloud, detail in db.execute(query, (*values, last, offset)):
                 found = tuple(map(Cause, names.split(",")))
                 yield Difference(key, found, facts_from(local), facts_from(cloud), detail)
+
+    def count(self, *causes: Cause, containing: bytes = b"") -> int:
+        """How many differences there are of these."""
+        where, values = chosen(causes, containing)
+        return int(self._rows(f"SELECT count(*) FROM differences {where}", values)[0][0])
 
     def confirm(self, differences: Iterable[Difference]) -> None:
         rows = [
@@ -178,6 +185,14 @@ class DiffFile:
     def _write(self, statement: str, rows: list[Any]) -> None:
         with self._lock:
             self._db.executemany(statement, rows)
+
+
+def chosen(causes: tuple[Cause, ...], containing: bytes) -> tuple[str, tuple[Any, ...]]:
+    """The condition of a query for some of the differences, and its values."""
+    conditions = [f"cause IN ({','.join('?' * len(causes))})"] * bool(causes)
+    conditions += ["instr(key, ?) > 0"] * bool(containing)
+    values = (*causes, containing) if containing else causes
+    return f"WHERE {' AND '.join(conditions)}" if conditions else "", values
 
 
 def facts_text(facts: Facts | None) -> str | None:
