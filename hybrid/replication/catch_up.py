@@ -50,7 +50,7 @@ class CatchUp:
     def run(self) -> None:
         """Copy what the log names up to its end now."""
         stream, names = self._stream, self._stream.names
-        wiped = stream.board.state(stream.target) is StoreState.WIPED
+        wiped = stream.refills = stream.board.state(stream.target) is StoreState.WIPED
         if stream.is_clean and not wiped:
             self._go_on()
             return

@@ -97,6 +97,7 @@ class Stream:
         sent_to: every entry up to here was pushed to the other store; none beyond `maybe_to` was, in any form.
         applied: everything up to here is on the other store.
         live: whether the other store has everything but what is being written just now.
+        refills: whether the other store lost its data, and this stream brings it all of it.
         is_clean: whether the stream before this one ended in order: nothing that stands in the log was sent yet.
         shipped: the tokens of what was pushed, and of what may be contained in a copied state.
     """
@@ -141,6 +142,7 @@ class Stream:
         self._bell = Bell()
         self._wires: list[tuple[Endpoint, Wire]] = []
         self.is_clean = False
+        self.refills = False
         self._local_run = b""
         self.is_open = False
 
@@ -347,9 +349,16 @@ class Stream:
 
     def come_close(self) -> None:
         """The other store has everything but what is being written just now."""
+        self._check_refill()
         self.live = True
         self.say(Word.LIVE)
         self.board.observe(self.target, Evidence.CAUGHT_UP)
+
+    def _check_refill(self) -> None:
+        """That the store lost its data may have become known after this stream had begun: another one has to refill it,
+        for what the log names would be taken for all that it lacks."""
+        if not self.refills and self.board.state(self.target) is StoreState.WIPED:
+            raise TargetLost
 
     def fall_behind(self) -> None:
         """The other store lacks something: nobody shall read from it."""
@@ -407,6 +416,8 @@ class Stream:
             raise ReplyLost("no answer in time", silent=True)
         if not board.reachable(self.target):
             raise TargetLost
+        if self.is_open:
+            self._check_refill()
         if time.monotonic() - self._said_s > RENEW_S[self.source]:
             self.say(Word.LIVE if self.live else Word.BEHIND)
         if not self.lease.is_held:
