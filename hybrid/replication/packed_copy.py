@@ -21,9 +21,9 @@ from hybrid.stores.capabilities import Capabilities
 
 __all__ = ["LOAD_RESTORE", "PACKED_KEYS", "Packed", "PackedCopy", "dump_command", "packed_of", "restore_command"]
 
-PACKED_KEYS: Final = 500
+PACKED_KEYS: Final = 250
 BIG_BYTES: Final = 64 * 1024
-PACKED_BYTES: Final = 512 * 1024
+PACKED_BYTES: Final = 256 * 1024
 """No script may keep a server from its other clients for more than a few milliseconds."""
 
 DUMP_SCRIPT: Final = b"""
