@@ -125,7 +125,7 @@ def test_writes_that_meet_a_moved_record_go_where_it_says(stores: Stores) -> Non
         writing = [asyncio.ensure_future(hybrid.incr("n")) for _ in range(1000)]
         with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
             await asyncio.sleep(0.01)
-            moved = Authority(Holder.CLOUD, 7).record
+            moved = Authority(Holder.CLOUD, 7, held=True).record
             local.set("hybrid:authority", moved)
             log = local.xinfo_stream("hybrid:log")["last-generated-id"]
             cloud.set("hybrid:authority", moved)
