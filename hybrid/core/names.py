@@ -10,9 +10,9 @@ RESERVED = b"hybrid:"
 
 _KEYS = (
     *("log", "authority", "lease", "stream", "identity", "seal", "conflicts", "merged", "sent"),
-    *("folded", "folded_commands"),
+    *("folded", "folded_commands", "refused"),
     *("config", "audit", "processes", "apart"),
-    *("agent", "bid"),
+    *("agent", "bid", "alerts"),
     *("undo", "syncs", "divergence"),
     *("metrics_10", "metrics_60", "metrics_600", "metrics_days"),
 )
@@ -27,12 +27,13 @@ class Names:
     `stream` its connection to the other store, `identity` the mark by which a wiped store is recognized, `seal` the
     end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive, `merged` how
     far the merge of a returning store's tail has got, `sent` up to where the local log may have been sent when its
-    last stream broke, `folded` and `folded_commands` what a log that grew too long has become, `config` the live
-    configuration (also a channel, on which it is pushed), `audit` who changed it, `processes` those that use the
-    store, `apart` says that the cloud store was left alone for a while, `agent` is the lease of the active agent,
-    `bid` the wish of one to ship, `undo` what syncs overwrote and `syncs` their history (streams), `divergence` what
-    the periodic sync measured, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied`
-    is a channel, `moved` another.
+    last stream broke, `folded` and `folded_commands` what a log that grew too long has become, `refused` the keys
+    that the other store could not take, and why, `config` the live configuration (also a channel, on which it is
+    pushed), `audit` who changed it, `processes` those that use the store, `apart` says that the cloud store was left
+    alone for a while, `agent` is the lease of the active agent, `bid` the wish of one to ship, `alerts` the incidents and
+    what is told of them, `undo` what syncs overwrote and `syncs` their history (streams), `divergence` what the
+    periodic sync measured, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is
+    a channel, `moved` another.
     """
 
     prefix: bytes = RESERVED
@@ -47,12 +48,14 @@ class Names:
     sent: bytes = field(init=False)
     folded: bytes = field(init=False)
     folded_commands: bytes = field(init=False)
+    refused: bytes = field(init=False)
     config: bytes = field(init=False)
     audit: bytes = field(init=False)
     processes: bytes = field(init=False)
     apart: bytes = field(init=False)
     agent: bytes = field(init=False)
     bid: bytes = field(init=False)
+    alerts: bytes = field(init=False)
     undo: bytes = field(init=False)
     syncs: bytes = field(init=False)
     divergence: bytes = field(init=False)
