@@ -25,9 +25,12 @@ __all__ = [
     "EventLog",
     "Hook",
     "InSync",
+    "KeyRefused",
+    "LogFolded",
     "Recovered",
     "SettingsChanged",
     "ShipperStarted",
+    "ShippingRefused",
     "Started",
     "Stopped",
     "StoreDown",
@@ -169,6 +172,34 @@ class ShipperStarted(Event):
     @property
     def message(self) -> str:
         return f"this process ships the {self.source} store's log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRefused(Event):
+    """The other store cannot hold this key as it is; all others go on. It is tried again when it is written."""
+
+    level = logging.WARNING
+    store: Store
+    key: bytes
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store cannot hold the key {self.key.decode(errors='backslashreplace')!r}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShippingRefused(Event):
+    """The other store answers, and takes nothing; said once for each reason."""
+
+    level = logging.WARNING
+    store: Store
+    reason: str
+    advice: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store refuses what is shipped to it ({self.reason}): {self.advice}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

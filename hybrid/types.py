@@ -103,6 +103,9 @@ class Status:
     folded_keys: int | None = None
     """Keys that wait besides `lag_entries`, after an outage so long that the log was folded into them."""
 
+    refused_keys: int | None = None
+    """Keys that the other store could not take: each is named in an event, with its reason."""
+
     held: bool = False
     """The cloud store keeps the authority until an operator gives it back (`python -m hybrid failback`)."""
 

@@ -3,8 +3,9 @@ its data. Copying twice does no harm, so nothing needs to be remembered of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, Final
 
 import redis
@@ -14,10 +15,12 @@ from hybrid.core.authority import Position, position, position_text
 from hybrid.core.folding import Folded, forgotten
 from hybrid.core.names import RESERVED
 from hybrid.core.outcomes import ReplyLost
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.resp import pack
-from hybrid.core.shipping import Field, Group, groups
+from hybrid.core.shipping import Field, Group, failed, groups
+from hybrid.core.state import Absent, KeyState
 from hybrid.errors import HybridError
-from hybrid.replication.copy import put_commands, read_states
+from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.fold import folded
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.rejoin import last_place
@@ -30,6 +33,8 @@ __all__ = ["CatchUp"]
 BATCH_ENTRIES: Final = 500
 BATCH_KEYS: Final = 200
 FORGET_KEYS: Final = 2000
+MOST_REFUSED: Final = 1000
+"""More keys than that are not the keys' fault."""
 PACKED_FROM_KEYS: Final = 100
 """Whether dumps can be used takes two round trips to find out: not worth it for a few keys that writers wait for."""
 
@@ -38,24 +43,29 @@ class CatchUp:
     """Copies keys over `stream`.
 
     `skip` says up to which place of the log the copied state of a key reaches: entries up to there must not be
-    replayed for it. `open_fields` holds a group whose last entry was not read yet.
+    replayed for it. `open_fields` holds a group whose last entry was not read yet. `refused` are keys that the other
+    store could not take; they are tried again when a stream begins, and when they are written.
     """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self.skip: dict[bytes, Position] = {}
         self.open_fields: list[Field] = []
+        self.refused: set[bytes] = set()
         self._packed = PackedCopy(stream, self.skip, self._note_ahead)
 
     def run(self) -> None:
         """Copy what the log names up to its end now."""
         stream, names = self._stream, self._stream.names
         wiped = stream.refills = stream.board.state(stream.target) is StoreState.WIPED
+        self.refused = set(stream.states.exchange(pack(("HKEYS", names.refused)), 1)[0])
         if stream.is_clean and not wiped:
             self._go_on()
             return
         if wiped:
             self.hydrate()
+        elif self.refused:
+            self.copy(self.refused.copy())
         tail = last_place(stream.states, names.log)
         missed = folded(stream.states, names)
         was_folded = bool(missed.keys or missed.commands or missed.concerns_all)
@@ -172,15 +182,47 @@ class CatchUp:
             snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
             self._note_ahead(max(position(place) for _, place in snapshots.values()))
             for key, (state, place) in snapshots.items():
-                *filling, last = put_commands(key, state, stream.capabilities)
-                for commands in filling:
-                    stream.push_group(commands)
-                if filling:
-                    # A large value is swapped in only once all of it has arrived.
-                    stream.await_replies()
-                stream.push_group(last)
+                self._put(key, state)
                 self.skip[key] = position(place)
             stream.flush()
+
+    def _put(self, key: bytes, state: KeyState | Absent) -> None:
+        stream, temporary = self._stream, temporary_key()
+        try:
+            *filling, last = put_commands(key, state, stream.capabilities, temporary)
+        except HybridError as error:
+            self._refuse(key, error)
+            return
+        if filling:
+            refusals: list[Exception] = []
+            for commands in filling:
+                stream.push_group(commands, lambda replies: refusals.extend(filter(None, (failed(replies),))))
+            # A large value is swapped in only once all of it has arrived.
+            stream.await_replies()
+            if refusals:
+                stream.push(pack(("UNLINK", temporary)), 1, ignore)
+                self._answered(key, refusals)
+                return
+        stream.push_group(last, partial(self._answered, key))
+
+    def _answered(self, key: bytes, replies: Sequence[Any]) -> None:
+        """One key that the other store cannot hold must not keep all others from it: it is noted, and reported."""
+        error = failed(replies)
+        if error is None:
+            if key in self.refused:
+                self.refused.discard(key)
+                self._stream.control.push(pack(("HDEL", self._stream.names.refused, key)), 1, ignore)
+        elif refusal_of(error) is Refusal.THIS_KEY and len(self.refused) < MOST_REFUSED:
+            self._refuse(key, error)
+        else:
+            raise HybridError(str(error))
+
+    def _refuse(self, key: bytes, error: Exception) -> None:
+        stream = self._stream
+        if key not in self.refused:
+            stream.board.events.emit(events.KeyRefused(store=stream.target, key=key, reason=str(error)))
+        self.refused.add(key)
+        stream.control.push(pack(("HSET", stream.names.refused, key, str(error)[:200])), 1, ignore)
 
     def _note_ahead(self, place: Position) -> None:
         """States read at `place` may contain entries that were not read yet. Should the source be lost now, their

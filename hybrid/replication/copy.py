@@ -203,10 +203,13 @@ def temporary_key() -> bytes:
     return b"hybrid:tmp:" + secrets.token_hex(8).encode()
 
 
-def put_commands(key: bytes, state: KeyState | Absent, can: Capabilities) -> list[list[bytes]]:
+def put_commands(
+    key: bytes, state: KeyState | Absent, can: Capabilities, temporary: bytes | None = None
+) -> list[list[bytes]]:
     """Packed commands that give `key` its state, in groups that are transactions; a large value takes several, and is
     in place with the last one."""
-    groups = plan_put(key, state, temporary_key(), field_ttl=can.has_field_ttl, stream_counters=can.has_stream_counters)
+    features = {"field_ttl": can.has_field_ttl, "stream_counters": can.has_stream_counters}
+    groups = plan_put(key, state, temporary or temporary_key(), **features)
     return [[pack(command) for command in group] for group in groups]
 
 

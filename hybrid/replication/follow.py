@@ -109,7 +109,8 @@ class Follow:
         return len(entries)
 
     def _plain_run(self, entries: Sequence[Entry], now_ms: int) -> Run | None:
-        if self._catch_up.skip or self._catch_up.open_fields or self._volatile:
+        catch_up = self._catch_up
+        if catch_up.skip or catch_up.open_fields or catch_up.refused or self._volatile:
             return None
         return plain_run(entries, now_ms)
 
@@ -162,7 +163,11 @@ class Follow:
 
     def _plan(self, group: Group, now_ms: int) -> tuple[bytes, ...] | None:
         keys = plan(group, self._catch_up.skip, now_ms)
-        return group.keys if keys is None and self._is_volatile(group) else keys
+        return group.keys if keys is None and (self._is_volatile(group) or self._was_refused(group)) else keys
+
+    def _was_refused(self, group: Group) -> bool:
+        """Whether the other store has another value than a replay would start from."""
+        return bool(self._catch_up.refused) and not self._catch_up.refused.isdisjoint(group.touched)
 
     def _is_volatile(self, group: Group) -> bool:
         """Whether the group changes a hash whose fields expire one by one. The expiry guard of the writer sees keys

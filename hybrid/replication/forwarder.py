@@ -69,6 +69,8 @@ def _ship(stream: Stream) -> NoReturn:
     while True:
         if stream.live and stream.lease.is_wanted:
             raise Ended(Outcome.YIELDED)
-        if stream.live and stream.source is Store.CLOUD and not stream.board.authority.held and hand_back.run():
+        # What the local store cannot take would be lost with the authority of the store that has it.
+        may_return = stream.source is Store.CLOUD and not stream.board.authority.held and not catch_up.refused
+        if stream.live and may_return and hand_back.run():
             raise Ended(Outcome.HANDED_BACK)
         follow.step()

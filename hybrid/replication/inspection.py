@@ -23,8 +23,8 @@ def taken_status(engine: Engine) -> Status:
     """A snapshot; facts of a store that cannot be asked now are None."""
     board = engine.board
     cloud = _store_status(engine, Store.CLOUD) if Store.CLOUD in engine.endpoints else None
-    facts = _log_facts(engine) if board.settings.replicated else (None,) * 5
-    entries, lag_s, conflicts, shipper, folded_keys = facts
+    facts = _log_facts(engine) if board.settings.replicated else (None,) * 6
+    entries, lag_s, conflicts, shipper, folded_keys, refused_keys = facts
     return Status(
         local=_store_status(engine, Store.LOCAL),
         cloud=cloud,
@@ -40,6 +40,7 @@ def taken_status(engine: Engine) -> Status:
         taken_at_s=time.time(),
         held=board.authority.held,
         folded_keys=folded_keys,
+        refused_keys=refused_keys,
     )
 
 
@@ -63,8 +64,9 @@ def _ask(engine: Engine, *commands: tuple[Any, ...]) -> list[Any] | None:
         return None
 
 
-def _log_facts(engine: Engine) -> tuple[int | None, float | None, int | None, str | None, int | None]:
-    """Entries waiting, age of the oldest in seconds, archived conflicts, who ships, keys of a folded log."""
+def _log_facts(engine: Engine) -> tuple[int | None, float | None, int | None, str | None, int | None, int | None]:
+    """Entries waiting, age of the oldest in seconds, archived conflicts, who ships, keys of a folded log, keys that the
+    other store could not take."""
     names = engine.names
     replies = _ask(
         engine,
@@ -74,14 +76,15 @@ def _log_facts(engine: Engine) -> tuple[int | None, float | None, int | None, st
         ("XLEN", names.conflicts),
         ("GET", names.lease),
         ("HLEN", names.folded),
+        ("HLEN", names.refused),
     )
     if replies is None or any(isinstance(reply, Exception) for reply in replies):
-        return None, None, None, None, None
-    length, oldest, now, conflicts, holder, folded_keys = replies
+        return (None,) * 6
+    length, oldest, now, conflicts, holder, folded_keys, refused_keys = replies
     lag_s = 0.0
     if oldest:
         lag_s = max(0.0, int(now[0]) + int(now[1]) / 1e6 - position(oldest[0][0])[0] / 1000)
-    return length, lag_s, conflicts, holder.decode() if holder else None, folded_keys
+    return length, lag_s, conflicts, holder.decode() if holder else None, folded_keys, refused_keys
 
 
 def in_sync(engine: Engine, timeout_s: float) -> bool:
@@ -119,6 +122,6 @@ def _reached(engine: Engine, goal: Position) -> bool:
     replies = _ask(
         engine,
         ("XRANGE", names.log, "-", position_text(goal), "COUNT", 1),
-        ("EXISTS", names.folded, names.folded_commands),
+        ("EXISTS", names.folded, names.folded_commands, names.refused),
     )
     return replies == [[], 0]

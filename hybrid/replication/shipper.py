@@ -19,6 +19,7 @@ from hybrid import events
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.refusals import refusal_of
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.fold import fold, is_too_long
@@ -116,7 +117,8 @@ class Shipper(threading.Thread):
             self._resign(lease, control)
 
     def _bound(self, source: Store, lease: Lease, control: Wire) -> None:
-        """While nothing can be shipped, keep the log within its caps. To look costs two commands: seldom on the cloud."""
+        """While nothing can be shipped, keep the log within its caps. To look costs two commands, and is rare on the
+        cloud."""
         now_s = time.monotonic()
         if now_s - self._looked_s < LOOK_S[source]:
             return
@@ -174,5 +176,6 @@ class Shipper(threading.Thread):
             self._board.observe(target, Evidence.BEHIND, reason)
         if reason != self._refused:
             self._refused = reason
-            logger.warning("the %s store refuses what is shipped to it: %s", target, reason)
+            advice = refusal_of(reason).value
+            self._board.events.emit(events.ShippingRefused(store=target, reason=reason, advice=advice))
         self._board.wait(1.0)

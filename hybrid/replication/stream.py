@@ -13,7 +13,7 @@ import re
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any, Final
@@ -35,7 +35,7 @@ from hybrid.replication.board import Board
 from hybrid.replication.lease import RENEW_S, Lease
 from hybrid.replication.messages import Progress, Word
 from hybrid.stores.endpoint import Endpoint
-from hybrid.stores.pipe import Pipe
+from hybrid.stores.pipe import Done, Pipe
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
@@ -232,17 +232,17 @@ class Stream:
         """Whether the window allows more to be sent."""
         return self.pipe.in_flight_bytes < WINDOW_BYTES and self.pipe.in_flight < WINDOW_COMMANDS
 
-    def push(self, payload: bytes, count: int, done: Callable[[list[Any]], None]) -> None:
+    def push(self, payload: bytes, count: int, done: Done) -> None:
         """Send `payload`, when the window allows it; `done` gets its `count` replies."""
         self.pipe.push(payload, count, done)
         while not self.has_room:
             self._wait_for_replies()
 
-    def push_group(self, commands: list[bytes]) -> None:
-        """Packed commands that belong together, as a transaction; a refusal ends the stream."""
+    def push_group(self, commands: list[bytes], done: Done) -> None:
+        """Packed commands that belong together, as a transaction."""
         if len(commands) > 1:
             commands = [_MULTI, *commands, _EXEC]
-        self.push(b"".join(commands), len(commands), self.accepted)
+        self.push(b"".join(commands), len(commands), done)
 
     def push_flush(self) -> None:
         """Empty the other store, but for what is hybrid's own."""

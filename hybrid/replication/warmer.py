@@ -32,7 +32,7 @@ class Warmer(threading.Thread):
     def ask(self) -> None:
         """Look whether there is something to do. Never waits."""
         # At any one moment most are in use: the most that were ever seen idle comes closer to what is needed.
-        # The peer's own spare ones do not count: each side would follow the other up to the limit, at the cloud's price.
+        # The peer's own spare ones do not count: each side would follow the other up to the limit, at a price.
         self._most_idle = max(self._most_idle, self._peer.idle - SPARE_WIRES)
         if self._board.closing or self._is_needed:
             self._asked.set()

@@ -9,7 +9,7 @@ from typing import Any
 
 from hybrid.stores.wire import Wire
 
-__all__ = ["Pipe"]
+__all__ = ["Done", "Pipe"]
 
 Done = Callable[[list[Any]], None]
 

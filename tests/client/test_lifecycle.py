@@ -353,9 +353,11 @@ def test_a_write_costs_the_cloud_one_command_and_silence_costs_nothing(stores: S
         assert hybrid.wait_in_sync(10)
         assert calls(cloud) - before <= 2000 * 1.05 + 20
 
-        idle = calls(cloud)
+        idle = -1
+        while idle != (idle := calls(cloud)):
+            time.sleep(0.5)  # spare connections are still being made ready
         time.sleep(2)  # nothing happens: there is no condition to wait for
-        assert calls(cloud) == idle, "the cloud is asked nothing before 15 s of silence"
+        assert calls(cloud) == idle, "the cloud is asked nothing before 30 s of silence"
 
 
 def test_local_reads_cost_the_cloud_nothing(stores: Stores, open_client: Open) -> None:

@@ -12,8 +12,9 @@ import pytest
 from servers import Stores
 
 from hybrid import Store, client, events
-from hybrid.core import shipping, transaction
+from hybrid.core import registry, shipping, tokens, transaction
 from hybrid.core.names import Names
+from hybrid.core.refusals import Refusal
 from hybrid.events import (
     AuthorityMoved,
     CatchingUp,
@@ -22,9 +23,12 @@ from hybrid.events import (
     DualWriteResumed,
     Event,
     InSync,
+    KeyRefused,
+    LogFolded,
     Recovered,
     SettingsChanged,
     ShipperStarted,
+    ShippingRefused,
     Started,
     Stopped,
     StoreDown,
@@ -55,6 +59,9 @@ EXAMPLES: list[Event] = [
     ShipperStarted(source=Store.LOCAL),
     SettingsChanged(changes="ack=local", version=2, author="ana"),
     DualWriteResumed(apart_s=90),
+    KeyRefused(store=Store.CLOUD, key=b"report:7", reason="max request size exceeded"),
+    ShippingRefused(store=Store.CLOUD, reason="DB capacity quota exceeded", advice=Refusal.FULL.value),
+    LogFolded(source=Store.LOCAL, entries=50_000),
 ]
 
 
@@ -76,8 +83,8 @@ def test_the_table_of_events_is_what_the_code_says() -> None:
 
 def test_every_internal_name_is_in_the_tables() -> None:
     names = Names()
-    keys = re.findall(r"^\| `(hybrid:\w+)` \| (?!channel)", REPLICATION, re.M)
-    channels = re.findall(r"^\| `(hybrid:\w+)` \| channel", REPLICATION, re.M)
+    keys = re.findall(r"^\| `(hybrid:[\w:]+)` \| (?!channel)", REPLICATION, re.M)
+    channels = re.findall(r"^\| `(hybrid:[\w:]+)` \| channel", REPLICATION, re.M)
     assert sorted(keys) == sorted(key.decode() for key in names.keys)
     assert sorted(channels) == sorted([names.applied.decode(), names.moved.decode()])
 
@@ -91,16 +98,18 @@ def test_every_word_on_the_channel_is_explained() -> None:
 def test_every_field_of_an_entry_is_in_the_table() -> None:
     described = re.search(r"Fields of an entry.*?A group", transaction.__doc__ or "", re.S)
     assert described
-    assert re.findall(r"^\| `(\w)` \|", REPLICATION, re.M) == re.findall(r"`(\w)`", described[0])
+    assert re.findall(r"^\| `(\w)` \|", REPLICATION, re.M) == list(dict.fromkeys(re.findall(r"`(\w)`", described[0])))
 
 
 TIMES: list[tuple[object, str, str]] = [
     (lease.TERM_S, "2 / 4", "lease.py"),
     (lease.RENEW_S, "0.4 / 1.3", "lease.py"),
-    (watcher.SILENCE_S, "0.5 / 15", "watcher.py"),
+    (watcher.SILENCE_S, "0.5 / 30", "watcher.py"),
     (engine.SEAL_S, "1", "engine.py"),
     (engine.HANDOVER_S, "1", "engine.py"),
     (engine.OVERDUE_S, "5", "engine.py"),
+    (tokens.EARLY_SEAL_S, "1", "tokens.py"),
+    ({Store.LOCAL: registry.BEAT_S, Store.CLOUD: registry.CLOUD_BEAT_S}, "2 / 60", "registry.py"),
     (engine.SETTLE_S, "1", "engine.py"),
     (client.CLOSE_S, "2", "client.py"),
     (shipping.REPLAY_WITHIN_MS / 1000, "1", "shipping.py"),

@@ -1,0 +1,58 @@
+"""A store that answers and does not take what it is sent: one key must not hold up the others, and nothing drifts."""
+
+from __future__ import annotations
+
+from rig import HEAL_S, PATIENT, Rig
+from servers import client, wait_until
+
+from hybrid import StoreState
+from hybrid.events import Event, KeyRefused, ShippingRefused
+from hybrid.ops.compare import compare
+
+BULK_BYTES = 1024 * 1024
+
+
+def assert_equal(rig: Rig) -> None:
+    with client(rig.local.url) as local, client(rig.cloud.url) as cloud:
+        result = compare(local, cloud)
+        assert (result.equal > 0, result.different) == (True, 0), result.differences
+
+
+def test_a_key_that_the_other_store_cannot_hold(rig: Rig) -> None:
+    """The cloud's user may not touch one namespace: as one key too large would be, it is that key's own trouble."""
+    told: list[Event] = []
+    with client(rig.cloud.url) as cloud:
+        cloud.execute_command("CONFIG", "SET", "hash-max-listpack-entries", 128)
+        hybrid = rig.client(ack="local", hooks=(told.append,), **PATIENT)
+        hybrid.set("before", 1)
+        assert hybrid.wait_in_sync(HEAL_S)
+        cloud.config_set("proto-max-bulk-len", BULK_BYTES)
+        hybrid.set("fits", "x" * 1000)
+        hybrid.set("huge", "x" * (2 * BULK_BYTES))
+        hybrid.set("after", 1)
+        wait_until(lambda: any(isinstance(event, KeyRefused) for event in told), "the refusal to be told", HEAL_S)
+        wait_until(lambda: cloud.get("after") == b"1", "the keys behind it", HEAL_S)
+        assert hybrid.status().refused_keys == 1
+        assert not hybrid.wait_in_sync(0.1), "one key is not on both stores"
+        assert hybrid.status().cloud.state is StoreState.UP  # type: ignore[union-attr]
+        hybrid.set("huge", "small now")
+        assert hybrid.wait_in_sync(HEAL_S)
+        assert hybrid.status().refused_keys == 0
+        assert_equal(rig)
+
+
+def test_a_store_that_is_full(rig: Rig) -> None:
+    told: list[Event] = []
+    hybrid = rig.client(ack="local", hooks=(told.append,), **PATIENT)
+    hybrid.set("before", 1)
+    assert hybrid.wait_in_sync(HEAL_S)
+    with client(rig.cloud.url) as cloud:
+        cloud.config_set("maxmemory", 1)
+        hybrid.set("while full", 1)
+        wait_until(lambda: any(isinstance(event, ShippingRefused) for event in told), "that to be told", HEAL_S)
+        said = next(event for event in told if isinstance(event, ShippingRefused))
+        assert "free space" in said.message
+        assert hybrid.status().refused_keys == 0, "it is not that key's fault"
+        cloud.config_set("maxmemory", 0)
+    assert hybrid.wait_in_sync(HEAL_S)
+    assert_equal(rig)
