@@ -79,7 +79,9 @@ class Driver:
 
     def _hear(self) -> None:
         self._rung = False
-        if self._warm:
+        if self._engine.board.closing:
+            self.close()  # from another loop, or because the client was dropped unclosed
+        elif self._warm:
             self.warm()
 
     def forget(self) -> None:

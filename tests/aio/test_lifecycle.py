@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
 import time
@@ -36,6 +37,23 @@ def test_closing_ends_threads_and_connections_and_ships_what_was_written(stores:
             lambda: [len(store.client_list()) for store in (local, cloud)] == connections, "all connections closed"
         )
         assert cloud.llen("l") == 500
+
+
+def test_a_client_that_is_dropped_unclosed_leaves_nothing_behind(stores: Stores) -> None:
+    async def use() -> None:
+        hybrid = opened(stores)
+        await hybrid.set("k", "v")
+
+    async def run() -> None:
+        with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
+            before = [len(store.client_list()) for store in (local, cloud)]
+            await use()
+            async with asyncio.timeout(20):
+                while [len(store.client_list()) for store in (local, cloud)] != before:
+                    gc.collect()
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(run())
 
 
 def test_opening_does_not_block_the_loop(server: Callable[..., ServerProcess]) -> None:
