@@ -41,6 +41,7 @@ __all__ = [
     "latency_rows",
     "price_of",
     "raw_local",
+    "raw_store",
     "read_days",
     "read_records",
     "throughput_rows",
@@ -192,8 +193,13 @@ def _span_s(age_s: float, length_s: float) -> int:
 
 def raw_local(client: Readable) -> redis.Redis:
     """The local store, with replies as bytes: records are hybrid's own, whatever the application decodes."""
-    connection = client.store(Store.LOCAL)
-    connection.connection_pool.connection_kwargs.update(decode_responses=False, protocol=2)
+    return raw_store(client, Store.LOCAL)
+
+
+def raw_store(client: Readable, store: Store, **connection_options: Any) -> redis.Redis:
+    """One store with replies as the server gives them: bytes and lists, whatever the application decodes."""
+    connection = client.store(store)
+    connection.connection_pool.connection_kwargs.update(decode_responses=False, protocol=2, **connection_options)
     connection.response_callbacks.clear()
     return connection
 
