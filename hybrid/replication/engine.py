@@ -293,7 +293,13 @@ class Engine:
         store, transaction = action.store, action.transaction
         endpoint = self.endpoints[store]
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self.board.authority.epoch))
-        if wire.authority is None or not wire.authority.admits(store):
+        # A record older than what this process knows admits nobody: a write that is run again, because its store lost
+        # the authority, must not go there a second time while the routes are not planned anew yet.
+        if (
+            wire.authority is None
+            or not wire.authority.admits(store)
+            or wire.authority.epoch < self.board.authority.epoch
+        ):
             return self._fenced(store, generation, wire)
         token = action.token or (wire.next_token() if transaction.traced else b"")
         started_s = time.perf_counter()
