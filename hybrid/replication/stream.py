@@ -320,7 +320,8 @@ class Stream:
             yield
         except (NotSent, ReplyLost, redis.ConnectionError, redis.TimeoutError) as error:
             silent = getattr(error, "silent", isinstance(error, redis.TimeoutError))
-            if silent or isinstance(error, NotSent):
+            # Once connected, a connection that is merely closed says nothing of the store: a new one will.
+            if silent or (isinstance(error, NotSent) and not self.is_open):
                 evidence = Evidence.SILENT if silent else Evidence.REFUSED
                 self.endpoints[self.target].retire()
                 self.board.observe(self.target, evidence, str(error))
