@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-__all__ = ["change", "clock", "count", "duration", "latency", "plural", "seconds", "share", "size"]
+__all__ = ["change", "clock", "count", "duration", "latency", "money", "plural", "seconds", "share", "size"]
 
 UNKNOWN = "unknown"
 SIZES = ("B", "KB", "MB", "GB", "TB")
@@ -66,6 +66,15 @@ def share(part: float | None, whole: float | None) -> str | None:
 def plural(number: int, word: str, words: str | None = None) -> str:
     """1 entry, 2 entries."""
     return f"{number:,} {word if number == 1 else words or word + 's'}"
+
+
+def money(value_usd: float | None) -> str:
+    """$0.0004, $12.30: two digits that matter; nothing is $0."""
+    if value_usd is None:
+        return UNKNOWN
+    if value_usd == 0 or value_usd >= 0.1:
+        return f"${value_usd:,.2f}" if value_usd else "$0"
+    return f"${value_usd:.4f}" if value_usd >= 0.0001 else "under $0.0001"
 
 
 def clock(at_s: float | None, zone: str | None = None, *, with_seconds: bool = False) -> str:

@@ -14,8 +14,8 @@ from panel.queries import Ack, Event, Overview, ReadPreference, Sample, Store, S
 from panel.verdict import Tone, Verdict, is_current, reading_store, roles, writing_store
 
 __all__ = [
-    "COLORS", "EVERYWHERE", "LOCAL_ONLY", "answer_line", "demo_button", "events", "headline", "introduction", "lag",
-    "perform", "routing_facts", "routing_form", "start_problem", "store_card", "zone",
+    "COLORS", "EVERYWHERE", "LOCAL_ONLY", "STORE_ICONS", "answer_line", "demo_button", "events", "headline",
+    "introduction", "lag", "perform", "routing_facts", "routing_form", "start_problem", "store_card", "zone",
 ]  # fmt: skip
 
 COLORS = {Store.LOCAL: "blue", Store.CLOUD: "violet"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hybrid.core.cost import Budget, Cost
-from hybrid.core.drift import Cause, Difference, DiffResult, Ending, Scope
+from hybrid.core.drift import Cause, Difference, DiffResult, Ending, Facts, Scope
 from hybrid.core.field_diff import FieldDifference, Part
 from hybrid.ops.diff.file import DiffFile, history
 from hybrid.ops.diff.job import DiffJob, estimate_diff, run_diff
@@ -21,6 +21,7 @@ __all__ = [
     "DiffResult",
     "Difference",
     "Ending",
+    "Facts",
     "FieldDifference",
     "Part",
     "Scope",

@@ -37,7 +37,7 @@ from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
-__all__ = ["AntiEntropy", "read_divergence"]
+__all__ = ["AntiEntropy", "Divergence", "read_divergence"]
 
 logger = logging.getLogger("hybrid.sync")
 

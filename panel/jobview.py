@@ -1,0 +1,103 @@
+"""How background jobs are shown, on any page: progress, rate, time left, cost so far, cancel; and the finished ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from panel import actions, format, queries
+from panel.queries import Job
+from panel.widgets import perform, zone
+
+__all__ = ["finished_jobs", "follow", "job_line", "running_jobs"]
+
+TICK_S = 1.0
+
+
+def running_jobs(*kinds: str) -> None:
+    """The running jobs of these kinds (all, if none is named), each with its progress and a way to cancel it. Ticks by
+    itself while there is one, and draws the page anew when the last one ends."""
+    numbers = {job.number for job in queries.jobs(*kinds) if job.running}
+    if not numbers:
+        return
+
+    def draw() -> None:
+        running = [job for job in queries.jobs(*kinds) if job.running]
+        if {job.number for job in running} != numbers:
+            st.rerun()
+        for job in running:
+            _card(job)
+
+    st.fragment(draw, run_every=TICK_S, key=f"jobs-{'-'.join(kinds)}")()
+
+
+def follow(pending: bool, key: str) -> None:
+    """Draw the page anew every second while an answer is awaited."""
+    if not pending:
+        return
+    drawn_s = time.monotonic()
+
+    def again() -> None:
+        if time.monotonic() - drawn_s >= TICK_S / 2:  # a tick of its own, not the drawing of the page
+            st.rerun()
+
+    st.fragment(again, run_every=TICK_S, key=f"follow-{key}")()
+
+
+def _card(job: Job) -> None:
+    with st.container(border=True, key=f"job-{job.number}"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{job.title}**", width="stretch")
+            st.button(
+                "Cancel", icon=":material/stop:", key=f"cancel-job-{job.number}",
+                disabled=not actions.is_operator() or job.cancel.is_set(),
+                on_click=perform, args=(actions.cancel_job, job.number),
+            )  # fmt: skip
+        progress = job.progress
+        st.progress(progress.share or 0.0, text=job_line(job))
+        if progress.detail:
+            st.caption(progress.detail)
+
+
+def job_line(job: Job) -> str:
+    """How far a job is, in one line: "comparing · 12,000 of 50,000 keys · 8,000 keys/s · 5 s left · 340 commands"."""
+    told = job.progress
+    if job.cancel.is_set():
+        return "stopping"
+    parts = [told.phase or "starting"]
+    if told.total:
+        parts.append(f"{told.done:,} of {told.total:,} {told.unit}")
+    elif told.done:
+        parts.append(f"{told.done:,} {told.unit}")
+    if told.rate_per_s:
+        parts.append(f"{told.rate_per_s:,.0f} {told.unit}/s")
+    if told.eta_s is not None:
+        parts.append(f"{format.duration(told.eta_s)} left")
+    if told.cloud_commands is not None:
+        parts.append(f"{told.cloud_commands:,} cloud commands")
+    if told.cost_usd is not None:
+        parts.append(format.money(told.cost_usd))
+    return " · ".join([*parts, f"{format.duration(job.elapsed_s)} so far"])
+
+
+def finished_jobs(jobs: Sequence[Job], title: str = "Jobs of this process") -> None:
+    """Ended jobs with what came of them, newest first."""
+    ended = [job for job in jobs if not job.running]
+    if not ended:
+        return
+    st.subheader(title, anchor=False)
+    rows = [
+        {
+            "Started": format.clock(job.started_at_s, zone(), with_seconds=True),
+            "What": job.title,
+            "State": job.state.value,
+            "Result": job.problem or job.summary or "",
+            "Took": format.duration(job.elapsed_s),
+            "By": job.author,
+        }
+        for job in ended
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key=f"finished-{title}")

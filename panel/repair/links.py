@@ -1,0 +1,45 @@
+"""What the address bar says of the pages Diff and Sync, and keys as text in it."""
+
+from __future__ import annotations
+
+from binascii import Error as NotHex
+from binascii import unhexlify
+
+import streamlit as st
+
+__all__ = ["key_from", "key_text", "link", "linked"]
+
+HEX = "hex:"
+
+
+def linked(name: str, default: str = "") -> str:
+    """The value of this name in the address."""
+    return str(st.query_params.get(name, default))
+
+
+def link(**values: str) -> None:
+    """Put values into the address, so that it can be handed on; empty ones are taken out of it."""
+    for name, value in values.items():
+        if value and st.query_params.get(name) != value:
+            st.query_params[name] = value
+        elif not value and name in st.query_params:
+            del st.query_params[name]
+
+
+def key_text(key: bytes) -> str:
+    """A key as text that `key_from` reads back, whatever bytes it has."""
+    try:
+        text = key.decode()
+    except UnicodeDecodeError:
+        return HEX + key.hex()
+    return HEX + key.hex() if text.startswith(HEX) or not text.isprintable() else text
+
+
+def key_from(text: str) -> bytes:
+    """The key that a text stands for."""
+    if text.startswith(HEX):
+        try:
+            return unhexlify(text.removeprefix(HEX))
+        except NotHex:
+            pass
+    return text.encode()

@@ -1,0 +1,73 @@
+"""Small pieces that the pages Diff and Sync share: two columns, one per store; facts in words; answers that lack."""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+import streamlit as st
+
+from panel import format
+from panel.charts import STORE_COLORS
+from panel.queries import Store
+from panel.repair.queries import Cost, Facts, Unknown
+from panel.verdict import Tone, Verdict
+from panel.widgets import COLORS, STORE_ICONS, answer_line, zone
+
+__all__ = ["cost_text", "facts_text", "missing", "obstacle_line", "store_heading", "tinted"]
+
+TINT = "22"
+"""The alpha of a store's colour behind text: seen in both themes, and the text stays as readable as before."""
+
+
+def tinted(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns Local and Cloud in their stores' colours."""
+    styler = frame.style
+    for store in Store:
+        if store.title() in frame.columns:
+            styler = styler.set_properties(
+                subset=[store.title()], **{"background-color": f"{STORE_COLORS[store]}{TINT}"}
+            )
+    return styler
+
+
+def store_heading(store: Store) -> None:
+    st.markdown(f"{STORE_ICONS[store]} :{COLORS[store]}[**{store.title()}**]")
+
+
+def facts_text(facts: Facts | None) -> str:
+    """hash · 120 B · expires 14:02; what one store has of a key."""
+    if facts is None:
+        return "not there"
+    kind = "value not read" if facts.kind == "?" else facts.kind
+    parts = [kind, format.size(facts.size_bytes)]
+    if facts.expires_at_ms is not None:
+        at_s = facts.expires_at_ms / 1000
+        left = at_s - time.time()
+        parts.append(f"expires in {format.duration(left)}" if left > 0 else "is expiring")
+    return " · ".join(parts)
+
+
+def cost_text(cost: Cost) -> str:
+    """1,204 cloud commands · 3.2 MB · 12 s · $0.0024."""
+    commands = f"{format.plural(cost.cloud_commands, 'cloud command')}"
+    return " · ".join([commands, format.size(cost.cloud_bytes), format.seconds(cost.seconds), format.money(cost.usd)])
+
+
+def missing(answer: Unknown[object], what: str) -> None:
+    """What is said where an answer lacks."""
+    if answer.pending:
+        st.caption(f":material/hourglass_empty: {what}: asking the stores…")
+    else:
+        since = format.clock(answer.since_s, zone(), with_seconds=True)
+        st.caption(f":material/help: {what}: unknown since {since}. {answer.why}")
+
+
+def obstacle_line(found: Verdict | None) -> None:
+    """Why something cannot be done now, and what to do; nothing when it can."""
+    if found is None:
+        return
+    if found.tone is Tone.NOTE:
+        st.info(f"{found.sentence} {found.advice}".strip(), icon=":material/info:")
+    else:
+        answer_line(found)
