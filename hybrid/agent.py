@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hybrid.client import HybridRedis
+from hybrid.observe.alerts import Alerts
 from hybrid.observe.health import observed_health
 from hybrid.ops.metrics_tail import MetricsTail
 from hybrid.ops.overview import INTERVALS_S, Observer
@@ -58,12 +59,14 @@ class Agent:
         self.observer = Observer(client, embedded=embedded is not None, intervals_s=intervals_s)
         self.election: Election | None = None
         self.metrics: MetricsTail | None = None
+        self.alerts: Alerts | None = None
         self.duties: list[Duty] = []
         if standing:
             client.prefer_shipping()
             engine = client._engine
             self.election = Election(engine.endpoints, engine.board, engine.names)
             self.metrics = MetricsTail(client, self.observer)
+            self.alerts = Alerts(self)
             self.duties += standing_duties(self)
 
     @classmethod
@@ -133,8 +136,8 @@ class Agent:
 
 def standing_duties(agent: Agent) -> list[Duty]:
     """What an agent does beside shipping, in the order in which it begins."""
-    assert agent.metrics is not None
-    return [agent.metrics]
+    assert agent.metrics is not None and agent.alerts is not None
+    return [agent.metrics, agent.alerts]
 
 
 def embedded_stores(settings: Settings, folder: Path) -> EmbeddedStores | None:

@@ -1,6 +1,7 @@
 """Which of several agents does what is to be done once: alerts, the periodic sync, the daily summary.
 
-The active one holds a lease on the authority's store. Where no store can be asked, it stays as it was: who was active
+The active one holds a lease on the authority's store, or on the other one while that store is gone and nobody has
+written since, so that the authority has not moved. Where no store can be asked, it stays as it was: who was active
 goes on, so that there is somebody to say that both stores are down.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -25,7 +27,10 @@ logger = logging.getLogger("hybrid.agent")
 
 TERM_S: Final = {Store.LOCAL: 5.0, Store.CLOUD: 60.0}
 RENEW_S: Final = {Store.LOCAL: 1.0, Store.CLOUD: 20.0}
-"""The cloud store, which is billed, holds the lease only while it has the authority."""
+"""The cloud store, which is billed, holds the lease only while it has the authority, or the local one is gone."""
+
+PATIENCE_S: Final = TERM_S[Store.LOCAL]
+"""How long the authority's store is missed before the other one is asked: a lease there may still be in force."""
 
 
 class Election(threading.Thread):
@@ -39,6 +44,7 @@ class Election(threading.Thread):
         self._holder = new_holder()
         self._store = Store.LOCAL
         self._wire: Wire | None = None
+        self._missed_at_s: float | None = None
         self._stopped = threading.Event()
         self.is_active = False
         """Whether this process does the shared duties now."""
@@ -50,11 +56,23 @@ class Election(threading.Thread):
 
     def run(self) -> None:
         while not self._stopped.is_set():
-            store = self._board.authority.store
-            if self._board.reachable(store):
+            store = self._place()
+            if store is not None:
                 self._stand(store)
-            self._stopped.wait(RENEW_S[Store.LOCAL] if store is not self._store else RENEW_S[store])
+            self._stopped.wait(RENEW_S[store] if store is self._store else RENEW_S[Store.LOCAL])
         self._resign()
+
+    def _place(self) -> Store | None:
+        """Where to stand now."""
+        store = self._board.authority.store
+        if self._board.reachable(store):
+            self._missed_at_s = None
+            return store
+        now_s = time.monotonic()
+        if self._missed_at_s is None:
+            self._missed_at_s = now_s
+        patient = now_s - self._missed_at_s < PATIENCE_S
+        return None if patient or not self._board.reachable(store.other) else store.other
 
     def _stand(self, store: Store) -> None:
         lease = self._lease(store)

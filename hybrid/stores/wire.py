@@ -6,6 +6,7 @@ from __future__ import annotations
 import secrets
 import select
 import ssl
+from collections.abc import Mapping
 from typing import Any, Final
 
 import hiredis
@@ -69,6 +70,11 @@ class Wire(Metered):
     def is_quiet(self) -> bool:
         """Whether the idle connection is still good: readable while nothing was asked means closed by the server."""
         return not self._poll.poll(0)
+
+    @property
+    def certificate(self) -> Mapping[str, Any]:
+        """The server's certificate as `ssl` describes it; empty without TLS, and where it was not verified."""
+        return (self._sock.getpeercert() or {}) if isinstance(self._sock, ssl.SSLSocket) else {}
 
     def has_replies(self) -> bool:
         """Whether bytes that were read already wait to be parsed."""
