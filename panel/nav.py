@@ -10,6 +10,8 @@ from types import MappingProxyType
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from panel.i18n import N_, _
+
 __all__ = ["PAGES", "PageEntry", "page", "pages_for"]
 
 FOLDER = Path(__file__).resolve().parent.parent / "pages"
@@ -28,9 +30,9 @@ class PageEntry:
 
 PAGES: Mapping[str, PageEntry] = MappingProxyType(
     {
-        "overview": PageEntry("watch/overview.py", "Overview", ":material/dashboard:"),
-        "tests": PageEntry("watch/tests.py", "Tests", ":material/fact_check:"),
-        "settings": PageEntry("admin/settings.py", "Settings", ":material/settings:"),
+        "overview": PageEntry("watch/overview.py", N_("Overview"), ":material/dashboard:"),
+        "tests": PageEntry("watch/tests.py", N_("Tests"), ":material/fact_check:"),
+        "settings": PageEntry("admin/settings.py", N_("Settings"), ":material/settings:"),
     }
 )
 
@@ -39,7 +41,7 @@ def page(name: str) -> StreamlitPage:
     """The page of this name, for `st.navigation` and for links to it."""
     entry = PAGES[name]
     first = name == next(iter(PAGES))
-    return st.Page(FOLDER / entry.path, title=entry.title, icon=entry.icon, url_path=name, default=first)
+    return st.Page(FOLDER / entry.path, title=_(entry.title), icon=entry.icon, url_path=name, default=first)
 
 
 def pages_for(role: str) -> list[StreamlitPage]:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from panel import queries, widgets
+from panel.frame import frame
+from panel.i18n import N_, _
 from panel.nav import pages_for
 
-ABOUT = "**Hybrid Redis**: one client, two independent stores. Nothing on these pages comes from elsewhere."
+ABOUT = N_("**Hybrid Redis**: one client, two independent stores. Nothing on these pages comes from elsewhere.")
 
-st.set_page_config(page_title="Hybrid Redis", page_icon="🔷", layout="wide", menu_items={"About": ABOUT})
+st.set_page_config(
+    page_title="Hybrid Redis", page_icon="🔷", layout="wide", initial_sidebar_state="collapsed",
+    menu_items={"About": _(ABOUT)},
+)  # fmt: skip
 st.logo(":material/hub:")
+frame()
 if queries.start_problem() is None:
     st.navigation(pages_for(str(st.user.get("role") or "viewer")), position="top").run()
 else:
-    st.navigation([st.Page(widgets.start_problem, title="Not started")], position="hidden").run()
+    st.navigation([st.Page(widgets.start_problem, title=_("Not started"))], position="hidden").run()
