@@ -43,10 +43,10 @@ def dual_rows(effort: Effort) -> Iterator[Row]:
     with Rig() as rig:
         nearer = rig.nearer_link(NEARER_S)
         urls = (rig.link.url, nearer.url)
+        clients = [rig.hybrid(url) for url in urls]  # first, because two full stores are nobody's pair
         writers = [DualWriter(rig.local.url, url) for url in urls]
         with closing(writers[0]), closing(writers[1]):
             _write_hot_keys("by-hand", [writer.set for writer in writers], effort.dual_writes)
-        clients = [rig.hybrid(url) for url in urls]
         _write_hot_keys("by-client", [client.set for client in clients], effort.dual_writes)
         for client in clients:
             client.wait_in_sync(SYNC_S)

@@ -20,6 +20,7 @@ from hybrid import HybridRedis
 __all__ = ["latency_rows"]
 
 PIPELINE = 100
+TURN_CALLS = 20
 READ, WRITTEN, VALUE = "bench:read", "bench:written", "x" * 100
 PLAIN, HYBRID, MULTIDB, DUAL, LINK = "redis-py", "HybridRedis", "MultiDBClient", "dual write", "PING through the link"
 
@@ -36,19 +37,14 @@ def _beside_an_agent(effort: Effort) -> Iterator[Row]:
         plain, hybrid = rig.plain(rig.local.url), rig.hybrid(ack="local")
         plain.set(READ, VALUE)
         clients: dict[str, Any] = {PLAIN: plain, HYBRID: hybrid, MULTIDB: multidb}
-        gets = rounds_of(_each(clients, lambda client: client.get(READ)), effort.rounds, effort.calls)
+        gets = _turns(_each(clients, lambda client: client.get(READ)), effort)
         yield _ratio("GET", gets, HYBRID, 1.0)
         yield _ratio("GET, MultiDBClient", gets, MULTIDB)
-
-        def settle() -> None:
-            hybrid.wait_in_sync(SYNC_S)
-
-        sets = rounds_of(_each(clients, lambda client: client.set(WRITTEN, VALUE)), effort.rounds, effort.calls, settle)
+        sets = _turns(_each(clients, lambda client: client.set(WRITTEN, VALUE)), effort)
         yield _ratio("SET, ack=local, an agent ships", sets, HYBRID, 1.3)
         yield _ratio("SET, MultiDBClient (writes one store only)", sets, MULTIDB)
-        pipelines = rounds_of(
-            {PLAIN: _pipeline(plain), HYBRID: _pipeline(hybrid)}, effort.rounds, max(effort.calls // 20, 1), settle
-        )
+        hybrid.wait_in_sync(SYNC_S)
+        pipelines = _turns({PLAIN: _pipeline(plain), HYBRID: _pipeline(hybrid)}, effort, PIPELINE // 5)
         yield _ratio(f"pipeline of {PIPELINE} SET, ack=local, an agent ships", pipelines, HYBRID, 1.2)
 
 
@@ -56,12 +52,9 @@ def _by_itself(effort: Effort) -> Iterator[Row]:
     """The application ships what it writes: its threads share one interpreter lock."""
     with Rig() as rig:
         plain, hybrid = rig.plain(rig.local.url), rig.hybrid(ack="local")
-
-        def settle() -> None:
-            hybrid.wait_in_sync(SYNC_S)
-
         clients: dict[str, Any] = {PLAIN: plain, HYBRID: hybrid}
-        sets = rounds_of(_each(clients, lambda client: client.set(WRITTEN, VALUE)), effort.rounds, effort.calls, settle)
+        sets = _turns(_each(clients, lambda client: client.set(WRITTEN, VALUE)), effort)
+        hybrid.wait_in_sync(SYNC_S)
         yield _ratio("SET, ack=local, shipped by the same process", sets, HYBRID)
         yield from _over_the_link(rig, hybrid, effort)
 
@@ -78,6 +71,12 @@ def _over_the_link(rig: Rig, hybrid: HybridRedis, effort: Effort) -> Iterator[Ro
         took = rounds_of(contenders, effort.rounds, effort.link_calls)
     yield _surplus("SET, ack=both, over the link", took, HYBRID, 5.0)
     yield _surplus("SET, dual write with threads, over the link", took, DUAL)
+
+
+def _turns(contenders: dict[str, Call], effort: Effort, weight: int = 1) -> Rounds:
+    """Short turns: what is shipped of one contender's writes occupies the machine during the next one's turn too."""
+    calls = max(TURN_CALLS // weight, 1)
+    return rounds_of(contenders, max(effort.rounds * effort.calls // (calls * weight), 1), calls)
 
 
 def _each(clients: dict[str, Any], call: Callable[[Any], object]) -> dict[str, Call]:
