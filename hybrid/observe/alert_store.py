@@ -54,6 +54,11 @@ class DeskStore:
 
     # -- reading
 
+    @property
+    def is_read(self) -> bool:
+        """Whether a store that answers now has been read."""
+        return any(store in self._marks for store in self._stores())
+
     def look(self, *, everywhere: bool = False) -> bool:
         """Read what has changed; whether every store that answers was read. `everywhere` asks the cloud store too."""
         with self._lock:
