@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-__all__ = ["change", "clock", "count", "duration", "latency", "money", "plural", "seconds", "share", "size"]
+__all__ = [
+    "change",
+    "clock",
+    "count",
+    "duration",
+    "latency",
+    "local_time",
+    "money",
+    "plural",
+    "seconds",
+    "share",
+    "size",
+]
 
 UNKNOWN = "unknown"
 SIZES = ("B", "KB", "MB", "GB", "TB")
@@ -81,10 +93,15 @@ def clock(at_s: float | None, zone: str | None = None, *, with_seconds: bool = F
     """10:31 in the reader's time zone; with the day when that is another one than today there."""
     if at_s is None:
         return UNKNOWN
-    at = datetime.fromtimestamp(at_s, UTC).astimezone(_zone(zone))
+    at = local_time(at_s, zone)
     today = datetime.now(UTC).astimezone(_zone(zone)).date()
     text = at.strftime("%H:%M:%S" if with_seconds else "%H:%M")
     return text if at.date() == today else f"{at:%d %b} {text}"
+
+
+def local_time(at_s: float, zone: str | None = None) -> datetime:
+    """A Unix time in the reader's time zone."""
+    return datetime.fromtimestamp(at_s, UTC).astimezone(_zone(zone))
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

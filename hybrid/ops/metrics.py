@@ -25,13 +25,16 @@ from hybrid.types import Store
 
 __all__ = [
     "CostRow",
+    "CostSummary",
     "ErrorRow",
     "EventRow",
     "GaugeRow",
     "HeatRow",
     "LatencyRow",
+    "Record",
     "ThroughputRow",
     "TrafficRow",
+    "by_store",
     "cost_of_month",
     "cost_rows",
     "error_rows",
@@ -44,7 +47,9 @@ __all__ = [
     "raw_store",
     "read_days",
     "read_records",
+    "summed",
     "throughput_rows",
+    "today",
     "traffic_rows",
 ]
 
@@ -242,6 +247,14 @@ def by_store(records: Iterable[Record]) -> list[Record]:
     return whole
 
 
+def summed(records: Iterable[Record]) -> Record:
+    """All of them as one: what a whole range of time holds."""
+    whole = Record(0, 0)
+    for record in records:
+        whole.add(record)
+    return whole
+
+
 def heat_rows(records: Iterable[Record], store: Store, group: str | None = None) -> list[HeatRow]:
     """The heat map of one store's latency, of one command group or (None) of all."""
     rows: list[HeatRow] = []
@@ -348,6 +361,11 @@ def cost_rows(days: dict[tuple[date, str], Usage], price: Price) -> list[CostRow
         }
         for (day, purpose), usage in sorted(days.items())
     ]
+
+
+def today(now_s: float | None = None) -> date:
+    """The day that costs are counted on now: UTC, as everywhere in them."""
+    return datetime.fromtimestamp(time.time() if now_s is None else now_s, UTC).date()
 
 
 def cost_of_month(client: Readable, now_s: float | None = None) -> CostSummary:

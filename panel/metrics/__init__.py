@@ -1,0 +1,1 @@
+"""What all processes measured, as charts: reads, charts and views of the page Metrics."""

@@ -1,0 +1,50 @@
+"""Axes and colours that both ways of drawing share. Pure."""
+
+from __future__ import annotations
+
+from math import ceil, floor, log10
+
+from panel.format import local_time
+from panel.metrics.charts import Unit
+
+__all__ = ["HEIGHT", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment", "ms_text"]
+
+HEIGHT = 270
+MUTED = "#7d8aa3"
+LEVEL_COLORS = {"error": "#d12c38", "critical": "#d12c38", "warning": "#c2620a"}
+SUFFIXES = {Unit.MS: " ms", Unit.PER_S: "/s", Unit.COUNT: "", Unit.BYTES: "", Unit.SECONDS: " s"}
+BYTE_STEPS = ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB"), (1, "B"))
+
+
+def moment(at_s: float, zone: str | None) -> str:
+    """Local wall-clock time for Plotly, which knows no time zones."""
+    return f"{local_time(at_s, zone):%Y-%m-%d %H:%M:%S}"
+
+
+def log_ticks(least: float, most: float) -> list[float]:
+    """Round values around both: 1, 2 and 5 of each power of ten, or powers alone when there are many."""
+    low, high = floor(log10(least)), ceil(log10(max(most, least * 1.01)))
+    steps = (1, 2, 5) if high - low <= 2 else (1,)
+    ticks = [step * 10.0**power for power in range(low, high + 1) for step in steps]
+    below = [tick for tick in ticks if tick <= least]
+    above = [tick for tick in ticks if tick >= most]
+    return [tick for tick in ticks if below[-1] <= tick <= above[0]]
+
+
+def ms_text(value_ms: float) -> str:
+    """0.05 ms, 20 ms, 5 s."""
+    return f"{value_ms / 1000:g} s" if value_ms >= 1000 else f"{value_ms:g} ms"
+
+
+def byte_unit(most: float) -> tuple[int, str]:
+    return next(step for step in BYTE_STEPS if most >= step[0] or step[0] == 1)
+
+
+def byte_ticks(most: float) -> tuple[list[float], list[str]]:
+    """About five round values from zero to beyond `most`."""
+    size, unit = byte_unit(most)
+    wanted = most / size / 4
+    power = 10.0 ** floor(log10(wanted)) if wanted > 0 else 1.0
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted)
+    values = [step * number for number in range(6) if step * (number - 1) < most / size]
+    return [value * size for value in values], [f"{value:g} {unit}" for value in values]

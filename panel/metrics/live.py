@@ -1,0 +1,67 @@
+"""Figures of ECharts, for where the page ticks: kept by key, so nothing blinks. Plain data, no widgets. Pure."""
+
+from __future__ import annotations
+
+from math import ceil, floor, log10
+from typing import Any
+
+from panel.metrics.axes import LEVEL_COLORS, MUTED, SUFFIXES, byte_unit, log_ticks
+from panel.metrics.charts import Chart, Line, Unit
+
+__all__ = ["echarts"]
+
+DASHES = {"solid": "solid", "dash": "dashed", "dot": "dotted"}
+
+
+def echarts(chart: Chart) -> dict[str, Any]:
+    """The same, for a page that ticks: it keeps its place and does not blink."""
+    marked = {
+        "symbol": "none", "silent": True, "label": {"show": False},
+        "data": [
+            {
+                "xAxis": round(mark.at_s * 1000),
+                "lineStyle": {"color": LEVEL_COLORS.get(mark.level, MUTED), "opacity": 0.7},
+            }
+            for mark in chart.marks
+        ],
+    }  # fmt: skip
+    series = [_series(chart, line) for line in chart.lines if line.shown]
+    if series and chart.marks:
+        series[0]["markLine"] = {**marked, "lineStyle": {"type": "dotted", "width": 1}}
+    known = [value for line in chart.lines for _, value in line.points if value is not None]
+    axis: dict[str, Any] = {"type": "log" if chart.log else "value", "minorSplitLine": {"show": False}}
+    if chart.unit is Unit.BYTES:
+        unit_bytes, unit = byte_unit(max(known, default=1024.0))
+        axis["axisLabel"] = {"formatter": f"{{value}} {unit}"}
+        for one in series:
+            one["data"] = [[at, None if value is None else round(value / unit_bytes, 2)] for at, value in one["data"]]
+    else:
+        axis["axisLabel"] = {"formatter": f"{{value}}{SUFFIXES[chart.unit]}"}
+    if chart.log:
+        ticks = log_ticks(min(known, default=0.1), max(known, default=10.0))
+        axis |= {"min": 10 ** floor(log10(ticks[0])), "max": 10 ** ceil(log10(ticks[-1]))}
+    return {
+        "animation": False,
+        "grid": {"left": 8, "right": 16, "top": 36, "bottom": 4, "containLabel": True},
+        "legend": {
+            "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9,
+            "itemStyle": {"opacity": 0}, "textStyle": {"fontSize": 11},
+        },
+        "tooltip": {"trigger": "axis"},
+        "xAxis": {
+            "type": "time", "min": round(chart.since_s * 1000), "max": round(chart.until_s * 1000), "splitNumber": 4,
+        },
+        "yAxis": axis,
+        "series": series,
+    }  # fmt: skip
+
+
+def _series(chart: Chart, line: Line) -> dict[str, Any]:
+    kind: dict[str, Any] = {"type": "line", "symbol": "none", "lineStyle": {"width": 2, "type": DASHES[line.style]}}
+    if chart.bars:
+        kind = {"type": "bar", "stack": "all", "barMaxWidth": 12}
+    alone = sum(value is not None for _, value in line.points) < 3
+    if alone and not chart.bars:
+        kind |= {"symbol": "circle", "symbolSize": 5}
+    data = [[round(at_s * 1000), None if value is None else round(value, 3)] for at_s, value in line.points]
+    return {"name": line.name, "color": line.color, "data": data, **kind}
