@@ -52,6 +52,8 @@ __all__ = [
 
 NO_OPTIONS = SyncOptions()
 IMPORT = "import"
+ON_BOTH = frozenset({IMPORT, "delete keys", "set expiry"})
+"""What was written to the authority as any write is: undone so, too."""
 FILL = "fill"
 ALL = Scope()
 
@@ -228,7 +230,7 @@ def undo_sync(
     """
     with Pair.of(client) as pair:
         undone, start, store = archive.result_of(pair, bundle)
-        everywhere = everywhere or undone.direction == IMPORT  # which went to both stores
+        everywhere = everywhere or undone.direction in ON_BOTH
         started_at_s = time.time()
         undo_from = archive.begin(pair, options.undo_keep_s)
         reverter = Reverter(pair, new_id(), options, everywhere=everywhere, cancel=cancel, on_progress=on_progress)

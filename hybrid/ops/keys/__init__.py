@@ -1,0 +1,46 @@
+"""The keys of both stores in one browser: lists, one key and its elements, edits, bulk changes."""
+
+from __future__ import annotations
+
+from hybrid.ops.keys.detail import GroupInfo, KeyInfo, PendingInfo, read_groups, read_info
+from hybrid.ops.keys.elements import TEXT_PAGE_BYTES, Element, ElementPage, Place, read_elements, read_text
+from hybrid.ops.keys.formats import Form, NotInThisForm, Packing, guessed_form, packing_of, rendered, unpacked
+from hybrid.ops.keys.lines import Lines
+from hybrid.ops.keys.rewrite import KeyUndo, Rewritten, delete_keys, expire_keys, put_back
+from hybrid.ops.keys.rows import Badge, KeyRow, Side, badge_rows, quick_rows
+from hybrid.ops.keys.walk import MOST_NAMES, Filter, Walk
+
+__all__ = [
+    "MOST_NAMES",
+    "TEXT_PAGE_BYTES",
+    "Badge",
+    "Element",
+    "ElementPage",
+    "Filter",
+    "Form",
+    "GroupInfo",
+    "KeyInfo",
+    "KeyRow",
+    "KeyUndo",
+    "Lines",
+    "NotInThisForm",
+    "Packing",
+    "PendingInfo",
+    "Place",
+    "Rewritten",
+    "Side",
+    "Walk",
+    "badge_rows",
+    "delete_keys",
+    "expire_keys",
+    "guessed_form",
+    "packing_of",
+    "put_back",
+    "quick_rows",
+    "read_elements",
+    "read_groups",
+    "read_info",
+    "read_text",
+    "rendered",
+    "unpacked",
+]

@@ -1,0 +1,261 @@
+"""Edits of one key, through the client as any write of the application: guarded, on both stores, to be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import redis
+from redis.client import NEVER_DECODE
+
+from hybrid.client import HybridRedis
+from hybrid.core.names import RESERVED
+from hybrid.errors import ConfigurationError, HybridError
+from hybrid.ops.keys.rewrite import KeyUndo, states_of, undo_of
+from hybrid.types import Store, StoreState
+
+__all__ = [
+    "Edit",
+    "Edited",
+    "Reached",
+    "add_entry",
+    "add_member",
+    "apply_edit",
+    "create_key",
+    "delete_entry",
+    "delete_field",
+    "delete_item",
+    "delete_key",
+    "expire_field",
+    "expire_key",
+    "push_item",
+    "remove_member",
+    "rename_key",
+    "set_document",
+    "set_field",
+    "set_item",
+    "set_score",
+    "set_text",
+]
+
+WAIT_S: Final = 1.0
+TOMBSTONE: Final = b"\x00hybrid deletes this item\x00"
+
+Command = tuple[Any, ...]
+
+
+class Reached(StrEnum):
+    """Whether an edit is on a store."""
+
+    WRITTEN = "written"
+    WAITING = "on its way"
+    DOWN = "down: it gets this when it is back"
+    OFF = "not copied: writes go to the local store alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Commands that run in one transaction, if `expects` holds: a read and the reply that the editor saw. `keys` are
+    those that are changed, `words` say what is done."""
+
+    keys: tuple[bytes, ...]
+    commands: tuple[Command, ...]
+    words: str
+    expects: tuple[Command, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What came of an edit: for each store, and how to take it back (None when the key is too big for that)."""
+
+    words: str
+    stores: Mapping[Store, Reached]
+    undo: KeyUndo | None
+
+
+def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
+    """Run an edit through the client.
+
+    Raises HybridError, with nothing changed, when the key is no longer what the editor saw, and when the server
+    refuses; ConfigurationError for hybrid's own keys; AllStoresDown, OutcomeUnknown as any write.
+    """
+    if own := next((key for key in edit.keys if key.startswith(RESERVED)), None):
+        raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own!r}")
+    before = states_of(client, edit.keys)
+    try:
+        with client.pipeline(transaction=True) as pipeline:
+            pipeline.watch(*edit.keys)
+            if edit.expects is not None:
+                command, seen = edit.expects
+                now = pipeline.immediate_execute_command(*command, **{NEVER_DECODE: True})
+                if not is_same(now, seen):
+                    raise HybridError("nothing was changed: the key is another one by now; look again")
+            pipeline.multi()
+            for command in edit.commands:
+                pipeline.execute_command(*command, **{NEVER_DECODE: True})
+            pipeline.execute()
+    except redis.WatchError:
+        raise HybridError("nothing was changed: the key was written at the same moment; look again") from None
+    except redis.ResponseError as error:
+        raise HybridError(f"nothing was changed: the server refuses: {error}") from None
+    return Edited(edit.words, reached(client), undo_of(client, edit.words, before))
+
+
+def is_same(now: Any, seen: Any) -> bool:
+    """Whether a reply is what was seen; numbers may be written in more than one way."""
+    if isinstance(seen, float):
+        return now is not None and float(now) == seen
+    if isinstance(seen, bool | int):
+        return bool(now) == bool(seen)
+    as_bytes = [value.encode() if isinstance(value, str) else value for value in (now, seen)]
+    return as_bytes[0] == as_bytes[1]
+
+
+def reached(client: HybridRedis) -> dict[Store, Reached]:
+    """Where the write that was just confirmed is."""
+    status = client.status()
+    found = {status.authority: Reached.WRITTEN}
+    other = status.authority.other
+    facts = status.cloud if other is Store.CLOUD else status.local
+    if facts is None:
+        return found
+    if not client.settings.replicated:
+        found[other] = Reached.OFF
+    elif facts.state in (StoreState.DOWN, StoreState.WIPED):
+        found[other] = Reached.DOWN
+    else:
+        found[other] = Reached.WRITTEN if client.wait_in_sync(WAIT_S) else Reached.WAITING
+    return {store: found[store] for store in Store}
+
+
+# -- the key itself
+
+
+def _exists(key: bytes, kind: str) -> tuple[Command, Any]:
+    return ("TYPE", key), b"ReJSON-RL" if kind == "json" else kind.encode()
+
+
+def create_key(key: bytes, kind: str, value: Sequence[bytes], expires_in_ms: int | None = None) -> Edit:
+    """A key that must not exist yet. `value`: of a string or document its text; items or members; field and value, or
+    member and score, by turns; of a stream the fields of one entry. Raises ConfigurationError for a wrong value."""
+    commands = {
+        "string": ("SET", key, *value),
+        "hash": ("HSET", key, *value),
+        "list": ("RPUSH", key, *value),
+        "set": ("SADD", key, *value),
+        "zset": ("ZADD", key, *(part for member, score in _two(value) for part in (score, member))),
+        "stream": ("XADD", key, "*", *value),
+        "json": ("JSON.SET", key, "$", *value),
+    }  # fmt: skip
+    if kind in ("hash", "stream") and len(value) % 2:
+        raise ConfigurationError("every field needs a value")
+    if kind not in commands or not key or not value:
+        raise ConfigurationError("a key needs a name, one of the known types and a value")
+    expiry: tuple[Command, ...] = () if expires_in_ms is None else (("PEXPIRE", key, expires_in_ms),)
+    return Edit((key,), (commands[kind], *expiry), f"create a {kind}", (("EXISTS", key), 0))
+
+
+def _two(value: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    return list(zip(value[::2], value[1::2], strict=False))
+
+
+def delete_key(key: bytes, kind: str) -> Edit:
+    return Edit((key,), (("UNLINK", key),), "delete the key", _exists(key, kind))
+
+
+def rename_key(key: bytes, new: bytes, kind: str) -> Edit:
+    """To a name that nothing has yet: the server refuses to overwrite."""
+    if not new or new == key:
+        raise ConfigurationError("give the key another name")
+    return Edit((key, new), (("RENAMENX", key, new),), "rename", (("EXISTS", new), 0))
+
+
+def expire_key(key: bytes, kind: str, expires_at_ms: int | None) -> Edit:
+    """Expire at a moment in Unix milliseconds; None: never."""
+    command = ("PERSIST", key) if expires_at_ms is None else ("PEXPIREAT", key, expires_at_ms)
+    words = "keep the key for ever" if expires_at_ms is None else "set the expiry"
+    return Edit((key,), (command,), words, _exists(key, kind))
+
+
+# -- what it holds; None for a value that was seen as absent
+
+
+def set_text(key: bytes, seen: bytes, value: bytes) -> Edit:
+    """A string's whole value; it expires when it did before."""
+    return Edit((key,), (("SET", key, value, "KEEPTTL"),), "change the value", (("GET", key), seen))
+
+
+def set_document(key: bytes, seen: bytes, value: bytes) -> Edit:
+    """A whole JSON document."""
+    return Edit((key,), (("JSON.SET", key, "$", value),), "change the document", (("JSON.GET", key), seen))
+
+
+def set_field(key: bytes, field: bytes, seen: bytes | None, value: bytes, expires_at_ms: int | None = None) -> Edit:
+    """A field of a hash. HSET takes a field's expiry away, so it is set again."""
+    commands: tuple[Command, ...] = (("HSET", key, field, value),)
+    if expires_at_ms is not None:
+        commands += (("HPEXPIREAT", key, expires_at_ms, "FIELDS", 1, field),)
+    return Edit((key,), commands, f"set field {_short(field)}", (("HGET", key, field), seen))
+
+
+def delete_field(key: bytes, field: bytes, seen: bytes | None) -> Edit:
+    return Edit((key,), (("HDEL", key, field),), f"delete field {_short(field)}", (("HGET", key, field), seen))
+
+
+def expire_field(key: bytes, field: bytes, seen: bytes | None, expires_at_ms: int | None) -> Edit:
+    """When a field of a hash expires, in Unix milliseconds; None: never."""
+    rest = ("FIELDS", 1, field)
+    command: Command = ("HPERSIST", key, *rest)
+    if expires_at_ms is not None:
+        command = ("HPEXPIREAT", key, expires_at_ms, *rest)
+    return Edit((key,), (command,), f"set the expiry of field {_short(field)}", (("HGET", key, field), seen))
+
+
+def set_item(key: bytes, index: int, seen: bytes, value: bytes) -> Edit:
+    return Edit((key,), (("LSET", key, index, value),), f"change item {index}", (("LINDEX", key, index), seen))
+
+
+def push_item(key: bytes, value: bytes, *, first: bool = False) -> Edit:
+    command = "LPUSH" if first else "RPUSH"
+    return Edit((key,), ((command, key, value),), "add an item", _exists(key, "list"))
+
+
+def delete_item(key: bytes, index: int, seen: bytes) -> Edit:
+    """Lists only delete by value, so the item is given one that no other has."""
+    commands = (("LSET", key, index, TOMBSTONE), ("LREM", key, 1, TOMBSTONE))
+    return Edit((key,), commands, f"delete item {index}", (("LINDEX", key, index), seen))
+
+
+def add_member(key: bytes, member: bytes) -> Edit:
+    return Edit((key,), (("SADD", key, member),), "add a member", _exists(key, "set"))
+
+
+def remove_member(key: bytes, kind: str, member: bytes) -> Edit:
+    """Of a set or a sorted set."""
+    name = "ZREM" if kind == "zset" else "SREM"
+    return Edit((key,), ((name, key, member),), f"remove member {_short(member)}", _exists(key, kind))
+
+
+def set_score(key: bytes, member: bytes, seen: float | None, score: float) -> Edit:
+    """The score of a member of a sorted set; with `seen` None it is added."""
+    score_text = b"%.17g" % score
+    return Edit(
+        (key,), (("ZADD", key, score_text, member),), f"score {_short(member)}", (("ZSCORE", key, member), seen)
+    )
+
+
+def add_entry(key: bytes, fields: Sequence[bytes], entry_id: bytes = b"*") -> Edit:
+    if not fields or len(fields) % 2:
+        raise ConfigurationError("an entry needs fields, each with a value")
+    return Edit((key,), (("XADD", key, entry_id, *fields),), "add an entry", _exists(key, "stream"))
+
+
+def delete_entry(key: bytes, entry_id: bytes) -> Edit:
+    return Edit((key,), (("XDEL", key, entry_id),), f"delete entry {_short(entry_id)}", _exists(key, "stream"))
+
+
+def _short(name: bytes) -> str:
+    text = name.decode(errors="backslashreplace")
+    return text if len(text) <= 40 else f"{text[:40]}..."

@@ -1,0 +1,210 @@
+"""The elements of a key, page by page and both stores in one table: a page takes as long in a set of a million members
+as in one of ten."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from hybrid.core.key_state import id_order
+from hybrid.core.state_replies import pairs
+from hybrid.ops.diff.line import Line
+from hybrid.ops.keys.lines import Lines
+from hybrid.stores.capabilities import capabilities_of
+from hybrid.types import Store
+
+__all__ = ["TEXT_PAGE_BYTES", "Element", "ElementPage", "Place", "read_elements", "read_text"]
+
+PAGE: Final = 100
+TEXT_PAGE_BYTES: Final = 64 * 1024
+EXTRA_COUNT: Final = 1000
+EXTRA_SCANS: Final = 10
+SCANS: Final = {"hash": b"HSCAN", "set": b"SSCAN", "zset": b"ZSCAN"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: a cursor, rank, index or id of the store that leads. `extras`: what only that store has."""
+
+    leader: Store
+    at: bytes
+    extras: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """A field, item, member or entry: `name` is the field, index, member or id; None is what a store lacks.
+
+    `local` and `cloud` are its value there (of a set: the member, of a sorted set: the score). `*_expires_at_ms` are
+    of hash fields.
+    """
+
+    name: bytes
+    local: bytes | None
+    cloud: bytes | None
+    local_expires_at_ms: int | None = None
+    cloud_expires_at_ms: int | None = None
+
+    @property
+    def same(self) -> bool:
+        return self.local == self.cloud
+
+
+@dataclass(frozen=True, slots=True)
+class ElementPage:
+    """`next` is None after the last page. `passed` says how many of the other store's elements were looked at for such
+    that the leading one lacks."""
+
+    elements: tuple[Element, ...]
+    next: Place | None
+    passed: int = 0
+
+
+Values = dict[Store, bytes | None]
+
+
+def read_text(
+    lines: Lines, stores: Collection[Store], key: bytes, offset: int = 0, length: int = TEXT_PAGE_BYTES
+) -> dict[Store, bytes]:
+    """A part of a string from each store; empty where it is shorter or absent. Raises StoreUnavailable, HybridError."""
+    command = (b"GETRANGE", key, b"%d" % offset, b"%d" % (offset + length - 1))
+    return {store: bytes(lines.run(store, lambda line: line.ask(command)[0])) for store in stores}
+
+
+def read_elements(
+    lines: Lines,
+    stores: Sequence[Store],
+    key: bytes,
+    kind: str,
+    place: Place | None = None,
+    *,
+    count: int = PAGE,
+    match: bytes | None = None,
+) -> ElementPage:
+    """A page of a list, hash, set, sorted set or stream. `stores` are those that hold the key with this type, the one
+    that leads first. `match` is a glob on fields or members. Raises StoreUnavailable, HybridError."""
+    place = place or Place(stores[0], b"-" if kind == "stream" else b"0")
+    reader = _Reader(lines, tuple(stores), key, kind, count, match)
+    if kind == "list":
+        return reader.items(place)
+    if kind == "stream":
+        return reader.entries(place)
+    if place.extras:
+        return reader.extras(place)
+    return reader.ranks(place) if kind == "zset" and match is None else reader.scanned(place)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    lines: Lines
+    stores: tuple[Store, ...]
+    key: bytes
+    kind: str
+    count: int
+    match: bytes | None
+
+    def ask(self, store: Store, *command: bytes) -> Any:
+        return self.lines.run(store, lambda line: line.ask(command)[0])
+
+    def items(self, place: Place) -> ElementPage:
+        start = int(place.at)
+        bounds = (b"%d" % start, b"%d" % (start + self.count - 1))
+        found: Mapping[Store, list[bytes]] = {s: self.ask(s, b"LRANGE", self.key, *bounds) for s in self.stores}
+        longest = max(map(len, found.values()))
+        rows = [
+            element(b"%d" % (start + n), {s: items[n] for s, items in found.items() if n < len(items)})
+            for n in range(longest)
+        ]
+        more = replace(place, at=b"%d" % (start + longest)) if longest == self.count else None
+        return ElementPage(tuple(rows), more)
+
+    def entries(self, place: Place) -> ElementPage:
+        """Streams are in the order of their ids on both sides, so the two are merged."""
+        size = b"%d" % self.count
+        found = {s: dict(self.ask(s, b"XRANGE", self.key, place.at, b"+", b"COUNT", size)) for s in self.stores}
+        ids = sorted(set().union(*found.values()), key=id_order)[: self.count]
+        rows = [element(i, {s: b" ".join(entries[i]) for s, entries in found.items() if i in entries}) for i in ids]
+        more = replace(place, at=b"(" + ids[-1]) if len(ids) == self.count else None
+        return ElementPage(tuple(rows), more)
+
+    def ranks(self, place: Place) -> ElementPage:
+        start = int(place.at)
+        bounds = (b"%d" % start, b"%d" % (start + self.count - 1))
+        flat = self.ask(place.leader, b"ZRANGE", self.key, *bounds, b"WITHSCORES")
+        page = self.beside(place.leader, pairs(flat))
+        more = replace(place, at=b"%d" % (start + self.count)) if len(flat) == 2 * self.count else self.turn(place)
+        return ElementPage(tuple(page), more)
+
+    def scanned(self, place: Place) -> ElementPage:
+        cursor, found = self.scan(place.leader, place.at, self.count)
+        page = self.beside(place.leader, found)
+        more = replace(place, at=cursor) if cursor != b"0" else self.turn(place)
+        return ElementPage(tuple(page), more)
+
+    def scan(self, store: Store, cursor: bytes, count: int) -> tuple[bytes, dict[bytes, bytes]]:
+        options = [b"COUNT", b"%d" % count, *([b"MATCH", self.match] if self.match else [])]
+        cursor, part = self.ask(store, SCANS[self.kind], self.key, cursor, *options)
+        return cursor, {member: member for member in part} if self.kind == "set" else pairs(part)
+
+    def turn(self, place: Place) -> Place | None:
+        """After the last page of the store that leads: what only the other one has."""
+        other = place.leader.other
+        return Place(other, b"0", extras=True) if other in self.stores else None
+
+    def extras(self, place: Place) -> ElementPage:
+        found: list[Element] = []
+        cursor, passed = place.at, 0
+        for _ in range(EXTRA_SCANS):
+            cursor, part = self.scan(place.leader, cursor, EXTRA_COUNT)
+            passed += len(part)
+            fresh = self.beside(place.leader, part)
+            found += [one for one in fresh if one.local is None or one.cloud is None]
+            if cursor == b"0" or len(found) >= self.count:
+                break
+        return ElementPage(tuple(found), replace(place, at=cursor) if cursor != b"0" else None, passed)
+
+    def beside(self, leader: Store, found: Mapping[bytes, bytes]) -> list[Element]:
+        """The elements of one store with what the other one holds of them."""
+        names = list(found)
+        if not names:
+            return []
+        values: dict[Store, Mapping[bytes, bytes | None]] = {leader: found}
+        moments: dict[Store, Mapping[bytes, int | None]] = {}
+        for store in self.stores:
+            if store is not leader:
+                values[store] = self.lines.run(store, partial(named, key=self.key, kind=self.kind, names=names))
+            if self.kind == "hash":
+                moments[store] = self.lines.run(store, partial(field_moments, key=self.key, names=names))
+        return [
+            replace(
+                element(name, {store: values[store].get(name) for store in values}),
+                local_expires_at_ms=moments.get(Store.LOCAL, {}).get(name),
+                cloud_expires_at_ms=moments.get(Store.CLOUD, {}).get(name),
+            )
+            for name in names
+        ]
+
+
+def element(name: bytes, values: Values) -> Element:
+    return Element(name, values.get(Store.LOCAL), values.get(Store.CLOUD))
+
+
+def named(line: Line, *, key: bytes, kind: str, names: Sequence[bytes]) -> dict[bytes, bytes | None]:
+    """What the store holds under these names."""
+    if kind == "hash":
+        return dict(zip(names, line.ask((b"HMGET", key, *names))[0], strict=True))
+    if kind == "set":
+        there = line.ask((b"SMISMEMBER", key, *names))[0]
+        return {name: name if held else None for name, held in zip(names, there, strict=True)}
+    return dict(zip(names, line.ask((b"ZMSCORE", key, *names))[0], strict=True))
+
+
+def field_moments(line: Line, *, key: bytes, names: Sequence[bytes]) -> dict[bytes, int | None]:
+    """When hash fields expire, in Unix milliseconds; nothing where fields cannot."""
+    if not capabilities_of(line).has_field_ttl:
+        return {}
+    [moments] = line.ask((b"HPEXPIRETIME", key, b"FIELDS", b"%d" % len(names), *names))
+    found = moments or [-2] * len(names)
+    return {name: moment if moment >= 0 else None for name, moment in zip(names, found, strict=True)}

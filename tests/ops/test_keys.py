@@ -1,0 +1,441 @@
+"""The key browser's engine on real servers: every key once, at a known cost; every type read in pages and edited."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from servers import Pool, Stores, client
+
+from hybrid import HybridRedis
+from hybrid.core.state import Absent
+from hybrid.errors import ConfigurationError, HybridError
+from hybrid.ops.diff.log import InFlight
+from hybrid.ops.keys import (
+    Badge,
+    Element,
+    Filter,
+    Form,
+    KeyRow,
+    Lines,
+    NotInThisForm,
+    Packing,
+    Place,
+    Walk,
+    badge_rows,
+    delete_keys,
+    edit,
+    expire_keys,
+    guessed_form,
+    packing_of,
+    put_back,
+    quick_rows,
+    read_elements,
+    read_groups,
+    read_info,
+    read_text,
+    rendered,
+    rows,
+    unpacked,
+)
+from hybrid.ops.keys.edit import Edit, Reached, apply_edit
+from hybrid.ops.sync.run import undo_sync
+from hybrid.types import Store
+
+BOTH = tuple(Store)
+FAR_MS = 4_102_444_800_000
+PATIENT = {"local_timeout_s": 3.0, "cloud_timeout_s": 3.0, "sync_enabled": False}
+
+
+@pytest.fixture(scope="module", params=["valkey", "redis"])
+def pair(request: pytest.FixtureRequest, server_pool: Pool) -> Stores:
+    return Stores(server_pool.get(request.param, "local"), server_pool.get("valkey", "cloud"))
+
+
+@pytest.fixture(scope="module")
+def opened(pair: Stores) -> Iterator[HybridRedis]:
+    with HybridRedis.from_urls(pair.local.url, pair.cloud.url, decode_responses=True, **PATIENT) as hybrid:
+        hybrid.start()
+        assert hybrid.wait_in_sync(10)
+        yield hybrid
+
+
+@pytest.fixture
+def hybrid(opened: HybridRedis) -> HybridRedis:
+    opened.flushall()
+    assert opened.wait_in_sync(10)
+    return opened
+
+
+@pytest.fixture
+def lines(hybrid: HybridRedis) -> Iterator[Lines]:
+    kept = Lines(hybrid)
+    yield kept
+    kept.close()
+
+
+@pytest.fixture
+def sides(pair: Stores) -> Iterator[dict[Store, Any]]:
+    """Plain clients: what is written through them is drift."""
+    with client(pair.local.url) as local, client(pair.cloud.url) as cloud:
+        yield {Store.LOCAL: local, Store.CLOUD: cloud}
+
+
+def walked(lines: Lines, wanted: Filter, stores: tuple[Store, ...] = BOTH) -> list[bytes]:
+    walk = Walk(wanted)
+    while not walk.ended:
+        walk.fill(lines, stores, len(walk.names) + 100, deadline_s=10)
+    return walk.names
+
+
+def badges(lines: Lines, *keys: bytes) -> dict[bytes, KeyRow]:
+    return {row.key: row for row in badge_rows(lines, BOTH, quick_rows(lines, BOTH, keys))}
+
+
+# -- lists
+
+
+def test_a_page_of_a_big_store_takes_a_few_commands(lines: Lines, sides: dict[Store, Any]) -> None:
+    for store in sides.values():
+        for start in range(0, 100_000, 1000):
+            store.mset({f"key:{number}": number for number in range(start, start + 1000)})
+    sides[Store.CLOUD].set("only:cloud", 1)
+    walk = Walk(Filter())
+    badge_rows(lines, BOTH, quick_rows(lines, BOTH, [b"key:1"]))  # what is asked once per connection
+    for page in range(1, 11):
+        before = {store: lines.commands(store) for store in Store}
+        walk.fill(lines, BOTH, page * 50, deadline_s=60)
+        rows = quick_rows(lines, BOTH, walk.names[(page - 1) * 50 : page * 50])
+        assert len(rows) == 50 and {row.kind for row in rows} <= {"string", None}
+        assert lines.commands(Store.CLOUD) - before[Store.CLOUD] <= 2  # SCAN, and INFO never again
+        assert lines.commands(Store.LOCAL) - before[Store.LOCAL] <= 2 + 1 + 3 * 50 + 4
+        before = {store: lines.commands(store) for store in Store}
+        assert {row.badge for row in badge_rows(lines, BOTH, rows)} <= {Badge.EQUAL, Badge.ONLY_CLOUD}
+        assert lines.commands(Store.CLOUD) - before[Store.CLOUD] <= 5
+    assert len(set(walk.names)) == len(walk.names)
+
+    before = {store: lines.commands(store) for store in Store}
+    assert walked(lines, Filter(b"only:*")) == [b"only:cloud"]
+    assert lines.commands(Store.LOCAL) - before[Store.LOCAL] < 60
+    assert lines.commands(Store.CLOUD) - before[Store.CLOUD] < 140
+
+    before = {store: lines.commands(store) for store in Store}
+    assert walked(lines, Filter(b"key:77777")) == [b"key:77777"]
+    assert sum(lines.commands(store) - before[store] for store in Store) <= 3
+
+
+def test_every_key_comes_once_whichever_store_has_it(lines: Lines, sides: dict[Store, Any]) -> None:
+    names = [f"k:{number}" for number in range(3000)]
+    for store, kept in ((Store.LOCAL, names[:2000]), (Store.CLOUD, names[1000:])):
+        sides[store].mset(dict.fromkeys(kept, "v"))
+    found = walked(lines, Filter(b"k:*"))
+    assert len(found) == 3000 and set(found) == {name.encode() for name in names}
+    assert b"k:2500" in walked(lines, Filter(), (Store.CLOUD,))
+    local_only = walked(lines, Filter(store=Store.LOCAL))
+    assert len(local_only) == 2000
+
+
+def test_a_store_that_is_down_is_missing_and_not_asked(lines: Lines, sides: dict[Store, Any]) -> None:
+    sides[Store.LOCAL].set("a", 1)
+    walk = Walk(Filter())
+    walk.fill(lines, (Store.LOCAL,), 50)
+    assert walk.names == [b"a"] and walk.ended
+    assert walk.missing == {Store.CLOUD: "the cloud store is down"}
+    assert lines.commands(Store.CLOUD) == 0
+    assert quick_rows(lines, (Store.LOCAL,), [b"a"])[0].detail == "the cloud store cannot be asked now"
+
+
+def test_filters(lines: Lines, sides: dict[Store, Any]) -> None:
+    local = sides[Store.LOCAL]
+    local.set("text", "v")
+    local.set("soon", "v", px=60_000)
+    local.set("later", "v", pxat=FAR_MS)
+    local.set("big", "x" * 100_000)
+    local.sadd("set", "a")
+    assert set(walked(lines, Filter(expires=True))) == {b"soon", b"later"}
+    assert set(walked(lines, Filter(expires=False))) == {b"text", b"big", b"set"}
+    assert walked(lines, Filter(expires_within_s=3600)) == [b"soon"]
+    assert walked(lines, Filter(least_bytes=50_000)) == [b"big"]
+    assert b"big" not in walked(lines, Filter(most_bytes=1000))
+    assert walked(lines, Filter(kind="set")) == [b"set"]
+    assert walked(lines, Filter(b"text", kind="set")) == []
+    assert walked(lines, Filter(b"*e*", kind="string", expires=True)) == [b"later"]
+
+
+def test_badges_say_what_is_so(lines: Lines, sides: dict[Store, Any]) -> None:
+    for store, value in zip(sides, ("1", "2"), strict=True):
+        sides[store].set("same", "v")
+        sides[store].set("value", value)
+        sides[store].set("ttl", "v", px=100_000 * int(value))
+        sides[store].hset("hash", mapping={"a": "1", "b": "2"})
+        sides[store].set("long", "x" * (300_000 + int(value)))
+        sides[store].set("big", "x" * 400_000)
+    sides[Store.LOCAL].rpush("type", "a")
+    sides[Store.CLOUD].set("type", "a")
+    sides[Store.LOCAL].set("local", "v")
+    sides[Store.CLOUD].set("cloud", "v")
+    names = [b"same", b"value", b"ttl", b"hash", b"long", b"big", b"type", b"local", b"cloud", b"gone"]
+    found = badges(lines, *names)
+    assert {key.decode(): row.badge for key, row in found.items()} == {
+        "same": Badge.EQUAL,
+        "value": Badge.DIFFERS,
+        "ttl": Badge.DIFFERS,
+        "hash": Badge.EQUAL,
+        "long": Badge.DIFFERS,
+        "big": Badge.UNKNOWN,
+        "type": Badge.DIFFERS,
+        "local": Badge.ONLY_LOCAL,
+        "cloud": Badge.ONLY_CLOUD,
+        "gone": Badge.UNKNOWN,
+    }
+    assert "later on cloud" in found[b"ttl"].detail
+    assert "too big" in found[b"big"].detail
+
+
+def test_a_key_whose_write_is_on_its_way_does_not_differ(
+    lines: Lines, sides: dict[Store, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged = InFlight()
+    logged.keys = {b"a"}
+    monkeypatch.setattr(rows, "read_in_flight", lambda *_: logged)
+    sides[Store.LOCAL].mset({"a": 1, "b": 1})
+    assert {row.badge for row in badges(lines, b"a", b"b").values()} == {Badge.ON_ITS_WAY, Badge.ONLY_LOCAL}
+
+
+# -- one key
+
+
+def test_the_facts_of_a_key(lines: Lines, sides: dict[Store, Any]) -> None:
+    sides[Store.LOCAL].hset("h", mapping={"a": "1", "b": "2"})
+    sides[Store.LOCAL].pexpireat("h", FAR_MS)
+    found = read_info(lines, Store.LOCAL, b"h")
+    assert found is not None and found.memory_bytes
+    assert (found.kind, found.length, found.expires_at_ms, found.encoding) == ("hash", 2, FAR_MS, "listpack")
+    assert read_info(lines, Store.CLOUD, b"h") is None
+
+
+def elements(lines: Lines, kind: str, key: bytes = b"k", **options: Any) -> list[Element]:
+    """All elements, page by page; no page asks for more than a bounded part."""
+    found: list[Element] = []
+    place: Place | None = None
+    while True:
+        before = {store: lines.commands(store) for store in Store}
+        page = read_elements(lines, BOTH, key, kind, place, **options)
+        assert sum(lines.commands(store) - before[store] for store in Store) <= 44
+        found += page.elements
+        place = page.next
+        if place is None:
+            return found
+
+
+@pytest.mark.parametrize("kind", ["hash", "set", "zset", "list", "stream"])
+def test_big_collections_come_in_pages_side_by_side(kind: str, lines: Lines, sides: dict[Store, Any]) -> None:
+    for store, first in ((Store.LOCAL, 0), (Store.CLOUD, 10)):
+        pipe = sides[store].pipeline(transaction=False)
+        for number in range(first, first + 2000):
+            match kind:
+                case "hash":
+                    pipe.hset("k", f"f{number}", number)
+                case "set":
+                    pipe.sadd("k", number)
+                case "zset":
+                    pipe.zadd("k", {str(number): number})
+                case "list":
+                    pipe.rpush("k", number)
+                case _:
+                    pipe.xadd("k", {"f": number}, id=f"{number + 1}-1")
+        pipe.execute()
+    found = elements(lines, kind)
+    if kind == "list":
+        assert [int(one.name) for one in found] == list(range(2000))
+        assert found[0] == Element(b"0", b"0", b"10") and not found[0].same
+        return
+    assert len({one.name for one in found}) == 2010
+    assert sum(one.cloud is None for one in found) == sum(one.local is None for one in found) == 10
+    assert sum(one.same for one in found) == 1990
+    if kind == "hash":
+        assert {one.name for one in elements(lines, kind, match=b"f199*")} == {
+            *(b"f%d" % n for n in range(1990, 2000)),
+            b"f199",
+        }
+
+
+def test_a_long_string_opens_in_parts(lines: Lines, sides: dict[Store, Any]) -> None:
+    sides[Store.LOCAL].setrange("s", 10_000_000, "end")
+    assert read_text(lines, BOTH, b"s", 9_999_999, 10) == {Store.LOCAL: b"\x00end", Store.CLOUD: b""}
+
+
+def test_groups_of_a_stream(lines: Lines, sides: dict[Store, Any]) -> None:
+    local = sides[Store.LOCAL]
+    local.xadd("s", {"f": "v"}, id="1-0")
+    local.xgroup_create("s", "g", "0")
+    local.xreadgroup("g", "ann", {"s": ">"})
+    [group] = read_groups(lines, Store.LOCAL, b"s")
+    assert (group.name, group.consumers, group.pending_count) == (b"g", (b"ann",), 1)
+    assert (group.pending[0].entry_id, group.pending[0].consumer) == (b"1-0", b"ann")
+
+
+# -- formats
+
+
+class Trap:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (print, ("a pickle was run",))
+
+
+def test_formats(capsys: pytest.CaptureFixture[str]) -> None:
+    document = json.dumps({"a": [1, "ü"]}).encode()
+    packed = gzip.compress(document)
+    assert packing_of(packed) is Packing.GZIP and packing_of(document) is None
+    assert unpacked(packed, Packing.GZIP) == (document, True)
+    assert guessed_form(document) is Form.JSON and "ü" in rendered(document, Form.JSON)
+    assert rendered(b"\x82\xa1a\x93\x01\xff\xc0\xa1b\xcb\x3f\xf8" + bytes(6), Form.MSGPACK) == json.dumps(
+        {"a": [1, -1, None], "b": 1.5}, indent=2
+    )
+    trapped = pickle.dumps(Trap())
+    assert guessed_form(trapped) is Form.PICKLE and "REDUCE" in rendered(trapped, Form.PICKLE)
+    assert guessed_form(b"\x00\xff") is Form.HEX and rendered(b"\x00A", Form.HEX).endswith(".A")
+    assert guessed_form(b"words") is Form.TEXT
+    bomb = gzip.compress(bytes(50_000_000))
+    part, whole = unpacked(bomb, Packing.GZIP)
+    assert len(part) == 4 * 1024 * 1024 and not whole
+    for form in (Form.JSON, Form.MSGPACK, Form.PICKLE):
+        with pytest.raises(NotInThisForm):
+            rendered(b"\xc1 nonsense", form)
+    assert capsys.readouterr().out == ""
+
+
+# -- edits
+
+
+KINDS: list[tuple[str, list[bytes], list[Edit]]] = [
+    ("string", [b"v"], [edit.set_text(b"k", b"v", b"\xff2")]),
+    (
+        "hash",
+        [b"f", b"v"],
+        [
+            edit.set_field(b"k", b"f", b"v", b"w"),
+            edit.set_field(b"k", b"g", None, b"x"),
+            edit.delete_field(b"k", b"f", b"w"),
+        ],
+    ),
+    (
+        "list",
+        [b"a", b"b", b"a"],
+        [edit.set_item(b"k", 1, b"b", b"c"), edit.push_item(b"k", b"z", first=True), edit.delete_item(b"k", 0, b"z")],
+    ),
+    ("set", [b"a", b"b"], [edit.add_member(b"k", b"c"), edit.remove_member(b"k", "set", b"a")]),
+    (
+        "zset",
+        [b"a", b"1", b"b", b"2.5"],
+        [
+            edit.set_score(b"k", b"a", 1.0, 3.25),
+            edit.set_score(b"k", b"c", None, -1),
+            edit.remove_member(b"k", "zset", b"b"),
+        ],
+    ),
+    ("stream", [b"f", b"v"], [edit.add_entry(b"k", [b"f", b"w"])]),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "edits"), KINDS, ids=[kind for kind, *_ in KINDS])
+def test_every_type_is_created_edited_and_taken_back_on_both(
+    kind: str, value: list[bytes], edits: list[Edit], hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
+) -> None:
+    created = apply_edit(hybrid, edit.create_key(b"k", kind, value, expires_in_ms=3_600_000))
+    assert created.stores == dict.fromkeys(Store, Reached.WRITTEN)
+    for step in edits:
+        done = apply_edit(hybrid, step)
+        assert done.stores == dict.fromkeys(Store, Reached.WRITTEN)
+    [row] = badges(lines, b"k").values()
+    assert row.badge is Badge.EQUAL and row.kind == kind
+    assert row.cloud is not None and row.cloud.expires_at_ms is not None  # kept by every edit
+    assert done.undo is not None
+    before = done.undo.before[b"k"]
+    put_back(hybrid, done.undo)
+    assert hybrid.wait_in_sync(5)
+    assert badges(lines, b"k")[b"k"].badge is Badge.EQUAL
+    with pytest.raises(HybridError, match="changed again"):
+        put_back(hybrid, done.undo)
+    assert not isinstance(before, Absent)
+    apply_edit(hybrid, edit.delete_key(b"k", kind))
+    assert not any(store.exists("k") for store in sides.values())
+
+
+def test_an_edit_of_what_is_no_longer_so_changes_nothing(hybrid: HybridRedis) -> None:
+    hybrid.set("k", "new")
+    hybrid.set("taken", "v")
+    for stale in (
+        edit.set_text(b"k", b"old", b"mine"),
+        edit.create_key(b"k", "string", [b"mine"]),
+        edit.delete_key(b"k", "hash"),
+        edit.rename_key(b"k", b"taken", "string"),
+    ):
+        with pytest.raises(HybridError, match="nothing was changed"):
+            apply_edit(hybrid, stale)
+    with pytest.raises(HybridError, match="refuses"):
+        apply_edit(hybrid, Edit((b"k",), (("SADD", b"k", b"m"),), ""))
+    with pytest.raises(ConfigurationError, match="hybrid's own"):
+        apply_edit(hybrid, edit.delete_key(b"hybrid:authority", "string"))
+    assert hybrid.get("k") == "new" and hybrid.get("taken") == "v"
+
+
+def test_rename_and_expiry_and_their_undo(hybrid: HybridRedis, lines: Lines) -> None:
+    hybrid.set("a", "v", pxat=FAR_MS)
+    renamed = apply_edit(hybrid, edit.rename_key(b"a", b"b", "string"))
+    assert hybrid.pexpiretime("b") == FAR_MS and not hybrid.exists("a")
+    assert renamed.undo is not None
+    put_back(hybrid, renamed.undo)
+    assert hybrid.get("a") == "v" and not hybrid.exists("b")
+    apply_edit(hybrid, edit.expire_key(b"a", "string", None))
+    assert hybrid.pttl("a") == -1
+    apply_edit(hybrid, edit.expire_key(b"a", "string", FAR_MS + 1))
+    assert badges(lines, b"a")[b"a"].badge is Badge.EQUAL
+
+
+def test_the_expiry_of_a_field_outlives_an_edit_of_it(hybrid: HybridRedis, lines: Lines, pair: Stores) -> None:
+    if pair.local.url and not hybrid.info("server").get("valkey_version"):
+        pytest.skip("this server's fields do not expire")
+    hybrid.hset("h", mapping={"f": "v", "g": "v"})
+    apply_edit(hybrid, edit.expire_field(b"h", b"f", b"v", FAR_MS))
+    apply_edit(hybrid, edit.set_field(b"h", b"f", b"v", b"w", FAR_MS))
+    found = {one.name: one for one in read_elements(lines, BOTH, b"h", "hash").elements}
+    assert found[b"f"] == Element(b"f", b"w", b"w", FAR_MS, FAR_MS)
+    apply_edit(hybrid, edit.expire_field(b"h", b"f", b"w", None))
+    assert read_elements(lines, BOTH, b"h", "hash").elements[0].local_expires_at_ms is None
+
+
+# -- many keys
+
+
+def test_many_keys_are_expired_deleted_and_had_back_on_both(
+    hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
+) -> None:
+    names = [f"k:{number}".encode() for number in range(500)]
+    hybrid.mset(dict.fromkeys(names, "v"))
+    hybrid.sadd("k:set", "a")
+    expired = expire_keys(hybrid, [*names, b"k:set", b"gone"], FAR_MS)
+    assert (expired.copied, expired.kept, expired.direction) == (501, 1, "set expiry")
+    assert hybrid.wait_in_sync(10)
+    assert {store.pexpiretime("k:set") for store in sides.values()} == {FAR_MS}
+    deleted = delete_keys(hybrid, [*names, b"k:set"])
+    assert deleted.deleted == 501
+    assert hybrid.wait_in_sync(10)
+    assert not any(store.exists("k:1", "k:set") for store in sides.values())
+    undo_sync(hybrid, deleted.id, everywhere=True)
+    assert hybrid.wait_in_sync(10)
+    assert {row.badge for row in badges(lines, *names[:50], b"k:set").values()} == {Badge.EQUAL}
+    assert {store.pexpiretime("k:9") for store in sides.values()} == {FAR_MS}
+    with pytest.raises(ConfigurationError, match="hybrid's own"):
+        delete_keys(hybrid, [b"hybrid:log"])
+
+
+def test_a_moment_that_has_passed_is_no_surprise(hybrid: HybridRedis, lines: Lines) -> None:
+    hybrid.set("k", "v")
+    apply_edit(hybrid, edit.expire_key(b"k", "string", int(time.time() * 1000) - 1000))
+    assert badges(lines, b"k")[b"k"].detail == "it is gone by now"
