@@ -31,6 +31,9 @@ class PageEntry:
 PAGES: Mapping[str, PageEntry] = MappingProxyType(
     {
         "overview": PageEntry("watch/overview.py", N_("Overview"), ":material/dashboard:"),
+        "metrics": PageEntry("watch/metrics.py", "Metrics", ":material/monitoring:"),
+        "diff": PageEntry("repair/diff.py", N_("Diff"), ":material/difference:"),
+        "sync": PageEntry("repair/sync.py", N_("Sync"), ":material/sync:"),
         "tests": PageEntry("watch/tests.py", N_("Tests"), ":material/fact_check:"),
         "settings": PageEntry("admin/settings.py", N_("Settings"), ":material/settings:"),
     }

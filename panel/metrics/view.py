@@ -1,0 +1,218 @@
+"""How measurements are shown: frames with a chart and its CSV, figures of the range, tables, costs, events."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from panel import format
+from panel.metrics import queries
+from panel.metrics.axes import HEIGHT
+from panel.metrics.charts import MARKED, Chart
+from panel.metrics.figures import PLOTLY_CONFIG, cost_figure, heat_figure, month_figure, plotly
+from panel.metrics.live import echarts
+from panel.metrics.queries import ALL, Costs, EventRow, Measured
+from panel.queries import Overview, Store
+from panel.widgets import COLORS, STORE_ICONS, zone
+
+__all__ = ["SOURCE", "chart_frame", "costs_part", "events_part", "group_word", "heat_part", "numbers", "table_part"]
+
+SOURCE = "Measured in every process that uses hybrid, each of its calls."
+NOTHING = "Nothing was measured here in this range."
+EVENT_ICONS = {
+    "error": ":red[:material/error:]",
+    "critical": ":red[:material/error:]",
+    "warning": ":orange[:material/warning:]",
+}
+SHOWN_EVENTS = 200
+
+
+def group_word(group: str) -> str:
+    return "all commands" if group == ALL else group
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV, with times also as people write them (UTC)."""
+    if not rows:
+        return ""
+    out = io.StringIO()
+    timed = [{**_utc(row), **row} for row in rows]
+    writer = csv.DictWriter(out, list(timed[0]))
+    writer.writeheader()
+    writer.writerows(timed)
+    return out.getvalue()
+
+
+def _utc(row: Mapping[str, Any]) -> dict[str, str]:
+    return {"time": f"{format.local_time(row['at_s'], 'UTC'):%Y-%m-%dT%H:%M:%SZ}"} if "at_s" in row else {}
+
+
+def csv_button(rows: Sequence[Mapping[str, Any]], name: str, title: str) -> None:
+    """The numbers behind a chart, to be opened elsewhere."""
+    st.download_button(
+        "CSV", lambda: csv_of(rows), f"hybrid-{name}.csv", "text/csv", key=f"csv-{name}", type="tertiary",
+        icon=":material/download:", on_click="ignore", disabled=not rows, help=f"Download: {title}",
+    )  # fmt: skip
+
+
+def heading(title: str, note: str, rows: Sequence[Mapping[str, Any]], name: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{title}** :gray[{note}]", width="stretch")
+        csv_button(rows, name, title)
+
+
+def chart_frame(
+    title: str,
+    note: str,
+    chart: Chart,
+    rows: Sequence[Mapping[str, Any]],
+    name: str,
+    *,
+    live: bool,
+    empty: str = NOTHING,
+) -> None:
+    """One chart in its frame. What ticks is drawn by ECharts, which stays; what stands still by Plotly, for zooming."""
+    with st.container(border=True, height="stretch", key=f"chart-{name}"):
+        heading(title, note, rows, name)
+        if chart.is_empty:
+            return _empty(empty)
+        if live:
+            st.echarts_chart(echarts(chart), key=f"live-{name}", height=HEIGHT, alt=f"{title}, {note}")
+        else:
+            figure = plotly(chart, zone())
+            st.plotly_chart(figure, key=f"plot-{name}", height=HEIGHT, config=PLOTLY_CONFIG, alt=f"{title}, {note}")
+
+
+def _empty(sentence: str) -> None:
+    with st.container(height=HEIGHT, border=False, vertical_alignment="center", horizontal_alignment="center"):
+        st.caption(f":material/hourglass_empty: {sentence}", width="content")
+
+
+def numbers(found: Measured, group: str) -> None:
+    """The whole range in a few numbers, both stores side by side."""
+    whole = {row["store"]: row for row in queries.latency_table(found) if row["group"] == group}
+    length_s = max(found.until_s - max(found.since_s, min(found.slots, default=found.since_s)), found.slot_s)
+    failed = sum(row["count"] for row in queries.errors(found) if row["where"] == "client")
+    with st.grid(6, min_column_width=130):
+        for store in Store:
+            row = whole.get(store.value)
+            for name in ("p50", "p99"):
+                value = row[f"{name}_ms"] if row else None  # type: ignore[literal-required]
+                label = f":{COLORS[store]}[{store.title()}] {name}"
+                st.metric(label, format.latency(value) if row else ":gray[not used]", border=True)
+        calls = sum(row["count"] for row in whole.values())
+        st.metric("Exchanges", format.count(calls), border=True, help=f"On average {calls / length_s:,.1f} a second.")
+        st.metric(
+            "Errors seen by applications", format.count(failed) if found.records else ":gray[unknown]", border=True
+        )
+
+
+def table_part(found: Measured) -> None:
+    """Latency by store and command group over the whole range."""
+    rows = queries.latency_table(found)
+    with st.container(border=True, height="stretch", key="chart-groups"):
+        heading("By command group", "the whole range, milliseconds", rows, "groups")
+        if not rows:
+            return _empty(NOTHING)
+        frame = pd.DataFrame(rows).drop(columns=["at_s"])
+        frame["store"] = frame["store"].str.title()
+        st.dataframe(
+            frame, hide_index=True, key="groups", height=HEIGHT,
+            column_order=["store", "group", "count", "p50_ms", "p95_ms", "p99_ms", "max_ms"],
+            column_config={
+                "store": st.column_config.MultiselectColumn(
+                    "Store", options=[store.title() for store in Store], color=[COLORS[store] for store in Store],
+                    width=70,
+                ),
+                "group": st.column_config.TextColumn("Commands", width=95),
+                "count": st.column_config.NumberColumn("Calls", format="localized", width=75),
+                **{
+                    f"{name}_ms": st.column_config.NumberColumn(name, format="%.3g", width=62)
+                    for name in ("p50", "p95", "p99", "max")
+                },
+            },
+        )  # fmt: skip
+
+
+def heat_part(found: Measured, store: Store, group: str) -> None:
+    """Where all calls of one store lie, not only their quantiles."""
+    rows = queries.heat(found, store, group)
+    name = f"heat-{store}"
+    with st.container(border=True, height="stretch", key=f"chart-{name}"):
+        heading(f"{STORE_ICONS[store]} {store.title()}", "calls by how long they took, log scale", rows, name)
+        if not rows:
+            return _empty("No call to this store was measured in this range.")
+        figure = heat_figure(rows, store, found.slot_s, found.since_s, found.until_s, zone())
+        st.plotly_chart(
+            figure, key=f"plot-{name}", height=HEIGHT, config=PLOTLY_CONFIG, alt=f"Heat map of {store} latency"
+        )
+
+
+def events_part(rows: Sequence[EventRow]) -> None:
+    """Everything that the processes told, newest first."""
+    with st.expander(f"Events in this range ({len(rows)})", icon=":material/history:", key="metrics-events"):
+        if not rows:
+            st.caption("Nothing was reported: no failover, no outage, no change of the configuration.")
+            return
+        csv_button(rows, "events", "all events of the range")
+        for row in list(reversed(rows))[:SHOWN_EVENTS]:
+            icon = EVENT_ICONS.get(row["level"], ":gray[:material/info:]")
+            title = MARKED.get(row["event"])
+            text = f"**{title}:** {row['message']}" if title else row["message"]
+            when = format.clock(row["at_s"], zone(), with_seconds=True)
+            st.markdown(f"{icon} :gray[{when}] {text} :gray-badge[{row['process']}]")
+
+
+# -- costs
+
+
+def costs_part(costs: Costs, snapshot: Overview | None) -> None:
+    """Cloud commands by day and purpose, and the month's money."""
+    month = costs.month
+    with st.grid(4, min_column_width=150):
+        st.metric("Cloud commands this month", format.count(month.commands), border=True)
+        st.metric(
+            "Cost so far", format.money(month.usd), border=True, help="Commands, and bandwidth beyond what is free."
+        )
+        st.metric(
+            "Projected to the end of the month", format.money(month.projected_usd), border=True, delta=" ",
+            delta_color="gray", delta_arrow="off", delta_description=f"{format.count(month.projected_commands)} commands",
+        )  # fmt: skip
+        _budget(costs)
+    st.caption(_price(costs, snapshot))
+    daily, course = st.columns(2)
+    with daily, st.container(border=True, height="stretch", key="chart-costs"):
+        heading("Cloud commands", "per day (UTC), by purpose", costs.rows, "costs")
+        st.plotly_chart(
+            cost_figure(costs.rows), key="plot-costs", height=HEIGHT, config=PLOTLY_CONFIG, alt="Commands per day"
+        )
+    with course, st.container(border=True, height="stretch", key="chart-month"):
+        days = [{"day": row["day"], "purpose": row["purpose"], "usd": row["usd"]} for row in costs.rows]
+        heading("Cost of this month", "so far, projected, budget", days, "month")
+        st.plotly_chart(
+            month_figure(costs), key="plot-month", height=HEIGHT, config=PLOTLY_CONFIG, alt="Cost of the month"
+        )
+
+
+def _budget(costs: Costs) -> None:
+    month = costs.month
+    if month.budget_usd is None:
+        st.metric("Budget", ":gray[not set]", border=True, help="Set `HYBRID_CLOUD_BUDGET`, in US dollars a month.")
+        return
+    over = (month.budget_share or 0) > 1
+    st.metric(
+        "Budget", format.money(month.budget_usd), border=True, delta=f"{(month.budget_share or 0):.0%} of it projected",
+        delta_arrow="off", delta_color="red" if over else "green",
+    )  # fmt: skip
+
+
+def _price(costs: Costs, snapshot: Overview | None) -> str:
+    price = f"At ${costs.price_usd:.2f} for 100,000 commands (`HYBRID_CLOUD_PRICE`)."
+    if snapshot is not None and snapshot.embedded:
+        return f"{price} The embedded cloud store bills nobody: this is what the same traffic would cost."
+    return f"{price} Counted by hybrid itself, in every process; other users of the store are not in it."
