@@ -65,8 +65,9 @@ def _text(name: str, text: str) -> str:
     return text.strip()
 
 
-def _list(name: str, text: str) -> tuple[str, ...]:
-    return tuple(part for part in re.split(r"[\s,]+", text.strip()) if part)
+def _urls(name: str, text: str) -> tuple[str, ...]:
+    """A comma may also stand within a URL, between the addresses of an e-mail: only one before a scheme separates."""
+    return tuple(part for part in re.split(r"\s+|,+\s*(?=[a-z][\w+.-]*://|$)", text.strip()) if part)
 
 
 def _setting(
@@ -97,7 +98,7 @@ class Settings:
     cloud_budget: float | None = _setting("HYBRID_CLOUD_BUDGET", _amount, None, live=True)
     log_level: str | None = _setting("HYBRID_LOG_LEVEL", _text, None, live=True)
     name: str | None = _setting("HYBRID_NAME", _text, None)
-    alert_urls: tuple[str, ...] = _setting("HYBRID_ALERT_URLS", _list, (), secret=True)
+    alert_urls: tuple[str, ...] = _setting("HYBRID_ALERT_URLS", _urls, (), secret=True)
 
     def __post_init__(self) -> None:
         for name, choices in (("ack", Ack), ("read_preference", ReadPreference)):

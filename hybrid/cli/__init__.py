@@ -137,6 +137,7 @@ def parser() -> argparse.ArgumentParser:
     )
     agent.add_argument("--json", action="store_true", help="print events as JSON, one per line")
     add_config_arguments(command("config", "Show and change the live configuration of every process"), common)
+    add_alerts_arguments(command("alerts", "See what fires; acknowledge, silence, change rules, send a test"), common)
     proxy = command("proxy", "Serve both stores to clients in any language, at one address", logging.INFO)
     proxy.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     proxy.add_argument("--port", type=int, default=6390, help="port to listen on (default: 6390; 0: a free one)")
@@ -146,6 +147,8 @@ def parser() -> argparse.ArgumentParser:
     add_sync_arguments(command("sync", "Make both stores equal: plan, apply, undo"))
     add_keys_arguments(command("keys", "List, show, export, import and copy keys"))
     operations.register(command)
+    password = command("password", "Print the hash of a password for the panel, as a line for .env")
+    password.add_argument("--viewer", action="store_true", help="for those who may look and not change")
     return top
 
 
@@ -153,6 +156,12 @@ def add_config_arguments(sub: argparse.ArgumentParser, common: argparse.Argument
     from hybrid.cli import config
 
     config.add_arguments(sub, common)
+
+
+def add_alerts_arguments(sub: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
+    from hybrid.cli import alerts
+
+    alerts.add_arguments(sub, common)
 
 
 def common_options() -> argparse.ArgumentParser:

@@ -13,7 +13,19 @@ from typing import Final
 
 from hybrid.core.alert_rules import Severity
 
-__all__ = ["CLAIM_S", "Delivery", "DeliveryState", "Kind", "Message", "due_deliveries", "settled", "with_delivery"]
+__all__ = [
+    "CLAIM_S",
+    "Delivery",
+    "DeliveryState",
+    "Kind",
+    "Message",
+    "addressed",
+    "claimed",
+    "due_deliveries",
+    "merged_message",
+    "settled",
+    "with_delivery",
+]
 
 CLAIM_S: Final = 15.0
 """Longer than one attempt takes: an older claim is of a sender that is gone."""
@@ -116,6 +128,11 @@ def due_deliveries(messages: Iterable[Message], receivers: Iterable[str], now_s:
                 due.append((message, name))
             blocked.add(thread)
     return due
+
+
+def addressed(message: Message, receivers: Iterable[str], now_s: float) -> Message:
+    """With all the deliveries that these receivers want: from the first one on, it is known who else is to get it."""
+    return replace(message, deliveries={**message.deliveries, **message.wanting(receivers, now_s)})
 
 
 def with_delivery(message: Message, receiver: str, delivery: Delivery) -> Message:

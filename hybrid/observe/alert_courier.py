@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from hybrid.core.alert_desk import Desk
-from hybrid.core.outbox import Delivery, Message, claimed, due_deliveries, settled, with_delivery
+from hybrid.core.outbox import Delivery, Message, addressed, claimed, due_deliveries, settled, with_delivery
 from hybrid.observe.alert_send import Sender
 from hybrid.observe.alert_store import DeskStore
 
@@ -84,7 +84,15 @@ class Courier(threading.Thread):
             attempt = claimed(known, now_s) if known.is_due(now_s) else None
             return attempt
 
-        self._alerts.store.edit(with_delivered(message.id, self._receiver, claim))
+        names = self._alerts.sender.receivers
+
+        def change(desk: Desk) -> Desk:
+            found = next((each for each in desk.messages if each.id == message.id), None)
+            if found is not None:
+                desk = desk.with_message(addressed(found, names, now_s))
+            return with_delivered(message.id, self._receiver, claim)(desk)
+
+        self._alerts.store.edit(change)
         return attempt
 
 
