@@ -24,6 +24,7 @@ class Evidence(StrEnum):
     CAUGHT_UP = "it has everything"
     BEHIND = "entries are waiting for it"
     WIPED = "its data is gone"
+    MARKED = "it has its mark again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +37,13 @@ class View:
 
 
 _FAILED = {Evidence.REFUSED: StoreState.DOWN, Evidence.SILENT: StoreState.DOWN, Evidence.LOST: StoreState.DOWN}
+_ANSWERS = {Evidence.ANSWERED: StoreState.CATCHING_UP, Evidence.MARKED: StoreState.CATCHING_UP}
 _TABLE: dict[StoreState, dict[Evidence, StoreState]] = {
-    StoreState.UNKNOWN: {**_FAILED, Evidence.ANSWERED: StoreState.CATCHING_UP, Evidence.WIPED: StoreState.WIPED},
-    StoreState.DOWN: {Evidence.ANSWERED: StoreState.CATCHING_UP, Evidence.WIPED: StoreState.WIPED},
+    StoreState.UNKNOWN: {**_FAILED, **_ANSWERS, Evidence.WIPED: StoreState.WIPED},
+    StoreState.DOWN: {**_ANSWERS, Evidence.WIPED: StoreState.WIPED},
     StoreState.CATCHING_UP: {**_FAILED, Evidence.CAUGHT_UP: StoreState.UP, Evidence.WIPED: StoreState.WIPED},
     StoreState.UP: {**_FAILED, Evidence.BEHIND: StoreState.CATCHING_UP, Evidence.WIPED: StoreState.WIPED},
-    StoreState.WIPED: {**_FAILED, Evidence.CAUGHT_UP: StoreState.UP},
+    StoreState.WIPED: {**_FAILED, Evidence.MARKED: StoreState.CATCHING_UP, Evidence.CAUGHT_UP: StoreState.UP},
 }
 
 

@@ -128,7 +128,7 @@ class Engine:
                 raise StoreUnavailable("this client is closed; open a new one")
             if self.started:
                 return
-            pairing = Pairing(self.names, self.board, self.live.hear)
+            pairing = Pairing(self.names, self.board, self.live.hear, self.endpoints)
             for store, endpoint in self.endpoints.items():
                 peer = self.endpoints.get(store.other)
                 watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store), self.live)
@@ -357,9 +357,10 @@ class Engine:
 
     def _renew_record(self, store: Store) -> None:
         """The record of the local store lags behind the cloud's, which handed the authority back: the shipper may have
-        died between the two. All was shipped before the first, so anybody may do the second."""
+        died between the two. All was shipped before the first, so anybody may do the second. On the cloud store an
+        older record means that it was lost with everything else, and begun anew by a process that did not know."""
         authority = self.board.authority
-        if store is Store.LOCAL and authority.holder is Holder.LOCAL:
+        if authority.admits(store):
             with suppress(NotSent, ReplyLost):
                 self.endpoints[store].renew_record(authority)
 
@@ -415,6 +416,8 @@ class Engine:
                 later = Authority(holder, max(record.epoch, self.board.authority.epoch) + 1)
                 endpoint.move(wire, later)
                 record = wire.authority
+            elif record is None:
+                self._watchers[Store.CLOUD].renew()  # its data is gone: the greeting tells
         except (NotSent, ReplyLost) as error:
             self.failed(Store.CLOUD, error)
             return

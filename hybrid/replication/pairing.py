@@ -1,7 +1,8 @@
 """Whether a store is one of the pair, and whether it lost its data: each store of a pair carries a mark.
 
 A store without a mark whose partner has one, or whose partner holds data while it is empty, is new or was wiped:
-it serves nothing until it is refilled. Two stores that hold data and were never paired are not made one unasked: the
+it serves nothing until it is refilled. Where both lost everything, nobody is left to refill them from: they begin anew,
+and the local one comes first. Two stores that hold data and were never paired are not made one unasked: the
 local one serves, the cloud one is left alone until an operator says whose data counts (`hybrid.ops.pair`).
 """
 
@@ -10,19 +11,20 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from hybrid.core.apart import mark_apart
-from hybrid.core.authority import FIRST, Authority
+from hybrid.core.authority import FIRST, Authority, Holder
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
 from hybrid.replication.board import Board
 from hybrid.replication.records import checked
+from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
-from hybrid.types import Store, StoreState
+from hybrid.types import Purpose, Store, StoreState
 
 __all__ = ["Pairing"]
 
@@ -40,13 +42,29 @@ class _Greeting:
     mark: bytes | None
     user_keys: int
 
+    @classmethod
+    def of(cls, mark: bytes | None, size: int, own: int) -> _Greeting:
+        """`own` of the store's `size` keys are hybrid's. It is counted last: one that was added since is no user's."""
+        return cls(mark, max(0, size - own))
+
+    @property
+    def is_blank(self) -> bool:
+        return self.mark is None and self.user_keys == 0
+
 
 class Pairing:
     """Greets stores on each new connection: checks the mark, learns the authority record, creates what is missing."""
 
-    def __init__(self, names: Names, board: Board, hear: Callable[[Store, bytes | None], None]) -> None:
+    def __init__(
+        self,
+        names: Names,
+        board: Board,
+        hear: Callable[[Store, bytes | None], None],
+        endpoints: Mapping[Store, Endpoint],
+    ) -> None:
         """`hear` is given the live configuration that stands on each store."""
         self._names = names
+        self._endpoints = endpoints
         self._board = board
         self._hear = hear
         self._heard = threading.Condition()
@@ -79,19 +97,59 @@ class Pairing:
             return Evidence.ANSWERED
         if store is Store.LOCAL:
             self._board.apart = apart == [1]
-        user_keys = size - own
-        if self._is_wiped(store, _Greeting(mark, user_keys)):
+        greeting = _Greeting.of(mark, size, own)
+        if is_wiped := self._is_wiped(store, greeting):
+            # At once: where both are greeted at the same time, one of the two greetings has to see it.
+            self._board.observe(store, Evidence.WIPED)
+        begins_anew = self._board.state(store.other) is StoreState.WIPED and self._begins_anew(store, greeting)
+        if is_wiped and not begins_anew:
             return Evidence.WIPED
-        *_, mark, record = checked(
+        self._mark(store, wire, self._next_life if begins_anew else FIRST)
+        return Evidence.MARKED if begins_anew else Evidence.ANSWERED
+
+    def _mark(self, store: Store, wire: Wire, record: Authority) -> None:
+        """Learn the store's mark and record; create what is missing. A record older than `record` was left by a shipper
+        that did not know yet how much was lost."""
+        names = self._names
+        *_, mark, found = checked(
             wire,
             ("SET", names.identity, secrets.token_hex(8), "NX"),
-            ("SET", names.authority, FIRST.record, "NX"),
+            ("SET", names.authority, record.record, "NX"),
             ("GET", names.identity),
             ("GET", names.authority),
         )
         self._marks[store] = mark
-        self._board.learn(Authority.parse(record), source=store)
-        return Evidence.ANSWERED
+        authority = Authority.parse(found)
+        if authority is not None and authority.epoch < record.epoch:
+            self._endpoints[store].renew_record(record)
+            authority = record
+        self._board.learn(authority, source=store)
+
+    @property
+    def _next_life(self) -> Authority:
+        """The record of a pair that begins anew, later than what its processes remember."""
+        known = self._board.authority
+        return known if known.holder is Holder.LOCAL else known.succeeded_by(Holder.LOCAL)
+
+    def _begins_anew(self, store: Store, greeting: _Greeting) -> bool:
+        """Whether `store` is the local one of two that lost everything. The other one is looked at once more: it may
+        have been refilled since its greeting, by another process, or marked as the first of a new pair.
+
+        Raises NotSent or ReplyLost when it cannot be looked at: this greeting has to be repeated then."""
+        other, board = store.other, self._board
+        wire = self._endpoints[other].connect_raw(purpose=Purpose.HEALTH)
+        try:
+            mark, size, own = checked(wire, ("GET", self._names.identity), ("DBSIZE",), ("EXISTS", *self._names.keys))
+            now = _Greeting.of(mark, size, own)
+            both_blank = greeting.is_blank and now.is_blank
+            if both_blank and other is Store.CLOUD:
+                return True
+            if both_blank or (mark is not None and self._greetings[other].mark is None):
+                self._mark(other, wire, self._next_life)
+                board.observe(other, Evidence.MARKED)
+            return False
+        finally:
+            wire.disconnect()
 
     def _part(self, store: Store, wire: Wire) -> None:
         """Before the first write that skips the cloud: remember on the local store that the two are apart."""
@@ -102,11 +160,11 @@ class Pairing:
     def _is_wiped(self, store: Store, greeting: _Greeting) -> bool:
         other = store.other
         with self._heard:
+            self._greetings[store] = greeting
+            self._heard.notify_all()
             if store in self._marks and greeting.mark is None:
                 # What this process has seen before is gone, whatever the partner looks like, and until it is refilled.
                 return True
-            self._greetings[store] = greeting
-            self._heard.notify_all()
             if greeting.mark is not None:
                 return False
             down = StoreState.DOWN

@@ -17,6 +17,7 @@ unknown     | connection lost      | down
 unknown     | it has everything    | stays
 unknown     | entries are waiting for it | stays
 unknown     | its data is gone     | wiped
+unknown     | it has its mark again | catching up
 down        | it answers           | catching up
 down        | connection refused   | stays
 down        | no answer in time    | stays
@@ -24,6 +25,7 @@ down        | connection lost      | stays
 down        | it has everything    | stays
 down        | entries are waiting for it | stays
 down        | its data is gone     | wiped
+down        | it has its mark again | catching up
 catching up | it answers           | stays
 catching up | connection refused   | down
 catching up | no answer in time    | down
@@ -31,6 +33,7 @@ catching up | connection lost      | down
 catching up | it has everything    | up
 catching up | entries are waiting for it | stays
 catching up | its data is gone     | wiped
+catching up | it has its mark again | stays
 up          | it answers           | stays
 up          | connection refused   | down
 up          | no answer in time    | down
@@ -38,6 +41,7 @@ up          | connection lost      | down
 up          | it has everything    | stays
 up          | entries are waiting for it | catching up
 up          | its data is gone     | wiped
+up          | it has its mark again | stays
 wiped       | it answers           | stays
 wiped       | connection refused   | down
 wiped       | no answer in time    | down
@@ -45,6 +49,7 @@ wiped       | connection lost      | down
 wiped       | it has everything    | up
 wiped       | entries are waiting for it | stays
 wiped       | its data is gone     | stays
+wiped       | it has its mark again | catching up
 """
 """What a store was | what is seen of it | what it is then."""
 

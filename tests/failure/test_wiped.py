@@ -9,7 +9,7 @@ import pytest
 from rig import is_well
 from servers import client, wait_until
 
-from hybrid import HybridRedis, Store
+from hybrid import AllStoresDown, HybridRedis, Store
 from hybrid.ops.compare import compare
 from hybrid.stores.processes import ServerProcess
 
@@ -92,3 +92,49 @@ def test_dual_write_switched_on_again_makes_the_stores_equal(
     with client(forgetful[Store.CLOUD].url) as cloud:
         assert cloud.get("k1") == b"changed meanwhile"
         assert cloud.get("k2") is None
+
+
+@pytest.mark.parametrize("authority", list(Store))
+def test_both_stores_lost_everything(
+    filled: HybridRedis, forgetful: dict[Store, ServerProcess], authority: Store
+) -> None:
+    """Nobody is left to refill them from: they begin anew, for every client that saw them before, and for new ones."""
+    urls = [forgetful[store].url for store in Store]
+    with HybridRedis.from_urls(*urls) as other:
+        assert other.get("k7") == b"7"
+        if authority is Store.CLOUD:
+            forgetful[Store.LOCAL].kill()
+            filled.set("k1", "on the cloud store")
+            other.set("k2", "on the cloud store")
+        for store in Store:
+            forgetful[store].kill()
+        for store in (authority.other, authority):
+            forgetful[store].start()
+        clients = [filled, other]
+        for client_ in clients:
+            wait_until(lambda client_=client_: is_well(client_.status()), "both stores serve again", HEAL_S)
+            assert client_.get("k7") is None
+        with HybridRedis.from_urls(*urls) as late:
+            clients.append(late)
+            for client_ in clients:
+                client_.incr("n")
+            assert_equal(filled, forgetful, 1)
+            assert late.get("n") == b"3"
+
+
+def test_both_stores_emptied_by_hand(filled: HybridRedis, forgetful: dict[Store, ServerProcess]) -> None:
+    with HybridRedis.from_urls(*(forgetful[store].url for store in Store)) as other:
+        assert other.get("k7") == b"7"
+        for store in Store:
+            with client(forgetful[store].url) as connection:
+                connection.flushall()
+
+        def written() -> bool:
+            try:
+                return all(client_.set("k", 1) for client_ in (other, filled))
+            except AllStoresDown:
+                return False
+
+        wait_until(written, "writes go on", HEAL_S)
+        assert_equal(filled, forgetful, 1)
+        assert other.get("k") == b"1"
