@@ -7,12 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.client import Monitor
 from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
 
 from hybrid import events, loading
 from hybrid.base import CLOSE_S, Base
 from hybrid.core.names import RESERVED
+from hybrid.errors import AllStoresDown
 from hybrid.pipeline import HybridPipeline
+from hybrid.pubsub import HybridPubSub
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
 from hybrid.stores.meter import metered_pool
@@ -100,10 +105,16 @@ class HybridRedis(Base, redis.Redis):
     def store(self, store: Store, purpose: Purpose = Purpose.PANEL) -> redis.Redis:
         """A plain client of one store, for looking at it. What is written through it is not replicated; what it costs
         is counted under `purpose`."""
+        return redis.Redis.from_pool(self._pool(store, purpose, retry=None))
+
+    def _pool(self, store: Store, purpose: Purpose, **options: Any) -> redis.ConnectionPool:
         endpoint = self._endpoint(store)
         timeouts = {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.connect_timeout_s}
-        options = {**self._options, **timeouts}
-        return redis.Redis.from_pool(metered_pool(endpoint.url, endpoint.meter, purpose, retry=None, **options))
+        return metered_pool(endpoint.url, endpoint.meter, purpose, **{**self._options, **timeouts, **options})
+
+    def _listening_pool(self, store: Store) -> redis.ConnectionPool:
+        """Connections on which a lost one is not tried again, because the store may be another one."""
+        return self._pool(store, Purpose.APPLICATION, retry=Retry(NoBackoff(), 0))
 
     # -- commands
 
@@ -127,6 +138,19 @@ class HybridRedis(Base, redis.Redis):
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> HybridPipeline:
         """A pipeline or transaction; on the other store it arrives as one."""
         return HybridPipeline(self, transaction, shard_hint)
+
+    def pubsub(self, **kwargs: Any) -> HybridPubSub:
+        """Subscriptions that follow the store which takes writes, and so `publish`, through a failover and back."""
+        return HybridPubSub(self, **kwargs)
+
+    def monitor(self) -> Monitor:
+        """What the store that takes writes is asked from now on, hybrid's own commands among it. A failover ends it.
+        Raises AllStoresDown."""
+        self.start()
+        writer = self._board.routes.writer
+        if writer is None:
+            raise AllStoresDown("no store can be monitored now")
+        return Monitor(self._listening_pool(writer))
 
     # -- loading through the cache
 

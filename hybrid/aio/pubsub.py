@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import redis
 from redis.asyncio.client import PubSub
 
 from hybrid.aio.endpoint import listening_pool
 from hybrid.errors import AllStoresDown
-from hybrid.types import Store
+from hybrid.following import LOOK_S, LOST, PATIENCE_S, PAUSE_S, Following
 
 if TYPE_CHECKING:
     from hybrid.aio.client import HybridRedis
 
 __all__ = ["HybridPubSub"]
 
-LOOK_S: Final = 0.2
-"""How often a listener looks whether the store that takes writes is another one now. Asks no store."""
 
-PAUSE_S: Final = 0.02
-PATIENCE_S: Final = 5.0
-"""How long a subscription is tried while no store can be reached that is not known to be down."""
-
-_LOST: Final = (redis.ConnectionError, redis.TimeoutError, OSError)
-
-
-class HybridPubSub(PubSub):
+class HybridPubSub(Following, PubSub):
     """redis-py's asyncio PubSub that moves with its subscriptions. What is published meanwhile is missed."""
+
+    _client: HybridRedis
 
     def __init__(self, client: HybridRedis, **options: Any) -> None:
         super().__init__(client.connection_pool, **options)
         self._client = client
-        self._store: Store | None = None
+        self._store = None
 
     async def connect(self) -> None:
         """Connect to the store that takes writes, and subscribe there to what was subscribed. Raises AllStoresDown."""
@@ -57,7 +49,7 @@ class HybridPubSub(PubSub):
                 return
             except AllStoresDown:
                 raise
-            except _LOST as error:
+            except LOST as error:
                 await self._recover(error, until_s)
 
     async def parse_response(self, block: bool = True, timeout: float = 0) -> Any:
@@ -68,24 +60,18 @@ class HybridPubSub(PubSub):
         until_s = float("inf") if block else clock() + timeout
         while True:
             try:
-                if self._wanted() is not self._store or self.connection is None:
+                if self._has_moved or self.connection is None:
                     await self.connect()
                 left_s = max(until_s - clock(), 0.0)
                 response = await super().parse_response(block=False, timeout=min(left_s, LOOK_S))
             except AllStoresDown:
                 raise
-            except _LOST:
+            except LOST:
                 response = None
                 await self._leave()
                 await asyncio.sleep(min(PAUSE_S, max(until_s - clock(), 0.0)))
             if response is not None or clock() >= until_s:
                 return response
-
-    def _wanted(self) -> Store:
-        store = self._client._board.routes.writer
-        if store is None:
-            raise AllStoresDown("no store takes subscriptions now")
-        return store
 
     async def _recover(self, error: BaseException, until_s: float) -> None:
         await self._leave()

@@ -111,7 +111,11 @@ class MeteredUnix(Metered, UnixDomainSocketConnection):
 
 
 def metered_pool(url: str, meter: Meter, purpose: Purpose, **options: Any) -> ConnectionPool:
-    """redis-py's pool of connections to `url`, each of which counts on `meter`. Bytes received are not counted."""
+    """redis-py's pool of connections to `url`, each of which counts on `meter`. Bytes received are not counted.
+
+    TLS options are for stores whose URL asks for TLS."""
+    if not url.startswith("rediss://"):
+        options = {name: value for name, value in options.items() if not name.startswith("ssl")}
     pool = ConnectionPool.from_url(url, **options)
     pool.connection_kwargs.update(meter=meter, purpose=purpose)
     if issubclass(pool.connection_class, SSLConnection):
