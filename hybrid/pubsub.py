@@ -60,10 +60,12 @@ class HybridPubSub(Following, PubSub):
                 return super().parse_response(block, timeout)  # type: ignore[no-untyped-call] # says: nothing was subscribed
             response = None
             try:
-                if self._has_moved or connection is None:
+                has_moved = self._has_moved
+                if connection is not None:
+                    response = self._heard(connection, 0.0 if has_moved else until_s)
+                if response is None and (has_moved or connection is None):  # what had arrived is not left behind
                     self._connect()
                     continue
-                response = self._heard(connection, until_s)
             except AllStoresDown:
                 raise
             except Exception as error:
