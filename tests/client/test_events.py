@@ -133,6 +133,7 @@ def test_every_event_has_a_line(hybrid: HybridRedis) -> None:
         "store": Store.LOCAL,
         "authority": Store.CLOUD,
         "source": Store.LOCAL,
+        "key": b"k",
         "down_s": 1.0,
         "unshipped": None,
     }
