@@ -28,10 +28,11 @@ class PageEntry:
     roles: frozenset[str] = EVERYONE
 
 
+# The name is the address of the page. It must be no address of app.py: /metrics is what Prometheus reads.
 PAGES: Mapping[str, PageEntry] = MappingProxyType(
     {
         "overview": PageEntry("watch/overview.py", N_("Overview"), ":material/dashboard:"),
-        "metrics": PageEntry("watch/metrics.py", "Metrics", ":material/monitoring:"),
+        "measurements": PageEntry("watch/metrics.py", "Metrics", ":material/monitoring:"),
         "diff": PageEntry("repair/diff.py", N_("Diff"), ":material/difference:"),
         "sync": PageEntry("repair/sync.py", N_("Sync"), ":material/sync:"),
         "tests": PageEntry("watch/tests.py", N_("Tests"), ":material/fact_check:"),
