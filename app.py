@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from streamlit import config
 
-from panel import queries
+from panel import oidc, queries
 from panel.access import Access, AccessConfig, AccessRefused
 from panel.gate import access_middleware, access_routes, login_link, say
 from panel.process import process
@@ -96,7 +96,7 @@ def refuse_busy_port(address: str, port: int) -> None:
 def opened_access(address: str) -> Access:
     """The access rules for this address. Ends the process with one sentence when they forbid it."""
     try:
-        return Access(AccessConfig.from_env(address))
+        return Access(AccessConfig.from_env(address, sign_in_elsewhere=oidc.is_configured()))
     except AccessRefused as refusal:
         sys.exit(str(refusal))
 

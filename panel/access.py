@@ -1,21 +1,18 @@
 """Who may enter the panel: password, one-time link, sessions, lock-out. No HTTP here (see `panel.gate`).
 
 * Loopback without a password: a one-time link printed at start opens the panel; each use makes a session.
-* Any other address: refused at start unless HYBRID_PANEL_PASSWORD_HASH is set.
-  `python -m panel.access` asks for a password and prints its hash.
+* Any other address: refused at start unless HYBRID_PANEL_PASSWORD_HASH is set (`python -m hybrid password` prints
+  one), or an OpenID Connect provider is configured (see `panel.oidc`).
+* Two roles: an operator changes things, a viewer looks. HYBRID_PANEL_READ_ONLY makes everybody a viewer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import getpass
-import hashlib
 import hmac
 import ipaddress
 import os
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -24,10 +21,15 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-__all__ = ["Access", "AccessConfig", "AccessRefused", "Session", "is_loopback", "password_hash", "password_matches"]
+from hybrid.ops.password import OPERATOR_VARIABLE, VIEWER_VARIABLE, password_matches
 
-HASH_VARIABLE = "HYBRID_PANEL_PASSWORD_HASH"
+__all__ = ["READ_ONLY_VARIABLE", "Access", "AccessConfig", "AccessRefused", "Session", "is_loopback"]
+
 HOSTS_VARIABLE = "HYBRID_PANEL_HOSTS"
+READ_ONLY_VARIABLE = "HYBRID_PANEL_READ_ONLY"
+OPERATORS_VARIABLE = "HYBRID_PANEL_OPERATORS"
+VIEWERS_VARIABLE = "HYBRID_PANEL_VIEWERS"
+METRICS_VARIABLE = "HYBRID_PANEL_METRICS_TOKEN"
 SESSION_S = 8 * 3600.0
 FREE_ATTEMPTS = 5
 LOCK_S = 30.0
@@ -51,51 +53,42 @@ def is_loopback(address: str | None) -> bool:
         return False
 
 
-def password_hash(password: str) -> str:
-    """A salted scrypt hash of `password`, fit for HYBRID_PANEL_PASSWORD_HASH (no character that a shell expands)."""
-    salt = secrets.token_bytes(16)
-    return f"scrypt:16384:8:1:{_text(salt)}:{_text(_scrypt(password, salt, 16384, 8, 1))}"
-
-
-def password_matches(password: str, stored: str) -> bool:
-    """Whether `password` has the hash `stored`. Takes about 50 ms, by design: keep it off the event loop."""
-    _, n, r, p, salt, digest = stored.split(":")
-    return hmac.compare_digest(_scrypt(password, _bytes(salt), int(n), int(r), int(p)), _bytes(digest))
-
-
-def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(password.encode(), salt=salt, n=n, r=r, p=p, maxmem=256 * n * r, dklen=32)
-
-
-def _text(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode()
-
-
-def _bytes(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text.encode())
-
-
 @dataclass(frozen=True, slots=True)
 class AccessConfig:
-    """How the panel may be reached. `stored_hash` None means: by one-time link, on loopback only."""
+    """How the panel may be reached, and by whom.
+
+    `stored_hash` (of operators) None and no `sign_in_elsewhere` means: by one-time link, on loopback only.
+    `viewer_hash` is of those who may look. `sign_in_elsewhere`: an OpenID Connect provider is configured; then
+    `operators` and `viewers` are the e-mail addresses, or `@domains`, that it may send. `read_only` makes everybody a
+    viewer. `metrics_token` lets a Prometheus elsewhere read /metrics.
+    """
 
     address: str
     stored_hash: str | None = field(default=None, repr=False)
     extra_hosts: tuple[str, ...] = ()
+    viewer_hash: str | None = field(default=None, repr=False)
+    read_only: bool = False
+    operators: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    sign_in_elsewhere: bool = False
+    metrics_token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.stored_hash is not None:
-            try:
-                password_matches("", self.stored_hash)
-            except (ValueError, TypeError):
-                raise AccessRefused(
-                    f"{HASH_VARIABLE} is not a password hash; make one with: python -m panel.access"
-                ) from None
-        elif not is_loopback(self.address):
+        for variable, stored in ((OPERATOR_VARIABLE, self.stored_hash), (VIEWER_VARIABLE, self.viewer_hash)):
+            if stored is not None and not _is_hash(stored):
+                raise AccessRefused(f"{variable} is not a password hash; make one with: python -m hybrid password")
+        if self.viewer_hash is not None and self.stored_hash is None:
+            raise AccessRefused(f"{VIEWER_VARIABLE} needs {OPERATOR_VARIABLE} too: without it nobody could operate.")
+        if not self.asks_who and not is_loopback(self.address):
             raise AccessRefused(
                 f"The panel does not listen on {self.address or 'all interfaces'} without a password. "
-                f"Set {HASH_VARIABLE} (python -m panel.access prints one), or listen on 127.0.0.1."
+                f"Set {OPERATOR_VARIABLE} (python -m hybrid password prints one), or listen on 127.0.0.1."
             )
+
+    @property
+    def asks_who(self) -> bool:
+        """Whether a password or a provider guards the panel, rather than the one-time link."""
+        return self.stored_hash is not None or self.sign_in_elsewhere
 
     @property
     def allowed_hosts(self) -> list[str]:
@@ -103,15 +96,54 @@ class AccessConfig:
         own = [] if self.address in ("", "0.0.0.0", "::") else [self.address]
         return list(dict.fromkeys(["127.0.0.1", "localhost", "[::1]", *own, *self.extra_hosts]))
 
+    def role_of(self, email: str) -> str | None:
+        """The role of a person whom the provider vouches for; None for somebody who has none here."""
+        known = {email.lower(), "@" + email.lower().rpartition("@")[2]}
+        for role, listed in (("operator", self.operators), ("viewer", self.viewers)):
+            if known & {entry.lower() for entry in listed}:
+                return role
+        return None
+
     @classmethod
     def from_env(
-        cls, address: str, env_file: Path = Path(".env"), environ: Mapping[str, str] | None = None
+        cls,
+        address: str,
+        env_file: Path = Path(".env"),
+        environ: Mapping[str, str] | None = None,
+        *,
+        sign_in_elsewhere: bool = False,
     ) -> AccessConfig:
         """The configuration from the environment, then the `.env` file. Raises AccessRefused."""
         in_file = dotenv_values(env_file) if env_file.is_file() else {}
         written = {**in_file, **(os.environ if environ is None else environ)}
-        hosts = (written.get(HOSTS_VARIABLE) or "").replace(",", " ").split()
-        return cls(address, (written.get(HASH_VARIABLE) or "").strip() or None, tuple(hosts))
+
+        def text(variable: str) -> str | None:
+            return (written.get(variable) or "").strip() or None
+
+        def words(variable: str) -> tuple[str, ...]:
+            return tuple((written.get(variable) or "").replace(",", " ").split())
+
+        return cls(
+            address, text(OPERATOR_VARIABLE), words(HOSTS_VARIABLE), text(VIEWER_VARIABLE),
+            _is_on(READ_ONLY_VARIABLE, text(READ_ONLY_VARIABLE)), words(OPERATORS_VARIABLE), words(VIEWERS_VARIABLE),
+            sign_in_elsewhere, text(METRICS_VARIABLE),
+        )  # fmt: skip
+
+
+def _is_hash(stored: str) -> bool:
+    try:
+        password_matches("", stored)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _is_on(variable: str, text: str | None) -> bool:
+    """A switch that is misspelled must not leave the panel open to changes."""
+    word = (text or "false").lower()
+    if word not in ("true", "1", "yes", "on", "false", "0", "no", "off"):
+        raise AccessRefused(f"{variable} is {text!r}; write true or false.")
+    return word in ("true", "1", "yes", "on")
 
 
 @dataclass(slots=True)
@@ -150,7 +182,7 @@ class Access:
             return self._link
 
     def redeem_link(self, token: str) -> str | None:
-        """The id of a new operator session, or None when `token` was used, replaced or never given out."""
+        """The id of a new session, or None when `token` was used, replaced or never given out."""
         with self._lock:
             if self._link is None or not hmac.compare_digest(token.encode(), self._link.encode()):
                 return None
@@ -158,15 +190,25 @@ class Access:
         return self._open("operator")
 
     def sign_in(self, password: str) -> str | None:
-        """The id of a new operator session, or None. Blocks for the hash; counts failures (see `locked_s`)."""
+        """The id of a new session with the role of this password, or None. Blocks for the hash; counts failures (see
+        `locked_s`)."""
         with self._attempt:  # one at a time: guesses sent in parallel would outrun the lock-out
-            if self.config.stored_hash is None or self.locked_s > 0:
+            if self.locked_s > 0:
                 return None
-            if not password_matches(password, self.config.stored_hash):
+            hashes = {"operator": self.config.stored_hash, "viewer": self.config.viewer_hash}
+            # All are tried, so that how long it takes tells nothing.
+            found = [role for role, stored in hashes.items() if stored and password_matches(password, stored)]
+            if not found:
                 self._count_failure()
                 return None
-            self._failures = 0
-        return self._open("operator")
+            if found[0] == "operator":  # a viewer must not get more guesses by signing in between them
+                self._failures = 0
+        return self._open(found[0])
+
+    def admit(self, email: str) -> str | None:
+        """The id of a new session of a person whom the provider vouches for; None when they have no role here."""
+        role = self.config.role_of(email)
+        return None if role is None else self._open(role, email)
 
     @property
     def locked_s(self) -> float:
@@ -187,9 +229,12 @@ class Access:
         if found is not None:
             found.ended.set()
 
-    def _open(self, role: str) -> str:
+    def _open(self, role: str, user: str | None = None) -> str:
         session_id = secrets.token_urlsafe(32)
-        self._sessions[session_id] = Session("operator", role, time.monotonic() + SESSION_S)
+        with self._lock:
+            self._sessions = {known: session for known, session in self._sessions.items() if session.remaining_s > 0}
+            granted = "viewer" if self.config.read_only else role
+            self._sessions[session_id] = Session(user or role, granted, time.monotonic() + SESSION_S)
         return session_id
 
     def _count_failure(self) -> None:
@@ -197,17 +242,3 @@ class Access:
         beyond = self._failures - FREE_ATTEMPTS
         if beyond >= 0:
             self._locked_until_s = time.monotonic() + min(LONGEST_LOCK_S, LOCK_S * 2.0 ** min(beyond, 10))
-
-
-def main() -> None:
-    """Ask for a password and print its hash."""
-    password = getpass.getpass("Password for the panel: ")
-    if len(password) < 8:
-        raise SystemExit("Use at least 8 characters.")
-    if getpass.getpass("Once more: ") != password:
-        raise SystemExit("The two differ; nothing was made.")
-    sys.stdout.write(f"{HASH_VARIABLE}={password_hash(password)}\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
@@ -12,6 +13,7 @@ import streamlit as st
 from hybrid.errors import HybridError
 from hybrid.ops.control import Changed, Control, EnvPlan
 from hybrid.ops.drills import Report, Step, run_test
+from panel.i18n import _
 from panel.jobs import Job
 from panel.process import process
 from panel.queries import TEST_JOB
@@ -25,7 +27,9 @@ __all__ = [
     "dismiss_introduction",
     "end_override",
     "is_operator",
+    "is_read_only",
     "override_settings",
+    "record",
     "require_operator",
     "start_agent",
     "start_demo",
@@ -51,14 +55,31 @@ class Outcome:
 
 def is_operator() -> bool:
     """Whether this person may change things. The access gate says who it is; nobody else can."""
-    return st.user.get("role") == "operator"
+    return st.user.get("role") == "operator" and not is_read_only()
+
+
+def is_read_only() -> bool:
+    """Whether this panel changes nothing, whoever asks."""
+    access = process().access
+    return access is not None and access.config.read_only
 
 
 def require_operator() -> str:
-    """The name of the operator at the keys. Raises NotAllowed for anyone else."""
+    """The name of the operator at the keys. Raises NotAllowed for anyone else, and for all while it is read-only."""
+    if is_read_only():
+        raise NotAllowed(_("The panel is read-only here (HYBRID_PANEL_READ_ONLY)."))
     if not is_operator():
-        raise NotAllowed("Only an operator may do this.")
+        raise NotAllowed(_("Only an operator may do this."))
     return str(st.user.get("name") or "operator")
+
+
+def record(author: str, deed: str, changes: Mapping[str, tuple[Any, Any]] = MappingProxyType({})) -> None:
+    """Put what was just done into the log and into the audit trail on the stores, which Settings shows."""
+    said = "; ".join(f"{name}: {after}" for name, (_before, after) in changes.items())
+    logger.info("%s: %s %s", author, deed, said)
+    control = process().control
+    if control is not None:
+        control.note(author, deed, changes)
 
 
 def change_settings(seen: int | None = None, **changes: Any) -> Outcome:
@@ -113,14 +134,14 @@ def start_demo() -> Outcome:
         process().demo.start(agent)
     except (HybridError, OSError) as error:
         return Outcome(False, f"The demo did not start: {error}")
-    logger.info("%s started demo traffic", author)
+    record(author, "demo traffic started")
     return Outcome(True, "Demo traffic is running: watch the keys grow.")
 
 
 def stop_demo() -> Outcome:
     author = require_operator()
     process().demo.stop()
-    logger.info("%s stopped demo traffic", author)
+    record(author, "demo traffic stopped")
     return Outcome(True, "Demo traffic has stopped.")
 
 
@@ -137,8 +158,8 @@ def start_test() -> Outcome:
 
         return run_test(settings, on_step=on_step, cancel=job.cancel)
 
-    job = process().jobs.start(TEST_JOB, work)
-    logger.info("%s started test run %d", author, job.number)
+    process().jobs.start(TEST_JOB, work)
+    record(author, "test started")
     return Outcome(True, "")
 
 

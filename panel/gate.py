@@ -7,6 +7,7 @@ So every request and socket passes here first: unknown Host and foreign Origin a
 from __future__ import annotations
 
 import asyncio
+import hmac
 import sys
 from html import escape
 from typing import Any
@@ -20,11 +21,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from panel import oidc
 from panel.access import SESSION_S, Access, Session, is_loopback
 
 __all__ = ["AccessGate", "access_middleware", "access_routes", "cookie_name", "login_link", "say"]
 
 OPEN_PATHS = frozenset({"/login", "/login/link", "/api/health", "/api/health/live", "/api/health/ready"})
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 MACHINE_PATHS = ("/_stcore/", "/api/", "/media/", "/component/", "/metrics")
 SIGNED_OUT_CODE = 4401
 LONGEST_FORM = 4096
@@ -49,7 +52,7 @@ def access_routes(access: Access) -> list[Route]:
 def login_link(access: Access, port: int) -> str | None:
     """The address to open: with a one-time token where no password is set. None when asked again too soon."""
     host = "127.0.0.1" if is_loopback(access.config.address) or not access.config.address else access.config.address
-    if access.config.stored_hash is not None:
+    if access.config.asks_who:
         return f"http://{host}:{port}/"
     token = access.new_link_token()
     return None if token is None else f"http://{host}:{port}/login?token={token}"
@@ -88,8 +91,13 @@ class AccessGate:
             scope = {**scope, "headers": headers + known}
             guarded = _until_end(session, receive, send) if scope["type"] == "websocket" else receive
             return await self._app(scope, guarded, send)
-        if scope["type"] == "http" and (scope["path"] in OPEN_PATHS or _scraped_here(scope)):
+        if scope["type"] == "http" and (scope["path"] in OPEN_PATHS or self._may_scrape(connection)):
             return await self._app(scope, receive, send)
+        if scope["type"] == "http" and self._access.config.sign_in_elsewhere:
+            if scope["path"] in oidc.PATHS:
+                return await self._app(scope, receive, send)
+            if any(map(oidc.is_identity_cookie, connection.cookies)):
+                return await self._admit(Request(scope, receive))(scope, receive, send)
         if scope["type"] == "http" and not scope["path"].startswith(MACHINE_PATHS):
             return await RedirectResponse("/login", 303)(scope, receive, send)
         await _refuse(scope, receive, send, 401, "Sign in first.")
@@ -97,19 +105,35 @@ class AccessGate:
     def _exposed(self, scope: Scope) -> bool:
         """Without a password only loopback is served, whatever address another ASGI server was told to bind."""
         server = scope.get("server")
-        return self._access.config.stored_hash is None and not (server and is_loopback(server[0]))
+        return not self._access.config.asks_who and not (server and is_loopback(server[0]))
+
+    def _admit(self, request: Request) -> Response:
+        """Somebody comes back from the provider: a session for those who have a role here."""
+        email = oidc.vouched_email(request.cookies)
+        session_id = None if email is None else self._access.admit(email)
+        if session_id is not None:
+            return forget_identity(request, _signed_in(request, session_id))
+        who = "You are signed in there" if email is None else f"{escape(email)} is signed in there"
+        refused = _page("No access", f'<p>{who}, but has no role here.</p><p><a href="/login">Sign in</a></p>', 403)
+        return forget_identity(request, refused)
+
+    def _may_scrape(self, connection: HTTPConnection) -> bool:
+        """Whether Prometheus asks: with the token, or from this machine. A proxy on this machine asks for others."""
+        if connection.scope["path"] != "/metrics":
+            return False
+        token = self._access.config.metrics_token
+        if token is not None:
+            given = connection.headers.get("authorization", "")
+            return hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+        ends = (connection.scope.get("server"), connection.scope.get("client"))
+        here = all(end is not None and (is_loopback(end[0])) for end in ends)
+        return here and not any(name in connection.headers for name in FORWARDED)
 
 
 def _foreign(connection: HTTPConnection) -> bool:
     """Whether a browser says that another site sent this."""
     origin = connection.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
-
-
-def _scraped_here(scope: Scope) -> bool:
-    """Whether Prometheus on this machine asks: it cannot sign in. Elsewhere it is to ask an agent."""
-    server = scope.get("server")
-    return bool(scope["path"] == "/metrics" and server and is_loopback(server[0]))
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:
@@ -178,7 +202,7 @@ class _Pages:
 
     async def print_link(self, request: Request) -> Response:
         """Print a fresh link where the panel runs: only who can read its terminal gets in."""
-        if self._access.config.stored_hash is not None:
+        if self._access.config.asks_who:
             return RedirectResponse("/login", 303)
         link = login_link(self._access, (request.scope.get("server") or ("", 0))[1])
         if link is not None:
@@ -192,12 +216,19 @@ class _Pages:
         self._access.end(request.cookies.get(name))
         response = _page("Signed out", '<p><a href="/login">Sign in again</a></p>')
         response.delete_cookie(name, httponly=True, samesite="strict")
-        return response
+        return forget_identity(request, response)
 
     def _ask(self, status: int, note: str = "") -> Response:
         shown = f'<p class="note" role="status">{escape(note)}</p>' if note else ""
-        if self._access.config.stored_hash is not None:
-            return _page("Sign in", shown + _form("/login", "Sign in", PASSWORD_FIELD), status)
+        config = self._access.config
+        if config.asks_who:
+            elsewhere = oidc.providers() if config.sign_in_elsewhere else {}
+            links = (
+                f'<p><a class="act" href="{escape(oidc.login_path(name))}">Sign in with {escape(title)}</a></p>'
+                for name, title in elsewhere.items()
+            )
+            password = _form("/login", "Sign in", PASSWORD_FIELD) if config.stored_hash is not None else ""
+            return _page("Sign in", shown + password + "".join(links), status)
         return _page("Almost there", shown + LINK_HELP + _form("/login/link", "Print a fresh link"), status)
 
 
@@ -210,6 +241,13 @@ def _signed_in(request: Request, session_id: str) -> Response:
     response.set_cookie(
         cookie_name(request.scope), session_id, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=secure
     )
+    return response
+
+
+def forget_identity(request: Request, response: Response) -> Response:
+    """Streamlit's cookies about the person end here: they are neither Strict nor ended by a sign-out."""
+    for name in filter(oidc.is_identity_cookie, request.cookies):
+        response.delete_cookie(name, httponly=True, samesite="lax")
     return response
 
 
@@ -254,5 +292,7 @@ input {{ font: inherit; padding: .5rem .6rem; border: 1px solid var(--soft); bor
   background: transparent }}
 button {{ font: inherit; font-weight: 600; padding: .55rem 1rem; border: 0; border-radius: .5rem; color: #fff;
   background: var(--act); cursor: pointer }}
+.act {{ display: block; text-align: center; font-weight: 600; padding: .55rem 1rem; border: 1px solid var(--line);
+  border-radius: .5rem; text-decoration: none }}
 :focus-visible {{ outline: 3px solid var(--act); outline-offset: 2px }}
 </style></head><body><main><small>Hybrid Redis</small><h1>{title}</h1>{body}</main></body></html>"""

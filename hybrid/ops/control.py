@@ -200,11 +200,16 @@ class Control:
         """Write a plan that was looked at. Raises ConfigurationError if the file was changed meanwhile, and OSError."""
         write_env(plan)
         logger.info("%s wrote %s to %s", author, ", ".join(plan.variables), plan.path)
-        changes = dict.fromkeys(plan.variables, (None, "written"))
+        self.note(author, ".env", dict.fromkeys(plan.variables, (None, "written")))
+
+    def note(self, author: str, what: str, changes: Mapping[str, tuple[Any, Any]] = MappingProxyType({})) -> bool:
+        """Add a line to the audit trail; False when no store takes it, which is logged."""
         try:
-            self._client.live.note(AuditEntry(self.version, time.time(), author, ".env", changes))
+            self._client.live.note(AuditEntry(self.version, time.time(), author, what, changes))
         except AllStoresDown:
-            logger.warning("no store takes the note of it for the audit trail")
+            logger.warning("no store takes the note for the audit trail: %s, %s", author, what)
+            return False
+        return True
 
 
 def as_json(settings: Settings, changes: Mapping[str, Any]) -> dict[str, Any]:

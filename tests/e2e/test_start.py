@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from panel.access import password_hash
+from hybrid.ops.password import password_hash
 from scripts.screenshots import MODES, ROOT, RunningPanel, free_port, open_context
 
 WITHOUT_SERVERS = {"REDIS_URL": "redis://127.0.0.1:1", "UPSTASH_REDIS_URL": "redis://127.0.0.1:2"}

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import streamlit as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
-from panel.access import Access, AccessConfig, AccessRefused, is_loopback, password_hash, password_matches
+from hybrid.cli import main
+from hybrid.ops.password import password_hash, password_matches
+from panel import actions, confirm, oidc, widgets
+from panel.access import Access, AccessConfig, AccessRefused, is_loopback
 from panel.gate import access_middleware, access_routes, login_link
+from panel.process import PanelProcess
 
 PASSWORD = "a long password"
 STORED = password_hash(PASSWORD)
@@ -40,15 +49,18 @@ async def echo(socket: WebSocket) -> None:
         await socket.send_text(text)
 
 
-def client_of(access: Access, server: tuple[str, int] = ADDRESS) -> TestClient:
+def client_of(
+    access: Access, server: tuple[str, int] = ADDRESS, browser: tuple[str, int] = ("127.0.0.1", 50000)
+) -> TestClient:
     open_paths = [Route(path, health) for path in (*PROBES, "/metrics")]
     open_and_not = [*open_paths, Route("/api/health/more", who)]
-    inner = [Route("/", who), Route("/_stcore/health", who), *open_and_not]
+    streamlit_s_own = [Route(path, health) for path in ("/auth/login", "/oauth2callback")]
+    inner = [Route("/", who), Route("/_stcore/health", who), *streamlit_s_own, *open_and_not]
     app = Starlette(
         routes=[*access_routes(access), *inner, WebSocketRoute("/_stcore/stream", echo)],
         middleware=access_middleware(access),
     )
-    return TestClient(app, base_url=f"http://{server[0]}:{server[1]}", follow_redirects=False)
+    return TestClient(app, base_url=f"http://{server[0]}:{server[1]}", follow_redirects=False, client=browser)
 
 
 @pytest.fixture
@@ -119,6 +131,20 @@ def test_metrics_are_open_on_this_machine_alone() -> None:
     access = Access(AccessConfig("192.0.2.1", STORED))
     assert client_of(access).get("/metrics").text == "fine"
     assert client_of(access, ("192.0.2.1", 8501)).get("/metrics").status_code == 401
+    assert client_of(access, browser=("192.0.2.9", 50000)).get("/metrics").status_code == 401
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP"])
+def test_metrics_are_closed_to_who_comes_through_a_proxy_on_this_machine(by_password: Access, header: str) -> None:
+    assert client_of(by_password).get("/metrics", headers={header: "192.0.2.9"}).status_code == 401
+
+
+def test_metrics_by_token() -> None:
+    client = client_of(Access(AccessConfig("127.0.0.1", STORED, metrics_token="scrape-me")))
+    assert client.get("/metrics").status_code == 401
+    assert client.get("/metrics", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert client.get("/metrics", headers={"Authorization": "Bearer scrape-me"}).text == "fine"
+    assert client.get("/_stcore/health", headers={"Authorization": "Bearer scrape-me"}).status_code == 401
 
 
 def test_identity_headers_of_the_client_are_dropped(by_link: Access) -> None:
@@ -241,3 +267,167 @@ def test_loopback(address: str, loopback: bool) -> None:
 
 def test_cookie_of_one_panel_is_not_that_of_another_port(by_link: Access) -> None:
     assert list(signed_in(by_link).cookies) == ["hybrid_panel_8501"]
+
+
+# -- roles
+
+
+VIEWER_PASSWORD = "only looking"
+
+
+def test_each_password_has_its_role() -> None:
+    access = Access(AccessConfig("127.0.0.1", STORED, viewer_hash=password_hash(VIEWER_PASSWORD)))
+    for password, role in ((PASSWORD, "operator"), (VIEWER_PASSWORD, "viewer")):
+        client = client_of(access)
+        assert client.post("/login", data={"password": password}).status_code == 200
+        assert client.get("/").json() == {"x-panel-user": role, "x-panel-role": role}
+
+
+def test_viewer_gets_no_more_guesses_by_signing_in_between_them() -> None:
+    access = Access(AccessConfig("127.0.0.1", STORED, viewer_hash=password_hash(VIEWER_PASSWORD)))
+    for _ in range(4):
+        access.sign_in("wrong")
+    assert access.sign_in(VIEWER_PASSWORD) is not None
+    access.sign_in("wrong")
+    assert access.locked_s > 0
+
+
+def test_viewer_s_password_alone_is_refused() -> None:
+    with pytest.raises(AccessRefused, match="HYBRID_PANEL_PASSWORD_HASH"):
+        AccessConfig("127.0.0.1", viewer_hash=STORED)
+
+
+def test_read_only_makes_everybody_a_viewer() -> None:
+    answer = signed_in(Access(AccessConfig("127.0.0.1", read_only=True))).get("/").json()
+    assert answer == {"x-panel-user": "operator", "x-panel-role": "viewer"}
+
+
+@pytest.mark.parametrize(("text", "on"), [("true", True), ("1", True), ("false", False), ("", False), (None, False)])
+def test_read_only_switch(text: str | None, on: bool) -> None:
+    environ = {} if text is None else {"HYBRID_PANEL_READ_ONLY": text}
+    assert AccessConfig.from_env("127.0.0.1", Path("none"), environ).read_only is on
+
+
+def test_misspelled_read_only_switch_does_not_start_a_panel_that_changes_things() -> None:
+    with pytest.raises(AccessRefused, match="HYBRID_PANEL_READ_ONLY"):
+        AccessConfig.from_env("127.0.0.1", Path("none"), {"HYBRID_PANEL_READ_ONLY": "ture"})
+
+
+def test_read_only_is_checked_in_the_action_itself(
+    panel_process: PanelProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(st, "user", {"name": "o", "role": "operator"})
+    panel_process.access = Access(AccessConfig("127.0.0.1", read_only=True))
+    with pytest.raises(actions.NotAllowed, match="HYBRID_PANEL_READ_ONLY"):
+        actions.change_settings(write_both=False)
+    assert not actions.is_operator()
+
+
+def test_confirmation_runs_nothing_before_the_phrase_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+    monkeypatch.setattr(widgets, "perform", lambda action, *args: action(*args))
+    for typed in ("", "delete", "delete everything"):
+        monkeypatch.setattr(st, "session_state", {"k": typed})
+        confirm.perform_confirmed("k", "delete everything", ran.append, ("done",), {})
+        assert ran == (["done"] if typed == "delete everything" else [])
+
+
+# -- a provider
+
+
+COOKIE_SECRET = "a secret of thirty-two characters"
+SITE = "http://127.0.0.1:8501"
+
+
+@pytest.fixture
+def by_provider(monkeypatch: pytest.MonkeyPatch) -> Access:
+    """As with `[auth]` in secrets.toml; the provider itself is not asked."""
+    section = {"redirect_uri": f"{SITE}/oauth2callback", "client_id": "panel", "cookie_secret": COOKIE_SECRET}
+    monkeypatch.setattr(oidc, "get_secrets_auth_section", lambda: section)
+    monkeypatch.setattr(oidc, "get_origin_from_redirect_uri", lambda: SITE)
+    monkeypatch.setattr(oidc, "get_cookie_secret", lambda: COOKIE_SECRET)
+    monkeypatch.setattr(oidc, "encode_provider_token", lambda name: f"token-of-{name}")
+    roles = {"operators": ("Olga@example.com",), "viewers": ("@example.com",)}
+    return Access(AccessConfig("0.0.0.0", sign_in_elsewhere=True, extra_hosts=("127.0.0.1",), **roles))
+
+
+def coming_back(access: Access, secret: str = COOKIE_SECRET, **person: object) -> TestClient:
+    """A browser with the cookie that Streamlit's callback leaves."""
+    claims = {"email": "olga@example.com", "origin": SITE, "is_logged_in": True, **person}
+    value = create_signed_value(secret, "_streamlit_user", json.dumps(claims)).decode()
+    client = client_of(access)
+    client.cookies.set("_streamlit_user", value, domain="127.0.0.1")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("email", "role"), [("olga@example.com", "operator"), ("Victor@Example.com", "viewer"), ("eve@evil.example", None)]
+)
+def test_provider_s_people_have_the_role_given_here(by_provider: Access, email: str, role: str | None) -> None:
+    client = coming_back(by_provider, email=email)
+    answer = client.get("/")
+    assert answer.status_code == (403 if role is None else 200)
+    assert "_streamlit_user" not in client.cookies
+    if role is None:
+        assert email in answer.text
+        assert client.get("/").status_code == 303
+    else:
+        assert "SameSite=strict" in answer.headers["set-cookie"]
+        assert client.get("/").json() == {"x-panel-user": email, "x-panel-role": role}
+
+
+@pytest.mark.parametrize(
+    "person",
+    [
+        {"secret": "a secret that somebody else chose"},
+        {"origin": "http://other.example"},
+        {"email_verified": False},
+        {"is_logged_in": False},
+        {"email": None},
+    ],
+)
+def test_who_is_not_vouched_for_does_not_get_in(by_provider: Access, person: dict[str, Any]) -> None:
+    client = coming_back(by_provider, **person)
+    assert client.get("/").status_code == 403
+    assert client.get("/_stcore/health").status_code == 401
+
+
+def test_sign_in_page_leads_to_the_provider_and_only_its_routes_are_open(by_provider: Access) -> None:
+    client = client_of(by_provider)
+    assert 'href="/auth/login?provider=token-of-default"' in client.get("/login").text
+    for path in ("/auth/login", "/oauth2callback"):
+        assert client.get(path).text == "fine"
+    assert client.get("/auth/login/more").status_code == 303
+    assert client.get("/").status_code == 303
+
+
+def test_routes_of_the_provider_are_closed_where_none_is_configured(by_link: Access) -> None:
+    assert client_of(by_link).get("/oauth2callback").status_code == 303
+
+
+def test_cookie_of_a_provider_means_nothing_where_none_is_configured(by_link: Access) -> None:
+    assert coming_back(by_link).get("/").status_code == 303
+
+
+def test_sign_out_forgets_the_provider_s_cookies_too(by_provider: Access) -> None:
+    client = coming_back(by_provider)
+    client.get("/")
+    client.cookies.set("_streamlit_user", "left over", domain="127.0.0.1")
+    assert client.post("/logout").status_code == 200
+    assert not list(client.cookies)
+
+
+# -- the command
+
+
+def test_command_prints_a_line_for_the_env_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{VIEWER_PASSWORD}\n"))
+    assert main(["password", "--viewer"]) == 0
+    name, _, stored = capsys.readouterr().out.strip().partition("=")
+    assert name == "HYBRID_PANEL_VIEWER_HASH"
+    assert password_matches(VIEWER_PASSWORD, stored)
+    monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
+    assert main(["password"]) == 2
