@@ -52,6 +52,8 @@ class Sender:
             service = apprise.Apprise.instantiate(url, asset=asset)
             if service is None:
                 return UNKNOWN
+            if isinstance(getattr(service, "headers", None), dict):  # of HTTP or of the mail: the same for a repetition
+                service.headers["Idempotency-Key"] = message.id
             body = f"{message.body}\n{REPEATED}" if repeated else message.body
             said: list[str] = []
             sender = apprise.Apprise(asset=asset)
