@@ -36,6 +36,7 @@ PAGES: Mapping[str, PageEntry] = MappingProxyType(
         "diff": PageEntry("repair/diff.py", N_("Diff"), ":material/difference:"),
         "sync": PageEntry("repair/sync.py", N_("Sync"), ":material/sync:"),
         "tests": PageEntry("watch/tests.py", N_("Tests"), ":material/fact_check:"),
+        "alerts": PageEntry("watch/alerts.py", N_("Alerts"), ":material/notifications:"),
         "settings": PageEntry("admin/settings.py", N_("Settings"), ":material/settings:"),
     }
 )

@@ -52,8 +52,9 @@ class Sender:
             service = apprise.Apprise.instantiate(url, asset=asset)
             if service is None:
                 return UNKNOWN
-            if isinstance(getattr(service, "headers", None), dict):  # of HTTP or of the mail: the same for a repetition
-                service.headers["Idempotency-Key"] = message.id
+            headers = getattr(service, "headers", None)
+            if isinstance(headers, dict):  # of HTTP or of the mail: a repetition can be known by it
+                headers["Idempotency-Key"] = message.id
             body = f"{message.body}\n{REPEATED}" if repeated else message.body
             said: list[str] = []
             sender = apprise.Apprise(asset=asset)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -184,15 +184,24 @@ class AlertControl:
 
     def change_rule(self, author: str, name: str, **values: Any) -> Rule:
         """Change `EDITABLE` values of a rule for every agent; without any values, it is again as it was built in."""
-        rule = _known_rule(name)
-        before = self.desk().changes.get(name)
-        merged = {**(before.values if before else {}), **values} if values else {}
-        default = changed_rule(rule, rule_defaults(self._client.settings).get(name, {}))
-        changed = changed_rule(default, merged)
+        changed, merged = self._planned(name, values)
         change = RuleChange({key: _plain(value) for key, value in merged.items()}, author, time.time())
         words = ", ".join(f"{key}={value}" for key, value in values.items()) or "as built in"
         self._edit(author, f"rule {name}: {words}", lambda desk: replace(desk, changes={**desk.changes, name: change}))
         return changed
+
+    def check_rules(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Whether all these changes, by rule, make sense. Raises ConfigurationError for the first that does not."""
+        for name, values in changes.items():
+            self._planned(name, values)
+
+    def _planned(self, name: str, values: Mapping[str, Any]) -> tuple[Rule, dict[str, Any]]:
+        """The rule as it would be, and all that operators have changed of it then."""
+        rule = _known_rule(name)
+        before = self.desk().changes.get(name)
+        merged = {**(before.values if before else {}), **values} if values else {}
+        default = changed_rule(rule, rule_defaults(self._client.settings).get(name, {}))
+        return changed_rule(default, merged), merged
 
     def set_summary(self, author: str, minute: int | None) -> None:
         """Send a daily summary so many minutes after midnight UTC; None: send none."""

@@ -1,0 +1,1 @@
+"""Alerts: what the page reads, changes and draws."""
