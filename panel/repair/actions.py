@@ -32,7 +32,7 @@ from panel.format import plural
 from panel.jobs import Job, JobFailed, Progress
 from panel.process import process
 from panel.repair import queries
-from panel.repair.queries import Selection
+from panel.repair.queries import DIFF_JOB, Selection
 
 __all__ = [
     "DIFF_JOB",
@@ -45,11 +45,11 @@ __all__ = [
     "start_diff",
     "start_sync",
     "start_undo",
+    "sync_summary",
 ]
 
 logger = logging.getLogger("hybrid.panel")
 
-DIFF_JOB = "diff"
 SYNC_JOB = "sync"
 KEY_JOB = "merge of a key"
 AT_ONCE_S = 3.0
@@ -195,12 +195,13 @@ def sync_summary(result: SyncResult) -> str:
 # -- one key
 
 
-def copy_key(difference: Difference, direction: Direction, *, delete: bool = False) -> Outcome:
-    """Make one key equal: the other store gets the value of the one that `direction` starts from; with `delete` also
-    if that is none. Guarded: nothing happens if either value is another one by now."""
+def copy_key(difference: Difference, direction: Direction, *, typed: str = "") -> Outcome:
+    """Make one key equal: the other store gets the value of the one that `direction` starts from. Where that has none,
+    the key is deleted, if `typed` is the word delete. Nothing happens if either value is another one by now."""
     author, client = require_operator(), _client()
     if client is None:
         return Outcome(False, NO_CLIENT)
+    delete = typed.strip() == "delete"
 
     def work() -> SyncResult:
         policy = Policy(direction, delete_extras=delete, authority=client.status().authority)

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from panel import format
 from panel.charts import STORE_COLORS
+from panel.i18n import N_, _, ngettext
 from panel.queries import Store
-from panel.repair.queries import Cost, Facts, Unknown
+from panel.repair.queries import Cause, Cost, Facts, Unknown
 from panel.verdict import Tone, Verdict
 from panel.widgets import COLORS, STORE_ICONS, answer_line, zone
 
-__all__ = ["cost_text", "facts_text", "missing", "obstacle_line", "store_heading", "tinted"]
+__all__ = ["CAUSES", "cost_text", "facts_text", "missing", "obstacle_line", "store_heading", "tinted"]
 
+CAUSES = {
+    Cause.ONLY_LOCAL: N_("only local"),
+    Cause.ONLY_CLOUD: N_("only cloud"),
+    Cause.TYPE: N_("type"),
+    Cause.VALUE: N_("value"),
+    Cause.STREAM_GROUP: N_("stream group"),
+    Cause.TTL: N_("expiry"),
+}
 TINT = "22"
 """The alpha of a store's colour behind text: seen in both themes, and the text stays as readable as before."""
 
@@ -38,29 +48,32 @@ def store_heading(store: Store) -> None:
 def facts_text(facts: Facts | None) -> str:
     """hash · 120 B · expires 14:02; what one store has of a key."""
     if facts is None:
-        return "not there"
-    kind = "value not read" if facts.kind == "?" else facts.kind
+        return _("not there")
+    kind = _("value not read") if facts.kind == "?" else facts.kind
     parts = [kind, format.size(facts.size_bytes)]
     if facts.expires_at_ms is not None:
         at_s = facts.expires_at_ms / 1000
         left = at_s - time.time()
-        parts.append(f"expires in {format.duration(left)}" if left > 0 else "is expiring")
+        in_ = _("expires in {time}").format(time=format.duration(left))
+        parts.append(in_ if left > 0 else _("is expiring"))
     return " · ".join(parts)
 
 
 def cost_text(cost: Cost) -> str:
     """1,204 cloud commands · 3.2 MB · 12 s · $0.0024."""
-    commands = f"{format.plural(cost.cloud_commands, 'cloud command')}"
+    count = cost.cloud_commands
+    commands = ngettext("{n} cloud command", "{n} cloud commands", count).format(n=f"{count:,}")
     return " · ".join([commands, format.size(cost.cloud_bytes), format.seconds(cost.seconds), format.money(cost.usd)])
 
 
-def missing(answer: Unknown[object], what: str) -> None:
+def missing(answer: Unknown[Any], what: str) -> None:
     """What is said where an answer lacks."""
     if answer.pending:
-        st.caption(f":material/hourglass_empty: {what}: asking the stores…")
-    else:
-        since = format.clock(answer.since_s, zone(), with_seconds=True)
-        st.caption(f":material/help: {what}: unknown since {since}. {answer.why}")
+        said = _("asking the stores…")
+        st.caption(f":material/hourglass_empty: {what}: {said}")
+        return
+    since = format.clock(answer.since_s, zone(), with_seconds=True)
+    st.caption(f":material/help: {what}: {_('unknown since {time}').format(time=since)}. {answer.why}")
 
 
 def obstacle_line(found: Verdict | None) -> None:

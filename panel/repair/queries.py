@@ -31,7 +31,7 @@ from hybrid.ops.diff import (
     estimate_diff,
     history,
 )
-from hybrid.ops.diff.export import field_row, rows, shown
+from hybrid.ops.diff.export import defused, field_row, rows, shown
 from hybrid.ops.sync.one_key import MERGED_PARTS, KeyLook, look_at_key
 from hybrid.ops.sync.periodic import Divergence, read_divergence
 from hybrid.ops.sync.run import (
@@ -51,6 +51,8 @@ from panel.process import FOLDER_VARIABLE, process
 from panel.reads import Answer, Known, ReadFailed, Unknown
 
 __all__ = [
+    "CONFLICTS_PAGE",
+    "DIFF_JOB",
     "MERGED_PARTS",
     "Action",
     "Answer",
@@ -80,6 +82,7 @@ __all__ = [
     "Unknown",
     "Verb",
     "conflicts",
+    "defused",
     "diff_folder",
     "diffs",
     "divergence",
@@ -100,6 +103,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+DIFF_JOB = "diff"
 PREVIEWED = 100
 CONFLICTS_PAGE = 50
 
@@ -147,9 +151,14 @@ def diff_folder() -> Path:
 
 
 def diffs() -> Answer[list[DiffResult]]:
-    """The diffs on this machine, newest first, those of the command line too."""
+    """The diffs on this machine, newest first, those of the command line too; not what is being compared just now."""
     folder = diff_folder()
-    return process().reads.get(("diffs", folder), lambda: history(folder), max_age_s=2.0, patience_s=3.0)
+    running = {job.noted("diff") for job in process().jobs.of(DIFF_JOB) if job.running}
+
+    def ask() -> list[DiffResult]:
+        return [result for result in history(folder) if result.id not in running]
+
+    return process().reads.get(("diffs", folder, *running), ask, max_age_s=2.0, patience_s=3.0)
 
 
 def existing_diff(diff_id: str) -> DiffFile:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from panel.format import clock
-from panel.queries import Overview, StoreFacts, StoreState
+from panel.i18n import _
+from panel.queries import Overview, Store, StoreFacts, StoreState
 from panel.verdict import Tone, Verdict
 
 __all__ = ["obstacle", "repair_obstacle"]
@@ -12,17 +13,19 @@ __all__ = ["obstacle", "repair_obstacle"]
 def obstacle(snapshot: Overview | None, zone: str | None = None) -> Verdict | None:
     """Why the stores cannot be compared now; None when they can."""
     if snapshot is None:
-        return Verdict(Tone.NOTE, "Starting", "The panel is starting; nothing is known of the stores yet.")
+        return Verdict(Tone.NOTE, _("Starting"), _("The panel is starting; nothing is known of the stores yet."))
     if snapshot.cloud is None:
-        sentence = "There is one store only, so there is nothing to compare it with."
-        return Verdict(Tone.NOTE, "Local only", sentence, "Set UPSTASH_REDIS_URL in .env and start the panel again.")
+        sentence = _("There is one store only, so there is nothing to compare it with.")
+        advice = _("Set UPSTASH_REDIS_URL in .env and start the panel again.")
+        return Verdict(Tone.NOTE, _("Local only"), sentence, advice)
     known = (snapshot.local, snapshot.cloud)
     down = [facts for facts in known if facts.status.state is StoreState.DOWN]
     if len(down) == 2:
         since = clock(max(facts.status.since_s for facts in down), zone)
-        where = " and ".join(facts.status.address for facts in down)
-        sentence = f"No store answers since {since}: nothing can be read, and nothing is changed."
-        return Verdict(Tone.ALARM, "Both down", sentence, f"Start or reconnect {where}; the panel notices by itself.")
+        sentence = _("No store answers since {time}: nothing can be read, and nothing is changed.").format(time=since)
+        addresses = [facts.status.address for facts in down]
+        advice = _("Start or reconnect {local} and {cloud}; the panel notices by itself.")
+        return Verdict(Tone.ALARM, _("Both down"), sentence, advice.format(local=addresses[0], cloud=addresses[1]))
     for facts in known:
         if facts.status.state is not StoreState.UP:
             return _not_up(facts, zone)
@@ -33,22 +36,35 @@ def repair_obstacle(snapshot: Overview | None, zone: str | None = None) -> Verdi
     """Why nothing can be repaired now; None when it can."""
     found = obstacle(snapshot, zone)
     if found is None and snapshot is not None and not snapshot.settings.write_both:
-        sentence = "Writes stay on the local store, so the stores may be compared, but not repaired."
-        return Verdict(Tone.NOTE, "Local only", sentence, "Choose the write mode “Both stores” in Settings first.")
+        sentence = _("Writes stay on the local store, so the stores may be compared, but not repaired.")
+        advice = _("Choose the write mode “Both stores” in Settings first.")
+        return Verdict(Tone.NOTE, _("Local only"), sentence, advice)
     return found
 
 
 def _not_up(facts: StoreFacts, zone: str | None) -> Verdict:
-    store, since = facts.status.store, clock(facts.status.since_s, zone)
-    if facts.status.state is StoreState.DOWN:
-        sentence = f"The {store} store is down since {since}: the two cannot be compared until it answers again."
-        advice = f"Bring back {facts.status.address}. What was written meanwhile follows by itself, without a sync."
-        return Verdict(Tone.WARNING, f"{store.title()} down", sentence, advice)
-    if facts.status.state is StoreState.CATCHING_UP:
-        sentence = f"The {store} store is catching up since {since}: until it is done, what differs is on its way."
-        return Verdict(Tone.NOTE, "Catching up", sentence, "Nothing to do; compare when it is up.")
-    if facts.status.state is StoreState.WIPED:
-        sentence = f"The {store} store lost its data at {since}, and is filled again from the {store.other} store."
-        return Verdict(Tone.WARNING, "Lost its data", sentence, "Nothing to do here; compare when it is up.")
-    sentence = f"The state of the {store} store is unknown since {since}."
-    return Verdict(Tone.NOTE, "Unknown", sentence, "This settles within seconds of the first command.")
+    status = facts.status
+    said = {
+        "store": status.store.value,
+        "other": status.store.other.value,
+        "time": clock(status.since_s, zone),
+        "address": status.address,
+    }
+    match status.state:
+        case StoreState.DOWN:
+            word = _("Local down") if status.store is Store.LOCAL else _("Cloud down")
+            sentence = _("The {store} store is down since {time}: the two cannot be compared until it answers again.")
+            advice = _("Bring back {address}. What was written meanwhile follows by itself, without a sync.")
+            return Verdict(Tone.WARNING, word, sentence.format(**said), advice.format(**said))
+        case StoreState.CATCHING_UP:
+            sentence = _("The {store} store is catching up since {time}: until it is done, what differs is on its way.")
+            advice = _("Nothing to do; compare when it is up.")
+            return Verdict(Tone.NOTE, _("Catching up"), sentence.format(**said), advice)
+        case StoreState.WIPED:
+            sentence = _("The {store} store lost its data at {time}, and is filled again from the {other} store.")
+            advice = _("Nothing to do; compare when it is up.")
+            return Verdict(Tone.WARNING, _("Lost its data"), sentence.format(**said), advice)
+        case _unknown:
+            sentence = _("The state of the {store} store is unknown since {time}.")
+            advice = _("This settles within seconds of the first command.")
+            return Verdict(Tone.NOTE, _("Unknown"), sentence.format(**said), advice)

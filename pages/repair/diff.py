@@ -1,0 +1,47 @@
+"""Do the stores agree? What differs, why, field by field; and making it equal, one key or many."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from panel import jobview, queries, widgets
+from panel.i18n import _
+from panel.repair import diffview, keyview, pieces, planview, weather
+from panel.repair import queries as repair
+from panel.repair.links import key_from, link, linked
+
+snapshot = queries.overview()
+zone = widgets.zone()
+obstacle = weather.obstacle(snapshot, zone)
+found = repair.diffs()
+results = found.value if isinstance(found, repair.Known) else []
+answer = diffview.answer(results[0] if results else None)
+widgets.headline(_("Diff"), answer)
+st.caption(answer.sentence)
+pieces.obstacle_line(obstacle)
+diffview.scope_form(obstacle is not None)
+jobview.running_jobs("diff", "sync", "merge of a key")
+
+repairable = weather.repair_obstacle(snapshot, zone)
+key = st.session_state.get(diffview.KEY)
+key = linked("key") if key is None else key
+shown = None
+if results:
+    shown = diffview.chooser(results)
+    diffview.sums(shown)
+    file = repair.opened_diff(shown.id) if shown.different else None
+    if file is not None:
+        with file:
+            selection = diffview.selection_form(shown)
+            total = diffview.differences_table(file, selection)
+        if total:
+            diffview.downloads(shown, selection, total)
+if key:
+    keyview.key_view(key_from(key), st.session_state.get(diffview.ENTRY), repairable)
+link(key=key)
+if shown is not None and shown.different and file is not None and total:
+    with st.expander(_("Make these {n} keys equal").format(n=f"{total:,}"), icon=":material/sync:"):
+        planview.plan_form(selection, repairable, "diff")
+if results:
+    diffview.history_table(results)
+jobview.finished_jobs(queries.jobs("diff", "sync", "merge of a key"))

@@ -1,0 +1,210 @@
+"""The conflict archive: which keys were written on both stores while apart, both values, and what to do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+
+import pandas as pd
+import streamlit as st
+
+from panel import actions, format
+from panel.i18n import N_, _
+from panel.jobview import follow
+from panel.queries import Overview, Store
+from panel.repair import actions as repair
+from panel.repair import queries
+from panel.repair.links import key_text
+from panel.repair.pieces import missing, store_heading, tinted
+from panel.repair.queries import Conflict, Known
+from panel.repair.syncview import snapshot_blocks
+from panel.widgets import perform, zone
+
+__all__ = ["conflicts", "value_rows"]
+
+SHOWN_ROWS = 200
+SHOWN_CHARS = 300
+PAIRS = {b"HSET": 2, b"HMSET": 2}
+MEMBERS = {b"SADD", b"RPUSH", b"LPUSH"}
+
+
+def conflicts(snapshot: Overview | None) -> None:
+    """The archive, page by page; one of its entries with both values."""
+    if snapshot is None or snapshot.cloud is None:
+        st.caption(_("There can be no conflicts with one store."))
+        return
+    if snapshot_blocks(snapshot):
+        st.caption(_("The archive cannot be read while the store that takes writes does not answer."))
+        return
+    st.caption(_(INTRODUCTION))
+    pages: list[str] = st.session_state.setdefault("conflict-pages", [])
+    found = queries.conflicts(pages[-1] if pages else None)
+    if not isinstance(found, Known):
+        missing(found, _("Conflicts"))
+        return follow(found.pending, "conflicts")
+    entries = found.value
+    if not entries and not pages:
+        st.success(
+            _("No conflicts: no key was written on both stores while they were apart."), icon=":material/check_circle:"
+        )
+        return
+    chosen = table(entries)
+    with st.container(horizontal=True):
+        st.button(_("Newer"), icon=":material/chevron_left:", key="conflicts-newer", disabled=not pages,
+                  on_click=turn, args=(None,))  # fmt: skip
+        st.button(_("Older"), icon=":material/chevron_right:", key="conflicts-older",
+                  disabled=len(entries) < queries.CONFLICTS_PAGE,
+                  on_click=turn, args=(entries[-1].id if entries else None,))  # fmt: skip
+    if chosen is not None:
+        detail(chosen)
+    discard_all_form(snapshot.status.conflicts)
+
+
+def turn(before: str | None) -> None:
+    """To the page of older entries behind this one; None: back to the newer one."""
+    pages = st.session_state["conflict-pages"]
+    if before is None:
+        pages[-1:] = []
+    else:
+        pages.append(before)
+
+
+INTRODUCTION = N_(
+    "Keys that were written on both stores while these could not reach each other. The newest value is live; the other "
+    "one is kept here for 30 days."
+)
+
+
+def table(entries: Sequence[Conflict]) -> Conflict | None:
+    rows = [
+        {
+            _("Archived"): format.clock(entry.archived_at_ms / 1000, zone()),
+            _("Key"): key_text(entry.key),
+            _("Live value from"): entry.kept.store.value,
+            _("Archived value from"): entry.lost.store.value,
+            _("Size"): format.size(entry.size_bytes),
+            _("Why"): entry.why,
+        }
+        for entry in entries
+    ]
+    picked = st.dataframe(
+        pd.DataFrame(rows), hide_index=True, key=f"conflicts-{entries[0].id if entries else ''}", on_select="rerun",
+        selection_mode="single-row", height=320 if len(rows) > 10 else "auto", alt=_("Conflicts"),
+    )  # fmt: skip
+    chosen = picked["selection"]["rows"]
+    return entries[chosen[0]] if chosen and chosen[0] < len(entries) else None
+
+
+def detail(entry: Conflict) -> None:
+    """Both values side by side, and the decision."""
+    with st.container(border=True, key="conflict-detail"):
+        name = key_text(entry.key).replace("`", "'")
+        st.markdown(f":material/key: `{name}`")
+        with st.grid(2, min_column_width=240):
+            for side, state in ((entry.kept, _("live since then")), (entry.lost, _("archived"))):
+                with st.container(border=True, key=f"conflict-{side.store}", height="stretch"):
+                    store_heading(side.store)
+                    when = format.clock(side.at_ms / 1000 if side.at_ms else None, zone(), with_seconds=True)
+                    by = side.by or _("unknown")
+                    st.caption(_("{state} · written at {time} by {who}").format(state=state, time=when, who=by))
+        values_table(entry)
+        decision(entry)
+
+
+def values_table(entry: Conflict) -> None:
+    sides = {side.store: dict(value_rows(side.commands)) for side in (entry.kept, entry.lost)}
+    places = list(dict.fromkeys(place for rows in sides.values() for place in rows))
+    rows = [
+        {
+            _("Where"): place,
+            "Local": shortened(sides[Store.LOCAL].get(place)),
+            "Cloud": shortened(sides[Store.CLOUD].get(place)),
+        }
+        for place in sorted(
+            places[:SHOWN_ROWS], key=lambda place: sides[Store.LOCAL].get(place) == sides[Store.CLOUD].get(place)
+        )
+    ]
+    if rows:
+        st.dataframe(
+            tinted(pd.DataFrame(rows)), hide_index=True, height=320 if len(rows) > 10 else "auto", alt=_("Values")
+        )
+    if len(places) > SHOWN_ROWS:
+        st.caption(_("Only the first {n} places are listed.").format(n=SHOWN_ROWS))
+
+
+def shortened(text: str | None) -> str:
+    if text is None:
+        return _("not there")
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
+
+
+def decision(entry: Conflict) -> None:
+    fixed = not actions.is_operator()
+    force = st.toggle(_("Also if the key was written since"), key=f"conflict-force-{entry.id}", disabled=fixed)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.button(
+            _("Keep the live value"), icon=":material/check:", key="conflict-keep", disabled=fixed,
+            help=_("Agrees with what is live: the archived value leaves the archive."),
+            on_click=perform, args=(repair.keep_conflict, entry.id), kwargs={"force": force},
+        )  # fmt: skip
+        st.button(
+            _("Restore the archived value"), icon=":material/restore:", key="conflict-restore", disabled=fixed,
+            help=_("Written to both stores; the value that it replaces takes its place in the archive."),
+            on_click=perform, args=(repair.restore_conflict, entry.id), kwargs={"force": force},
+        )  # fmt: skip
+        with st.popover(_("Discard"), icon=":material/delete:", disabled=fixed):
+            st.caption(_("Throws the archived value away for good; the live one stays."))
+            st.button(
+                _("Throw it away"), key="conflict-discard", disabled=fixed,
+                on_click=perform, args=(repair.discard_conflicts, (entry.id,)),
+            )  # fmt: skip
+
+
+def discard_all_form(count: int | None) -> None:
+    with st.expander(_("Empty the archive"), icon=":material/delete_sweep:"):
+        st.caption(
+            _("Throws all {n} archived values away for good. The live values stay.").format(n=format.count(count))
+        )
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            typed = st.text_input(_("Type discard to confirm"), key="conflicts-typed", width=240)
+            st.button(
+                _("Throw all away"), key="conflicts-discard-all",
+                disabled=not actions.is_operator() or typed.strip() != "discard",
+                on_click=perform, args=(repair.discard_conflicts, None), kwargs={"typed": typed},
+            )  # fmt: skip
+
+
+def value_rows(commands: Iterable[Sequence[bytes]]) -> list[tuple[str, str]]:
+    """The places of a value and what stands there, from the commands that make it."""
+    rows: list[tuple[str, str]] = []
+    counted = 0
+    for name, *operands in commands:
+        rest = [queries.shown(part) for part in operands[1:]]
+        if name == b"DEL":
+            continue
+        if name == b"SET":
+            rows.append((_("value"), rest[0]))
+            if len(rest) > 2 and rest[1] == "PXAT":
+                rows.append((_("expiry"), moment(rest[2])))
+        elif name == b"PEXPIREAT":
+            rows.append((_("expiry"), moment(rest[0])))
+        elif name in PAIRS:
+            rows += [
+                (f"{_('field')} {field}", value) for field, value in zip_longest(rest[::2], rest[1::2], fillvalue="")
+            ]
+        elif name == b"ZADD":
+            rows += [(f"{_('score of')} {member}", score) for score, member in zip(rest[::2], rest[1::2], strict=False)]
+        elif name == b"SADD":
+            rows += [(f"{_('member')} {member}", member) for member in rest]
+        elif name == b"RPUSH":
+            rows += [(f"{_('item')} {counted + at}", item) for at, item in enumerate(rest)]
+            counted += len(rest)
+        elif name == b"XADD":
+            rows.append((f"{_('entry')} {rest[0]}", " ".join(rest[1:])))
+        else:
+            rows.append((queries.shown(name), " ".join(rest)))
+    return rows
+
+
+def moment(text: str) -> str:
+    return format.clock(int(text) / 1000, zone(), with_seconds=True) if text.isdigit() else text

@@ -1,0 +1,311 @@
+"""The page Diff: what to compare and what it costs, what was found by cause, the differences page by page, history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from io import BytesIO
+
+import pandas as pd
+import streamlit as st
+
+from panel import actions, format
+from panel.i18n import N_, _, ngettext
+from panel.jobview import follow
+from panel.repair import actions as repair
+from panel.repair import queries
+from panel.repair.links import key_text, link, linked
+from panel.repair.pieces import CAUSES, cost_text, facts_text, missing, tinted
+from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Known, Scope, Selection
+from panel.verdict import Tone, Verdict
+from panel.widgets import perform, zone
+
+__all__ = [
+    "KEY",
+    "answer",
+    "chooser",
+    "differences_table",
+    "downloads",
+    "history_table",
+    "scope_form",
+    "selection_form",
+    "sums",
+]
+
+KINDS = ("string", "hash", "list", "set", "zset", "stream", "json")
+PAGE_ROWS = 100
+DOWNLOADED_ROWS = 200_000
+KEY, ENTRY = "diff-key", "diff-entry"
+
+
+def answer(latest: DiffResult | None) -> Verdict:
+    """Whether the stores agree, as far as it was looked at."""
+    if latest is None:
+        return Verdict(Tone.NOTE, _("Not compared yet"), _(FIRST))
+    facts = {
+        "what": queries.scope_text(latest.scope),
+        "time": format.clock(latest.ended_at_s, zone()),
+        "n": f"{latest.compared:,}",
+        "ending": latest.ending.value,
+    }
+    if latest.different:
+        word = ngettext("{n} key differs", "{n} keys differ", latest.different).format(n=f"{latest.different:,}")
+        said = _("Compared: {what}, {n} keys, at {time}. Choose a key to see where, and to make it equal.")
+        return Verdict(Tone.NOTE, word, said.format(**facts))
+    if latest.ending is not Ending.FINISHED:
+        said = _("The comparison of {what} at {time} did not finish: {ending}.")
+        return Verdict(Tone.NOTE, _("Not finished"), said.format(**facts))
+    said = _("Compared: {what}, {n} keys, at {time}. All of them are equal.")
+    return Verdict(Tone.FINE, _("Equal"), said.format(**facts))
+
+
+FIRST = N_(
+    "Nothing was compared on this machine yet. A comparison only reads: names and digests, or values where a store "
+    "cannot make digests. Estimate tells first what it costs; what differs is listed by cause, and can be made equal."
+)
+
+
+def scope_form(blocked: bool) -> None:
+    """What to compare; the estimate of it on request; and the button that begins."""
+    with st.container(border=True, key="diff-form"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            listed = st.segmented_control(
+                _("Compare"), list(WAYS), default="pattern", required=True, key="diff-by",
+                format_func=lambda way: _(WAYS[way]),
+            )  # fmt: skip
+            if listed == "keys":
+                kind, pattern = None, "*"
+                names = st.text_area(
+                    _("Keys, one on each line"), key="diff-keys", height=120, placeholder="user:1\nuser:2"
+                ) or ""  # fmt: skip
+                keys = tuple(line.strip().encode() for line in names.splitlines() if line.strip())
+                scope = Scope(keys=keys)
+            else:
+                pattern = st.text_input(
+                    _("Pattern"), value=linked("pattern", "*"), key="diff-pattern", width=280, help=_(PATTERN_HELP)
+                ).strip() or "*"  # fmt: skip
+                first = linked("type")
+                kind = st.selectbox(
+                    _("Type"), ["any", *KINDS], index=1 + KINDS.index(first) if first in KINDS else 0,
+                    key="diff-type", width=130,
+                    format_func=lambda kind: _("any") if kind == "any" else kind,
+                )  # fmt: skip
+                scope = Scope(pattern.encode(), None if kind == "any" else kind)
+                link(pattern="" if pattern == "*" else pattern, type="" if kind == "any" else str(kind))
+            with st.popover(_("Limits"), icon=":material/tune:"):
+                all_ttls = st.toggle(_("Compare every expiry"), key="diff-ttls", help=_(TTLS_HELP))
+                most = st.number_input(
+                    _("Most cloud commands"), min_value=0, value=0, step=1000, key="diff-most", help=_(MOST_HELP)
+                )
+            wanted = st.button(
+                _("Estimate"),
+                icon=":material/calculate:",
+                key="diff-estimate",
+                disabled=blocked or not something(scope),
+            )
+            st.button(
+                _("Compare"), icon=":material/difference:", type="primary", key="diff-start",
+                disabled=blocked or not actions.is_operator() or not something(scope),
+                on_click=perform, args=(repair.start_diff, scope),
+                kwargs={"all_ttls": all_ttls, "max_commands": int(most) or None},
+            )  # fmt: skip
+        question = (scope, all_ttls)
+        if wanted:
+            st.session_state["diff-asked"] = question
+        if st.session_state.get("diff-asked") == question and not blocked:
+            estimate_line(scope, all_ttls)
+
+
+def something(scope: Scope) -> bool:
+    return scope.keys is None or len(scope.keys) > 0
+
+
+def estimate_line(scope: Scope, all_ttls: bool) -> None:
+    """What comparing would cost."""
+    found = queries.estimate(scope, all_ttls=all_ttls)
+    if not isinstance(found, Known):
+        missing(found, _("Estimate"))
+        return follow(found.pending, "estimate")
+    value = found.value
+    said = _("About {n} keys: {cost}. How: {how}. What differs costs a few commands more.")
+    text = said.format(n=f"{value.keys:,}", cost=cost_text(value.cost), how=_(HOW.get(value.how, value.how)))
+    st.caption(f":material/calculate: {text}")
+
+
+PATTERN_HELP = N_("Which keys: * for any text, ? for one character, [ab] for one of these.")
+TTLS_HELP = N_(
+    "Where every command is billed, the expiries of what differs and of a sample that rotates are compared. "
+    "With this, all of them: one command more for each key."
+)
+MOST_HELP = N_("The comparison stops before it takes more, and can be resumed. 0: no limit.")
+WAYS = {"pattern": N_("Pattern"), "keys": N_("Key list")}
+HOW = {
+    "digests on both servers": N_("digests on both servers"),
+    "values read from the cloud": N_("values read from the cloud"),
+    "fewest commands on the cloud": N_("fewest commands on the cloud"),
+}
+
+
+def chooser(results: Sequence[DiffResult]) -> DiffResult:
+    """The comparison to show: the one of the address, else the newest."""
+    ids = [result.id for result in results]
+    words = {result.id: title_of(result) for result in results}
+    wanted = linked("diff")
+    with st.container(horizontal=True, vertical_alignment="bottom", key="diff-head"):
+        chosen = st.selectbox(
+            _("Comparison"), ids, index=ids.index(wanted) if wanted in ids else 0, format_func=words.__getitem__,
+            key=f"diff-chosen-{words[ids[0]]}", width=420,
+        )  # fmt: skip
+        result = results[ids.index(chosen)]
+        if result.ending is not Ending.FINISHED:
+            st.button(
+                _("Resume"), icon=":material/play_arrow:", key="diff-resume", disabled=not actions.is_operator(),
+                on_click=perform, args=(repair.start_diff, result.scope), kwargs={"resume": result.id},
+            )  # fmt: skip
+    link(diff="" if chosen == ids[0] else str(chosen))
+    return result
+
+
+def title_of(result: DiffResult) -> str:
+    when = format.clock(result.started_at_s, zone())
+    differ = _("{n} differ").format(n=f"{result.different:,}")
+    unfinished = "" if result.ending is Ending.FINISHED else f" · {result.ending}"
+    return f"{when} · {queries.scope_text(result.scope)} · {differ}{unfinished}"
+
+
+def sums(result: DiffResult) -> None:
+    """The sums of a comparison, with what it cost and what it was said to cost."""
+    actual, estimated = result.actual, result.estimated
+    with st.grid(5, min_column_width=150):
+        st.metric(_("Differ"), format.count(result.different))
+        st.metric(_("Compared"), format.count(result.compared))
+        st.metric(_("Being written"), format.count(result.in_flight), help=_(FLIGHT_HELP))
+        said = _("Estimated: {cost}").format(cost=cost_text(estimated))
+        st.metric(_("Cloud commands"), format.count(actual.cloud_commands), help=said)
+        wire = _("{size} over the wire").format(size=format.size(actual.cloud_bytes))
+        st.metric(_("Cost"), format.money(actual.usd), help=wire)
+    if result.suspected:
+        said = _("{n} keys are suspected, and not confirmed: resume it.").format(n=f"{result.suspected:,}")
+        st.caption(f":material/help: {said}")
+    if result.ttl_share < 1:
+        sample = f"{result.ttl_share:.1%}"
+        st.caption(_("Expiries: of what differs, and of a sample of {share} that rotates.").format(share=sample))
+
+
+FLIGHT_HELP = N_("They differed, but writes to them were on their way: no drift, and in no count.")
+
+
+def selection_form(result: DiffResult) -> Selection:
+    """Which of the differences are shown, and made equal in bulk."""
+    named = [cause for cause in Cause if result.counts.get(cause)]
+    wanted = [cause for cause in named if cause.value in linked("cause").split(",")]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.pills(
+            _("Cause"), named, selection_mode="multi", default=wanted, key=f"diff-causes-{result.id}",
+            format_func=lambda cause: f"{_(CAUSES[cause])} · {result.counts[cause]:,}",
+        )  # fmt: skip
+        containing = st.text_input(
+            _("Key contains"), key="diff-containing", width=240, placeholder=_("any"), icon=":material/search:"
+        ).strip()  # fmt: skip
+    link(cause=",".join(cause.value for cause in chosen))
+    return Selection(result.id, tuple(chosen), containing.encode())
+
+
+def differences_table(file: DiffFile, selection: Selection) -> int:
+    """A page of the differences; choosing one opens it. How many there are of these in all."""
+    total = file.count(*selection.causes, containing=selection.containing)
+    if not total:
+        st.caption(_("None of the differences is like that."))
+        return 0
+    pages = -(-total // PAGE_ROWS)
+    page = min(pages, int(st.session_state.get(f"diff-page-{selection}", 1)))
+    some = {"offset": (page - 1) * PAGE_ROWS, "limit": PAGE_ROWS}
+    found = list(file.differences(*selection.causes, containing=selection.containing, **some))
+    grid = f"diff-grid-{selection}-{page}"
+    st.dataframe(
+        tinted(pd.DataFrame([row_of(difference) for difference in found])),
+        hide_index=True, key=grid, selection_mode="single-row", on_select=partial(choose, grid, found),
+        height=420 if len(found) > 11 else "auto",
+        column_config={_("Key"): st.column_config.TextColumn(width="medium"),
+                       _("Detail"): st.column_config.TextColumn(width="large")},
+        alt=_("Keys that differ"),
+    )  # fmt: skip
+    if pages > 1:
+        st.pagination(pages, key=f"diff-page-{selection}")
+    return total
+
+
+def row_of(difference: Difference) -> dict[str, str]:
+    return {
+        _("Key"): key_text(difference.key),
+        _("Cause"): ", ".join(_(CAUSES[cause]) for cause in difference.causes),
+        "Local": facts_text(difference.local),
+        "Cloud": facts_text(difference.cloud),
+        _("Detail"): difference.detail,
+    }
+
+
+def choose(grid: str, found: Sequence[Difference]) -> None:
+    """Open the key that was selected in the table."""
+    rows = st.session_state[grid]["selection"]["rows"]
+    chosen = found[rows[0]] if rows and rows[0] < len(found) else None
+    st.session_state[KEY] = key_text(chosen.key) if chosen else ""
+    st.session_state[ENTRY] = chosen
+
+
+def downloads(result: DiffResult, selection: Selection, total: int) -> None:
+    """The differences that are shown, all pages of them, as files."""
+    if total > DOWNLOADED_ROWS:
+        st.caption(
+            _("{n} rows are too many for a browser. Narrow them down, or write them to a file: {command}").format(
+                n=f"{total:,}", command=f"`python -m hybrid diff --resume {result.id} --csv differences.csv`"
+            )
+        )
+        return
+    with st.container(horizontal=True):
+        for label, form, mime in (
+            ("CSV", "csv", "text/csv"),
+            ("JSON", "jsonl", "application/x-ndjson"),
+            ("Parquet", "parquet", "application/vnd.apache.parquet"),
+        ):
+            st.download_button(
+                label, partial(exported, selection, form), f"diff-{result.id}.{form}", mime,
+                key=f"diff-download-{form}", icon=":material/download:", on_click="ignore",
+            )  # fmt: skip
+
+
+def exported(selection: Selection, form: str) -> bytes:
+    """The selected differences in this format."""
+    with queries.existing_diff(selection.diff_id) as file:
+        found = queries.rows(file.differences(*selection.causes, containing=selection.containing))
+        if form == "jsonl":
+            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found).encode()
+        frame = pd.DataFrame(queries.defused(row) if form == "csv" else row for row in found)
+    text = frame.to_csv(index=False) if form == "csv" else None
+    return text.encode() if text is not None else parquet(frame)
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    buffer = BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def history_table(results: Sequence[DiffResult]) -> None:
+    """All comparisons on this machine, newest first."""
+    st.subheader(_("History"), anchor=False)
+    rows = [
+        {
+            _("When"): format.clock(result.started_at_s, zone()),
+            _("What"): queries.scope_text(result.scope),
+            _("Ending"): result.ending.value,
+            _("Keys"): result.compared,
+            _("Differ"): result.different,
+            _("Cloud commands"): result.actual.cloud_commands,
+            _("Cost"): format.money(result.actual.usd),
+            _("Took"): format.seconds(result.actual.seconds),
+        }
+        for result in results
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="diff-history", alt=_("Comparisons"))
