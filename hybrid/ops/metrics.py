@@ -106,7 +106,8 @@ class EventRow(TypedDict):
 
 
 class GaugeRow(TypedDict):
-    """`name` is lag_entries, lag_s, conflicts, or keys, memory_bytes or clients with `.local` or `.cloud` behind it."""
+    """`name` is lag_entries, lag_s, conflicts; or keys, memory_bytes, clients, p50_ms or p99_ms (as the observer itself
+    met the store) with `.local` or `.cloud` behind it."""
 
     at_s: int
     name: str

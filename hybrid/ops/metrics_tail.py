@@ -126,4 +126,6 @@ def gauges_of(overview: Overview) -> dict[str, float]:
             known[f"keys.{store}"] = facts.keys
             known[f"memory_bytes.{store}"] = facts.memory_bytes
             known[f"clients.{store}"] = facts.clients
+            known[f"p50_ms.{store}"] = facts.latency_p50_ms
+            known[f"p99_ms.{store}"] = facts.latency_p99_ms
     return {name: value for name, value in known.items() if value is not None}

@@ -6,7 +6,7 @@ What nobody reported is a gap, never a zero.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from panel.charts import STORE_COLORS
@@ -103,7 +103,16 @@ def latency_chart(found: Measured, group: str = ALL, marked: tuple[Mark, ...] = 
             points = _with_gaps({at_s: max(ms, LEAST_MS) for at_s, ms in known.items() if ms is not None}, found.slot_s)
             if points:
                 lines.append(Line(f"{store.title()} {name}", STORE_COLORS[store], points, style, name != "p95"))
+        if not any(row["store"] == store.value for row in rows):
+            lines += _probes(found, store)
     return _chart(found, lines, Unit.MS, marked, log=True)
+
+
+def _probes(found: Measured, store: Store) -> list[Line]:
+    """How a store that applications do not ask answers the agent: the cloud, say, while local serves all reads."""
+    named = ((f"{store.title()} probe {name}", f"{name}_ms.{store.value}", style) for name, style in QUANTILES[::2])
+    lines = [replace(_gauge(found, gauge, title, STORE_COLORS[store]), style=style) for title, gauge, style in named]
+    return [line for line in lines if line.points]
 
 
 def throughput_chart(found: Measured, group: str = ALL, marked: tuple[Mark, ...] = ()) -> Chart:
@@ -171,4 +180,4 @@ def _chart(
     log: bool = False,
     bars: bool = False,
 ) -> Chart:
-    return Chart(tuple(lines), unit, found.since_s, found.until_s, found.slot_s, marked, log, bars)
+    return Chart(tuple(lines), unit, found.shown_since_s, found.until_s, found.slot_s, marked, log, bars)

@@ -16,6 +16,7 @@ from panel.queries import Store
 __all__ = ["PLOTLY_CONFIG", "cost_figure", "heat_figure", "month_figure", "plotly"]
 
 PLOTLY_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
+DAY_MS = 86_400_000
 GRID = "rgba(125, 138, 163, 0.22)"
 PURPOSE_COLORS: Mapping[str, str] = {
     "application": "#4a82f2",
@@ -160,7 +161,7 @@ def cost_figure(rows: Sequence[CostRow]) -> dict[str, Any]:
     purposes = [name for name in PURPOSE_COLORS if any(row["purpose"] == name for row in rows)]
     data = [
         {
-            "type": "bar", "name": purpose, "marker": {"color": PURPOSE_COLORS[purpose]},
+            "type": "bar", "width": DAY_MS * 0.7, "name": purpose, "marker": {"color": PURPOSE_COLORS[purpose]},
             "x": [row["day"] for row in rows if row["purpose"] == purpose],
             "y": [row["commands"] for row in rows if row["purpose"] == purpose],
             "customdata": [row["usd"] for row in rows if row["purpose"] == purpose],
@@ -171,8 +172,7 @@ def cost_figure(rows: Sequence[CostRow]) -> dict[str, Any]:
     last = date.fromisoformat(max(row["day"] for row in rows))
     first = min(date.fromisoformat(min(row["day"] for row in rows)), last - timedelta(days=13))
     layout = _layout(0, 0, None)
-    layout["xaxis"] |= {"range": [f"{first - timedelta(hours=12)}", None], "tickformat": "%-d %b", "dtick": None}
-    layout["xaxis"]["range"] = [f"{first - timedelta(days=1)} 12:00", f"{last} 12:00"]
+    layout["xaxis"] |= {"range": [f"{first - timedelta(days=1)} 12:00", f"{last} 12:00"], "tickformat": "%-d %b"}
     layout["yaxis"] = {"gridcolor": GRID, "automargin": True, "tickformat": "~s", "rangemode": "tozero"}
     layout |= {"barmode": "stack", "bargap": 0.25}
     return {"data": data, "layout": layout}

@@ -57,6 +57,7 @@ ALL = "all"
 """Every command group together."""
 
 FRESH_S = 5.0
+LEAST_SHOWN_S = 300.0
 COSTS_FRESH_S = 30.0
 NOT_READ = "The measurements are kept in the local store, and that one does not answer."
 
@@ -72,6 +73,12 @@ class Measured:
     until_s: float
     slot_s: int
     records: tuple[Record, ...]
+
+    @property
+    def shown_since_s(self) -> float:
+        """Where the time axis begins: what was started just now has no long empty past to show."""
+        first_s = self.records[0].at_s if self.records else self.since_s
+        return max(self.since_s, min(first_s, self.until_s - LEAST_SHOWN_S))
 
     @property
     def slots(self) -> tuple[int, ...]:

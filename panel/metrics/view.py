@@ -96,20 +96,34 @@ def _empty(sentence: str) -> None:
 def numbers(found: Measured, group: str) -> None:
     """The whole range in a few numbers, both stores side by side."""
     whole = {row["store"]: row for row in queries.latency_table(found) if row["group"] == group}
-    length_s = max(found.until_s - max(found.since_s, min(found.slots, default=found.since_s)), found.slot_s)
+    length_s = max(found.until_s - found.shown_since_s, found.slot_s)
     failed = sum(row["count"] for row in queries.errors(found) if row["where"] == "client")
     with st.grid(6, min_column_width=130):
         for store in Store:
             row = whole.get(store.value)
             for name in ("p50", "p99"):
-                value = row[f"{name}_ms"] if row else None  # type: ignore[literal-required]
-                label = f":{COLORS[store]}[{store.title()}] {name}"
-                st.metric(label, format.latency(value) if row else ":gray[not used]", border=True)
+                _latency_number(found, store, name, row[f"{name}_ms"] if row else None)  # type: ignore[literal-required]
         calls = sum(row["count"] for row in whole.values())
-        st.metric("Exchanges", format.count(calls), border=True, help=f"On average {calls / length_s:,.1f} a second.")
-        st.metric(
-            "Errors seen by applications", format.count(failed) if found.records else ":gray[unknown]", border=True
-        )
+        _number("Exchanges", format.count(calls), f"{calls / length_s:,.1f} a second")
+        _number("Errors", format.count(failed), "seen by applications")
+
+
+def _number(label: str, shown: str, note: str) -> None:
+    """A number with a word about it below, all of one height."""
+    st.metric(
+        label, shown, border=True, delta=" ", delta_arrow="off", delta_color="gray", delta_description=note,
+        height="stretch",
+    )  # fmt: skip
+
+
+def _latency_number(found: Measured, store: Store, name: str, value_ms: float | None) -> None:
+    """The quantile of the applications' calls; where they make none, what the agent's probes met last."""
+    label, note = f":{COLORS[store]}[{store.title()}] {name}", "by applications"
+    if value_ms is None:
+        probes = queries.gauges(found, f"{name}_ms.{store.value}")
+        value_ms, note = (probes[-1]["value"], "by probes, last") if probes else (None, "not measured")
+    shown = ":gray[unknown]" if value_ms is None else format.latency(value_ms)
+    _number(label, shown, note)
 
 
 def table_part(found: Measured) -> None:
@@ -147,7 +161,7 @@ def heat_part(found: Measured, store: Store, group: str) -> None:
         heading(f"{STORE_ICONS[store]} {store.title()}", "calls by how long they took, log scale", rows, name)
         if not rows:
             return _empty("No call to this store was measured in this range.")
-        figure = heat_figure(rows, store, found.slot_s, found.since_s, found.until_s, zone())
+        figure = heat_figure(rows, store, found.slot_s, found.shown_since_s, found.until_s, zone())
         st.plotly_chart(
             figure, key=f"plot-{name}", height=HEIGHT, config=PLOTLY_CONFIG, alt=f"Heat map of {store} latency"
         )
@@ -175,14 +189,10 @@ def costs_part(costs: Costs, snapshot: Overview | None) -> None:
     """Cloud commands by day and purpose, and the month's money."""
     month = costs.month
     with st.grid(4, min_column_width=150):
-        st.metric("Cloud commands this month", format.count(month.commands), border=True)
-        st.metric(
-            "Cost so far", format.money(month.usd), border=True, help="Commands, and bandwidth beyond what is free."
-        )
-        st.metric(
-            "Projected to the end of the month", format.money(month.projected_usd), border=True, delta=" ",
-            delta_color="gray", delta_arrow="off", delta_description=f"{format.count(month.projected_commands)} commands",
-        )  # fmt: skip
+        _number("Cloud commands", format.count(month.commands), "this month, so far")
+        _number("Cost", format.money(month.usd), "this month, so far")
+        projected = f"{format.count(month.projected_commands)} commands"
+        _number("Projected to the end of the month", format.money(month.projected_usd), projected)
         _budget(costs)
     st.caption(_price(costs, snapshot))
     daily, course = st.columns(2)
@@ -202,12 +212,12 @@ def costs_part(costs: Costs, snapshot: Overview | None) -> None:
 def _budget(costs: Costs) -> None:
     month = costs.month
     if month.budget_usd is None:
-        st.metric("Budget", ":gray[not set]", border=True, help="Set `HYBRID_CLOUD_BUDGET`, in US dollars a month.")
+        _number("Budget", ":gray[not set]", "set `HYBRID_CLOUD_BUDGET`, US dollars a month")
         return
     over = (month.budget_share or 0) > 1
     st.metric(
         "Budget", format.money(month.budget_usd), border=True, delta=f"{(month.budget_share or 0):.0%} of it projected",
-        delta_arrow="off", delta_color="red" if over else "green",
+        delta_arrow="off", delta_color="red" if over else "green", height="stretch",
     )  # fmt: skip
 
 
