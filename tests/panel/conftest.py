@@ -5,15 +5,19 @@ from __future__ import annotations
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+import streamlit as st
+from servers import Pool, client
 from streamlit.testing.v1 import AppTest
 
 from hybrid import events
+from hybrid.agent import Agent
 from hybrid.core.live import AuditEntry, Edit, Effective, Live, effective_values, planned_edit
 from hybrid.core.registry import Presence, Process, Role
 from hybrid.ops.overview import Overview, Sample, StoreFacts
@@ -156,12 +160,17 @@ def weather(request: pytest.FixtureRequest, set_weather: Callable[[str], Overvie
 def open_page(panel_process: PanelProcess) -> Callable[..., AppTest]:
     """Open a page of the panel through its router, as a person of this role."""
 
-    def open_(path: str = "watch/overview.py", role: str = "operator") -> AppTest:
+    def open_(
+        path: str = "watch/overview.py", role: str = "operator", query: Mapping[str, str] | None = None
+    ) -> AppTest:
         at = AppTest.from_file(str(ROOT / "panel" / "ui.py"), default_timeout=30)
         at.user = {"name": "tester", "role": role}
         at.run()
         if path != "watch/overview.py":
-            at.switch_page(str(ROOT / "pages" / path)).run()
+            at.switch_page(str(ROOT / "pages" / path))
+            for name, value in (query or {}).items():
+                at.query_params[name] = value
+            at.run()
         return at
 
     return open_
@@ -176,3 +185,48 @@ def text_of() -> Callable[[AppTest], str]:
         return "\n".join(f"{getattr(part, 'label', '')} {part.value}" for kind in kinds for part in kind)
 
     return text
+
+
+@pytest.fixture(scope="module")
+def real_agent(server_pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    """An agent over two real servers; nothing repairs by itself."""
+    urls = {f"{store}_url": server_pool.get("valkey", store.value).url for store in Store}
+    patient = {"local_timeout_s": 3.0, "cloud_timeout_s": 3.0, "sync_enabled": False}
+    with Agent.open(None, tmp_path_factory.mktemp("agent"), **urls, **patient) as agent:
+        agent.start()
+        assert agent.client.wait_in_sync(20)
+        yield agent
+
+
+@pytest.fixture
+def real_panel(
+    real_agent: Agent, panel_process: PanelProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> types.SimpleNamespace:
+    """The panel on that agent, with a folder of its own."""
+    monkeypatch.setenv(process_module.FOLDER_VARIABLE, str(tmp_path / "panel"))
+    panel_process.agent = real_agent
+    return types.SimpleNamespace(process=panel_process, agent=real_agent, folder=tmp_path / "panel")
+
+
+@pytest.fixture
+def drift(real_panel: types.SimpleNamespace) -> Iterator[tuple[redis.Redis, redis.Redis]]:
+    """Plain clients of both stores, which differ in four keys: `user` (fields), `text`, `mine` and `theirs`."""
+    hybrid = real_panel.agent.client
+    hybrid.flushall()
+    hybrid.hset("user", "name", "Ada")
+    hybrid.set("same", "v")
+    assert hybrid.wait_in_sync(10)
+    with client(hybrid.settings.local_url) as local, client(hybrid.settings.cloud_url) as cloud:
+        local.hset("user", mapping={"city": "London", "mine": "1"})
+        cloud.hset("user", mapping={"city": "Paris", "theirs": "1"})
+        local.set("text", "one")
+        cloud.set("text", "two")
+        local.set("mine", "v")
+        cloud.set("theirs", "v")
+        yield local, cloud
+
+
+@pytest.fixture
+def as_operator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Actions that the test calls itself are an operator's."""
+    monkeypatch.setattr(st, "user", {"name": "tester", "role": "operator"})

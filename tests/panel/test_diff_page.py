@@ -1,0 +1,206 @@
+"""The page Diff on two real stores: compare, filter, look into a key, make it equal, one or many; every weather."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import redis
+import streamlit as st
+from servers import wait_until
+from streamlit.testing.v1 import AppTest
+
+from hybrid.ops.overview import Overview
+from panel.actions import NotAllowed
+from panel.process import PanelProcess
+from panel.repair import actions, queries
+from panel.repair.conflictview import value_rows
+from panel.repair.diffview import exported
+from panel.repair.links import key_from, key_text
+from panel.repair.queries import Cause, Direction, Scope, Selection
+
+OpenPage = Callable[..., AppTest]
+TextOf = Callable[[AppTest], str]
+SetWeather = Callable[[str], Overview | None]
+PAGE = "repair/diff.py"
+
+
+def compared(real_panel: SimpleNamespace) -> str:
+    """Compare everything; the id of the diff."""
+    assert actions.start_diff(Scope()).done
+    job = real_panel.process.jobs.of(queries.DIFF_JOB)[0]
+    assert job.wait(30)
+    assert job.problem is None
+    return str(job.result)
+
+
+def test_compare_find_and_fix_one_key_by_field(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], open_page: OpenPage, text_of: TextOf
+) -> None:
+    local, cloud = drift
+    at = open_page(PAGE)
+    assert "Nothing was compared" in text_of(at)
+    at.button(key="diff-estimate").click().run()
+    assert "cloud commands" in text_of(at)
+    at.button(key="diff-start").click().run()
+    wait_until(lambda: not real_panel.process.jobs.of("diff")[0].running, "the diff", 30)
+    at.run()
+    assert not at.exception
+    assert "4 keys differ" in text_of(at)
+    pills = at.get_by_key(f"diff-causes-{real_panel.process.jobs.of('diff')[0].result}")
+    assert pills.options == ["only local · 1", "only cloud · 1", "value · 2"]
+
+    at.session_state["diff-key"] = "user"
+    at.run()
+    places = next(frame.value for frame in at.dataframe if "Where" in frame.value.columns)
+    assert list(places["Where"]) == ["field city", "field mine", "field theirs"]
+    grid = next(frame for frame in at.dataframe if "Where" in frame.value.columns)
+    at.session_state[grid.key] = {"selection": {"rows": [0, 2], "columns": [], "cells": []}}
+    at.run()
+    at.get_by_key("diff-base-b'user'").set_value("local").run()
+    assert "field city, field theirs" in text_of(at)
+    at.button(key="diff-merge").click().run()
+    assert [toast.value for toast in at.toast][-1].startswith("Done")
+    merged = {b"name": b"Ada", b"city": b"Paris", b"mine": b"1", b"theirs": b"1"}
+    wait_until(lambda: local.hgetall("user") == cloud.hgetall("user") == merged, "the merge")
+    assert "Both stores have the same value" in text_of(at.run())
+
+
+def test_bulk_merge_of_a_filtered_set_is_guarded_confirmed_and_audited(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None
+) -> None:
+    local, cloud = drift
+    diff_id = compared(real_panel)
+    chosen = Selection(diff_id, (Cause.ONLY_CLOUD,))
+    preview = queries.plan_preview(chosen, Direction.LOCAL_TO_CLOUD, delete_extras=True)
+    assert isinstance(preview, queries.Known)
+    assert (preview.value.deletes, preview.value.phrase) == (1, "delete")
+    actions.start_sync(chosen, Direction.LOCAL_TO_CLOUD, delete_extras=True, typed="no")
+    job = real_panel.process.jobs.of("sync")[0]
+    assert job.wait(20)
+    assert "were not typed" in job.problem
+    assert cloud.exists("theirs")
+    actions.start_sync(chosen, Direction.LOCAL_TO_CLOUD, delete_extras=True, typed="delete")
+    job = real_panel.process.jobs.of("sync")[0]
+    assert job.wait(20)
+    assert (job.problem, job.result.deleted) == (None, 1)
+    wait_until(lambda: not cloud.exists("theirs"), "the deletion")
+    assert local.exists("mine"), "what was not selected stays"
+    assert not cloud.exists("mine")
+    entry = real_panel.agent.client.live.history(1)[0]
+    assert (entry.author, entry.what) == ("tester", "Sync, local to cloud")
+    assert actions.start_undo(job.result.id).done
+    assert real_panel.process.jobs.of("sync")[0].wait(20)
+    assert cloud.get("theirs") == b"v"
+
+
+def test_a_key_that_moved_since_it_was_looked_at_is_left_alone(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None
+) -> None:
+    _, cloud = drift
+    found = queries.look(b"text")
+    assert isinstance(found, queries.Known)
+    assert found.value.difference is not None
+    cloud.set("text", "newer")
+    outcome = actions.copy_key(found.value.difference, Direction.LOCAL_TO_CLOUD)
+    assert not outcome.done
+    assert "look again" in outcome.sentence
+    assert cloud.get("text") == b"newer"
+
+
+def test_differences_are_exported(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None
+) -> None:
+    diff_id = compared(real_panel)
+    lines = exported(Selection(diff_id, (Cause.VALUE,)), "jsonl").decode().splitlines()
+    assert [json.loads(line)["key"] for line in lines] == ["text", "user"]
+    assert (
+        exported(Selection(diff_id, containing=b"the"), "csv").decode().splitlines()[1].startswith("theirs,only cloud")
+    )
+    assert exported(Selection(diff_id), "parquet").startswith(b"PAR1")
+
+
+def test_deep_link_opens_the_cause_and_the_key(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage
+) -> None:
+    diff_id = compared(real_panel)
+    at = open_page(PAGE, query={"cause": "only cloud", "key": "user"})
+    assert at.get_by_key(f"diff-causes-{diff_id}").value == [Cause.ONLY_CLOUD]
+    assert len(next(frame.value for frame in at.dataframe if "Cause" in frame.value.columns)) == 1
+    assert any("Where" in frame.value.columns for frame in at.dataframe)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("starting", "The panel is starting"),
+        ("local down", "The local store is down since"),
+        ("cloud down", "What was written meanwhile follows by itself"),
+        ("both down", "No store answers since"),
+        ("catching up", "what differs is on its way"),
+        ("wiped", "is filled again from the cloud store"),
+        ("unknown", "is unknown since"),
+        ("no cloud", "Set UPSTASH_REDIS_URL in .env"),
+        ("healthy", "Nothing was compared"),
+    ],
+)
+def test_every_weather_says_what_is_so_and_asks_no_store(
+    name: str, said: str, set_weather: SetWeather, open_page: OpenPage, text_of: TextOf, panel_process: PanelProcess
+) -> None:
+    set_weather(name)
+    at = open_page(PAGE, query={"key": "user"})
+    assert not at.exception
+    assert said in text_of(at)
+    assert at.button(key="diff-start").disabled == (name != "healthy")
+
+
+def test_a_cloud_that_died_unnoticed_delays_nothing(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], open_page: OpenPage, text_of: TextOf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def lose(*args: object, **options: object) -> None:
+        raise redis.ConnectionError("Connection refused")
+
+    monkeypatch.setattr(queries, "look_at_key", lose)
+    at = open_page(PAGE, query={"key": "user"})
+    assert not at.exception
+    assert "unknown since" in text_of(at)
+    assert "Connection refused" in text_of(at)
+
+
+def test_viewer_may_look_and_not_act(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], open_page: OpenPage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    at = open_page(PAGE, role="viewer", query={"key": "text"})
+    assert at.button(key="diff-start").disabled
+    assert not at.button(key="diff-estimate").disabled
+    monkeypatch.setattr(st, "user", {"name": "v", "role": "viewer"})
+    for act in (
+        lambda: actions.start_diff(Scope()),
+        lambda: actions.start_sync(Selection("x"), Direction.MERGE),
+        lambda: actions.start_undo("x"),
+        lambda: actions.keep_conflict("1-1"),
+        lambda: actions.discard_conflicts(None, typed="discard"),
+    ):
+        with pytest.raises(NotAllowed):
+            act()
+    assert not real_panel.process.jobs.of()
+
+
+@pytest.mark.parametrize("key", [b"user:1", b"bin\xff\x00", b"hex:ff", "são".encode(), b"a\nb"])
+def test_keys_survive_the_address_bar(key: bytes) -> None:
+    assert key_from(key_text(key)) == key
+
+
+def test_archived_commands_are_shown_as_places() -> None:
+    commands = [[b"DEL", b"k"], [b"HSET", b"k", b"a", b"1", b"b", b"2"], [b"PEXPIREAT", b"k", b"0"]]
+    assert [place for place, _ in value_rows(commands)] == ["field a", "field b", "expiry"]
+    assert value_rows([[b"RPUSH", b"k", b"x"], [b"RPUSH", b"k", b"y"]]) == [("item 0", "x"), ("item 1", "y")]
+
+
+def test_nothing_is_written_outside_the_folder(real_panel: SimpleNamespace, tmp_path: Path) -> None:
+    assert queries.diff_folder().is_relative_to(real_panel.folder)
