@@ -133,6 +133,7 @@ class HybridRedis(Base, redis.Redis):
         the same client under another name; closing it closes nothing."""
         alias = copy.copy(self)
         alias._closed = True
+        alias.response_callbacks = copy.copy(self.response_callbacks)
         return alias
 
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> HybridPipeline:
