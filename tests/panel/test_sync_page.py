@@ -1,0 +1,199 @@
+"""The page Sync on two real stores: plan and run, undo, schedule, conflicts; what it says in every weather."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import redis
+from servers import wait_until
+from streamlit.testing.v1 import AppTest
+
+from hybrid.core.conflict import Conflict, Side
+from hybrid.core.resp import pack
+from hybrid.ops.overview import Overview
+from hybrid.types import Store
+from panel import queries as panel_queries
+from panel.process import PanelProcess
+from panel.repair import actions, queries
+from panel.repair.queries import Divergence, Scope
+
+OpenPage = Callable[..., AppTest]
+TextOf = Callable[[AppTest], str]
+SetWeather = Callable[[str], Overview | None]
+PAGE = "repair/sync.py"
+
+
+def test_plan_is_shown_then_run_then_undone(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage,
+    text_of: TextOf,
+) -> None:  # fmt: skip
+    local, cloud = drift
+    before = cloud.hgetall("user")
+    at = open_page(PAGE)
+    assert "Nothing was compared yet" in text_of(at)
+    at.button(key="sync-start").click().run()
+    wait_until(lambda: not real_panel.process.jobs.of("diff")[0].running, "the diff", 30)
+    at.run()
+    at.get_by_key("sync-direction").set_value("local-to-cloud").run()
+    assert "3 keys are copied to the cloud store" in text_of(at)
+    assert "1 extra key is kept" in text_of(at)
+    at.toggle(key="sync-extras").set_value(True).run()
+    assert "1 key is **deleted** on the cloud store" in text_of(at)
+    assert at.button(key="sync-run").disabled, "what deletes is typed out first"
+    at.text_input(key="sync-typed").set_value("delete").run()
+    at.button(key="sync-run").click().run()
+    job = real_panel.process.jobs.of("sync")[0]
+    assert job.wait(30)
+    assert (job.problem, job.result.copied, job.result.deleted) == (None, 3, 1)
+    wait_until(lambda: cloud.get("text") == b"one" and not cloud.exists("theirs"), "the sync")
+    assert cloud.hgetall("user") == local.hgetall("user")
+
+    at = open_page(PAGE, query={"section": "history"})
+    assert not at.exception
+    history = next(frame for frame in at.dataframe if "Direction" in frame.value.columns)
+    assert history.value["Direction"].iloc[0] == "local-to-cloud"
+    at.session_state[history.key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    at.button(key="sync-undo-run").click().run()
+    assert real_panel.process.jobs.of("sync")[0].wait(30)
+    assert (cloud.get("text"), cloud.get("theirs"), cloud.hgetall("user")) == (b"two", b"v", before)
+
+
+def test_schedule_is_changed_in_every_process(
+    set_weather: SetWeather, panel_process: PanelProcess, open_page: OpenPage, text_of: TextOf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    set_weather("healthy")
+    measured = Divergence(sampled=1000, differed=4, rounds=2, checked_at_s=time.time(), repaired_today=4)
+    monkeypatch.setattr(queries, "divergence", lambda: queries.Known(measured, time.time()))
+    at = open_page(PAGE, query={"section": "schedule"})
+    assert "nothing is deleted" in text_of(at)
+    assert {metric.label: metric.value for metric in at.metric}["Keys equal"] == "99.60%"
+    assert at.button(key="sync-apply").disabled
+    at.get_by_key("sync-every-300").set_value(3600).run()
+    at.button(key="sync-apply").click().run()
+    assert panel_process.agent is not None
+    assert panel_process.agent.client.settings.sync_interval_s == 3600
+    assert [toast.value for toast in at.toast] == ["Applied in every process: version 1."]
+
+
+def conflict(key: bytes) -> Conflict:
+    lost, kept = pack(("SET", key, "archived")), pack(("SET", key, "live"))
+    return Conflict("", key, Side(Store.CLOUD, lost, 1000, "b"), Side(Store.LOCAL, kept, 2000, "a"), "both wrote it")
+
+
+@pytest.fixture
+def archived(real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis]) -> list[str]:
+    """Two archived conflicts; their keys hold what won."""
+    client = real_panel.agent.client
+    client.mset({"c1": "live", "c2": "live"})
+    assert client.wait_in_sync(10)
+    for store in drift:
+        store.delete("hybrid:conflicts")
+    ids = []
+    for number, key in enumerate((b"c1", b"c2"), start=1):
+        for store in drift:
+            store.xadd("hybrid:conflicts", _paired(conflict(key).fields), id=f"{number}000-0")
+        ids.append(f"{number}000-0")
+    return ids
+
+
+def _paired(flat: tuple[object, ...]) -> dict[object, object]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def test_conflicts_show_both_values_and_are_decided(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], archived: list[str], open_page: OpenPage,
+    text_of: TextOf,
+) -> None:  # fmt: skip
+    local, cloud = drift
+    at = open_page(PAGE, query={"section": "conflicts"})
+    assert not at.exception
+    grid = next(frame for frame in at.dataframe if "Why" in frame.value.columns)
+    assert list(grid.value["Key"]) == ["c2", "c1"]
+    at.session_state[grid.key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    values = next(frame.value for frame in at.dataframe if "Where" in frame.value.columns)
+    assert values.to_dict("records") == [{"Where": "value", "Local": "live", "Cloud": "archived"}]
+    at.button(key="conflict-restore").click().run()
+    assert [toast.value for toast in at.toast][-1].startswith("Restored on both stores")
+    wait_until(lambda: local.get("c2") == cloud.get("c2") == b"archived", "the restored value")
+
+
+def test_conflicts_are_kept_discarded_and_emptied(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], archived: list[str], as_operator: None
+) -> None:
+    local, _ = drift
+    assert actions.keep_conflict(archived[0]).done
+    assert local.xlen("hybrid:conflicts") == 1
+    assert not actions.keep_conflict(archived[0]).done
+    assert actions.discard_conflicts(archived[1:]).done
+    assert local.xlen("hybrid:conflicts") == 0
+    assert not actions.discard_conflicts(None, typed="yes").done
+    assert actions.discard_conflicts(None, typed="discard").done
+
+
+def test_a_conflict_whose_key_was_written_since_is_not_decided_blindly(
+    real_panel: SimpleNamespace, archived: list[str], as_operator: None
+) -> None:
+    real_panel.agent.client.set("c1", "newer")
+    outcome = actions.restore_conflict(archived[0])
+    assert not outcome.done
+    assert "written since" in outcome.sentence
+
+
+@pytest.mark.parametrize("section", ["now", "schedule", "conflicts", "history"])
+@pytest.mark.parametrize("name", ["starting", "cloud down", "both down", "no cloud", "local only"])
+def test_every_section_stands_every_weather(
+    name: str, section: str, set_weather: SetWeather, open_page: OpenPage, panel_process: PanelProcess
+) -> None:
+    set_weather(name)
+    at = open_page(PAGE, query={"section": section})
+    assert not at.exception
+    assert at.title[0].value == "Sync"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cloud down", "follows by itself, without a sync"),
+        ("both down", "No store answers since"),
+        ("catching up", "catching up since"),
+        ("local only", "Choose the write mode"),
+        ("no cloud", "There is one store only"),
+    ],
+)
+def test_weather_says_what_to_do_and_blocks_what_cannot_be(
+    name: str, said: str, set_weather: SetWeather, open_page: OpenPage, text_of: TextOf
+) -> None:
+    set_weather(name)
+    at = open_page(PAGE)
+    assert said in text_of(at)
+    assert at.button(key="sync-start").disabled
+
+
+def test_backlog_is_told_with_folded_keys_and_unknown_is_no_zero(
+    open_page: OpenPage, set_weather: SetWeather, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backlog = set_weather("backlog")
+    assert backlog is not None
+    folded = replace(backlog, status=replace(backlog.status, folded_keys=7))
+    monkeypatch.setattr(panel_queries, "overview", lambda: folded)
+    shown = {metric.label: metric.value for metric in open_page(PAGE).metric}
+    assert (shown["Waiting for the cloud store"], shown["Folded keys"]) == ("12", "7")
+    set_weather("lag unknown")
+    shown = {metric.label: metric.value for metric in open_page(PAGE).metric}
+    assert shown["Waiting for the cloud store"] == ":gray[unknown]"
+
+
+def test_one_sync_at_a_time(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None
+) -> None:
+    release = real_panel.process.jobs.start(queries.DIFF_JOB, lambda job: job.cancel.wait(), title="Compare everything")
+    outcome = actions.start_diff(Scope())
+    assert (outcome.done, outcome.sentence) == (False, "Compare everything is still running; one goes at a time.")
+    release.cancel.set()
