@@ -24,7 +24,6 @@ MESSAGES_KEPT: Final = 120
 QUIETS_KEPT_S: Final = 7 * 86400.0
 
 K = TypeVar("K")
-V = TypeVar("V")
 
 
 class IncidentState(StrEnum):
@@ -215,8 +214,8 @@ def _union(first: Iterable[Any], second: Iterable[Any], merged: Callable[[Any, A
     return list(found.values())
 
 
-def _by_time(items: Iterable[V], at_s: Callable[[V], float]) -> tuple[V, ...]:
-    return tuple(sorted(items, key=lambda item: (at_s(item), repr(item))))
+def _by_time(items: Iterable[Any], at_s: Callable[[Any], float]) -> tuple[Any, ...]:
+    return tuple(sorted(items, key=lambda item: (at_s(item), item.id)))
 
 
 # -- reading

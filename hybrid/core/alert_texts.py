@@ -10,7 +10,7 @@ from hybrid.core.alert_desk import Desk, Incident, IncidentState
 from hybrid.core.alert_rules import RULES, Severity, Unit
 from hybrid.core.outbox import Kind, Message
 
-__all__ = ["length", "message_of", "number", "summary_message", "trial_message", "title_of"]
+__all__ = ["length", "message_of", "number", "summary_message", "title_of", "trial_message"]
 
 PRODUCT: Final = "Hybrid Redis"
 DAY_S: Final = 86400.0

@@ -99,14 +99,17 @@ def _judged(
             return _opened(desk, rule, reading, now_s)
         if not holds or _inhibited(desk, rule, reading.subject, pending):
             return desk
-        still[key] = pending.get(key, now_s)
-        return _opened(desk, rule, reading, now_s) if now_s - still[key] >= rule.raise_after_s else desk
+        since_s = pending.get(key, now_s)
+        if now_s - since_s >= rule.raise_after_s:
+            return _opened(desk, rule, reading, now_s)
+        still[key] = since_s
+        return desk
     if holds is not False:
         return desk
-    still[key] = pending.get(key, now_s)
-    if now_s - still[key] < rule.clear_after_s * 2.0 ** min(_recoveries(desk, key, now_s), DAMPED):
+    since_s = pending.get(key, now_s)
+    if now_s - since_s < rule.clear_after_s * 2.0 ** min(_recoveries(desk, key, now_s), DAMPED):
+        still[key] = since_s
         return desk
-    del still[key]
     return _step(desk, incident, Signal.CLEARED, now_s, reading.text)
 
 

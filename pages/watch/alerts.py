@@ -53,12 +53,20 @@ def draw_events() -> None:
     jobview.follow(not isinstance(answer, Known) and answer.pending, "events")
 
 
+def keep_view() -> None:
+    """Into the address, in one word for every language."""
+    st.query_params["view"] = st.session_state["view"]
+
+
+if st.session_state.get("view") not in VIEWS:
+    asked = st.query_params.get("view")
+    st.session_state["view"] = asked if asked in VIEWS else INCIDENTS
 with st.container(horizontal=True, vertical_alignment="center"):
     st.title(_("Alerts"), anchor=False, width="content")
     st.space("stretch")
     chosen = str(
         st.segmented_control(
-            _("View"), list(VIEWS), default=INCIDENTS, required=True, key="view", bind="query-params",
+            _("View"), list(VIEWS), required=True, key="view", on_change=keep_view,
             format_func=lambda each: _(VIEWS[each]), label_visibility="collapsed",
         )
     )  # fmt: skip

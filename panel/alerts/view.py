@@ -96,8 +96,8 @@ def _sender(found: Snapshot) -> str:
         )
     names = ", ".join(f"`{name}`" for name in found.receivers)
     if found.active:
-        return _(":material/send: This panel judges and sends, to {names}.").format(names=names)
-    return _(":material/hourglass: Another agent judges and sends; this panel stands by, for {names}.").format(
+        return _(":material/send: This panel watches and sends, to {names}.").format(names=names)
+    return _(":material/hourglass: Another agent watches and sends; this panel stands by, for {names}.").format(
         names=names
     )
 
