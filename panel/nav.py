@@ -32,10 +32,13 @@ class PageEntry:
 PAGES: Mapping[str, PageEntry] = MappingProxyType(
     {
         "overview": PageEntry("watch/overview.py", N_("Overview"), ":material/dashboard:"),
-        "measurements": PageEntry("watch/metrics.py", "Metrics", ":material/monitoring:"),
+        "keys": PageEntry("data/keys.py", N_("Keys"), ":material/key:"),
         "diff": PageEntry("repair/diff.py", N_("Diff"), ":material/difference:"),
         "sync": PageEntry("repair/sync.py", N_("Sync"), ":material/sync:"),
         "tests": PageEntry("watch/tests.py", N_("Tests"), ":material/fact_check:"),
+        "measurements": PageEntry("watch/metrics.py", N_("Metrics"), ":material/monitoring:"),
+        "insights": PageEntry("data/insights.py", N_("Insights"), ":material/query_stats:"),
+        "console": PageEntry("admin/console.py", N_("Console"), ":material/terminal:"),
         "alerts": PageEntry("watch/alerts.py", N_("Alerts"), ":material/notifications:"),
         "settings": PageEntry("admin/settings.py", N_("Settings"), ":material/settings:"),
     }

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from hybrid.ops.keys.detail import GroupInfo, KeyInfo, PendingInfo, read_groups, read_info
-from hybrid.ops.keys.elements import TEXT_PAGE_BYTES, Element, ElementPage, Place, read_elements, read_text
+from hybrid.ops.keys.elements import (
+    TEXT_PAGE_BYTES,
+    Element,
+    ElementPage,
+    Place,
+    read_document,
+    read_elements,
+    read_text,
+)
 from hybrid.ops.keys.formats import Form, NotInThisForm, Packing, guessed_form, packing_of, rendered, unpacked
 from hybrid.ops.keys.lines import Lines
 from hybrid.ops.keys.rewrite import KeyUndo, Rewritten, delete_keys, expire_keys, put_back
@@ -37,6 +45,7 @@ __all__ = [
     "packing_of",
     "put_back",
     "quick_rows",
+    "read_document",
     "read_elements",
     "read_groups",
     "read_info",

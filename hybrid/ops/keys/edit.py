@@ -182,12 +182,12 @@ def expire_key(key: bytes, kind: str, expires_at_ms: int | None) -> Edit:
 # -- what it holds; None for a value that was seen as absent
 
 
-def set_text(key: bytes, seen: bytes, value: bytes) -> Edit:
+def set_text(key: bytes, seen: bytes | None, value: bytes) -> Edit:
     """A string's whole value; it expires when it did before."""
     return Edit((key,), (("SET", key, value, "KEEPTTL"),), "change the value", (("GET", key), seen))
 
 
-def set_document(key: bytes, seen: bytes, value: bytes) -> Edit:
+def set_document(key: bytes, seen: bytes | None, value: bytes) -> Edit:
     """A whole JSON document."""
     return Edit((key,), (("JSON.SET", key, "$", value),), "change the document", (("JSON.GET", key), seen))
 
@@ -213,7 +213,7 @@ def expire_field(key: bytes, field: bytes, seen: bytes | None, expires_at_ms: in
     return Edit((key,), (command,), f"set the expiry of field {_short(field)}", (("HGET", key, field), seen))
 
 
-def set_item(key: bytes, index: int, seen: bytes, value: bytes) -> Edit:
+def set_item(key: bytes, index: int, seen: bytes | None, value: bytes) -> Edit:
     return Edit((key,), (("LSET", key, index, value),), f"change item {index}", (("LINDEX", key, index), seen))
 
 
@@ -222,7 +222,7 @@ def push_item(key: bytes, value: bytes, *, first: bool = False) -> Edit:
     return Edit((key,), ((command, key, value),), "add an item", _exists(key, "list"))
 
 
-def delete_item(key: bytes, index: int, seen: bytes) -> Edit:
+def delete_item(key: bytes, index: int, seen: bytes | None) -> Edit:
     """Lists only delete by value, so the item is given one that no other has."""
     commands = (("LSET", key, index, TOMBSTONE), ("LREM", key, 1, TOMBSTONE))
     return Edit((key,), commands, f"delete item {index}", (("LINDEX", key, index), seen))

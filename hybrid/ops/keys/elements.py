@@ -15,7 +15,7 @@ from hybrid.ops.keys.lines import Lines
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.types import Store
 
-__all__ = ["TEXT_PAGE_BYTES", "Element", "ElementPage", "Place", "read_elements", "read_text"]
+__all__ = ["TEXT_PAGE_BYTES", "Element", "ElementPage", "Place", "read_document", "read_elements", "read_text"]
 
 PAGE: Final = 100
 TEXT_PAGE_BYTES: Final = 64 * 1024
@@ -71,6 +71,12 @@ def read_text(
     """A part of a string from each store; empty where it is shorter or absent. Raises StoreUnavailable, HybridError."""
     command = (b"GETRANGE", key, b"%d" % offset, b"%d" % (offset + length - 1))
     return {store: bytes(lines.run(store, lambda line: line.ask(command)[0])) for store in stores}
+
+
+def read_document(lines: Lines, stores: Collection[Store], key: bytes) -> dict[Store, bytes]:
+    """A JSON document from each store that has it. Raises StoreUnavailable, HybridError."""
+    found = {store: lines.run(store, lambda line: line.ask((b"JSON.GET", key))[0]) for store in stores}
+    return {store: document for store, document in found.items() if document is not None}
 
 
 def read_elements(

@@ -90,9 +90,10 @@ class _Side:
 
 @dataclass(slots=True)
 class Walk:
-    """One reading of both stores under one filter. `names` grows with `fill`; thread-safe."""
+    """One reading of both stores under one filter. `names` grows with `fill`, to `most_names`; thread-safe."""
 
     filter: Filter
+    most_names: int = MOST_NAMES
     names: list[bytes] = field(default_factory=list)
     _seen: set[bytes] = field(default_factory=set)
     _sides: dict[Store, _Side] = field(default_factory=lambda: {store: _Side() for store in Store})
@@ -101,7 +102,7 @@ class Walk:
     @property
     def is_full(self) -> bool:
         """Whether no more names are kept: the filter must be narrowed to see others."""
-        return len(self.names) >= MOST_NAMES
+        return len(self.names) >= self.most_names
 
     @property
     def ended(self) -> bool:
@@ -134,7 +135,7 @@ class Walk:
             for store in self.filter.stores:
                 self._sides[store].missing = "" if store in stores else f"the {store} store is down"
             until_s = time.monotonic() + deadline_s
-            while len(self.names) < min(count, MOST_NAMES) and not self.ended:
+            while len(self.names) < min(count, self.most_names) and not self.ended:
                 self._look_up(lines) if self.filter.is_name else self._round(lines, count)
                 on_progress()
                 if time.monotonic() > until_s:
@@ -189,7 +190,7 @@ class Walk:
             fresh = absent if absent is not None else fresh
         if fresh and self.filter.looks_closer:
             fresh = self._tried(lines, store, lambda line: admitted(line, self.filter, fresh)) or []
-        fresh = fresh[: MOST_NAMES - len(self.names)]
+        fresh = fresh[: self.most_names - len(self.names)]
         self._seen.update(fresh)
         self.names.extend(fresh)
 

@@ -1,0 +1,45 @@
+"""Keys as folders, cut at `:`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["SEPARATOR", "Folder", "Level", "level_of"]
+
+SEPARATOR: Final = b":"
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """Keys that begin with `prefix` (with the separator at its end), `count` of those found."""
+
+    prefix: bytes
+    name: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What lies right below a prefix. `complete`: all keys were seen; else counts are at least."""
+
+    folders: tuple[Folder, ...]
+    keys: tuple[bytes, ...]
+    complete: bool
+
+
+def level_of(names: Iterable[bytes], prefix: bytes, complete: bool) -> Level:
+    """The folders, most keys first, and the keys, in order, of those `names` that begin with `prefix`."""
+    counts: dict[bytes, int] = {}
+    keys: list[bytes] = []
+    for name in list(names):
+        if not name.startswith(prefix):
+            continue
+        part, separator, _ = name[len(prefix) :].partition(SEPARATOR)
+        if separator:
+            counts[part] = counts.get(part, 0) + 1
+        else:
+            keys.append(name)
+    folders = (Folder(prefix + part + SEPARATOR, part, count) for part, count in counts.items())
+    return Level(tuple(sorted(folders, key=lambda one: (-one.count, one.name))), tuple(sorted(keys)), complete)

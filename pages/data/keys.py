@@ -1,0 +1,33 @@
+"""Both stores in one browser: which keys there are, whether they agree, what they hold; and changing them on both."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from panel import queries, widgets
+from panel.i18n import _
+from panel.keys import bulkview, detailview, editview, listview, state, weather
+from panel.repair.pieces import obstacle_line
+
+state.restore()
+snapshot = queries.overview()
+st.title(_("Keys"), anchor=False)
+obstacle_line(weather.notice(snapshot, widgets.zone()))
+editview.said()
+listview.filters()
+editview.create_form()
+authority = snapshot.status.authority if snapshot is not None else queries.Store.LOCAL
+if state.opened_key() is None:
+    marked = listview.draw()
+    if state.opened_key() is not None:  # the list was clicked
+        st.rerun()
+else:
+    left, right = st.columns([5, 6], gap="medium")
+    with left:
+        marked = listview.draw()
+    with right:
+        key = state.opened_key()
+        if key is not None:
+            detailview.draw(key, authority)
+bulkview.draw(marked)
+state.remember()

@@ -1,0 +1,1 @@
+"""The key browser: reads, actions and views of the page Keys."""

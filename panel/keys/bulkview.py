@@ -1,0 +1,166 @@
+"""Many keys at once: expiry, deletion, export and import. What is done is shown before, counted, and confirmed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from panel import actions as panel_actions
+from panel import confirm, jobview, queries
+from panel.i18n import N_, _, ngettext
+from panel.jobs import Job
+from panel.keys import actions, state
+from panel.keys.actions import BULK_JOB, COLLECT_JOB, EXPORT_JOB, IMPORT_JOB, Collected, Exported
+from panel.keys.queries import Conflict, Format
+from panel.repair.links import key_text
+from panel.widgets import perform
+
+__all__ = ["draw"]
+
+SAMPLE = 12
+EXPIRIES = {
+    3600: N_("In an hour"), 86_400: N_("In a day"), 7 * 86_400: N_("In a week"), 30 * 86_400: N_("In 30 days"),
+    0: N_("Never"),
+}  # fmt: skip
+CONFLICTS = {
+    Conflict.SKIP: N_("Leave what is there"),
+    Conflict.OVERWRITE: N_("Overwrite"),
+    Conflict.LONGER_TTL: N_("The one that lives longer"),
+    Conflict.FAIL: N_("Stop at the first"),
+}
+FORMATS = {Format.JSON: N_("JSON lines"), Format.RESP: N_("Commands (RESP)")}
+FILES = {Format.JSON: ("keys.jsonl", "application/jsonl"), Format.RESP: ("keys.resp", "application/octet-stream")}
+
+
+def draw(marked: tuple[bytes, ...]) -> None:
+    """What can be done with the marked keys, or with all that match; running and finished jobs of it."""
+    jobview.running_jobs(COLLECT_JOB, BULK_JOB, EXPORT_JOB, IMPORT_JOB)
+    with st.expander(many_title(marked), icon=":material/checklist:", key="keys-many", expanded=bool(marked)):
+        if marked:
+            with_keys(marked, "marked")
+        else:
+            st.caption(_("Mark keys in the list, or take all that match the filters."))
+            matching()
+        st.divider()
+        bring_in()
+    latest()
+
+
+def many_title(marked: tuple[bytes, ...]) -> str:
+    if not marked:
+        return _("Many keys, export and import")
+    return ngettext("{n} key marked", "{n} keys marked", len(marked)).format(n=len(marked))
+
+
+def matching() -> None:
+    """All keys under the filters: found in the background first, so that what is confirmed is known."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            _("Find all that match"), icon=":material/search:", key="keys-collect",
+            disabled=not panel_actions.is_operator(), on_click=collect,
+        )  # fmt: skip
+    job = next(iter(queries.jobs(COLLECT_JOB)), None)
+    wanted = st.session_state.get("keys-collected")
+    if job is None or job.running or wanted != state.filter_of_session() or not isinstance(job.result, Collected):
+        return
+    found: Collected = job.result
+    if not found.names:
+        st.caption(_("No key matches."))
+        return
+    if not found.complete:
+        st.caption(_("Not all were found: do these first, then look again."))
+    for store in found.missing:
+        st.caption(_("Without the keys that only the {store} store has: it could not be asked.").format(store=store))
+    with_keys(found.names, "matching")
+
+
+def collect() -> None:
+    st.session_state["keys-collected"] = state.filter_of_session()
+    perform(actions.collect, state.filter_of_session())
+
+
+def with_keys(names: tuple[bytes, ...], name: str) -> None:
+    """The preview, and the three things to do."""
+    count = len(names)
+    st.markdown(ngettext("**{n} key**", "**{n} keys**", count).format(n=f"{count:,}"))
+    more = f" … +{count - SAMPLE:,}" if count > SAMPLE else ""
+    st.code("\n".join(map(key_text, names[:SAMPLE])) + more, language=None)
+    fixed = not panel_actions.is_operator()
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        after_s = st.selectbox(
+            _("Expires"), list(EXPIRIES), format_func=lambda s: _(EXPIRIES[s]), key=f"keys-expire-{name}", width=160
+        )
+        st.button(
+            _("Set expiry"), icon=":material/timer:", key=f"keys-expire-go-{name}", disabled=fixed,
+            on_click=perform, args=(actions.start_expire, names, after_s or None),
+        )  # fmt: skip
+        confirm.confirmed_button(
+            _("Delete"), actions.delete_phrase(count),
+            _("Deletes {n} keys on both stores. An undo is kept for a week, up to 64 MB of it.").format(n=f"{count:,}"),
+            actions.start_delete, names, key=f"keys-delete-go-{name}",
+        )  # fmt: skip
+        form = st.selectbox(
+            _("Format"), list(FORMATS), format_func=lambda f: _(FORMATS[f]), key=f"keys-as-{name}", width=180
+        )
+        st.button(
+            _("Export"), icon=":material/download:", key=f"keys-export-go-{name}", disabled=fixed, on_click=perform,
+            args=(actions.start_export, state.filter_of_session(), names, None, form),
+        )  # fmt: skip
+
+
+def bring_in() -> None:
+    """Import JSON lines: first counted, then written."""
+    fixed = not panel_actions.is_operator()
+    file = st.file_uploader(_("Import JSON lines"), type=["jsonl", "json", "txt"], key="keys-file", disabled=fixed)
+    if file is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        rule = st.selectbox(
+            _("A key that is there already"), list(CONFLICTS), format_func=lambda c: _(CONFLICTS[c]), key="keys-rule",
+            width=240,
+        )  # fmt: skip
+        for label, preview, icon in (
+            (_("Preview"), True, ":material/visibility:"),
+            (_("Import"), False, ":material/upload:"),
+        ):
+            st.button(
+                label, icon=icon, key=f"keys-import-{preview}", disabled=fixed, on_click=perform,
+                args=(actions.start_import, file.getvalue(), rule), kwargs={"preview": preview},
+            )  # fmt: skip
+
+
+def latest() -> None:
+    """What came of the latest of them, with what belongs to it: the file, the undo."""
+    ended = [job for job in queries.jobs(BULK_JOB, EXPORT_JOB, IMPORT_JOB) if not job.running]
+    if not ended:
+        return
+    result(ended[0])
+    if len(ended) > 1:
+        with st.expander(_("Earlier"), type="compact"):
+            jobview.finished_jobs(ended[1:], _("Bulk changes"))
+
+
+def result(job: Job) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-job-result"):
+        if job.problem:
+            st.markdown(f":red[:material/error:] **{job.title}** {job.problem}", width="stretch")
+        else:
+            st.markdown(f":green[:material/check_circle:] **{job.title}** {job.summary}", width="stretch")
+        done: Any = job.result
+        if isinstance(done, Exported):
+            name, mime = FILES[done.form]
+            st.download_button(
+                _("Download"),
+                done.content,
+                name,
+                mime,
+                icon=":material/download:",
+                key="keys-download",
+                on_click="ignore",
+            )
+        elif (bundle := job.noted("undo")) and not job.noted("preview"):
+            st.button(
+                _("Undo"), icon=":material/undo:", key="keys-undo-job", disabled=not panel_actions.is_operator(),
+                on_click=perform, args=(actions.start_undo, bundle),
+            )  # fmt: skip

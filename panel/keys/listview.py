@@ -1,0 +1,300 @@
+"""The list and the tree of keys: filters, one page of rows with badges, selection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from panel import actions, format, jobview
+from panel.i18n import N_, _, ngettext
+from panel.keys import queries, state
+from panel.keys.queries import Badge, KeyRow, Known, Listing, Store
+from panel.repair.links import key_text
+from panel.repair.pieces import missing
+from panel.widgets import COLORS
+
+__all__ = ["BADGES", "draw", "expires_text", "filters", "left_text"]
+
+BADGES = {
+    Badge.EQUAL: (N_("equal"), "✓", ":material/check:", "green"),
+    Badge.DIFFERS: (N_("differs"), "≠", ":material/difference:", "orange"),
+    Badge.ONLY_LOCAL: (N_("only local"), "◧", ":material/database:", COLORS[Store.LOCAL]),
+    Badge.ONLY_CLOUD: (N_("only cloud"), "◨", ":material/cloud:", COLORS[Store.CLOUD]),
+    Badge.ON_ITS_WAY: (N_("on its way"), "→", ":material/schedule_send:", "yellow"),
+    Badge.UNKNOWN: (N_("unknown"), "?", ":material/help:", "gray"),
+}
+HEIGHT = 560
+ROW_PX = 35
+MANY_FOLDERS = 200
+
+
+def filters() -> None:
+    """The search field and what else narrows the list. All of it is in the address."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="keys-filters"):
+        st.text_input(
+            _("Search"), key="keys-pattern", type="search", placeholder="user:*", width=300,
+            help=_("`*` stands for anything, `?` for one character. Without either, the key of that very name."),
+        )  # fmt: skip
+        st.selectbox(_("Type"), state.KINDS, key="keys-type", format_func=lambda kind: kind or _("Any"), width=110)
+        st.selectbox(_("Store"), state.STORES, key="keys-store", format_func=store_word, width=120)
+        st.selectbox(
+            _("Expires"), list(state.TTLS), key="keys-ttl", format_func=lambda v: _(state.TTLS[v][0]), width=150
+        )
+        st.selectbox(
+            _("Memory"), list(state.SIZES), key="keys-size", format_func=lambda v: _(state.SIZES[v][0]), width=160
+        )
+        st.segmented_control(
+            _("View"), ["list", "tree"], key="keys-view", required=True,
+            format_func=lambda v: _("List") if v == "list" else _("Tree"),
+        )  # fmt: skip
+        st.button(_("Refresh"), icon=":material/refresh:", key="keys-refresh", on_click=refresh)
+        st.button(
+            _("New key"), icon=":material/add:", key="keys-new", type="primary", disabled=not actions.is_operator(),
+            on_click=state.open_form, args=("create",),
+        )  # fmt: skip
+
+
+def store_word(store: str) -> str:
+    return {"": _("Both"), "local": _("Local"), "cloud": _("Cloud")}[store]
+
+
+def refresh() -> None:
+    queries.forget()
+    state.restart()
+
+
+def draw() -> tuple[bytes, ...]:
+    """The list or the tree; returns the keys that are marked."""
+    walk, number = state.current_walk()
+    stores = tuple(store for store in queries.stores_up() if store in walk.filter.stores)
+    if not stores:
+        st.caption(":material/help: " + _("Keys are unknown while no store answers."))
+        return ()
+    if st.session_state["keys-view"] == "tree":
+        return tree(walk, number, stores)
+    return page(walk, number, stores)
+
+
+def page(walk: Any, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
+    at = st.session_state.get("keys-page", 0)
+    answer = queries.listing(walk, number, at, state.PAGE_KEYS, stores)
+    found = answer if isinstance(answer, Known) else answer.last
+    if not isinstance(answer, Known):
+        missing(answer, _("Keys"))
+    if found is None:
+        follow(answer, "list")
+        return ()
+    listing: Listing = found.value
+    searching = not listing.ended and not listing.full and len(listing.rows) < state.PAGE_KEYS
+    marked: tuple[bytes, ...] = ()
+    if listing.rows:
+        marked = table(listing.rows, stores, f"{number}-{at}")
+    elif not searching:
+        nothing(walk)
+    pager(listing, at, searching)
+    if searching:
+        queries.search_on()
+        follow_now("search")
+    return marked
+
+
+def pager(listing: Listing, at: int, searching: bool) -> None:
+    first = at * state.PAGE_KEYS
+    last = first + len(listing.rows)
+    if not listing.rows and not at and not searching:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="keys-pager"):
+        st.button(
+            _("Previous"), icon=":material/chevron_left:", key="keys-previous", disabled=at == 0,
+            on_click=state.turn, args=(at - 1,),
+        )  # fmt: skip
+        st.button(
+            _("Next"), icon=":material/chevron_right:", key="keys-next", disabled=listing.known <= last,
+            on_click=state.turn, args=(at + 1,),
+        )  # fmt: skip
+        if searching:
+            looked_at = f"{listing.looked_at:,}"
+            st.caption(_("Searching: {found} found, about {count} keys looked at.").format(found=last, count=looked_at))
+        elif listing.full:
+            st.caption(_("The first {n} keys. Narrow the search to see others.").format(n=f"{listing.known:,}"))
+        else:
+            total = f"{listing.known:,}" if listing.ended else _("many")
+            st.caption(_("{first} to {last} of {total}").format(first=first + 1 if last else 0, last=last, total=total))
+        for store, why in listing.missing:
+            st.caption(f":material/help: {_('Without the {store} store').format(store=store)}: {why}")
+
+
+def nothing(walk: Any) -> None:
+    """An empty list says why it is empty."""
+    pattern = walk.filter.pattern
+    if walk.filter.is_name:
+        st.info(_("There is no key of this name."), icon=":material/search_off:")
+        wider = f"*{(st.session_state['keys-pattern'] or '').strip()}*"
+        st.button(
+            _("Search for {pattern}").format(pattern=f"`{wider}`"), key="keys-wider", icon=":material/search:",
+            on_click=search_for, args=(wider,),
+        )  # fmt: skip
+    elif pattern == b"*" and not walk.filter.kind and not walk.filter.looks_closer:
+        st.info(
+            _("There are no keys yet. Create one here, or start demo traffic on the page Overview."),
+            icon=":material/inbox:",
+        )
+    else:
+        st.info(_("No key matches these filters."), icon=":material/search_off:")
+
+
+def search_for(pattern: str) -> None:
+    st.session_state["keys-pattern"] = pattern
+
+
+def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple[bytes, ...]:
+    """One page of keys. A click on a row opens it, marks in front of rows choose for what is done with many."""
+    compared = tuple(rows)
+    answer = queries.badges(compared, stores) if len(stores) == 2 else None
+    if isinstance(answer, Known):
+        compared = answer.value
+    elif answer is not None:
+        compared = answer.last.value if answer.last else compared
+        follow(answer, "badges")
+        if not answer.pending:
+            missing(answer, _("Whether they are equal"))
+    words = {badge: f"{mark} {_(word)}" for badge, (word, mark, _icon, _color) in BADGES.items()}
+    frame = pd.DataFrame(
+        {
+            _("Key"): [key_text(row.key) for row in compared],
+            _("Stores"): [[words[row.badge]] for row in compared],
+            _("Type"): [row.kind or "" for row in compared],
+            _("Expires"): [expires_text(row) for row in compared],
+            _("Memory"): [
+                format.size(row.side.size_bytes) if row.side and row.side.size_bytes else "" for row in compared
+            ],
+        }
+    )
+    event = st.dataframe(
+        frame, key=f"keys-grid-{name}", hide_index=True, on_select="rerun", selection_mode=["multi-row", "single-cell"],
+        height=min(HEIGHT, ROW_PX * (len(compared) + 1) + 3),
+        column_config={
+            _("Key"): st.column_config.TextColumn(width="large", pinned=True),
+            _("Stores"): st.column_config.MultiselectColumn(
+                options=list(words.values()), color=[color for *_rest, color in BADGES.values()], width="small"
+            ),
+            _("Type"): st.column_config.TextColumn(width="small"),
+            _("Expires"): st.column_config.TextColumn(width="small"),
+            _("Memory"): st.column_config.TextColumn(width="small"),
+        },
+    )  # fmt: skip
+    picked = event["selection"]
+    clicked = [cell[0] for cell in picked.get("cells", ())]
+    if clicked and clicked[0] < len(compared):
+        pick(compared[clicked[0]].key, f"{name}-{clicked[0]}")
+    return tuple(compared[index].key for index in picked.get("rows", ()) if index < len(compared))
+
+
+def pick(key: bytes, click: str) -> None:
+    """Open a key that was clicked: once, so that it can be closed while the cell stays selected."""
+    if st.session_state.get("keys-clicked") != click:
+        st.session_state["keys-clicked"] = click
+        state.open_key(key)
+
+
+def expires_text(row: KeyRow) -> str:
+    """When a key expires; both when the stores do not agree."""
+    texts = list(dict.fromkeys(left_text(side.expires_at_ms) for side in (row.local, row.cloud) if side))
+    return " / ".join(texts)
+
+
+def left_text(expires_at_ms: int | None) -> str:
+    if expires_at_ms is None:
+        return "–"
+    left_s = expires_at_ms / 1000 - time.time()
+    return format.duration(left_s) if left_s > 0 else _("now")
+
+
+def tree(walk: Any, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
+    """Folders by the colons in the names: what was found below the open one."""
+    folder = state.prefix()
+    crumbs(folder)
+    names = st.session_state.get("keys-tree-names", queries.TREE_NAMES)
+    answer = queries.level(walk, number, folder, stores, names)
+    found = answer if isinstance(answer, Known) else answer.last
+    if not isinstance(answer, Known):
+        missing(answer, _("Keys"))
+        follow(answer, "tree")
+    if found is None:
+        return ()
+    level = found.value
+    folders(level, number, folder)
+    marked: tuple[bytes, ...] = ()
+    if level.keys:
+        at = st.session_state.get("keys-page", 0)
+        shown = level.keys[at * state.PAGE_KEYS : (at + 1) * state.PAGE_KEYS]
+        rows = queries.rows_of(shown, stores)
+        if isinstance(rows, Known):
+            marked = table(rows.value, stores, f"tree-{number}-{at}")
+        if len(level.keys) > state.PAGE_KEYS:
+            pager(
+                Listing(tuple(rows.value) if isinstance(rows, Known) else (), len(level.keys), True, False, (), 0, 0),
+                at,
+                False,
+            )
+    if not level.folders and not level.keys:
+        nothing(walk)
+    if not level.complete:
+        st.caption(_("From the first {n} keys found here; open a folder to see all of it.").format(n=f"{names:,}"))
+        st.button(_("Look further"), icon=":material/search:", key="keys-further", on_click=look_further, args=(names,))
+    return marked
+
+
+def look_further(names: int) -> None:
+    st.session_state["keys-tree-names"] = names * 2
+
+
+def crumbs(folder: bytes) -> None:
+    parts = folder.split(b":")[:-1]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="keys-crumbs"):
+        st.button(_("All keys"), icon=":material/home:", type="tertiary", key="keys-root", on_click=enter, args=(b"",))
+        for index, part in enumerate(parts):
+            target = b":".join(parts[: index + 1]) + b":"
+            st.button(f"{key_text(part)}:", type="tertiary", key=f"keys-crumb-{index}", on_click=enter, args=(target,))
+
+
+def enter(folder: bytes) -> None:
+    state.set_prefix(folder)
+    state.turn(0)
+    st.session_state.pop("keys-tree-names", None)
+
+
+def folders(level: Any, number: int, folder: bytes) -> None:
+    shown = level.folders[:MANY_FOLDERS]
+    if not shown:
+        return
+    least = "" if level.complete else "≥ "
+    frame = pd.DataFrame(
+        {
+            _("Folder"): [f"📁 {key_text(one.name)}:" for one in shown],
+            _("Keys"): [f"{least}{one.count:,}" for one in shown],
+        }
+    )
+    event = st.dataframe(
+        frame, key=f"keys-folders-{number}-{folder.hex()}", hide_index=True, on_select="rerun",
+        selection_mode="single-cell", height=min(HEIGHT // 2, ROW_PX * (len(shown) + 1) + 3),
+    )  # fmt: skip
+    cells = event["selection"].get("cells", ())
+    if cells and cells[0][0] < len(shown):
+        enter(shown[cells[0][0]].prefix)
+        st.rerun()
+    if len(level.folders) > MANY_FOLDERS:
+        more = len(level.folders) - MANY_FOLDERS
+        st.caption(ngettext("and {n} more folder", "and {n} more folders", more).format(n=f"{more:,}"))
+
+
+def follow(answer: Any, name: str) -> None:
+    jobview.follow(not isinstance(answer, Known) and answer.pending, f"keys-{name}")
+
+
+def follow_now(name: str) -> None:
+    jobview.follow(True, f"keys-{name}")

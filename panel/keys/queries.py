@@ -1,0 +1,256 @@
+"""What the page Keys reads. Each read runs beside the page, so that a store that hangs delays nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from hybrid.client import HybridRedis
+from hybrid.errors import ConfigurationError, HybridError
+from hybrid.ops.keys import (
+    MOST_NAMES,
+    TEXT_PAGE_BYTES,
+    Badge,
+    Element,
+    ElementPage,
+    Filter,
+    Form,
+    GroupInfo,
+    KeyInfo,
+    KeyRow,
+    KeyUndo,
+    Lines,
+    NotInThisForm,
+    Packing,
+    Place,
+    Side,
+    Walk,
+    badge_rows,
+    guessed_form,
+    packing_of,
+    quick_rows,
+    read_document,
+    read_elements,
+    read_groups,
+    read_info,
+    read_text,
+    rendered,
+    unpacked,
+)
+from hybrid.ops.keys import edit as edits
+from hybrid.ops.keys.commands import key_commands
+from hybrid.ops.keys.edit import Edit, Edited, Reached
+from hybrid.ops.keys.tree import Folder, Level, level_of
+from hybrid.ops.transfer import Conflict, Format
+from hybrid.types import Store, StoreState
+from panel import queries
+from panel.process import process
+from panel.reads import Answer, Known, ReadFailed, Unknown
+
+__all__ = [
+    "MOST_NAMES",
+    "TEXT_PAGE_BYTES",
+    "TREE_NAMES",
+    "Answer",
+    "Badge",
+    "ConfigurationError",
+    "Conflict",
+    "Edit",
+    "Edited",
+    "Element",
+    "ElementPage",
+    "Filter",
+    "Folder",
+    "Form",
+    "Format",
+    "GroupInfo",
+    "KeyInfo",
+    "KeyRow",
+    "KeyUndo",
+    "Known",
+    "Level",
+    "Listing",
+    "NotInThisForm",
+    "Packing",
+    "Place",
+    "Reached",
+    "Side",
+    "Store",
+    "Unknown",
+    "Walk",
+    "badge_of_key",
+    "badges",
+    "commands_of",
+    "document",
+    "edits",
+    "elements",
+    "forget",
+    "groups",
+    "guessed_form",
+    "info",
+    "level",
+    "lines",
+    "listing",
+    "new_walk_id",
+    "packing_of",
+    "rendered",
+    "rows_of",
+    "search_on",
+    "stores_up",
+    "text",
+    "unpacked",
+]
+
+T = TypeVar("T")
+KINDS = ("keys", "badges", "info", "text", "elements", "groups", "document", "level", "commands", "rows")
+FRESH_S = 5.0
+BADGES_S = 30.0  # a badge costs cloud commands: it is not asked again with every click
+PATIENCE_S = 0.6
+BADGE_PATIENCE_S = 0.15  # rows are shown at once, badges when they are there
+TREE_NAMES = 5000
+
+_lines: WeakKeyDictionary[HybridRedis, Lines] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One page of a walk. `known` names were found so far; `ended`: there are no others."""
+
+    rows: tuple[KeyRow, ...]
+    known: int
+    ended: bool
+    full: bool
+    missing: tuple[tuple[Store, str], ...]
+    looked_at: int
+    cloud_commands: int
+
+
+def stores_up() -> tuple[Store, ...]:
+    """The stores that can be asked now, by the agent's own evidence; none is asked for it."""
+    snapshot = queries.overview()
+    if snapshot is None:
+        return ()
+    down = (StoreState.DOWN, StoreState.UNKNOWN)
+    sides = {Store.LOCAL: snapshot.local, Store.CLOUD: snapshot.cloud}
+    return tuple(store for store, facts in sides.items() if facts is not None and facts.status.state not in down)
+
+
+def lines() -> Lines:
+    """The lines of this process to its stores. Raises ReadFailed while there is no client."""
+    agent = process().agent
+    if agent is None:
+        raise ReadFailed("The panel's client is not running.")
+    if agent.client not in _lines:
+        _lines[agent.client] = Lines(agent.client)
+    return _lines[agent.client]
+
+
+def forget() -> None:
+    """Something was changed: ask the stores again."""
+    process().reads.forget(*KINDS)
+
+
+def _asked(
+    kind: str,
+    question: Sequence[Any],
+    ask: Callable[[Lines], T],
+    age_s: float = FRESH_S,
+    patience_s: float = PATIENCE_S,
+) -> Answer[T]:
+    def run() -> T:
+        try:
+            return ask(lines())
+        except HybridError as error:
+            text = str(error)
+            raise ReadFailed(text[:1].upper() + text[1:].rstrip(".") + ".") from None
+
+    return process().reads.get((kind, *question), run, max_age_s=age_s, patience_s=patience_s)
+
+
+def listing(walk: Walk, walk_id: int, page: int, size: int, stores: tuple[Store, ...]) -> Answer[Listing]:
+    """The rows of page `page` (from 0), from whatever is cheapest to ask."""
+
+    def ask(kept: Lines) -> Listing:
+        before = kept.commands(Store.CLOUD)
+        walk.fill(kept, stores, (page + 1) * size + 1)
+        names = walk.names[page * size : (page + 1) * size]
+        rows = quick_rows(kept, stores, names)
+        spent = kept.commands(Store.CLOUD) - before
+        missing = tuple(walk.missing.items())
+        looked_at = sum(walk.looked_at(store) for store in Store)
+        return Listing(tuple(rows), len(walk.names), walk.ended, walk.is_full, missing, looked_at, spent)
+
+    return _asked("keys", (walk_id, page, size, stores), ask)
+
+
+def badges(rows: tuple[KeyRow, ...], stores: tuple[Store, ...]) -> Answer[tuple[KeyRow, ...]]:
+    """The rows compared with the cloud store: visible ones only."""
+    names = tuple(row.key for row in rows)
+    return _asked(
+        "badges", (names, stores), lambda kept: tuple(badge_rows(kept, stores, rows)), BADGES_S, BADGE_PATIENCE_S
+    )
+
+
+def search_on() -> None:
+    """Let the next look at a list that is still searched for go on."""
+    process().reads.forget("keys")
+
+
+def rows_of(names: tuple[bytes, ...], stores: tuple[Store, ...]) -> Answer[tuple[KeyRow, ...]]:
+    """Rows of keys known by name."""
+    return _asked("rows", (names, stores), lambda kept: tuple(quick_rows(kept, stores, names)))
+
+
+def badge_of_key(key: bytes, stores: tuple[Store, ...]) -> Answer[tuple[KeyRow, ...]]:
+    """One key, compared."""
+    return _asked(
+        "badges", ("one", key, stores), lambda kept: tuple(badge_rows(kept, stores, quick_rows(kept, stores, [key])))
+    )
+
+
+def level(walk: Walk, walk_id: int, prefix: bytes, stores: tuple[Store, ...], names: int = TREE_NAMES) -> Answer[Level]:
+    """The folders and keys right below `prefix`, of the first `names` keys found there."""
+
+    def ask(kept: Lines) -> Level:
+        walk.fill(kept, stores, names, deadline_s=0.5)
+        return level_of(walk.names, prefix, walk.ended)
+
+    return _asked("level", (walk_id, prefix, stores, names), ask)
+
+
+def info(store: Store, key: bytes) -> Answer[KeyInfo | None]:
+    return _asked("info", (store, key), lambda kept: read_info(kept, store, key))
+
+
+def text(key: bytes, stores: tuple[Store, ...], offset: int, length: int) -> Answer[dict[Store, bytes]]:
+    return _asked("text", (key, stores, offset, length), lambda kept: read_text(kept, stores, key, offset, length))
+
+
+def document(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, bytes]]:
+    return _asked("document", (key, stores), lambda kept: read_document(kept, stores, key))
+
+
+def elements(
+    key: bytes, kind: str, stores: tuple[Store, ...], place: Place | None, match: bytes | None
+) -> Answer[ElementPage]:
+    return _asked(
+        "elements",
+        (key, kind, stores, place, match),
+        lambda kept: read_elements(kept, stores, key, kind, place, match=match),
+    )
+
+
+def groups(store: Store, key: bytes) -> Answer[tuple[GroupInfo, ...]]:
+    return _asked("groups", (store, key), lambda kept: read_groups(kept, store, key))
+
+
+def commands_of(store: Store, key: bytes) -> Answer[str | None]:
+    """The key as commands for redis-cli; None when it is too big to be shown so."""
+    return _asked("commands", (store, key), lambda kept: key_commands(kept, store, key))
+
+
+def new_walk_id() -> int:
+    return time.monotonic_ns()

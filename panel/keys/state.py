@@ -1,0 +1,141 @@
+"""What one session looks at on the page Keys: filter, page, open key, open form; and its address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import streamlit as st
+
+from panel.i18n import N_
+from panel.keys.queries import Filter, Store, Walk, new_walk_id
+from panel.repair.links import key_from, key_text, link, linked
+
+__all__ = [
+    "KINDS", "PAGE_KEYS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form", "open_form",
+    "open_key", "opened_key", "prefix", "remember", "restart", "restore", "set_prefix", "turn",
+]  # fmt: skip
+
+PAGE_KEYS = 50
+KINDS = ("", "string", "hash", "list", "set", "zset", "stream", "json")
+TTLS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
+    {
+        "": (N_("Any"), {}),
+        "never": (N_("Never"), {"expires": False}),
+        "some": (N_("Has one"), {"expires": True}),
+        "60": (N_("Within a minute"), {"expires_within_s": 60}),
+        "3600": (N_("Within an hour"), {"expires_within_s": 3600}),
+        "86400": (N_("Within a day"), {"expires_within_s": 86_400}),
+    }
+)
+SIZES: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
+    {
+        "": (N_("Any"), {}),
+        "small": (N_("Under 1 KB"), {"most_bytes": 1023}),
+        "1k": (N_("1 KB and more"), {"least_bytes": 1024}),
+        "100k": (N_("100 KB and more"), {"least_bytes": 100 * 1024}),
+        "1m": (N_("1 MB and more"), {"least_bytes": 1024 * 1024}),
+    }
+)
+LINKED = ("pattern", "type", "store", "ttl", "size", "view")
+STORES = ("", *(store.value for store in Store))
+ALLOWED = {"type": KINDS, "store": STORES, "ttl": tuple(TTLS), "size": tuple(SIZES), "view": ("list", "tree")}
+
+
+def restore() -> None:
+    """Take from the address what this session has not chosen itself."""
+    state = st.session_state
+    for name in LINKED:
+        value = linked(name, "list" if name == "view" else "")
+        allowed = ALLOWED.get(name)
+        if f"keys-{name}" not in state:
+            state[f"keys-{name}"] = value if allowed is None or value in allowed else allowed[0]
+    for name in ("key", "prefix"):
+        state.setdefault(f"keys-open-{name}", linked(name))
+
+
+def remember() -> None:
+    """Put it into the address, to be handed on."""
+    state = st.session_state
+    values = {name: str(state.get(f"keys-{name}") or "") for name in LINKED}
+    values["view"] = "" if values["view"] == "list" else values["view"]
+    link(**values, key=state["keys-open-key"], prefix=state["keys-open-prefix"])
+
+
+def filter_of_session() -> Filter:
+    """What the controls say; in the tree, below the open folder."""
+    state = st.session_state
+    pattern = (state.get("keys-pattern") or "").strip() or "*"
+    if state.get("keys-view") == "tree" and pattern == "*":
+        folder = key_from(state["keys-open-prefix"])
+        wanted = b"".join(b"\\" + bytes([byte]) if byte in b"*?[]\\" else bytes([byte]) for byte in folder) + b"*"
+    else:
+        wanted = key_from(pattern)
+    store = state.get("keys-store") or None
+    return Filter(
+        wanted,
+        state.get("keys-type") or None,
+        Store(store) if store else None,
+        **TTLS[state.get("keys-ttl") or ""][1],
+        **SIZES[state.get("keys-size") or ""][1],
+    )
+
+
+def current_walk() -> tuple[Walk, int]:
+    """The walk of this session, begun anew when the filter is another one."""
+    wanted = filter_of_session()
+    kept = st.session_state.get("keys-walk")
+    if kept is None or kept[0].filter != wanted:
+        kept = (Walk(wanted), new_walk_id())
+        st.session_state["keys-walk"] = kept
+        st.session_state["keys-page"] = 0
+    walk, number = kept
+    return walk, number
+
+
+def restart() -> None:
+    """Read the stores again from the beginning."""
+    st.session_state.pop("keys-walk", None)
+
+
+def turn(page: int) -> None:
+    st.session_state["keys-page"] = max(page, 0)
+
+
+def prefix() -> bytes:
+    """The open folder of the tree."""
+    return key_from(st.session_state["keys-open-prefix"])
+
+
+def set_prefix(folder: bytes) -> None:
+    st.session_state["keys-open-prefix"] = key_text(folder) if folder else ""
+
+
+def opened_key() -> bytes | None:
+    """The key whose details are shown."""
+    text = st.session_state["keys-open-key"]
+    return key_from(text) if text else None
+
+
+def open_key(key: bytes | None) -> None:
+    st.session_state["keys-open-key"] = key_text(key) if key else ""
+    st.session_state.pop("keys-places", None)
+    close_form()
+
+
+def form() -> tuple[str, Any] | None:
+    """The form that is open below the key, and what it is about."""
+    found: tuple[str, Any] | None = st.session_state.get("keys-form")
+    return found
+
+
+def open_form(name: str, about: Any = None) -> None:
+    close_form()
+    st.session_state["keys-form"] = (name, about)
+
+
+def close_form() -> None:
+    """A form that opens again starts from the values of then."""
+    for name in [name for name in st.session_state if str(name).startswith("keys-form")]:
+        del st.session_state[name]

@@ -1,0 +1,42 @@
+"""What is so about the stores, for the page Keys: what can be seen and changed now, since when, what to do. Pure."""
+
+from __future__ import annotations
+
+from panel.format import clock
+from panel.i18n import _
+from panel.queries import Overview, StoreState
+from panel.verdict import Tone, Verdict
+
+__all__ = ["notice"]
+
+
+def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None:
+    """Why the page shows less than both stores; None when it shows all."""
+    if snapshot is None:
+        return Verdict(Tone.NOTE, _("Starting"), _("The panel is starting; nothing is known of the stores yet."))
+    sides = [facts for facts in (snapshot.local, snapshot.cloud) if facts is not None]
+    down = [facts for facts in sides if facts.status.state is StoreState.DOWN]
+    if down and len(down) == len(sides):
+        since = clock(max(facts.status.since_s for facts in down), zone)
+        sentence = _("No store answers since {since}: no key can be shown or changed.").format(since=since)
+        return Verdict(Tone.ALARM, _("Down"), sentence, _("Start or reconnect a store; the panel notices by itself."))
+    for facts in down:
+        store = facts.status.store
+        values = {"store": store, "other": store.other, "since": clock(facts.status.since_s, zone)}
+        sentence = _("The {store} store is down since {since}: only keys of the {other} store are shown.")
+        advice = _("Whether they are equal is unknown. Changes go to the {other} store; the {store} store follows.")
+        return Verdict(Tone.WARNING, _("Down"), sentence.format(**values), advice.format(**values))
+    for facts in sides:
+        values = {"store": facts.status.store, "since": clock(facts.status.since_s, zone)}
+        if facts.status.state is StoreState.CATCHING_UP:
+            sentence = _("The {store} store is catching up since {since}: what differs may be on its way.")
+            return Verdict(Tone.NOTE, _("Catching up"), sentence.format(**values))
+        if facts.status.state is StoreState.WIPED:
+            sentence = _("The {store} store lost its data at {since} and is being filled again.")
+            return Verdict(Tone.WARNING, _("Lost its data"), sentence.format(**values))
+        if facts.status.state is StoreState.UNKNOWN:
+            sentence = _("The state of the {store} store is unknown since {since}.")
+            return Verdict(Tone.NOTE, _("Unknown"), sentence.format(**values), _("This settles within seconds."))
+    if snapshot.cloud is None:
+        return Verdict(Tone.NOTE, _("Local only"), _("There is one store only: every key is local."))
+    return None
