@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +16,7 @@ from panel.metrics.figures import PLOTLY_CONFIG, cost_figure, heat_figure, month
 from panel.metrics.live import echarts
 from panel.metrics.queries import ALL, Costs, EventRow, Measured
 from panel.queries import Overview, Store
+from panel.tables import csv_button, heading
 from panel.widgets import COLORS, STORE_ICONS, zone
 
 __all__ = ["SOURCE", "chart_frame", "costs_part", "events_part", "group_word", "heat_part", "numbers", "table_part"]
@@ -34,36 +33,6 @@ SHOWN_EVENTS = 200
 
 def group_word(group: str) -> str:
     return "all commands" if group == ALL else group
-
-
-def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV, with times also as people write them (UTC)."""
-    if not rows:
-        return ""
-    out = io.StringIO()
-    timed = [{**_utc(row), **row} for row in rows]
-    writer = csv.DictWriter(out, list(timed[0]))
-    writer.writeheader()
-    writer.writerows(timed)
-    return out.getvalue()
-
-
-def _utc(row: Mapping[str, Any]) -> dict[str, str]:
-    return {"time": f"{format.local_time(row['at_s'], 'UTC'):%Y-%m-%dT%H:%M:%SZ}"} if "at_s" in row else {}
-
-
-def csv_button(rows: Sequence[Mapping[str, Any]], name: str, title: str) -> None:
-    """The numbers behind a chart, to be opened elsewhere."""
-    st.download_button(
-        "CSV", lambda: csv_of(rows), f"hybrid-{name}.csv", "text/csv", key=f"csv-{name}", type="tertiary",
-        icon=":material/download:", on_click="ignore", disabled=not rows, help=f"Download: {title}",
-    )  # fmt: skip
-
-
-def heading(title: str, note: str, rows: Sequence[Mapping[str, Any]], name: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{title}** :gray[{note}]", width="stretch")
-        csv_button(rows, name, title)
 
 
 def chart_frame(

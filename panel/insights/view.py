@@ -1,0 +1,159 @@
+"""What a server says about itself, in frames side by side: slow log, commands in use, clients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from panel import actions, format
+from panel.i18n import N_, _
+from panel.insights import queries
+from panel.insights.queries import ClientRow, CommandUse, NotOffered, ServerInsights, SlowCall
+from panel.queries import Store
+from panel.reads import Answer, Known
+from panel.tables import csv_button, table_height
+from panel.widgets import STORE_ICONS, zone
+
+__all__ = ["clients", "commands", "frame", "refusal", "slow_log", "store_frames"]
+
+STORE_WORDS = {Store.LOCAL: N_("Local"), Store.CLOUD: N_("Cloud")}
+Rows = Sequence[Mapping[str, Any]]
+
+
+def store_frames(stores: Sequence[Store], draw: Callable[[Store], None]) -> None:
+    """The same for each store, side by side; below each other on a phone."""
+    with st.grid(2, min_column_width=340):
+        for store in stores:
+            draw(store)
+
+
+def frame(store: Store, title: str, name: str, rows: Rows, note: str = "") -> Any:
+    """A frame of one store with its title and CSV; to be used as a context."""
+    box = st.container(border=True, height="stretch", key=f"{name}-{store}")
+    with box, st.container(horizontal=True, vertical_alignment="center"):
+        word = _(STORE_WORDS[store])
+        st.markdown(f"{STORE_ICONS[store]} **{title}** :gray[{word}{' · ' if note else ''}{note}]", width="stretch")
+        csv_button(rows, f"{name}-{store}", title)
+    return box
+
+
+def refusal(what: NotOffered) -> None:
+    """What a store does not offer is said: an empty table would be a lie."""
+    st.caption(f":material/block: {what.why}")
+
+
+def _known(store: Store, answer: Answer[ServerInsights], name: str, title: str) -> ServerInsights | None:
+    """What is known of the store; without that, a frame that says why nothing is."""
+    if isinstance(answer, Known):
+        return answer.value
+    if answer.last is not None:
+        return answer.last.value
+    with frame(store, title, name, ()):
+        if answer.pending:
+            st.caption(":material/hourglass_top: " + _("The store is being asked."))
+        else:
+            since = format.clock(answer.since_s, zone())
+            st.caption(":material/help: " + _("Unknown since {time}. {why}").format(time=since, why=answer.why))
+    return None
+
+
+def slow_log(store: Store, answer: Answer[ServerInsights]) -> None:
+    """The slowest calls that the server remembers."""
+    title = _("Slow log")
+    found = _known(store, answer, "slow", title)
+    if found is None:
+        return
+    calls = () if isinstance(found.slow_log, NotOffered) else found.slow_log
+    note = "" if found.slower_than_ms is None else _("over {limit}").format(limit=format.latency(found.slower_than_ms))
+    with frame(store, title, "slow", [asdict(call) for call in calls], note):
+        if isinstance(found.slow_log, NotOffered):
+            return refusal(found.slow_log)
+        if not calls:
+            st.caption(":material/check_circle: " + _("No call was that slow since the log was last emptied."))
+            return
+        st.dataframe(
+            pd.DataFrame([_slow_row(call) for call in calls]), hide_index=True, key=f"slow-table-{store}",
+            height=table_height(len(calls)),
+            column_config={
+                _("Took"): st.column_config.NumberColumn(format="%.1f ms", width=80),
+                _("When"): st.column_config.TextColumn(width=115),
+            },
+        )  # fmt: skip
+
+
+def _slow_row(call: SlowCall) -> dict[str, Any]:
+    when = format.clock(call.at_s, zone(), with_seconds=True)
+    return {_("Took"): call.duration_ms, _("When"): when, _("Command"): call.command, _("Client"): call.client}
+
+
+def commands(store: Store, answer: Answer[ServerInsights]) -> None:
+    """Which commands the server runs, and where its time goes."""
+    title = _("Commands in use")
+    found = _known(store, answer, "commands", title)
+    if found is None:
+        return
+    uses = () if isinstance(found.commands, NotOffered) else found.commands
+    with frame(store, title, "commands", [asdict(use) for use in uses], _("since its statistics began")):
+        if isinstance(found.commands, NotOffered):
+            return refusal(found.commands)
+        whole_ms = sum(use.total_ms for use in uses) or 1.0
+        st.dataframe(
+            pd.DataFrame([_use_row(use, whole_ms) for use in uses]), hide_index=True, key=f"commands-table-{store}",
+            height=table_height(len(uses)),
+            column_config={
+                _("Calls"): st.column_config.NumberColumn(format="localized", width=80),
+                _("Share of time"): st.column_config.ProgressColumn(
+                    format="percent", min_value=0, max_value=1, width=110
+                ),
+                _("Mean"): st.column_config.NumberColumn(format="%.1f µs", width=80),
+                "p99": st.column_config.NumberColumn(format="%.0f µs", width=75),
+                _("Failed"): st.column_config.NumberColumn(format="localized", width=65),
+            },
+        )  # fmt: skip
+
+
+def _use_row(use: CommandUse, whole_ms: float) -> dict[str, Any]:
+    return {
+        _("Command"): use.name,
+        _("Calls"): use.calls,
+        _("Share of time"): use.total_ms / whole_ms,
+        _("Mean"): use.mean_us,
+        "p99": use.p99_us,
+        _("Failed"): use.failed + use.rejected,
+    }
+
+
+def clients(store: Store, answer: Answer[ServerInsights]) -> None:
+    """Who is connected. Who may only look sees addresses in part."""
+    title = _("Clients")
+    found = _known(store, answer, "clients", title)
+    if found is None:
+        return
+    shown = () if isinstance(found.clients, NotOffered) else found.clients
+    rows = [_client_row(row) for row in shown]
+    note = "" if isinstance(found.clients, NotOffered) else f"{len(shown):,}"
+    with frame(store, title, "clients", rows, note):
+        if isinstance(found.clients, NotOffered):
+            return refusal(found.clients)
+        st.dataframe(
+            pd.DataFrame(rows), hide_index=True, key=f"clients-table-{store}", height=table_height(len(rows), 14),
+        )  # fmt: skip
+
+
+def _client_row(row: ClientRow) -> dict[str, Any]:
+    address = row.address if actions.is_operator() else queries.masked_address(row.address)
+    return {
+        _("Name"): row.name,
+        _("Address"): address,
+        _("Last command"): row.command,
+        _("Idle"): format.duration(row.idle_s),
+        _("Connected"): format.duration(row.age_s),
+        _("Kind"): row.kind,
+        _("Library"): row.library,
+        _("Memory"): format.size(row.memory_bytes),
+        _("User"): row.user,
+    }

@@ -1,0 +1,55 @@
+"""Tables with a heading, and the numbers behind them as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from panel import format
+from panel.i18n import _
+
+__all__ = ["csv_button", "csv_of", "heading", "table_height"]
+
+ROW_PX = 35
+Rows = Sequence[Mapping[str, Any]]
+
+
+def csv_of(rows: Rows) -> str:
+    """Rows as CSV; what has a Unix time `at_s` also gets it as people write it (UTC)."""
+    if not rows:
+        return ""
+    out = io.StringIO()
+    timed = [{**_utc(row), **row} for row in rows]
+    writer = csv.DictWriter(out, list(timed[0]))
+    writer.writeheader()
+    writer.writerows(timed)
+    return out.getvalue()
+
+
+def _utc(row: Mapping[str, Any]) -> dict[str, str]:
+    return {"time": f"{format.local_time(row['at_s'], 'UTC'):%Y-%m-%dT%H:%M:%SZ}"} if "at_s" in row else {}
+
+
+def csv_button(rows: Rows, name: str, title: str) -> None:
+    """The numbers behind a chart or table, to be opened elsewhere."""
+    st.download_button(
+        "CSV", lambda: csv_of(rows), f"hybrid-{name}.csv", "text/csv", key=f"csv-{name}", type="tertiary",
+        icon=":material/download:", on_click="ignore", disabled=not rows,
+        help=_("Download: {title}").format(title=title),
+    )  # fmt: skip
+
+
+def heading(title: str, note: str, rows: Rows, name: str) -> None:
+    """The title of a frame, a quiet word about it, and its CSV."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{title}** :gray[{note}]", width="stretch")
+        csv_button(rows, name, title)
+
+
+def table_height(rows: int, most: int = 9) -> int:
+    """Pixels of a table that shows up to `most` rows without scrolling."""
+    return ROW_PX * (min(max(rows, 1), most) + 1) + 3
