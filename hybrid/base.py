@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Self
+from urllib.parse import quote
 
 from hybrid import events
 from hybrid.calls import Calls
 from hybrid.core.names import RESERVED, Names
-from hybrid.errors import StoreUnavailable
+from hybrid.errors import ConfigurationError, StoreUnavailable
 from hybrid.observe.latency import LatencySummary
 from hybrid.observe.metrics import Recorder
 from hybrid.replication.engine import Engine
@@ -20,10 +21,24 @@ from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
 from hybrid.types import Source, Store
 
-__all__ = ["CLOSE_S", "Base"]
+__all__ = ["CLOSE_S", "Base", "pooled"]
 
 CLOSE_S: Final = 2.0
 """How long closing a client waits for the last writes to reach the other store."""
+
+
+_POOLED: Final = frozenset(
+    (
+        "client_name",
+        "decode_responses",
+        "encoding",
+        "encoding_errors",
+        "legacy_responses",
+        "protocol",
+        "socket_keepalive",
+    )
+)
+"""What of a pool's connection settings is the application's, besides TLS. Timeouts and retries are hybrid's."""
 
 
 class Base(Calls):
@@ -43,6 +58,13 @@ class Base(Calls):
         self._closed = False
         # The threads know nothing of the client, so that one that is dropped unclosed does not leave them behind.
         weakref.finalize(self, self._engine.abandon).atexit = False
+
+    @classmethod
+    def from_pool(cls, connection_pool: Any) -> Self:
+        """redis-py: a client on a pool's connection settings. They name the local store; the cloud one's URL and all
+        other settings come from the environment and `.env`. The pool itself stays unused."""
+        settings, options = pooled(connection_pool, {})
+        return cls(settings, **options)
 
     @classmethod
     def from_env(cls, env_file: str | os.PathLike[str] | None = ".env", **options: Any) -> Self:
@@ -105,6 +127,32 @@ class Base(Calls):
     def registry(self) -> Registry:
         """The register of the processes that use these stores."""
         return self._engine.registry
+
+
+def pooled(connection_pool: Any, options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
+    """Settings and redis-py's options for `HybridRedis(connection_pool=...)`, as frameworks construct clients.
+
+    Raises ConfigurationError.
+    """
+    if connection_pool is None:
+        raise ConfigurationError(
+            "say where the stores are: HybridRedis.from_env() or HybridRedis.from_urls(local, cloud)"
+        )
+    known = connection_pool.connection_kwargs
+    kept = {name: value for name, value in known.items() if name in _POOLED or name.startswith("ssl_")}
+    return Settings.from_env(local_url=_url(connection_pool.connection_class, known)), {**kept, **options}
+
+
+def _url(connection_class: type, known: Mapping[str, Any]) -> str:
+    name, password = (quote(str(known.get(it) or ""), safe="") for it in ("username", "password"))
+    login = f"{name}:{password}@" if name or password else ""
+    db = known.get("db") or 0
+    if "path" in known:
+        return f"unix://{login}{known['path']}?db={db}"
+    is_tls = any(base.__name__ == "SSLConnection" for base in connection_class.__mro__)
+    host = str(known.get("host") or "localhost")
+    place = f"[{host}]" if ":" in host else host
+    return f"{'rediss' if is_tls else 'redis'}://{login}{place}:{known.get('port') or 6379}/{db}"
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -13,7 +13,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from hybrid import events, loading
-from hybrid.base import CLOSE_S, Base
+from hybrid.base import CLOSE_S, Base, pooled
 from hybrid.core.names import RESERVED
 from hybrid.errors import AllStoresDown
 from hybrid.pipeline import HybridPipeline
@@ -36,6 +36,7 @@ class HybridRedis(Base, redis.Redis):
 
     Args:
         settings: see `hybrid.settings.Settings`.
+        connection_pool: instead of settings, see `from_pool`; frameworks construct clients so.
         hooks: called with each `hybrid.events.Event`.
         namespace: prefix of hybrid's own keys; clients with different ones replicate independently (drills do).
 
@@ -45,12 +46,15 @@ class HybridRedis(Base, redis.Redis):
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Settings | None = None,
         *,
+        connection_pool: Any = None,
         hooks: Sequence[events.Hook] = (),
         namespace: str = RESERVED.decode(),
         **options: Any,
     ) -> None:
+        if settings is None:
+            settings, options = pooled(connection_pool, options)
         Base.__init__(self, settings, hooks=hooks, namespace=namespace, **options)
         self._options = {"maint_notifications_config": MaintNotificationsConfig(enabled=False), **options}
         pool = redis.ConnectionPool.from_url(settings.local_url or "", **self._options)

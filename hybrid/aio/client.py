@@ -17,7 +17,7 @@ from hybrid.aio.driver import Driver
 from hybrid.aio.endpoint import LoopEndpoint, connection_pool
 from hybrid.aio.pipeline import HybridPipeline
 from hybrid.aio.pubsub import HybridPubSub
-from hybrid.base import CLOSE_S, Base
+from hybrid.base import CLOSE_S, Base, pooled
 from hybrid.core.names import RESERVED
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
@@ -37,6 +37,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
 
     Args:
         settings: see `hybrid.settings.Settings`.
+        connection_pool: instead of settings, see `from_pool`; frameworks construct clients so.
         hooks: called with each `hybrid.events.Event`, in whichever thread it happens.
         namespace: prefix of hybrid's own keys; clients with different ones replicate independently (drills do).
 
@@ -46,12 +47,15 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Settings | None = None,
         *,
+        connection_pool: Any = None,
         hooks: Sequence[events.Hook] = (),
         namespace: str = RESERVED.decode(),
         **options: Any,
     ) -> None:
+        if settings is None:
+            settings, options = pooled(connection_pool, options)
         Base.__init__(self, settings, hooks=hooks, namespace=namespace, **options)
         self._options = options
         pool = connection_pool(settings.local_url or "", options)

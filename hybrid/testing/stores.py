@@ -49,7 +49,7 @@ class StorePair:
         self.cloud.heal()
 
     def wait_healthy(self, timeout_s: float = HEAL_S) -> None:
-        """Return when both stores are up, equal, and local takes the writes again. Raises AssertionError after `timeout_s`."""
+        """Return when both stores are up, equal, and local takes the writes. Raises AssertionError after `timeout_s`."""
         client = self._clients[-1] if self._clients else self.client()
         deadline_s = time.monotonic() + timeout_s
         while not (client.status().health is Health.HEALTHY and client.wait_in_sync(POLL_S)):

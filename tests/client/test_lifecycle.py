@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ import redis
 from client.rig import PATIENT, assert_equal
 from servers import Stores, client, wait_until
 
-from hybrid import AllStoresDown, Health, HybridRedis, Status, Store, StoreState
+from hybrid import AllStoresDown, ConfigurationError, Health, HybridRedis, Status, Store, StoreState
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
 
@@ -382,3 +383,19 @@ def test_waiting_costs_the_cloud_nothing(stores: Stores, open_client: Open) -> N
         assert hybrid.blpop("l", timeout=1) is None
         assert hybrid.bzpopmin("z", timeout=0.2) is None
         assert calls(cloud) == before
+
+
+def test_a_pool_names_the_local_store(stores: Stores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UPSTASH_REDIS_URL", stores.cloud.url)
+    pool = redis.ConnectionPool.from_url(f"{stores.local.url}/0", decode_responses=True, socket_timeout=9)
+    for opened in (HybridRedis(connection_pool=pool), HybridRedis.from_pool(pool)):
+        with opened as hybrid:
+            hybrid.set("k", "v")
+            assert hybrid.get("k") == "v"
+            assert hybrid.settings.cloud_url == stores.cloud.url
+    secret = redis.ConnectionPool.from_url("rediss://me:p%40ss@host:7/0")
+    with HybridRedis(connection_pool=secret) as hybrid:
+        assert hybrid.settings.local_url == "rediss://me:p%40ss@host:7/0"
+    with pytest.raises(ConfigurationError, match="from_env"):
+        HybridRedis()

@@ -1,0 +1,31 @@
+"""Two stores for applications of real frameworks, which find them in the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hybrid.shared import close_shared
+from hybrid.testing import StorePair, two_stores
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePair]:
+    with two_stores(tmp_path_factory.mktemp("frameworks"), persistent=False) as stores:
+        yield stores
+
+
+@pytest.fixture
+def app_stores(pair: StorePair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StorePair]:
+    """Empty stores; at the end of the test both must hold the same."""
+    pair.empty()
+    monkeypatch.chdir(tmp_path)  # no .env
+    patient = {"REDIS_LOCAL_TIMEOUT": "2", "REDIS_CLOUD_TIMEOUT": "2"}
+    for name, value in {**pair.environ, **patient}.items():
+        monkeypatch.setenv(name, value)
+    yield pair
+    pair.assert_identical()
+    close_shared()
+    pair.close_clients()
