@@ -15,6 +15,14 @@ On an operator's demand the authority moves to the cloud in order, and stays the
     drain N       --(local died: any writer claims)-->         cloud N+1
     cloud N       --(failover)-->                              cloud N+1 held
     cloud N held  --(failback)-->                              cloud N+1
+
+If the cloud store is lost while it has the authority, a local store that has everything takes over, alone:
+
+    cloud N, handover N, drain N  --(cloud is lost: any writer claims)-->  local N+LEAP alone
+    local N alone                 --(what only the cloud has is merged)--> local N+1
+
+That is written on the local store only, because the other one cannot be asked. The leap keeps it the higher epoch, and
+never an equal one, whatever was written meanwhile on the cloud store by those who could reach it.
 """
 
 from __future__ import annotations
@@ -22,6 +30,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 
 from hybrid.types import Store
 
@@ -40,7 +49,10 @@ class Holder(StrEnum):
     """Nobody: the local store's last entries are on their way to the cloud one."""
 
 
-HELD = "held"
+HELD: Final = "held"
+ALONE: Final = "alone"
+LEAP: Final = 1000
+"""More moves than there can be on a store while it is cut off from some process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +60,13 @@ class Authority:
     """`holder` takes writes since `epoch`; during a handover or a drain nobody does, for about two round trips.
 
     `held`: the cloud store keeps the authority, however well the local one is, until an operator gives it back.
+    `alone`: the local store took it from a cloud store that was lost, and that may know more.
     """
 
     holder: Holder
     epoch: int
     held: bool = False
+    alone: bool = False
 
     @classmethod
     @lru_cache(maxsize=64)
@@ -62,13 +76,13 @@ class Authority:
             return None
         text = record.decode() if isinstance(record, bytes) else record
         holder, epoch, *mark = text.split(" ")
-        if mark not in ([], [HELD]):
+        if mark not in ([], [HELD], [ALONE]):
             raise ValueError(f"no authority record: {text!r}")
-        return cls(Holder(holder), int(epoch), bool(mark))
+        return cls(Holder(holder), int(epoch), mark == [HELD], mark == [ALONE])
 
     @property
     def record(self) -> bytes:
-        return (f"{self.holder} {self.epoch}" + f" {HELD}" * self.held).encode()
+        return (f"{self.holder} {self.epoch}" + f" {HELD}" * self.held + f" {ALONE}" * self.alone).encode()
 
     @property
     def store(self) -> Store:
@@ -86,6 +100,11 @@ class Authority:
 
     def succeeded_by(self, holder: Holder, *, held: bool = False) -> Authority:
         return Authority(holder, self.epoch + 1, held)
+
+    @property
+    def of_local_alone(self) -> Authority:
+        """The record with which the local store takes over from a cloud store that cannot be asked."""
+        return Authority(Holder.LOCAL, self.epoch + LEAP, alone=True)
 
 
 FIRST = Authority(Holder.LOCAL, 1)

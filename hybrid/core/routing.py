@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hybrid.core.authority import Authority, Holder
+from hybrid.core.authority import Authority
 from hybrid.types import ReadPreference, Store, StoreState
 
 __all__ = ["Routes", "planned_routes"]
@@ -16,7 +16,8 @@ _LOST = (StoreState.DOWN, StoreState.WIPED)
 class Routes:
     """`reads`: stores to ask, in order. `writer`: the store to write to, None when none can take a write.
 
-    `claim`: the authority must first be claimed for `writer`. `confirm`: the other store can confirm writes now.
+    `claim`: the authority must first be claimed for `writer`, because the other store is lost. `confirm`: the other
+    store can confirm writes now.
     """
 
     reads: tuple[Store, ...]
@@ -44,11 +45,9 @@ def planned_routes(
 def _writer(states: dict[Store, StoreState], authority: Authority) -> tuple[Store | None, bool]:
     holder = authority.store
     if states[holder] not in _LOST:
-        # A handover that lost its goal must be taken back, or writers would wait for a dead store.
-        return holder, authority.holder is Holder.HANDOVER and states[Store.LOCAL] in _LOST
-    if holder is Store.LOCAL and states[Store.CLOUD] is StoreState.UP:
-        return Store.CLOUD, True
-    return None, False
+        # A handover or drain that lost its goal must be taken back, or writers would wait for a dead store.
+        return holder, authority.is_moving and states[holder.other] in _LOST
+    return (holder.other, True) if states[holder.other] is StoreState.UP else (None, False)
 
 
 def _reads(

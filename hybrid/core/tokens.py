@@ -84,8 +84,8 @@ class Seal:
 
     @classmethod
     def parse(cls, packed: bytes) -> Seal:
-        holder, epoch, place, maybe_to, shipped = packed.split(b" ")
-        under = Authority.parse(holder + b" " + epoch)
+        *record, place, maybe_to, shipped = packed.split(b" ")
+        under = Authority.parse(b" ".join(record))
         if under is None:
             raise ValueError("a seal names the record under which it was said")
         return cls(under, position(place), position(maybe_to), Shipped.parse(shipped))

@@ -102,6 +102,8 @@ class Board:
                 if authority.store is Store.CLOUD:
                     # What local holds may be old from now on, until it is handed the authority back.
                     changes += self._transition(Store.LOCAL, Evidence.BEHIND)
+            if later and authority.alone:
+                changes += self._transition(Store.CLOUD, Evidence.BEHIND)
             changes += self._promote()
             self._replan()
         self._wake_waiters()

@@ -404,13 +404,37 @@ class Engine:
     # -- authority
 
     def claim(self) -> None:
-        """Claim the authority for the cloud store: the local one is down by this process's own evidence. A drain that
-        did not end is taken back instead, while the local store is there to write to."""
+        """Claim the authority for the store that is left: the other one is lost by this process's own evidence. A drain
+        that did not end is taken back instead, while the local store is there to write to."""
+        routes = self.board.routes
+        if routes.claim and routes.writer is Store.LOCAL:
+            self._claim_alone()
+        else:
+            self._claim_for_cloud()
+
+    def _claim_alone(self) -> None:
+        """For a local store that has everything this process knows of. The record on the cloud store, which decides at
+        other times, cannot be asked: the shipper renews it once it can, and merges what only that store knows."""
+        endpoint, known = self.endpoints[Store.LOCAL], self.board.authority
+        try:
+            generation, wire = endpoint.take_fenced(known.epoch)
+            if wire.authority is None:
+                self._watchers[Store.LOCAL].renew()
+            elif wire.authority.epoch <= known.epoch:
+                endpoint.move(wire, known.of_local_alone)
+            record = wire.authority
+        except (NotSent, ReplyLost) as error:
+            self.failed(Store.LOCAL, error)
+            return
+        endpoint.give_fenced(generation, wire)
+        self.board.learn(record, source=Store.LOCAL)
+
+    def _claim_for_cloud(self) -> None:
         endpoint = self.endpoints[Store.CLOUD]
         try:
             generation, wire = endpoint.take_fenced(self.board.authority.epoch)
             record = wire.authority
-            if record is not None and record.holder is not Holder.CLOUD:
+            if record is not None and (record.holder is not Holder.CLOUD or record.epoch < self.board.authority.epoch):
                 back = record.holder is Holder.DRAIN and self.board.reachable(Store.LOCAL)
                 holder = Holder.LOCAL if back else Holder.CLOUD
                 later = Authority(holder, max(record.epoch, self.board.authority.epoch) + 1)
@@ -444,9 +468,11 @@ class Engine:
         if board.acks[store].applied >= action.position:
             return Confirmation.APPLIED
         if store is Store.CLOUD and board.authority.store is Store.LOCAL:
-            return Confirmation.APPLIED  # everything was shipped before the authority was handed back
+            # Everything was shipped before the authority was handed back, but not if it was taken.
+            return Confirmation.AUTHORITY_LOST if board.authority.alone else Confirmation.APPLIED
         if board.authority.store is not store or board.state(store) is StoreState.DOWN:
-            return Confirmation.UNAVAILABLE if store is Store.CLOUD else Confirmation.AUTHORITY_LOST
+            is_taken = store is Store.LOCAL or board.routes.claim
+            return Confirmation.AUTHORITY_LOST if is_taken else Confirmation.UNAVAILABLE
         if not board.routes.confirm:
             board.unconfirmed += 1
             return Confirmation.UNAVAILABLE
@@ -489,6 +515,8 @@ class Engine:
         """Claim the authority if nobody has, and wait a moment for the shipper's last word (or for `place`)."""
         if self.board.routes.claim:
             self.claim()
+        if store is Store.CLOUD:
+            return None  # of its log, nobody keeps one
         acks = self.board.acks[store]
         deadline_s = time.monotonic() + SEAL_S
         while (seal := acks.sealed(self.board.authority)) is None and (left_s := deadline_s - time.monotonic()) > 0:

@@ -1,9 +1,10 @@
-"""The local store is back while the cloud store has the authority: what only it knows is merged before it catches up.
+"""A store is back while the other one has the authority: what only it knows is merged before it catches up.
 
-Its unshipped tail is everything in its log behind the seal. `hybrid.core.rejoin` decides, key by key, what becomes of
-it; here it is carried out, a batch of keys in one transaction on the cloud store: the values, the commands applied
-again, the archive's entries, and the mark that says up to which key the merge has got. WATCH on the keys and on the
-mark guards it: a merge that is interrupted at any point, or done by two shippers at once, applies nothing twice.
+It is the local one after a failover, and the cloud one where the local store took over alone. Its unshipped tail is
+everything in its log behind the seal. `hybrid.core.rejoin` decides, key by key, what becomes of it; here it is carried
+out, a batch of keys in one transaction on the authority: the values, the commands applied again, the archive's entries,
+and the mark that says up to which key the merge has got. WATCH on the keys and on the mark guards it: a merge that is
+interrupted at any point, or done by two shippers at once, applies nothing twice.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Final
 import redis
 
 from hybrid import events
-from hybrid.core.authority import Authority, Position, position, position_text
+from hybrid.core.authority import Authority, Holder, Position, position, position_text
 from hybrid.core.conflict import KEPT_BYTES, KEPT_ENTRIES, KEPT_S, Conflict, Side
 from hybrid.core.health import Evidence
 from hybrid.core.names import RESERVED, Names
@@ -33,7 +34,7 @@ from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["archive_command", "last_place", "merge_local_tail", "put_of", "same", "trim_archive"]
+__all__ = ["archive_command", "last_place", "merge_tail", "put_of", "same", "trim_archive"]
 
 BATCH_KEYS: Final = 200
 BATCH_ENTRIES: Final = 1000
@@ -45,35 +46,41 @@ WHOLE_BYTES: Final = 256 * 1024 * 1024
 Keep = Callable[[], bool]
 
 
-def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Keep) -> None:
-    """Fence the local store, bring over what only it has, and forget its log.
+def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Keep) -> None:
+    """Fence the returning store, bring over what only it has, and forget its log.
 
     A local store that restarted without its last seconds (its log ends before what was shipped from it) cannot tell
     which keys are old: it is found wiped, to be refilled as a whole. `keep` says whether the
-    shipper's lease is still held.
+    shipper's lease is still held. Of the cloud's log, whose shipper leaves no seal, everything may have arrived.
 
     Raises NotSent or ReplyLost when either store is lost; nothing is forgotten then, and all is safe to repeat.
     """
     wires = {store: endpoints[store].connect_raw(timeout_s=1.0) for store in Store}
     try:
-        local = wires[Store.LOCAL]
-        _fence(local, endpoints[Store.LOCAL], board.authority)
-        sealed, doubt = _sealed(wires[Store.CLOUD], names, board.authority)
-        end = last_place(local, names.log)
+        wire, endpoint, sealed, doubt = wires[returning], endpoints[returning.other], (0, 0), None
+        if returning is Store.LOCAL:
+            _fence(wire, endpoints[returning], board.authority)
+            sealed, doubt = _sealed(wires[Store.CLOUD], names, board.authority)
+            doubt = doubt or _sent(wire, names)
+        else:
+            endpoints[returning].renew_record(board.authority)
+        end = last_place(wire, names.log)
         if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
-        tail = _Tail(local, names, sealed, doubt or _sent(local, names) or end)
+        tail = _Tail(returning, wire, names, sealed, doubt or end)
         if tail.keys or tail.spans_all:
-            writer = endpoints[Store.CLOUD].connect_raw(timeout_s=1.0)
+            writer = endpoint.connect_raw(timeout_s=1.0)
             try:
-                merge = _Merge(tail, end, wires[Store.CLOUD], writer, names, keep)
+                merge = _Merge(tail, end, wires[returning.other], writer, names, keep)
                 merge.run()
                 if merge.archived:
                     board.events.emit(events.ConflictsArchived(count=merge.archived))
             finally:
                 writer.disconnect()
-        _one(local, "XTRIM", names.log, "MAXLEN", 0)
-        _one(local, "DEL", names.folded, names.folded_commands)
+        _one(wire, "XTRIM", names.log, "MAXLEN", 0)
+        _one(wire, "DEL", names.folded, names.folded_commands)
+        if board.authority.alone:
+            _end_alone(endpoints, board)
     except (redis.ConnectionError, redis.TimeoutError) as error:
         if isinstance(error, HybridError):
             raise
@@ -81,6 +88,14 @@ def merge_local_tail(endpoints: Mapping[Store, Endpoint], names: Names, board: B
     finally:
         for wire in wires.values():
             wire.disconnect()
+
+
+def _end_alone(endpoints: Mapping[Store, Endpoint], board: Board) -> None:
+    """The cloud store's record decides again."""
+    settled = board.authority.succeeded_by(Holder.LOCAL)
+    for store in (Store.CLOUD, Store.LOCAL):
+        endpoints[store].renew_record(settled)
+    board.learn(settled, source=Store.LOCAL)
 
 
 def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
@@ -130,17 +145,18 @@ def _logged(wire: Wire, log: bytes, place: Position, open_fields: list[Field]) -
 
 
 class _Tail:
-    """What the local log holds behind the seal. It stands still: the local store is fenced.
+    """What the returning store's log holds behind the seal. It stands still: that store is fenced.
 
     `spans_all`: it emptied the store, or copied it whole, so that every key is concerned.
     """
 
-    def __init__(self, local: Wire, names: Names, sealed: Position, doubt: Position) -> None:
-        self.local = local
+    def __init__(self, store: Store, wire: Wire, names: Names, sealed: Position, doubt: Position) -> None:
+        self.store = store
+        self.wire = wire
         self._log = names.log
         self._sealed = sealed
         self._doubt = doubt
-        self._folded = folded(local, names)
+        self._folded = folded(wire, names)
         self.keys = set(self._folded.keys)
         self.spans_all = self._folded.concerns_all
         for group in self.groups():
@@ -148,7 +164,7 @@ class _Tail:
             self.spans_all |= group.empties or group.refills
 
     def groups(self) -> Iterator[Group]:
-        return (group for group, _ in _logged(self.local, self._log, self._sealed, []))
+        return (group for group, _ in _logged(self.wire, self._log, self._sealed, []))
 
     def branch(self, left_out: set[bytes]) -> Branch:
         branch = Branch(left_out=left_out, doubt=self._doubt)
@@ -158,11 +174,11 @@ class _Tail:
         return branch
 
     def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
-        return _states(self.local, keys, self._log)
+        return _states(self.wire, keys, self._log)
 
 
 class _Merge:
-    """Brings the tail to the cloud store, in the order of the keys, from where an interrupted merge has got to."""
+    """Brings the tail to the authority, in the order of the keys, from where an interrupted merge has got to."""
 
     def __init__(self, tail: _Tail, end: Position, reader: Wire, writer: Wire, names: Names, keep: Keep) -> None:
         self._tail = tail
@@ -175,6 +191,7 @@ class _Merge:
         self._seen_to: Position = (0, 0)
         self._open_fields: list[Field] = []
         self._theirs = Branch(None if tail.spans_all else tail.keys)
+        self._theirs.start_from(folded(reader, names))
         self._look()
         self._left_out = set(self._theirs.marks)
         self._ours = tail.branch(self._left_out)
@@ -195,7 +212,7 @@ class _Merge:
     def _concerned(self) -> set[bytes]:
         keys = set(self._tail.keys)
         if self._tail.spans_all:
-            for wire in (self._tail.local, self._reader):
+            for wire in (self._tail.wire, self._reader):
                 keys.update(_all_keys(wire))
         return keys
 
@@ -205,7 +222,7 @@ class _Merge:
         return bytes(key) if end == self._end else None
 
     def _look(self) -> None:
-        """Take in what was written on the cloud store since the last look; its log was empty when it took over."""
+        """Take in what was written on the authority since the last look; its log was empty when it took over."""
         for group, place in _logged(self._reader, self._names.log, self._seen_to, self._open_fields):
             self._theirs.add(group)
             self._seen_to = place
@@ -232,7 +249,9 @@ class _Merge:
                 return
             self._look()
             hot |= {key for key in keys if (known := self._theirs.of(key)) and known.last != seen_at.get(key)}
-        raise HybridError("the local store's last writes could not be merged: their keys never stood still")
+        raise HybridError(
+            f"the {self._tail.store} store's last writes could not be merged: their keys never stood still"
+        )
 
     def _to_guard(self, keys: list[bytes], hot: set[bytes]) -> set[bytes]:
         """The keys that nobody may write meanwhile: those whose value is replaced, and those that commands are applied
@@ -255,7 +274,7 @@ class _Merge:
         return ran
 
     def _archive_refused(self, plan: _Plan, ours: Mapping[bytes, KeyState | Absent], replies: list[Any]) -> None:
-        """A command that the local store took and the cloud store does not (a sum too large, say) leaves a conflict."""
+        """A command that one store took and the other does not (a sum too large, say) leaves a conflict."""
         refused = {key for key, at in plan.repeated if isinstance(replies[at], Exception)}
         if refused:
             late = _Plan(self, sorted(refused), ours, settle=True)
@@ -296,10 +315,12 @@ class _Merge:
                 _one(self._reader, *command)
         return [pack(command) for command in last]
 
-    def conflict(self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, loser: Store) -> bytes:
+    def conflict(self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, *, returning_won: bool) -> bytes:
         """The command that archives the value that lost."""
         ours, theirs = self.footprints(key)
-        prints = {Store.LOCAL: ours, Store.CLOUD: theirs}
+        returning = self._tail.store
+        prints = {returning: ours, returning.other: theirs}
+        loser = returning.other if returning_won else returning
 
         def side(store: Store, state: KeyState | Absent) -> Side:
             known = prints[store] or Footprint()
@@ -310,7 +331,7 @@ class _Merge:
         return archive_command(self._names, Conflict("", key, side(loser, lost), side(loser.other, kept), why))
 
     def log_archive(self) -> bytes:
-        """The archive goes to the local store as any key does."""
+        """The archive goes to the returning store as any key does."""
         return pack(("XADD", self._names.log, "*", "s", self._names.conflicts))
 
 
@@ -345,9 +366,9 @@ class _Plan:
     ) -> None:
         self.conflicts += 1
         if decided is Decision.KEEP_RETURNING:
-            self.commands += [*merge.put(key, ours), merge.conflict(key, theirs, ours, Store.CLOUD)]
+            self.commands += [*merge.put(key, ours), merge.conflict(key, theirs, ours, returning_won=True)]
         else:
-            self.commands.append(merge.conflict(key, ours, theirs, Store.LOCAL))
+            self.commands.append(merge.conflict(key, ours, theirs, returning_won=False))
 
 
 def archive_command(names: Names, conflict: Conflict) -> bytes:

@@ -26,7 +26,7 @@ from hybrid.replication.fold import fold, is_too_long
 from hybrid.replication.forwarder import forward
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
-from hybrid.replication.rejoin import merge_local_tail
+from hybrid.replication.rejoin import merge_tail
 from hybrid.replication.stream import Outcome
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -148,7 +148,7 @@ class Shipper(threading.Thread):
     def _ship(self, source: Store, lease: Lease, control: Wire) -> Outcome:
         """One stream to the other store, until it breaks."""
         try:
-            if source is Store.CLOUD and not self._merge(lease):
+            if (source is Store.CLOUD or self._board.authority.alone) and not self._merge(source.other, lease):
                 return Outcome.BROKEN
             outcome = forward(self._endpoints, source, self._names, self._board, lease, control)
         except (HybridError, redis.ResponseError) as error:
@@ -160,12 +160,12 @@ class Shipper(threading.Thread):
         self._has_reserved = outcome is Outcome.HANDED_BACK
         return outcome
 
-    def _merge(self, lease: Lease) -> bool:
-        """Whether what only the local store knows is on the authority now."""
+    def _merge(self, returning: Store, lease: Lease) -> bool:
+        """Whether what only the returning store knows is on the authority now."""
         try:
-            merge_local_tail(self._endpoints, self._names, self._board, lambda: lease.is_held)
+            merge_tail(returning, self._endpoints, self._names, self._board, lambda: lease.is_held)
         except (NotSent, ReplyLost) as error:
-            logger.debug("the local store's last writes are not merged yet: %s", error)
+            logger.debug("the %s store's last writes are not merged yet: %s", returning, error)
             self._board.wait(0.1)
             return False
         return True

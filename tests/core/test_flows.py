@@ -223,7 +223,7 @@ def test_a_lost_reply_to_a_command_that_is_not_idempotent() -> None:
 
 
 def test_no_store_takes_writes() -> None:
-    for world in (World(DOWN, DOWN), World(UP, DOWN, CLAIMED), World(DOWN, StoreState.CATCHING_UP)):
+    for world in (World(DOWN, DOWN), World(StoreState.CATCHING_UP, DOWN, CLAIMED), World(DOWN, StoreState.CATCHING_UP)):
         world.fails(AllStoresDown, asking(world))
         world.fails(AllStoresDown, writing(world))
         assert world.actions == []

@@ -31,6 +31,8 @@ def test_the_wires_heard_of_least_lately_are_forgotten() -> None:
 def test_a_seal_is_read_as_it_was_written(shipped: Shipped) -> None:
     seal = Seal(CLOUD_4, PLACE, (8, 0), shipped)
     assert Seal.parse(seal.packed).packed == seal.packed
+    held = Seal(Authority(Holder.CLOUD, 4, held=True), PLACE, (8, 0))
+    assert Seal.parse(held.packed).under == held.under
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def merge(local_url: str | None, cloud_url: str | None, keep: Callable[[], bool]
         Store.LOCAL: Endpoint(Store.LOCAL, local_url, NAMES, timeout_s=2.0),
         Store.CLOUD: Endpoint(Store.CLOUD, cloud_url, NAMES, timeout_s=2.0),
     }
-    rejoin.merge_local_tail(endpoints, NAMES, board, keep)
+    rejoin.merge_tail(Store.LOCAL, endpoints, NAMES, board, keep)
 
 
 @pytest.fixture
