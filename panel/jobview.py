@@ -9,12 +9,20 @@ import pandas as pd
 import streamlit as st
 
 from panel import actions, format, queries
-from panel.queries import Job
+from panel.i18n import N_, _
+from panel.queries import Job, JobState
 from panel.widgets import perform, zone
 
 __all__ = ["finished_jobs", "follow", "job_line", "running_jobs"]
 
 TICK_S = 1.0
+STATES = {
+    JobState.RUNNING: N_("running"),
+    JobState.FINISHED: N_("finished"),
+    JobState.CANCELLED: N_("cancelled"),
+    JobState.BROKEN: N_("broke off"),
+}
+UNITS = (N_("keys"), N_("lines"), N_("commands"), N_("steps"))
 
 
 def running_jobs(*kinds: str) -> None:
@@ -52,7 +60,7 @@ def _card(job: Job) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{job.title}**", width="stretch")
             st.button(
-                "Cancel", icon=":material/stop:", key=f"cancel-job-{job.number}",
+                _("Cancel"), icon=":material/stop:", key=f"cancel-job-{job.number}",
                 disabled=not actions.is_operator() or job.cancel.is_set(),
                 on_click=perform, args=(actions.cancel_job, job.number),
             )  # fmt: skip
@@ -66,37 +74,40 @@ def job_line(job: Job) -> str:
     """How far a job is, in one line: "comparing · 12,000 of 50,000 keys · 8,000 keys/s · 5 s left · 340 commands"."""
     told = job.progress
     if job.cancel.is_set():
-        return "stopping"
-    parts = [told.phase or "starting"]
+        return _("stopping")
+    parts = [told.phase or _("starting")]
     if told.total:
-        parts.append(f"{told.done:,} of {told.total:,} {told.unit}")
+        parts.append(
+            _("{done} of {total} {unit}").format(done=f"{told.done:,}", total=f"{told.total:,}", unit=_(told.unit))
+        )
     elif told.done:
-        parts.append(f"{told.done:,} {told.unit}")
+        parts.append(f"{told.done:,} {_(told.unit)}")
     if told.rate_per_s:
-        parts.append(f"{told.rate_per_s:,.0f} {told.unit}/s")
+        parts.append(f"{told.rate_per_s:,.0f} {_(told.unit)}/s")
     if told.eta_s is not None:
-        parts.append(f"{format.duration(told.eta_s)} left")
+        parts.append(_("{time} left").format(time=format.duration(told.eta_s)))
     if told.cloud_commands is not None:
-        parts.append(f"{told.cloud_commands:,} cloud commands")
+        parts.append(_("{n} cloud commands").format(n=f"{told.cloud_commands:,}"))
     if told.cost_usd is not None:
         parts.append(format.money(told.cost_usd))
-    return " · ".join([*parts, f"{format.duration(job.elapsed_s)} so far"])
+    return " · ".join([*parts, _("{time} so far").format(time=format.duration(job.elapsed_s))])
 
 
-def finished_jobs(jobs: Sequence[Job], title: str = "Jobs of this process") -> None:
+def finished_jobs(jobs: Sequence[Job], title: str | None = None) -> None:
     """Ended jobs with what came of them, newest first."""
     ended = [job for job in jobs if not job.running]
     if not ended:
         return
+    title = title or _("Jobs of this process")
     st.subheader(title, anchor=False)
     rows = [
         {
-            "Started": format.clock(job.started_at_s, zone(), with_seconds=True),
-            "What": job.title,
-            "State": job.state.value,
-            "Result": job.problem or job.summary or "",
-            "Took": format.duration(job.elapsed_s),
-            "By": job.author,
+            _("Started"): format.clock(job.started_at_s, zone(), with_seconds=True),
+            _("What"): job.title,
+            _("State"): _(STATES[job.state]),
+            _("Result"): job.problem or job.summary or "",
+            _("Took"): format.duration(job.elapsed_s),
+            _("By"): job.author,
         }
         for job in ended
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from panel import jobview, queries, widgets
-from panel.i18n import _
+from panel.i18n import _, ngettext
 from panel.repair import diffview, keyview, pieces, planview, weather
 from panel.repair import queries as repair
 from panel.repair.links import key_from, link, linked
@@ -40,7 +40,8 @@ if key:
     keyview.key_view(key_from(key), st.session_state.get(diffview.ENTRY), repairable)
 link(key=key)
 if shown is not None and shown.different and file is not None and total:
-    with st.expander(_("Make these {n} keys equal").format(n=f"{total:,}"), icon=":material/sync:"):
+    words = ngettext("Make this key equal", "Make these {n} keys equal", total).format(n=f"{total:,}")
+    with st.expander(words, icon=":material/sync:"):
         planview.plan_form(selection, repairable, "diff")
 if results:
     diffview.history_table(results)

@@ -29,6 +29,7 @@ from hybrid.ops.sync.run import (
 from hybrid.types import Purpose, Store
 from panel.actions import Outcome, require_operator
 from panel.format import plural
+from panel.i18n import N_, _, ngettext
 from panel.jobs import Job, JobFailed, Progress
 from panel.process import process
 from panel.repair import queries
@@ -53,7 +54,7 @@ logger = logging.getLogger("hybrid.panel")
 SYNC_JOB = "sync"
 KEY_JOB = "merge of a key"
 AT_ONCE_S = 3.0
-NO_CLIENT = "Nothing was done: the panel's client is not running."
+NO_CLIENT = N_("Nothing was done: the panel's client is not running.")
 CHANGED = ("diffs", "syncs", "look", "plan", "divergence", "conflicts")
 
 
@@ -66,7 +67,7 @@ def start_diff(
     """Compare in the background; `resume` goes on with an unfinished diff."""
     author, client = require_operator(), _client()
     if client is None:
-        return Outcome(False, NO_CLIENT)
+        return Outcome(False, _(NO_CLIENT))
     options = queries.options_of(all_ttls, max_commands)
 
     def work(job: Job) -> str:
@@ -84,7 +85,7 @@ def start_diff(
         queries.forget("diffs", "plan")
         return file.id
 
-    what = "Compare " + ("everything" if scope == Scope() else queries.scope_text(scope))
+    what = _("Compare {what}").format(what=queries.scope_text(scope))
     return _started(DIFF_JOB, work, what, author)
 
 
@@ -126,7 +127,7 @@ def start_sync(
     """Make the selected differences equal in the background. `typed` confirms where keys are deleted."""
     author, client = require_operator(), _client()
     if client is None:
-        return Outcome(False, NO_CLIENT)
+        return Outcome(False, _(NO_CLIENT))
 
     def work(job: Job) -> SyncResult:
         with queries.existing_diff(selection.diff_id) as file:
@@ -146,14 +147,14 @@ def start_sync(
             result = apply_plan(client, plan, options=options, confirmed=confirmed, cancel=job.cancel, on_progress=told)
         return _ended(job, result)
 
-    return _started(SYNC_JOB, work, f"Sync, {DIRECTIONS[direction]}", author)
+    return _started(SYNC_JOB, work, _("Sync, {direction}").format(direction=_(DIRECTIONS[direction])), author)
 
 
 def start_undo(bundle: str, *, everywhere: bool = False) -> Outcome:
     """Bring back in the background what the sync `bundle` overwrote."""
     author, client = require_operator(), _client()
     if client is None:
-        return Outcome(False, NO_CLIENT)
+        return Outcome(False, _(NO_CLIENT))
 
     def work(job: Job) -> SyncResult:
         def told(tally: Tally) -> None:
@@ -163,7 +164,7 @@ def start_undo(bundle: str, *, everywhere: bool = False) -> Outcome:
         result = undo_sync(client, bundle, everywhere=everywhere, options=options, cancel=job.cancel, on_progress=told)
         return _ended(job, result)
 
-    return _started(SYNC_JOB, work, f"Undo of {bundle}", author)
+    return _started(SYNC_JOB, work, _("Undo of {id}").format(id=bundle), author)
 
 
 def _ended(job: Job, result: SyncResult) -> SyncResult:
@@ -200,7 +201,7 @@ def copy_key(difference: Difference, direction: Direction, *, typed: str = "") -
     the key is deleted, if `typed` is the word delete. Nothing happens if either value is another one by now."""
     author, client = require_operator(), _client()
     if client is None:
-        return Outcome(False, NO_CLIENT)
+        return Outcome(False, _(NO_CLIENT))
     delete = typed.strip() == "delete"
 
     def work() -> SyncResult:
@@ -208,18 +209,18 @@ def copy_key(difference: Difference, direction: Direction, *, typed: str = "") -
         plan = plan_sync(client, lambda: (difference,), policy, pattern=queries.shown(difference.key))
         return apply_plan(client, plan, options=SyncOptions(author=author), confirmed=plan.confirmation)
 
-    return _at_once(work, f"Copy a key, {DIRECTIONS[direction]}", author)
+    return _at_once(work, _("Copy a key, {direction}").format(direction=_(DIRECTIONS[direction])), author)
 
 
 def merge_key(difference: Difference, base: Store, taken: Sequence[FieldDifference]) -> Outcome:
     """Give both stores the value of `base`, with the places `taken` as the other store has them."""
     author, client = require_operator(), _client()
     if client is None:
-        return Outcome(False, NO_CLIENT)
+        return Outcome(False, _(NO_CLIENT))
     places = tuple(taken)
     return _at_once(
         lambda: merge_fields(client, difference, base, places, options=SyncOptions(author=author)),
-        "Merge a key by field",
+        _("Merge a key by field"),
         author,
     )
 
@@ -233,16 +234,19 @@ def _at_once(act: Callable[[], SyncResult], title: str, author: str) -> Outcome:
     outcome = _started(KEY_JOB, work, title, author)
     job = process().jobs.of(KEY_JOB)[0]
     if not outcome.done or not job.wait(AT_ONCE_S):
-        return outcome if not outcome.done else Outcome(True, "Still at it: it goes on in the background.")
+        return outcome if not outcome.done else Outcome(True, _("Still at it: it goes on in the background."))
     if job.problem is not None:
         return Outcome(False, job.problem)
     result: SyncResult = job.result
     if result.copied + result.deleted:
-        return Outcome(True, "Done: both stores have the same value now. It can be undone on the page Sync.")
+        return Outcome(True, _("Done: both stores have the same value now. It can be undone on the page Sync."))
     if result.equal:
-        return Outcome(True, "Nothing to do: both stores have the same value by now.")
-    why = "writes to it are on their way" if result.busy else "it is another one by now; look again"
-    return Outcome(False, f"Nothing was changed: {'it cannot be copied' if result.refused else why}.")
+        return Outcome(True, _("Nothing to do: both stores have the same value by now."))
+    if result.refused:
+        return Outcome(False, _("Nothing was changed: a value of this type cannot be copied."))
+    if result.busy:
+        return Outcome(False, _("Nothing was changed: writes to the key are on their way. Try again in a moment."))
+    return Outcome(False, _("Nothing was changed: the value is another one by now. Look again."))
 
 
 # -- conflicts
@@ -252,7 +256,7 @@ def keep_conflict(conflict_id: str, *, force: bool = False) -> Outcome:
     """Agree with the value that won."""
     return _decided(
         lambda client, author: archive.keep(client, conflict_id, author=author, force=force),
-        "Kept: the other value has left the archive.",
+        _("Kept: the other value has left the archive."),
         f"keep conflict {conflict_id}",
     )
 
@@ -261,7 +265,7 @@ def restore_conflict(conflict_id: str, *, force: bool = False) -> Outcome:
     """Make the value that lost live again, on both stores."""
     return _decided(
         lambda client, author: archive.restore(client, conflict_id, author=author, force=force),
-        "Restored on both stores; the value that it replaced has taken its place in the archive.",
+        _("Restored on both stores; the value that it replaced has taken its place in the archive."),
         f"restore conflict {conflict_id}",
     )
 
@@ -271,14 +275,14 @@ def discard_conflicts(conflict_ids: Sequence[str] | None, *, typed: str = "") ->
     if conflict_ids is None:
         require_operator()
         if typed.strip() != "discard":
-            return Outcome(False, "Nothing was thrown away: type the word discard first.")
+            return Outcome(False, _("Nothing was thrown away: type the word discard first."))
         return _decided(
-            lambda client, author: archive.discard_all(client, author=author), "The archive is empty.", "discard all"
+            lambda client, author: archive.discard_all(client, author=author), _("The archive is empty."), "discard all"
         )
     ids = tuple(conflict_ids)
     return _decided(
         lambda client, author: archive.discard(client, ids, author=author),
-        f"Thrown away: {plural(len(ids), 'archived value')}.",
+        ngettext("Thrown away: {n} archived value.", "Thrown away: {n} archived values.", len(ids)).format(n=len(ids)),
         f"discard {plural(len(ids), 'conflict')}",
     )
 
@@ -286,7 +290,7 @@ def discard_conflicts(conflict_ids: Sequence[str] | None, *, typed: str = "") ->
 def _decided(act: Callable[[HybridRedis, str], object], said: str, deed: str) -> Outcome:
     author, client = require_operator(), _client()
     if client is None:
-        return Outcome(False, NO_CLIENT)
+        return Outcome(False, _(NO_CLIENT))
     try:
         act(client, author)
     except (HybridError, RedisError, OSError) as error:
@@ -313,7 +317,7 @@ def _started(kind: str, work: Callable[[Job], object], title: str, author: str) 
 
     running = next((job for job in process().jobs.of(kind) if job.running), None)
     if running is not None:
-        return Outcome(False, f"{running.title} is still running; one goes at a time.")
+        return Outcome(False, _("{job} is still running; one goes at a time.").format(job=running.title))
     job = process().jobs.start(kind, told, title=title, author=author)
     logger.info("%s started: %s (job %d)", author, title, job.number)
     return Outcome(True, "")
@@ -335,7 +339,7 @@ def _note(author: str, deed: str, changes: dict[str, tuple[object, object]]) -> 
 
 
 DIRECTIONS = {
-    Direction.LOCAL_TO_CLOUD: "local to cloud",
-    Direction.CLOUD_TO_LOCAL: "cloud to local",
-    Direction.MERGE: "both ways",
+    Direction.LOCAL_TO_CLOUD: N_("local to cloud"),
+    Direction.CLOUD_TO_LOCAL: N_("cloud to local"),
+    Direction.MERGE: N_("both ways"),
 }

@@ -15,7 +15,7 @@ from panel.queries import Overview, Store
 from panel.repair import actions as repair
 from panel.repair import queries
 from panel.repair.links import key_text
-from panel.repair.pieces import missing, store_heading, tinted
+from panel.repair.pieces import missing, store_heading, store_name, tinted
 from panel.repair.queries import Conflict, Known
 from panel.repair.syncview import snapshot_blocks
 from panel.widgets import perform, zone
@@ -117,8 +117,8 @@ def values_table(entry: Conflict) -> None:
     rows = [
         {
             _("Where"): place,
-            "Local": shortened(sides[Store.LOCAL].get(place)),
-            "Cloud": shortened(sides[Store.CLOUD].get(place)),
+            store_name(Store.LOCAL): shortened(sides[Store.LOCAL].get(place)),
+            store_name(Store.CLOUD): shortened(sides[Store.CLOUD].get(place)),
         }
         for place in sorted(
             places[:SHOWN_ROWS], key=lambda place: sides[Store.LOCAL].get(place) == sides[Store.CLOUD].get(place)

@@ -13,10 +13,11 @@ import streamlit as st
 from panel import actions, format
 from panel.i18n import N_, _, ngettext
 from panel.jobview import follow
+from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
 from panel.repair.links import key_text, link, linked
-from panel.repair.pieces import CAUSES, cost_text, facts_text, missing, tinted
+from panel.repair.pieces import CAUSES, cost_text, facts_text, missing, store_name, tinted
 from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Known, Scope, Selection
 from panel.verdict import Tone, Verdict
 from panel.widgets import perform, zone
@@ -240,8 +241,8 @@ def row_of(difference: Difference) -> dict[str, str]:
     return {
         _("Key"): key_text(difference.key),
         _("Cause"): ", ".join(_(CAUSES[cause]) for cause in difference.causes),
-        "Local": facts_text(difference.local),
-        "Cloud": facts_text(difference.cloud),
+        store_name(Store.LOCAL): facts_text(difference.local),
+        store_name(Store.CLOUD): facts_text(difference.cloud),
         _("Detail"): difference.detail,
     }
 

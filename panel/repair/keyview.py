@@ -15,7 +15,7 @@ from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
 from panel.repair.links import key_text
-from panel.repair.pieces import facts_text, missing, obstacle_line, store_heading, tinted
+from panel.repair.pieces import facts_text, missing, obstacle_line, store_heading, store_name, tinted
 from panel.repair.queries import Difference, Direction, FieldDifference, KeyLook, Known, Part
 from panel.verdict import Verdict
 from panel.widgets import COLORS, perform, zone
@@ -130,8 +130,8 @@ def places_table(look: KeyLook) -> list[FieldDifference]:
 def row_of(place: FieldDifference) -> dict[str, str]:
     return {
         _("Where"): f"{_(PARTS[place.part])} {name_of(place)}".strip(),
-        "Local": shortened(value_text(place, place.local)),
-        "Cloud": shortened(value_text(place, place.cloud)),
+        store_name(Store.LOCAL): shortened(value_text(place, place.local)),
+        store_name(Store.CLOUD): shortened(value_text(place, place.cloud)),
     }
 
 
@@ -169,7 +169,7 @@ def merge_form(look: KeyLook, difference: Difference, chosen: Sequence[FieldDiff
     blocked = not actions.is_operator()
     base = st.segmented_control(
         _("Both stores get the value of"), list(Store), default=None, key=f"diff-base-{look.key!r}",
-        format_func=lambda store: f":{COLORS[store]}[{store.title()}]", disabled=blocked,
+        format_func=lambda store: f":{COLORS[store]}[{store_name(store)}]", disabled=blocked,
     )  # fmt: skip
     if base is None:
         if chosen:

@@ -16,7 +16,7 @@ from panel.repair.queries import Cause, Cost, Facts, Unknown
 from panel.verdict import Tone, Verdict
 from panel.widgets import COLORS, STORE_ICONS, answer_line, zone
 
-__all__ = ["CAUSES", "cost_text", "facts_text", "missing", "obstacle_line", "store_heading", "tinted"]
+__all__ = ["CAUSES", "cost_text", "facts_text", "missing", "obstacle_line", "store_heading", "store_name", "tinted"]
 
 CAUSES = {
     Cause.ONLY_LOCAL: N_("only local"),
@@ -34,15 +34,17 @@ def tinted(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with the columns Local and Cloud in their stores' colours."""
     styler = frame.style
     for store in Store:
-        if store.title() in frame.columns:
-            styler = styler.set_properties(
-                subset=[store.title()], **{"background-color": f"{STORE_COLORS[store]}{TINT}"}
-            )
+        if (name := store_name(store)) in frame.columns:
+            styler = styler.set_properties(subset=[name], **{"background-color": f"{STORE_COLORS[store]}{TINT}"})
     return styler
 
 
+def store_name(store: Store) -> str:
+    return _("Local") if store is Store.LOCAL else _("Cloud")
+
+
 def store_heading(store: Store) -> None:
-    st.markdown(f"{STORE_ICONS[store]} :{COLORS[store]}[**{store.title()}**]")
+    st.markdown(f"{STORE_ICONS[store]} :{COLORS[store]}[**{store_name(store)}**]")
 
 
 def facts_text(facts: Facts | None) -> str:
@@ -63,7 +65,8 @@ def cost_text(cost: Cost) -> str:
     """1,204 cloud commands · 3.2 MB · 12 s · $0.0024."""
     count = cost.cloud_commands
     commands = ngettext("{n} cloud command", "{n} cloud commands", count).format(n=f"{count:,}")
-    return " · ".join([commands, format.size(cost.cloud_bytes), format.seconds(cost.seconds), format.money(cost.usd)])
+    took = format.seconds(cost.seconds) if cost.seconds >= 0.1 else _("under 0.1 s")
+    return " · ".join([commands, format.size(cost.cloud_bytes), took, format.money(cost.usd)])
 
 
 def missing(answer: Unknown[Any], what: str) -> None:

@@ -47,6 +47,7 @@ from hybrid.ops.sync.run import (
     sync_history,
 )
 from hybrid.types import Purpose, Store
+from panel.i18n import _, ngettext
 from panel.process import FOLDER_VARIABLE, process
 from panel.reads import Answer, Known, ReadFailed, Unknown
 
@@ -169,8 +170,9 @@ def existing_diff(diff_id: str) -> DiffFile:
 def scope_text(scope: Scope) -> str:
     """What is compared, for people."""
     if scope.keys is not None:
-        return f"{len(scope.keys):,} listed keys"
-    return shown(scope.pattern) + (f", {scope.kind} only" if scope.kind else "")
+        return ngettext("{n} listed key", "{n} listed keys", len(scope.keys)).format(n=f"{len(scope.keys):,}")
+    pattern = _("everything") if scope.pattern == b"*" else shown(scope.pattern)
+    return f"{pattern} ({scope.kind})" if scope.kind else pattern
 
 
 def opened_diff(diff_id: str) -> DiffFile | None:
@@ -215,7 +217,7 @@ def planned(
     def differences() -> Iterable[Difference]:
         return file.differences(*causes, containing=containing)
 
-    return plan_sync(client(), differences, policy, pattern=scope_text(file.scope))
+    return plan_sync(client(), differences, policy, pattern=shown(file.scope.pattern))
 
 
 def plan_preview(

@@ -57,7 +57,7 @@ def standing() -> None:
     status = snapshot.status
     measured = queries.divergence() if not snapshot_blocks(snapshot) else None
     known = measured.value if isinstance(measured, Known) else None
-    with st.grid(4, min_column_width=200):
+    with st.grid(4, min_column_width=150):
         backlog(status.lag_entries, status.lag_s, status.authority.other.value)
         folded = _("no long outage") if status.folded_keys == 0 else _("from a long outage, sent by key")
         metric(_("Folded keys"), format.count(status.folded_keys), folded, help=_(FOLDED))
@@ -189,7 +189,7 @@ def schedule(snapshot: Overview | None) -> None:
     if measured.value is None:
         st.caption(_("It has not had its first turn yet."))
         return
-    with st.grid(4, min_column_width=180):
+    with st.grid(4, min_column_width=150):
         done = measured.value
         metric(_("Last turn"), format.clock(done.checked_at_s, zone()), _("{n} whole rounds").format(n=done.rounds))
         sampled = done.sampled + done.sampled_before

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 from hybrid.ops.overview import Overview
 from panel.actions import NotAllowed
 from panel.process import PanelProcess
+from panel.queries import Store
 from panel.repair import actions, queries
 from panel.repair.conflictview import value_rows
 from panel.repair.diffview import exported
@@ -60,7 +61,7 @@ def test_compare_find_and_fix_one_key_by_field(
     grid = next(frame for frame in at.dataframe if "Where" in frame.value.columns)
     at.session_state[grid.key] = {"selection": {"rows": [0, 2], "columns": [], "cells": []}}
     at.run()
-    at.get_by_key("diff-base-b'user'").set_value("local").run()
+    at.get_by_key("diff-base-b'user'").set_value(Store.LOCAL).run()
     assert "field city, field theirs" in text_of(at)
     at.button(key="diff-merge").click().run()
     assert [toast.value for toast in at.toast][-1].startswith("Done")
@@ -107,7 +108,7 @@ def test_a_key_that_moved_since_it_was_looked_at_is_left_alone(
     cloud.set("text", "newer")
     outcome = actions.copy_key(found.value.difference, Direction.LOCAL_TO_CLOUD)
     assert not outcome.done
-    assert "look again" in outcome.sentence
+    assert "another one by now" in outcome.sentence
     assert cloud.get("text") == b"newer"
 
 
