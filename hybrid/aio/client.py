@@ -14,7 +14,8 @@ import redis.asyncio
 from hybrid import events
 from hybrid.aio import loading
 from hybrid.aio.driver import Driver
-from hybrid.aio.endpoint import LoopEndpoint, connection_pool
+from hybrid.aio.endpoint import LoopEndpoint
+from hybrid.aio.endpoint import connection_pool as pool_of
 from hybrid.aio.pipeline import HybridPipeline
 from hybrid.aio.pubsub import HybridPubSub
 from hybrid.base import CLOSE_S, Base, pooled
@@ -58,7 +59,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
             settings, options = pooled(connection_pool, options)
         Base.__init__(self, settings, hooks=hooks, namespace=namespace, **options)
         self._options = options
-        pool = connection_pool(settings.local_url or "", options)
+        pool = pool_of(settings.local_url or "", options)
         redis.asyncio.Redis.__init__(self, connection_pool=pool)
         self._resp3 = pool.get_protocol() not in (2, "2")
         self._drivers: dict[asyncio.AbstractEventLoop, Driver] = {}
@@ -148,7 +149,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         """A plain client of one store, for looking at it. What is written through it is not replicated, nor counted."""
         endpoint = self._endpoint(store)
         timeouts = {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.connect_timeout_s}
-        return redis.asyncio.Redis.from_pool(connection_pool(endpoint.url, {**self._options, **timeouts}))
+        return redis.asyncio.Redis.from_pool(pool_of(endpoint.url, {**self._options, **timeouts}))
 
     # -- commands
 
