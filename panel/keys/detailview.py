@@ -13,6 +13,7 @@ from panel.i18n import N_, _
 from panel.keys import editview, queries, state
 from panel.keys.listview import BADGES, left_text
 from panel.keys.queries import Badge, Element, ElementPage, Form, KeyInfo, KeyRow, Known, NotInThisForm, Store
+from panel.nav import page
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading, tinted
 
@@ -63,7 +64,7 @@ def draw(key: bytes, authority: Store) -> None:
             value(key, kind, {store: infos[store] for store in holders}, authority)
         if row is not None and row.badge is Badge.DIFFERS:
             st.page_link(
-                "pages/repair/diff.py", label=_("Compare field by field and repair"), icon=":material/difference:",
+                page("diff"), label=_("Compare field by field and repair"), icon=":material/difference:",
                 query_params={"key": key_text(key)},
             )  # fmt: skip
     jobview.follow(awaited, "keys-detail")
@@ -134,8 +135,8 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
 
 def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     longest = max(info.length or 0 for info in infos.values())
-    page = longest if longest <= WHOLE_BYTES else queries.TEXT_PAGE_BYTES
-    pages = max(1, -(-longest // max(1, page)))
+    size = longest if longest <= WHOLE_BYTES else queries.TEXT_PAGE_BYTES
+    pages = max(1, -(-longest // max(1, size)))
     offset = 0
     with st.container(horizontal=True, vertical_alignment="bottom", key="keys-value-bar"):
         form = st.selectbox(_("Format"), list(FORMS), format_func=lambda f: _(FORMS[f]), key="keys-show-as", width=160)
@@ -143,9 +144,9 @@ def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
             number = st.number_input(
                 _("Part of {n}").format(n=f"{pages:,}"), 1, pages, key=f"keys-part-{key.hex()[:64]}", width=160
             )
-            offset = (int(number) - 1) * page
+            offset = (int(number) - 1) * size
             st.caption(_("from byte {at}").format(at=f"{offset:,}"))
-    answer = queries.text(key, tuple(infos), offset, max(1, page))
+    answer = queries.text(key, tuple(infos), offset, max(1, size))
     found = answer if isinstance(answer, Known) else answer.last
     if not isinstance(answer, Known):
         missing(answer, _("The value"))
@@ -240,10 +241,10 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
         jobview.follow(answer.pending, "keys-elements")
     if found is None:
         return
-    page: ElementPage = found.value
-    picked = element_table(key, kind, page, tuple(infos), len(places))
+    part: ElementPage = found.value
+    picked = element_table(key, kind, part, tuple(infos), len(places))
     element_buttons(kind, picked)
-    turns(page, places)
+    turns(part, places)
 
 
 def first_page() -> None:

@@ -1,0 +1,341 @@
+"""The page Keys over real stores: every type edited on both, what differs shown, in every weather."""
+
+from __future__ import annotations
+
+import io
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import streamlit as st
+from servers import Pool, Stores, client
+from streamlit.testing.v1 import AppTest
+
+from hybrid import HybridRedis
+from hybrid.ops.overview import Overview
+from hybrid.types import Store
+from panel import actions as panel_actions
+from panel.keys import actions, queries
+from panel.process import PanelProcess
+
+OpenPage = Callable[..., AppTest]
+TextOf = Callable[[AppTest], str]
+SetWeather = Callable[[str], Overview | None]
+PAGE = "data/keys.py"
+
+
+@pytest.fixture(scope="module")
+def pair(server_pool: Pool) -> Stores:
+    return Stores(server_pool.get("valkey", "local"), server_pool.get("valkey", "cloud"))
+
+
+@pytest.fixture(scope="module")
+def opened(pair: Stores) -> Iterator[HybridRedis]:
+    options: dict[str, Any] = {"local_timeout_s": 3.0, "cloud_timeout_s": 3.0, "sync_enabled": False}
+    with HybridRedis.from_urls(pair.local.url, pair.cloud.url, decode_responses=True, **options) as hybrid:
+        hybrid.start()
+        assert hybrid.wait_in_sync(10)
+        yield hybrid
+
+
+@pytest.fixture
+def hybrid(opened: HybridRedis, panel_process: PanelProcess, set_weather: SetWeather) -> HybridRedis:
+    opened.flushall()
+    assert opened.wait_in_sync(10)
+    panel_process.agent = types.SimpleNamespace(client=opened)  # type: ignore[assignment]
+    set_weather("healthy")
+    return opened
+
+
+@pytest.fixture
+def sides(pair: Stores) -> Iterator[dict[Store, Any]]:
+    with client(pair.local.url) as local, client(pair.cloud.url) as cloud:
+        yield {Store.LOCAL: local, Store.CLOUD: cloud}
+
+
+@pytest.fixture
+def open_keys(open_page: OpenPage) -> Callable[..., AppTest]:
+    """The page with what its address says."""
+
+    def open_(role: str = "operator", **address: str) -> AppTest:
+        at = open_page(PAGE, role)
+        if address:
+            for name, value in address.items():
+                at.query_params[name] = value
+            at = at.run() if "pattern" not in address else at.run()
+        return settled(at)
+
+    return open_
+
+
+def settled(at: AppTest) -> AppTest:
+    """Drawn anew until no answer is awaited."""
+    for _ in range(40):
+        assert not at.exception, at.exception[0].message
+        if not any("asking the stores" in caption.value for caption in at.caption):
+            break
+        at.run()
+    return at
+
+
+def opened_key(at: AppTest, key: str) -> AppTest:
+    at.session_state["keys-open-key"] = key
+    return settled(settled(at.run()).run())
+
+
+def grid(at: AppTest, column: str) -> Any:
+    """The table that has this column."""
+    return next(frame.value for frame in at.dataframe if column in frame.value.columns)
+
+
+def press(at: AppTest, key: str) -> AppTest:
+    return settled(at.button(key=key).click().run())
+
+
+def said(at: AppTest) -> str:
+    return next(text.value for text in at.markdown if "check_circle" in text.value or "material/error" in text.value)
+
+
+def values(sides: dict[Store, Any], command: str, *arguments: Any) -> list[Any]:
+    return [store.execute_command(command, *arguments) for store in sides.values()]
+
+
+def test_a_list_says_what_both_stores_have(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
+    hybrid.mset({"same": "v", "other": "v"})
+    sides[Store.LOCAL].set("other", "drift")
+    sides[Store.LOCAL].sadd("mine", "a")
+    sides[Store.CLOUD].set("theirs", "v", ex=5000)
+    at = open_keys()
+    frame = settled(at.run())
+    rows = {row["Key"]: row for _, row in grid(frame, "Stores").iterrows()}
+    assert {key: row["Stores"][0] for key, row in rows.items()} == {
+        "same": "✓ equal",
+        "other": "≠ differs",
+        "mine": "◧ only local",
+        "theirs": "◨ only cloud",
+    }
+    assert rows["mine"]["Type"] == "set" and rows["theirs"]["Expires"] == "1 h"
+
+
+def test_an_address_opens_the_same_view(hybrid: HybridRedis, open_page: OpenPage) -> None:
+    hybrid.mset({f"user:{n}": "v" for n in range(3)})
+    hybrid.sadd("user:set", "m")
+    at = open_page(PAGE)
+    for name, value in {"pattern": "user:*", "type": "set", "view": "list"}.items():
+        at.session_state[f"keys-{name}"] = value
+    at = opened_key(at, "user:set")
+    assert list(grid(at, "Stores")["Key"]) == ["user:set"]
+    assert at.query_params["key"] == "user:set" and at.query_params["pattern"] == "user:*"
+
+
+def test_pages_and_the_tree(hybrid: HybridRedis, open_keys: Any) -> None:
+    hybrid.mset({f"user:{n}": "v" for n in range(120)} | {"order:1:lines": "v", "top": "v"})
+    at = open_keys()
+    first = set(grid(at, "Stores")["Key"])
+    assert len(first) == 50
+    second = set(grid(press(at, "keys-next"), "Stores")["Key"])
+    assert len(second) == 50 and not first & second
+    assert set(grid(press(at, "keys-previous"), "Stores")["Key"]) == first
+    at.segmented_control(key="keys-view").set_value("tree").run()
+    at = settled(at)
+    folders = grid(at, "Folder")
+    assert dict(zip(folders["Folder"], folders["Keys"], strict=True)) == {"📁 user:": "120", "📁 order:": "1"}
+    assert list(grid(at, "Stores")["Key"]) == ["top"]
+    at.session_state["keys-open-prefix"] = "order:"
+    assert list(grid(settled(at.run()), "Folder")["Folder"]) == ["📁 1:"]
+
+
+CASES: list[tuple[str, str, str, tuple[Any, ...], Any]] = [
+    ("string", "words", "", ("GET", "k"), b"words"),
+    ("hash", "f=v\ng=w", "hash", ("HGET", "k", "f"), b"v"),
+    ("list", "a\nb", "list", ("LRANGE", "k", 0, -1), [b"a", b"b"]),
+    ("set", "a\nb", "set", ("SISMEMBER", "k", "b"), 1),
+    ("zset", "a=1.5", "zset", ("ZSCORE", "k", "a"), 1.5),
+    ("stream", "f=v", "stream", ("XLEN", "k"), 1),
+]
+
+
+@pytest.mark.parametrize(("kind", "entered", "_name", "command", "reply"), CASES, ids=[case[0] for case in CASES])
+def test_every_type_is_created_shown_changed_undone_and_deleted_on_both(
+    kind: str,
+    entered: str,
+    _name: str,
+    command: tuple[Any, ...],
+    reply: Any,
+    hybrid: HybridRedis,
+    sides: dict[Store, Any],
+    open_keys: Any,
+) -> None:
+    at = press(open_keys(), "keys-new")
+    at.text_input(key="keys-form-name").set_value("k")
+    at.selectbox(key="keys-form-kind").set_value(kind)
+    at.text_area(key="keys-form-value").set_value(entered)
+    at = settled(press(at, "keys-form-save").run())
+    assert "Local: written. Cloud: written." in said(at)
+    assert values(sides, *command) == [reply, reply]
+    assert any("equal" in part.value for part in at.markdown if "badge" in part.value)
+
+    changed = change(at, kind)
+    after = values(sides, "DUMP", "k")
+    assert "Local: written. Cloud: written." in said(changed)
+    assert values(sides, *command) != [reply, reply] or kind in ("hash", "set", "zset")
+    changed = press(changed, "keys-undo")
+    assert "Taken back" in said(changed)
+    assert values(sides, *command) == [reply, reply] and values(sides, "DUMP", "k") != after
+
+    at = press(press(changed, "keys-do-delete"), "keys-form-save")
+    assert values(sides, "EXISTS", "k") == [0, 0]
+    press(at, "keys-undo")
+    assert values(sides, *command) == [reply, reply]
+
+
+def change(at: AppTest, kind: str) -> AppTest:
+    """One edit of an existing key, as this type allows it."""
+    if kind == "string":
+        at = press(at, "keys-edit-text")
+        at.text_area(key="keys-form-value-local").set_value("other words").run()
+        assert "-words" in at.code[-1].value or any("-words" in code.value for code in at.code)
+        return press(at, "keys-form-save")
+    at = press(at, "keys-add")
+    if kind in ("hash", "set", "zset"):
+        at.text_input(key="keys-form-name").set_value("new")
+    if kind == "hash":
+        at.text_area(key="keys-form-value").set_value("v")
+    if kind == "list":
+        at.text_area(key="keys-form-value").set_value("z")
+    if kind == "zset":
+        at.number_input(key="keys-form-score").set_value(7.0)
+    if kind == "stream":
+        at.text_area(key="keys-form-value").set_value("more=1")
+    return press(at, "keys-form-save")
+
+
+def test_an_element_is_changed_and_its_value_shown_beside_the_other(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any
+) -> None:
+    hybrid.hset("h", mapping={"f": "v"})
+    sides[Store.CLOUD].hset("h", "f", "drift")
+    at = opened_key(open_keys(), "h")
+    frame = grid(at, "Field")
+    assert list(frame.iloc[0][["Field", "Local", "Cloud", " "]]) == ["f", "v", "drift", "≠"]
+    at.session_state["keys-form"] = ("element", queries.Element(b"f", b"v", b"drift"))
+    at.run()
+    at.text_area(key="keys-form-value").set_value("new").run()
+    press(at, "keys-form-save")
+    assert values(sides, "HGET", "h", "f") == [b"new", b"new"]
+
+
+def test_a_stale_form_changes_nothing(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
+    hybrid.set("k", "old")
+    at = press(opened_key(open_keys(), "k"), "keys-edit-text")
+    hybrid.set("k", "by another")
+    at.text_area(key="keys-form-value-local").set_value("mine").run()
+    at = press(at, "keys-form-save")
+    assert "another one by now" in said(at)
+    assert values(sides, "GET", "k") == [b"by another", b"by another"]
+
+
+def test_values_are_taken_apart_and_never_run(hybrid: HybridRedis, open_keys: Any, text_of: TextOf) -> None:
+    hybrid.set("p", b"\x80\x04\x95\x18\x00\x00\x00\x00\x00\x00\x00\x8c\x08builtins\x94\x8c\x05print\x94\x93\x94)R\x94.")
+    hybrid.set("long", "x" * 300_000)
+    at = opened_key(open_keys(), "p")
+    assert any("STACK_GLOBAL" in code.value for code in at.code)
+    assert "taken apart, not run" in text_of(at)
+    at = opened_key(at, "long")
+    assert any("Part of 5" in number.label for number in at.number_input)
+
+
+def test_many_keys_are_found_counted_exported_and_deleted(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any, panel_process: PanelProcess, text_of: TextOf
+) -> None:
+    hybrid.mset({f"a:{n}": "v" for n in range(30)} | {"keep": "v"})
+    at = open_keys()
+    at.text_input(key="keys-pattern").set_value("a:*").run()
+    press(at, "keys-collect")
+    assert panel_process.jobs.of(actions.COLLECT_JOB)[0].wait(10)
+    at = settled(at.run())
+    assert "**30 keys**" in text_of(at)
+    press(at, "keys-export-go-matching")
+    job = panel_process.jobs.of(actions.EXPORT_JOB)[0]
+    assert job.wait(10) and job.result.count == 30
+    press(at, "keys-delete-go-matching")
+    assert values(sides, "DBSIZE")[0] > 30  # the button only asks
+
+
+def test_a_viewer_looks_and_changes_nothing(
+    hybrid: HybridRedis, open_keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hybrid.set("k", "v")
+    at = opened_key(open_keys("viewer"), "k")
+    for key in ("keys-new", "keys-do-delete", "keys-do-rename", "keys-edit-text", "keys-collect"):
+        assert at.button(key=key).disabled
+    monkeypatch.setattr(st, "user", {"name": "v", "role": "viewer"})
+    for act in (
+        lambda: actions.apply(queries.edits.delete_key(b"k", "string")),
+        lambda: actions.start_delete([b"k"]),
+        lambda: actions.start_import(io.BytesIO().getvalue(), queries.Conflict.SKIP, preview=False),
+    ):
+        with pytest.raises(panel_actions.NotAllowed):
+            act()
+    assert hybrid.get("k") == "v"
+
+
+def test_bulk_changes_run_on_both_and_are_audited(
+    hybrid: HybridRedis, sides: dict[Store, Any], panel_process: PanelProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(st, "user", {"name": "ann", "role": "operator"})
+    hybrid.mset({f"a:{n}": "v" for n in range(30)})
+    assert actions.start_expire([b"a:1", b"a:2"], 600).done
+    assert panel_process.jobs.of(actions.BULK_JOB)[0].wait(10)
+    assert hybrid.wait_in_sync(5)
+    assert all(0 < left <= 600 for left in values(sides, "TTL", "a:1"))
+    actions.start_delete([f"a:{n}".encode() for n in range(30)])
+    job = panel_process.jobs.of(actions.BULK_JOB)[0]
+    assert job.wait(10) and job.summary == "30 deleted"
+    assert hybrid.wait_in_sync(5)
+    assert values(sides, "EXISTS", "a:1") == [0, 0]
+    actions.start_undo(job.noted("undo"))
+    assert panel_process.jobs.of(actions.BULK_JOB)[0].wait(10)
+    assert hybrid.wait_in_sync(5)
+    assert values(sides, "EXISTS", "a:1") == [1, 1]
+    assert any("Delete 30 keys" in line.what and line.author == "ann" for line in hybrid.live.history(10))
+    line = b'{"key":"new","type":"string","expires_at_ms":null,"value":"v"}\n'
+    for preview, there in ((True, 0), (False, 1)):
+        actions.start_import(line, queries.Conflict.SKIP, preview=preview)
+        assert panel_process.jobs.of(actions.IMPORT_JOB)[0].wait(10)
+        assert hybrid.exists("new") == there
+
+
+@pytest.mark.parametrize(
+    ("weather", "sentence"),
+    [
+        ("local down", "only keys of the cloud store are shown"),
+        ("cloud down", "only keys of the local store are shown"),
+        ("both down", "no key can be shown or changed"),
+        ("catching up", "catching up since"),
+        ("starting", "The panel is starting"),
+        ("no cloud", "There is one store only"),
+    ],
+)
+def test_every_weather_is_said(
+    weather: str, sentence: str, hybrid: HybridRedis, set_weather: SetWeather, open_keys: Any, text_of: TextOf
+) -> None:
+    hybrid.set("k", "v")
+    set_weather(weather)
+    at = settled(open_keys().run())
+    assert sentence in text_of(at)
+    if weather in ("local down", "cloud down"):
+        assert list(grid(at, "Stores")["Stores"]) == [["? unknown"]]
+    if weather == "both down":
+        assert not [frame for frame in at.dataframe if "Stores" in frame.value.columns]
+
+
+def test_an_empty_list_says_why(hybrid: HybridRedis, open_keys: Any, text_of: TextOf) -> None:
+    at = open_keys()
+    assert "There are no keys yet" in text_of(at)
+    at.text_input(key="keys-pattern").set_value("nobody").run()
+    assert "no key of this name" in text_of(settled(at))
+    at = press(at, "keys-wider")
+    assert at.text_input(key="keys-pattern").value == "*nobody*"
+    assert "No key matches" in text_of(at)
