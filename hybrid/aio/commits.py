@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError
 
 from hybrid.aio.endpoint import LoopEndpoint
 from hybrid.aio.wire import Wire
+from hybrid.core.authority import admits_write
 from hybrid.core.group import GROUP_BYTES, GROUP_PARTS, group, shares
 from hybrid.core.outcomes import Committed, Fenced, NotSent, ReplyLost
 from hybrid.core.scripts import LOAD_EFFECTS
@@ -124,7 +125,7 @@ class Commits:
         record = wire.authority
         if not self._queue:
             self._idle.append(wire)
-        elif record is None or not record.admits(self._store):
+        elif not admits_write(record, self._store, self._engine.board.authority):
             self._refuse_all(wire)
         else:
             self._send(wire)

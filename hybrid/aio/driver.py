@@ -17,6 +17,7 @@ from hybrid.aio.endpoint import LoopEndpoint
 from hybrid.aio.progress import LOOK_S, Progress
 from hybrid.aio.shared import Shared
 from hybrid.aio.wire import Wire
+from hybrid.core.authority import admits_write
 from hybrid.core.flows import Action, Ask, AwaitAuthority, AwaitConfirmation, Borrow, Commit, Flow, OnWire, Pause, Trace
 from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
 from hybrid.errors import HybridError
@@ -214,7 +215,7 @@ class Driver:
         except (NotSent, ReplyLost) as error:
             engine.failed(store, error)
             raise
-        if engine.board.settings.replicated and (wire.authority is None or not wire.authority.admits(store)):
+        if engine.board.settings.replicated and not admits_write(wire.authority, store, engine.board.authority):
             self._endpoints[store].give_fenced(wire)
             return await self.in_thread(partial(engine.refused, store, wire.authority))
         return Loan(store, wire)

@@ -34,7 +34,7 @@ from typing import Final
 
 from hybrid.types import Store
 
-__all__ = ["FIRST", "Authority", "Holder", "Position", "position", "position_text"]
+__all__ = ["FIRST", "Authority", "Holder", "Position", "admits_write", "position", "position_text"]
 
 Position = tuple[int, int]
 """A place in a replication log: the two halves of a stream id."""
@@ -105,6 +105,15 @@ class Authority:
     def of_local_alone(self) -> Authority:
         """The record with which the local store takes over from a cloud store that cannot be asked."""
         return Authority(Holder.LOCAL, self.epoch + LEAP, alone=True)
+
+
+def admits_write(record: Authority | None, store: Store, known: Authority) -> bool:
+    """Whether the record found on `store` lets a process write there that knows the authority `known`.
+
+    A record older than what the process knows admits nobody: a write that is run again, because its store lost the
+    authority, must not go there a second time before the store itself has heard of it.
+    """
+    return record is not None and record.admits(store) and record.epoch >= known.epoch
 
 
 FIRST = Authority(Holder.LOCAL, 1)

@@ -26,8 +26,8 @@ _WORDS: Final = (
     (Refusal.CONFIGURATION, ("read only replica", "permission", "authentication", "username-password", "of clients")),
 )
 """Upstash says `ERR DB capacity quota exceeded` over its storage, and `... limit exceeded` over its request quotas (its
-documentation, 2026); the others are from the texts of Redis and Valkey, whose prefixes (`OOM`, `READONLY`) redis-py cuts
-off. "max request size" is about one command."""
+documentation, 2026); the others are from the texts of Redis and Valkey, whose prefixes (`OOM`, `READONLY`) redis-py
+cuts off. "max request size" is about one command."""
 
 
 def refusal_of(error: object) -> Refusal:

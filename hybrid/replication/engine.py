@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 from redis.exceptions import NoScriptError
 
 from hybrid import events
-from hybrid.core.authority import Authority, Holder, Position
+from hybrid.core.authority import Authority, Holder, Position, admits_write
 from hybrid.core.flows import (
     Action,
     Ask,
@@ -293,13 +293,7 @@ class Engine:
         store, transaction = action.store, action.transaction
         endpoint = self.endpoints[store]
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self.board.authority.epoch))
-        # A record older than what this process knows admits nobody: a write that is run again, because its store lost
-        # the authority, must not go there a second time while the routes are not planned anew yet.
-        if (
-            wire.authority is None
-            or not wire.authority.admits(store)
-            or wire.authority.epoch < self.board.authority.epoch
-        ):
+        if not admits_write(wire.authority, store, self.board.authority):
             return self._fenced(store, generation, wire)
         token = action.token or (wire.next_token() if transaction.traced else b"")
         started_s = time.perf_counter()
@@ -388,7 +382,7 @@ class Engine:
     def _borrowed(self, action: Borrow) -> Borrowed | Fenced:
         store, endpoint = action.store, self.endpoints[action.store]
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self.board.authority.epoch))
-        if self.board.settings.replicated and (wire.authority is None or not wire.authority.admits(store)):
+        if self.board.settings.replicated and not admits_write(wire.authority, store, self.board.authority):
             return self._fenced(store, generation, wire)
         return Borrowed(store, endpoint, generation, wire)
 
