@@ -19,17 +19,14 @@ def confirmed_button(
 ) -> None:  # fmt: skip
     """A button that first asks to type `phrase`, under one sentence that says what will happen (`effect`). Only then
     `action(*args, **changes)` runs, which checks the role itself."""
-    st.button(
-        label, icon=icon, key=key, disabled=disabled or not actions.is_operator(), help=help,
-        on_click=ask, args=(key, label, phrase, effect, action, args, changes),
-    )  # fmt: skip
+    if st.button(label, icon=icon, key=key, disabled=disabled or not actions.is_operator(), help=help):
+        ask(key, label, phrase, effect, action, *args, **changes)
 
 
 def ask(
-    key: str, label: str, phrase: str, effect: str, action: Callable[..., actions.Outcome],
-    args: tuple[Any, ...] = (), changes: dict[str, Any] | None = None,
-) -> None:  # fmt: skip
-    """Open the dialog that asks. From a callback of a button, or from the page's script."""
+    key: str, label: str, phrase: str, effect: str, action: Callable[..., actions.Outcome], *args: Any, **changes: Any
+) -> None:
+    """Open the dialog that asks. From the page's script, not from a callback."""
 
     @st.dialog(label, icon=":material/warning:")
     def dialog() -> None:
@@ -37,10 +34,12 @@ def ask(
         typed = st.text_input(
             _("Type {phrase} to go on").format(phrase=f"`{phrase}`"), key=f"{key}-typed", autocomplete="off", live=True
         )
-        st.button(
+        # The effect is in the callback: the body of a dialog may run more than once.
+        if st.button(
             label, type="primary", key=f"{key}-go", disabled=(typed or "").strip() != phrase,
-            on_click=perform_confirmed, args=(f"{key}-typed", phrase, action, args, changes or {}),
-        )  # fmt: skip
+            on_click=perform_confirmed, args=(f"{key}-typed", phrase, action, args, changes),
+        ):  # fmt: skip
+            st.rerun()
 
     dialog()
 

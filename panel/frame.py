@@ -1,24 +1,70 @@
-"""What is around every page: language, sign-out. In the sidebar, which on a phone is the menu's drawer too."""
+"""What is around every page: language, who is signed in, keyboard. In the sidebar, on a phone the menu's drawer too."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from panel.i18n import LANGUAGE_KEY, LANGUAGES, _, preferred
+from panel import actions
+from panel.i18n import LANGUAGE_KEY, LANGUAGES, N_, _, language, preferred
+from panel.keyboard import keyboard
 
 __all__ = ["frame"]
+
+KEYS = {
+    "/": N_("Search: jumps into the page's search field, or to the keys"),
+    "r": N_("Refresh this page"),
+    "?": N_("This help"),
+}
+HELP = {
+    N_("local, cloud"): N_("The two stores. Blue is local, violet is cloud, everywhere."),
+    N_("authority"): N_("The store that takes the writes now. The other one follows."),
+    N_("replication log"): N_("The writes in their order, on their way to the other store. An entry is one of them."),
+    N_("lag"): N_("How far the other store is behind: entries that wait, and for how long."),
+    N_("catching up"): N_("A store that is back gets what it missed. Until it has everything, it serves nothing."),
+    N_("conflict"): N_("A key that was written on both stores while they were apart. Neither value is lost."),
+    N_("unknown"): N_("Nobody could ask lately. It is never shown as zero, or as empty."),
+}
 
 
 def frame() -> None:
     """Draw it; before the page, so that the language chosen here is already that of the page."""
     with st.sidebar:
         language_switch()
+        person()
+        if st.button(_("Keyboard and words"), icon=":material/help:", key="help", type="tertiary"):
+            help_dialog()
+    if keyboard(language()):
+        help_dialog()
 
 
 def language_switch() -> None:
-    """Kept for the session, and in the address so that a link opens in the same language."""
+    """Kept for the session, in a cookie, and in the address, so that a link opens in the same language."""
     codes = list(LANGUAGES)
     st.selectbox(
         _("Language"), codes, index=codes.index(preferred()), format_func=LANGUAGES.__getitem__,
         key=LANGUAGE_KEY, bind="query-params", icon=":material/translate:",
     )  # fmt: skip
+
+
+def person() -> None:
+    """Who is signed in, what they may do, and the way out."""
+    name = str(st.user.get("name") or _("nobody"))
+    if actions.is_read_only():
+        st.caption(_(":material/lock: {name}. This panel is read-only.").format(name=name))
+    elif actions.is_operator():
+        st.caption(_(":material/person: {name}, operator").format(name=name))
+    else:
+        st.caption(_(":material/visibility: {name}, viewer: you may look, and change nothing").format(name=name))
+    st.link_button(_("Sign out"), "/logout", icon=":material/logout:", type="tertiary")
+
+
+def help_dialog() -> None:
+    @st.dialog(_("Keyboard and words"), icon=":material/help:")
+    def dialog() -> None:
+        for key, text in KEYS.items():
+            st.markdown(f"`{key}` {_(text)}")
+        st.divider()
+        for word, text in HELP.items():
+            st.markdown(f"**{_(word)}** {_(text)}")
+
+    dialog()

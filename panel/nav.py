@@ -26,6 +26,7 @@ class PageEntry:
     title: str
     icon: str
     roles: frozenset[str] = EVERYONE
+    in_menu: bool = True
 
 
 # The name is the address of the page. It must be no address of app.py: /metrics is what Prometheus reads.
@@ -41,6 +42,7 @@ PAGES: Mapping[str, PageEntry] = MappingProxyType(
         "console": PageEntry("admin/console.py", N_("Console"), ":material/terminal:"),
         "alerts": PageEntry("watch/alerts.py", N_("Alerts"), ":material/notifications:"),
         "settings": PageEntry("admin/settings.py", N_("Settings"), ":material/settings:"),
+        "setup": PageEntry("admin/setup.py", N_("Connect your stores"), ":material/cable:", in_menu=False),
     }
 )
 
@@ -49,7 +51,10 @@ def page(name: str) -> StreamlitPage:
     """The page of this name, for `st.navigation` and for links to it."""
     entry = PAGES[name]
     first = name == next(iter(PAGES))
-    return st.Page(FOLDER / entry.path, title=_(entry.title), icon=entry.icon, url_path=name, default=first)
+    return st.Page(
+        FOLDER / entry.path, title=_(entry.title), icon=entry.icon, url_path=name, default=first,
+        visibility="visible" if entry.in_menu else "hidden",
+    )  # fmt: skip
 
 
 def pages_for(role: str) -> list[StreamlitPage]:

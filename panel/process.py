@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import types
+from collections import deque
 from pathlib import Path
 from typing import cast
 
@@ -41,6 +42,7 @@ class PanelProcess:
         self.reads = Reads()
         self.demo = DemoProcess()
         self.introduced = False
+        self.lines: dict[str, deque[str]] = {}  # of the console, by person
         self._lock = threading.Lock()
 
     def start(self) -> None:
@@ -55,6 +57,15 @@ class PanelProcess:
                 self.problem = str(error)
                 return
             self.agent, self.problem = agent, None
+
+    def restart(self) -> None:
+        """Close the agent and start one anew, with the settings as they are written now."""
+        self.demo.stop()
+        with self._lock:
+            agent, self.agent = self.agent, None
+        if agent is not None:
+            agent.close()
+        self.start()
 
     @property
     def control(self) -> Control | None:

@@ -7,7 +7,7 @@ import streamlit as st
 from panel import queries, widgets
 from panel.frame import frame
 from panel.i18n import N_, _
-from panel.nav import pages_for
+from panel.nav import page, pages_for
 
 ABOUT = N_("**Hybrid Redis**: one client, two independent stores. Nothing on these pages comes from elsewhere.")
 
@@ -20,4 +20,5 @@ frame()
 if queries.start_problem() is None:
     st.navigation(pages_for(str(st.user.get("role") or "viewer")), position="top").run()
 else:
-    st.navigation([st.Page(widgets.start_problem, title=_("Not started"))], position="hidden").run()
+    problem = st.Page(widgets.start_problem, title=_("Not started"), default=True)
+    st.navigation([problem, page("setup")], position="hidden").run()

@@ -10,6 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from panel import actions, charts, format, queries
+from panel.i18n import N_, _
+from panel.nav import page
 from panel.queries import Ack, Event, Overview, ReadPreference, Sample, Store, StoreFacts, StoreState
 from panel.verdict import Tone, Verdict, is_current, reading_store, roles, writing_store
 
@@ -273,30 +275,40 @@ def introduction() -> None:
     """What a newcomer sees on the first day, when nothing is configured: what runs, what it holds, what to press."""
     with st.container(border=True, key="introduction"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(":material/waving_hand: **A first look**", width="content")
+            st.markdown(_(":material/waving_hand: **A first look**"), width="content")
             st.space("stretch")
-            st.button("Got it", icon=":material/close:", type="tertiary", on_click=actions.dismiss_introduction)
+            st.button(_("Got it"), icon=":material/close:", type="tertiary", on_click=actions.dismiss_introduction)
         with st.grid(3, min_column_width=260):
             for part in INTRODUCTION:
-                st.caption(part)
+                st.caption(_(part))
+        st.page_link(page("setup"), icon=":material/cable:")
 
 
 INTRODUCTION = (
-    "**What is running.** No store is configured, so the panel started two real servers on this machine: "
-    ":blue[**local**], and :violet[**cloud**] behind a link with 60 ms of delay, as a distant one has.",
-    "**What they hold.** The same keys. A write goes to the local store, and the replication log carries it to the "
-    "cloud; when one of them is gone, the other serves alone and fills it up again afterwards.",
-    "**What to press.** *Start demo traffic* and watch the keys grow. Then *Run the test*: it rehearses an outage of "
-    "each store. For stores of your own, set `REDIS_URL` and `UPSTASH_REDIS_URL` in `.env`.",
+    N_(
+        "**What is running.** No store is configured, so the panel started two real servers on this machine: "
+        ":blue[**local**], and :violet[**cloud**] behind a link with 60 ms of delay, as a distant one has."
+    ),
+    N_(
+        "**What they hold.** The same keys. A write goes to the local store, and the replication log carries it to the "
+        "cloud; when one of them is gone, the other serves alone and fills it up again afterwards."
+    ),
+    N_(
+        "**What to press.** *Start demo traffic* and watch the keys grow. Then *Run the test*: it rehearses an outage "
+        "of each store. Then connect stores of your own."
+    ),
 )
 
 
 def start_problem() -> None:
     """The page when nothing could be started: the sentence that says what to correct, and a way to try again."""
-    st.title("The stores could not be started", anchor=False)
+    st.title(_("The stores could not be started"), anchor=False)
     st.error(queries.start_problem() or "", icon=":material/error:")
-    st.caption("Correct it in `.env` or in the environment, then try again. The application itself is not affected.")
+    st.caption(
+        _("Correct it in `.env` or in the environment, then try again. The application itself is not affected.")
+    )
+    st.page_link(page("setup"), icon=":material/cable:")
     st.button(
-        "Try again", icon=":material/refresh:", type="primary", disabled=not actions.is_operator(),
+        _("Try again"), icon=":material/refresh:", type="primary", disabled=not actions.is_operator(),
         on_click=perform, args=(actions.start_agent,),
     )  # fmt: skip

@@ -1,0 +1,178 @@
+"""The first day: is this URL a store that can be used, what can it do, and which lines of `.env` make it so."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import redis
+
+from hybrid.core.names import Names
+from hybrid.errors import ConfigurationError
+from hybrid.ops.control import PRESETS, SECRETS
+from hybrid.ops.env_file import EnvPlan, planned_env, read_env
+from hybrid.settings import Settings, masked_url, setting_text, variable_of
+from hybrid.stores.capabilities import Capabilities, probe_capabilities
+from hybrid.stores.exchange import exchange
+from hybrid.stores.wire import plain_reason
+from hybrid.types import Store
+
+__all__ = ["CHECK_COMMANDS", "Ability", "UrlCheck", "abilities", "check_url", "overruled", "planned_setup"]
+
+CHECK_COMMANDS: Final = 12
+"""What a check costs on a store that bills every command, at most."""
+TIMEOUT_S: Final = 4.0
+PINGS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Something that a store can do or not, and what that means here. `needed`: without it the store is of no use."""
+
+    name: str
+    there: bool
+    meaning: str
+    needed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UrlCheck:
+    """What came of trying a URL. `address` carries no password. `problem` is "" when the store can be used; `warnings`
+    are sentences. `round_trip_ms` is the quickest of three; `keys` are the user's, `paired` says that hybrid knows this
+    store already."""
+
+    store: Store
+    address: str
+    problem: str = ""
+    warnings: tuple[str, ...] = ()
+    round_trip_ms: float | None = None
+    keys: int | None = None
+    paired: bool = False
+    software: str = ""
+    abilities: tuple[Ability, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        return not self.problem
+
+
+def check_url(store: Store, url: str, timeout_s: float = TIMEOUT_S) -> UrlCheck:
+    """Connect to `url` and ask what it can do, with commands that change nothing. Never raises for a bad URL: the
+    problem is in the answer."""
+    try:
+        wanted = checked(store, url)
+    except ConfigurationError as error:
+        return UrlCheck(store, "", str(error))
+    if wanted is None:
+        return UrlCheck(store, "", f"give a URL, such as {EXAMPLES[store]}")
+    address = masked_url(wanted) or ""
+    timeouts: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": None}
+    pool = redis.ConnectionPool.from_url(wanted, protocol=2, **timeouts)
+    try:
+        return _tried(store, wanted, address, pool.get_connection())
+    except (redis.RedisError, OSError) as error:
+        return UrlCheck(store, address, f"{plain_reason(error)}: {_advice(plain_reason(error), wanted)}")
+    finally:
+        pool.disconnect()
+
+
+def checked(store: Store, url: str) -> str | None:
+    """The URL as the settings take it. Raises ConfigurationError."""
+    text = url.strip() or None
+    return Settings(local_url=text).local_url if store is Store.LOCAL else Settings(cloud_url=text).cloud_url
+
+
+EXAMPLES: Final[Mapping[Store, str]] = {
+    Store.LOCAL: "redis://localhost:6379",
+    Store.CLOUD: "rediss://default:PASSWORD@NAME.upstash.io:6379",
+}
+
+
+def _tried(store: Store, url: str, address: str, connection: Any) -> UrlCheck:
+    trips_ms = []
+    for _ in range(PINGS):
+        started_s = time.perf_counter()
+        answer = exchange(connection, [(b"PING",)])[0]
+        trips_ms.append(1000 * (time.perf_counter() - started_s))
+    if isinstance(answer, redis.ResponseError):
+        return UrlCheck(store, address, f"{plain_reason(answer)}: {_advice(plain_reason(answer), url)}")
+    names = Names()
+    size, own, mark = exchange(connection, [(b"DBSIZE",), (b"EXISTS", *names.keys), (b"EXISTS", names.identity)])
+    keys = max(0, size - own) if isinstance(size, int) and isinstance(own, int) else None
+    found = probe_capabilities(connection)
+    rows = abilities(found)
+    lacking = [row.name for row in rows if row.needed and not row.there]
+    problem = f"it lacks {', '.join(lacking)}: use Redis 6.2, Valkey 7.2, Upstash, or newer" if lacking else ""
+    warnings = tuple(_warnings(store, url, min(trips_ms)))
+    return UrlCheck(store, address, problem, warnings, min(trips_ms), keys, mark == 1, software(found), rows)
+
+
+def _warnings(store: Store, url: str, round_trip_ms: float) -> list[str]:
+    parts = urlsplit(url)
+    found = []
+    here = parts.hostname in (None, "localhost", "127.0.0.1", "::1")
+    if store is Store.CLOUD and parts.scheme == "redis" and not here:
+        found.append("the way there is not encrypted: use rediss:// if the store offers it")
+    if store is Store.CLOUD and here:
+        found.append("it is on this machine: a fault here takes both stores at once")
+    if store is Store.LOCAL and round_trip_ms > 10:
+        found.append(f"{round_trip_ms:.0f} ms away: the local store should be near the application")
+    return found
+
+
+ADVICE: Final = {
+    "connection refused": "is the server running, and is the port right?",
+    "no answer in time": "is the address right, and does a firewall let it through?",
+    "host name not found": "look for a typing mistake in the host's name",
+    "wrong user name or password": "copy the URL again from where you got it",
+    "password required": "write it into the URL, as redis://:PASSWORD@host:6379",
+    "TLS handshake failed": "does this port speak TLS? rediss:// is with, redis:// without",
+    "still loading its data": "try again in a moment",
+}
+
+
+def _advice(reason: str, url: str) -> str:
+    if reason == "connection lost" and url.startswith("redis://"):
+        return "the server ended the connection; a store in the cloud often wants rediss://"
+    return ADVICE.get(reason, "look at the URL and at the server's log")
+
+
+def software(found: Capabilities) -> str:
+    """Its name and version; Upstash and others only speak the protocol."""
+    name = {"redis": "Redis", "valkey": "Valkey"}.get(found.flavour, "Redis-compatible")
+    return f"{name} {'.'.join(map(str, found.version))}" if any(found.version) else name
+
+
+def abilities(found: Capabilities) -> tuple[Ability, ...]:
+    """The capability table: what each answer means for replication."""
+    return (
+        Ability("absolute expiry times", found.has_pexpiretime, "expiries are read exactly, rather than as time left"),
+        Ability("expiry of hash fields", found.has_field_ttl, "HEXPIRE and the like can be used"),
+        Ability("functions", found.has_functions, "FUNCTION and FCALL can be used"),
+        Ability("stream counters", found.has_stream_counters, "consumer groups keep their lag when copied"),
+        Ability("JSON", found.has_json, "JSON documents can be kept"),
+        Ability("memory of a key", found.has_memory_usage, "the biggest keys can be found"),
+    )
+
+
+def planned_setup(local_url: str, cloud_url: str, preset: str | None = None, env_file: Path = Path(".env")) -> EnvPlan:
+    """The lines of `.env` that connect these stores, with a preset's settings if one is named; nothing is written.
+
+    Raises ConfigurationError: a URL is malformed, both name the same store, or the file cannot be read.
+    """
+    chosen: dict[str, Any] = {"local_url": local_url.strip() or None, "cloud_url": cloud_url.strip() or None}
+    if preset is not None:
+        chosen |= PRESETS[preset]
+    settings = Settings(**chosen)
+    texts = {variable_of(name): setting_text(getattr(settings, name)) for name in chosen}
+    return planned_env(env_file, read_env(env_file), texts, secret=SECRETS)
+
+
+def overruled(plan: EnvPlan, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The variables of `plan` that the environment sets: it counts more than the file."""
+    return tuple(name for name in plan.variables if environ.get(name, "").strip())

@@ -1,0 +1,41 @@
+"""To stores of one's own: try the addresses, see what the stores can do, write `.env`, make them one pair."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from panel import actions, jobview, queries
+from panel.i18n import _
+from panel.setup import queries as setup
+from panel.setup import view
+from panel.setup.actions import CHECKS
+
+st.title(_("Connect your stores"), anchor=False)
+if not actions.is_operator():
+    st.info(_("You may look here. Connecting stores takes an operator."), icon=":material/visibility:")
+snapshot = queries.overview()
+jobs = setup.pair_jobs()
+if setup.needs_pairing(snapshot):
+    view.pairing(jobs)
+jobview.running_jobs(setup.COMPARE_JOB, setup.PAIR_JOB)
+if jobs:
+    jobview.finished_jobs(jobs, _("Pairing"))
+
+st.subheader(_("1. Where are they?"), anchor=False)
+if snapshot is not None and not snapshot.embedded:
+    stores = [facts.status.address for facts in (snapshot.local, snapshot.cloud) if facts is not None]
+    st.caption(_("In use now: {stores}. What you write here replaces them.").format(stores=", ".join(stores)))
+local, cloud = view.urls_form()
+found: list[setup.UrlCheck] = st.session_state.get(CHECKS, [])
+if found:
+    st.subheader(_("2. What can they do?"), anchor=False)
+    with st.grid(2, min_column_width=320):
+        for each in found:
+            view.check_card(each)
+    if all(each.usable for each in found):
+        view.what_happens(found)
+        st.subheader(_("3. Use them"), anchor=False)
+        preset = view.preset_choice()
+        view.write_form(setup.plan(local, cloud, preset))
+    else:
+        st.caption(_("Correct the address above and try again: only stores that can be used are written."))

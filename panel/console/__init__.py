@@ -1,0 +1,1 @@
+"""The page Console: a command line to the stores."""

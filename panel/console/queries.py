@@ -1,0 +1,86 @@
+"""What the page Console reads: the lines run before, and what hybrid knows of each command."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hybrid.ops.console import COMMANDS, Answer, Command, Line, Policy, Target, completions
+from panel.process import process
+
+__all__ = [
+    "COMMANDS",
+    "Answer",
+    "Command",
+    "Line",
+    "Policy",
+    "Run",
+    "Target",
+    "completions",
+    "earlier_lines",
+    "keep_run",
+    "remember_line",
+    "runs",
+]
+
+RUNS = "console-runs"
+MOST_RUNS = 40
+MOST_CHARS = 2_000_000
+MOST_LINES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One line that was run. `text` is what was typed, "" where that held a password; `refused` is the reason why it
+    did not run at all."""
+
+    number: int
+    shown: str
+    text: str
+    target: Target
+    answers: tuple[Answer, ...] = ()
+    refused: str = ""
+    at_s: float = field(default_factory=time.time)
+
+    @property
+    def chars(self) -> int:
+        return sum(len(line) for answer in self.answers for line in answer.lines)
+
+    @property
+    def agree(self) -> bool | None:
+        """Whether both stores answered the same; None where fewer than two answered."""
+        answered = [answer.lines for answer in self.answers]
+        return answered[0] == answered[1] if len(answered) == 2 else None
+
+
+def runs(state: MutableMapping[Any, Any]) -> list[Run]:
+    """What this session ran, newest first."""
+    found: list[Run] = state.setdefault(RUNS, [])
+    return found
+
+
+def keep_run(state: MutableMapping[Any, Any], run: Run) -> None:
+    """Put it first, and let go of the oldest: an open tab must stay small."""
+    kept, size = [run], run.chars
+    for other in runs(state)[: MOST_RUNS - 1]:
+        size += other.chars
+        if size > MOST_CHARS:
+            break
+        kept.append(other)
+    state[RUNS] = kept
+
+
+def remember_line(user: str, text: str) -> None:
+    """Keep a line for this person, across reloads and tabs, until the panel ends."""
+    lines = process().lines.setdefault(user, deque(maxlen=MOST_LINES))
+    if text in lines:
+        lines.remove(text)
+    lines.appendleft(text)
+
+
+def earlier_lines(user: str) -> tuple[str, ...]:
+    """The lines of this person, newest first, each once."""
+    return tuple(process().lines.get(user, ()))

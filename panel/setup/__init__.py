@@ -1,0 +1,1 @@
+"""The page Connect your stores: from the first look to stores of one's own."""

@@ -1,0 +1,84 @@
+"""What the page Connect your stores does: check, write `.env`, start again on the new stores, pair them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from hybrid.errors import HybridError
+from hybrid.ops.env_file import EnvPlan, write_env
+from hybrid.ops.first_run import check_url
+from hybrid.ops.pair import Origin, pair, preview
+from hybrid.types import Store
+from panel.actions import Outcome, record, require_operator
+from panel.i18n import _
+from panel.jobs import Job, JobFailed, Progress
+from panel.process import process
+from panel.setup.queries import COMPARE_JOB, PAIR_JOB
+
+__all__ = ["CHECKS", "check", "compare", "connect", "make_pair"]
+
+CHECKS = "setup-checks"
+
+
+def check(state: MutableMapping[Any, Any], local_url: str, cloud_url: str) -> Outcome:
+    """Try both URLs; the page shows what came of it. An operator's: the panel connects to what it is given."""
+    require_operator()
+    urls = {Store.LOCAL: local_url, Store.CLOUD: cloud_url}
+    state[CHECKS] = [check_url(store, url) for store, url in urls.items() if url.strip() or store is Store.LOCAL]
+    return Outcome(True, "")
+
+
+def connect(plan: EnvPlan) -> Outcome:
+    """Write the lines that were shown, and start again on these stores."""
+    author = require_operator()
+    try:
+        write_env(plan)
+    except (HybridError, OSError) as error:
+        return Outcome(False, _("Nothing was written: {error}").format(error=error))
+    process().restart()
+    problem = process().problem
+    if problem is not None:
+        return Outcome(False, _("Written, but the stores did not start: {problem}").format(problem=problem))
+    record(author, ".env", dict.fromkeys(plan.variables, (None, "written")))
+    process().introduced = True
+    return Outcome(True, _("Written to {path}. The panel now runs on your stores.").format(path=plan.path))
+
+
+def compare() -> Outcome:
+    """Compare both stores in the background; nothing is changed."""
+    author, agent = require_operator(), process().agent
+    if agent is None:
+        return Outcome(False, _("The panel's client is not running."))
+
+    def work(job: Job) -> Any:
+        return said(lambda: preview(agent.client, lambda text: job.say(Progress(phase=text))))
+
+    process().jobs.start(COMPARE_JOB, work, title=_("Compare both stores"), author=author)
+    return Outcome(True, "")
+
+
+def make_pair(origin: Origin, prefer: Store = Store.LOCAL) -> Outcome:
+    """Make the two stores one pair, in the background."""
+    author, agent = require_operator(), process().agent
+    if agent is None:
+        return Outcome(False, _("The panel's client is not running."))
+
+    def work(job: Job) -> Any:
+        def tell(text: str) -> None:
+            job.say(Progress(phase=text))
+
+        done = said(lambda: pair(agent.client, origin, author=author, prefer=prefer, report=tell))
+        record(author, "pair", {"from": (None, str(origin))})
+        return done
+
+    process().jobs.start(PAIR_JOB, work, title=_("Make one pair of both stores"), author=author)
+    return Outcome(True, _("Pairing has begun."))
+
+
+def said(act: Callable[[], Any]) -> Any:
+    """An expected error as a sentence of the job, without a traceback."""
+    try:
+        return act()
+    except HybridError as error:
+        raise JobFailed(str(error)) from None
