@@ -1,7 +1,8 @@
 """FastAPI with a cache and a rate limit in two stores, on the asyncio client.
 
 pip install hybrid-redis fastapi uvicorn
-REDIS_URL=redis://localhost:6379 UPSTASH_REDIS_URL=rediss://... uvicorn --factory examples.frameworks.fastapi_app:make_app
+REDIS_URL=redis://localhost:6379 UPSTASH_REDIS_URL=rediss://... \\
+        uvicorn --factory examples.frameworks.fastapi_app:make_app
 """
 
 from __future__ import annotations
