@@ -273,8 +273,9 @@ def rules_part(found: Snapshot) -> None:
     # The values in force are part of the key: when they are changed elsewhere, the table starts again from them.
     version = max((row.change.at_s for row in found.rules if row.change), default=0.0)
     edited = st.data_editor(
-        table, hide_index=True, key=f"rules-{version}", disabled=fixed, num_rows="fixed", column_config=_columns()
-    )
+        table, hide_index=True, key=f"rules-{version}", disabled=fixed, num_rows="fixed", column_config=_columns(),
+        height="content", placeholder="",
+    )  # fmt: skip
     changes = changed_values(found, edited.to_dict("records"))
     changed = [row for row in found.rules if row.change and row.change.values]
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -365,7 +366,8 @@ def event_table(rows: list[queries.EventRow]) -> None:
         levels = sorted({row["level"] for row in rows})
         kinds = sorted({row["event"] for row in rows})
         processes = sorted({row["process"] for row in rows})
-        level = st.multiselect(_("Level"), levels, key="event-level", placeholder=_("All"))
+        usual = [each for each in levels if each != "debug"]
+        level = st.multiselect(_("Level"), levels, usual, key="event-level", placeholder=_("All"))
         kind = st.multiselect(_("Event"), kinds, key="event-kind", placeholder=_("All"))
         process = st.multiselect(_("Process"), processes, key="event-process", placeholder=_("All"))
         text = st.text_input(_("Text"), key="event-text", placeholder=_("in the message"), type="search")

@@ -132,7 +132,7 @@ def panel_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[PanelProcess]:
     """A process state of this test's own, with a running agent that is a stand-in."""
     holder = types.ModuleType(process_module.HOLDER)
     fresh = PanelProcess()
-    fresh.agent = types.SimpleNamespace(client=FakeClient())  # type: ignore[assignment]
+    fresh.agent = types.SimpleNamespace(client=FakeClient(), alerts=None)  # type: ignore[assignment]
     holder.__dict__["instance"] = fresh
     monkeypatch.setitem(sys.modules, process_module.HOLDER, holder)
     yield fresh
