@@ -14,7 +14,7 @@ from panel.i18n import _
 
 __all__ = ["csv_button", "csv_of", "heading", "table_height"]
 
-ROW_PX = 35
+ROW_PX = 33  # at the theme's font size
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -52,4 +52,4 @@ def heading(title: str, note: str, rows: Rows, name: str) -> None:
 
 def table_height(rows: int, most: int = 9) -> int:
     """Pixels of a table that shows up to `most` rows without scrolling."""
-    return ROW_PX * (min(max(rows, 1), most) + 1) + 3
+    return ROW_PX * (min(max(rows, 1), most) + 1) + 2

@@ -152,7 +152,7 @@ def _namespaces(store: Store, found: Keyspace) -> None:
             column_config={
                 _("Keys"): st.column_config.NumberColumn(format="localized", width=80),
                 _("Share"): st.column_config.ProgressColumn(
-                    format="percent", min_value=0, max_value=1, width=110, color=COLORS[store],
+                    format="%.0f%%", min_value=0, max_value=100, width=110, color=COLORS[store],
                 ),
                 _("Measured"): st.column_config.NumberColumn(format="localized", width=85),
             },
@@ -164,7 +164,7 @@ def _space_row(space: NamespaceUse, whole: int) -> dict[str, Any]:
         _("Prefix"): space.name,
         _("Keys"): space.keys,
         _("Memory"): format.size(space.memory_bytes),
-        _("Share"): None if space.memory_bytes is None else space.memory_bytes / whole,
+        _("Share"): None if space.memory_bytes is None else 100 * space.memory_bytes / whole,
         _("Measured"): space.measured,
     }
 

@@ -16,7 +16,7 @@ from panel.insights.queries import ClientRow, CommandUse, NotOffered, ServerInsi
 from panel.queries import Store
 from panel.reads import Answer, Known
 from panel.tables import csv_button, table_height
-from panel.widgets import STORE_ICONS, zone
+from panel.widgets import COLORS, STORE_ICONS, zone
 
 __all__ = ["clients", "commands", "frame", "refusal", "slow_log", "store_frames"]
 
@@ -107,7 +107,7 @@ def commands(store: Store, answer: Answer[ServerInsights]) -> None:
             column_config={
                 _("Calls"): st.column_config.NumberColumn(format="localized", width=80),
                 _("Share of time"): st.column_config.ProgressColumn(
-                    format="percent", min_value=0, max_value=1, width=110
+                    format="%.0f%%", min_value=0, max_value=100, width=110, color=COLORS[store]
                 ),
                 _("Mean"): st.column_config.NumberColumn(format="%.1f µs", width=80),
                 "p99": st.column_config.NumberColumn(format="%.0f µs", width=75),
@@ -120,7 +120,7 @@ def _use_row(use: CommandUse, whole_ms: float) -> dict[str, Any]:
     return {
         _("Command"): use.name,
         _("Calls"): use.calls,
-        _("Share of time"): use.total_ms / whole_ms,
+        _("Share of time"): 100 * use.total_ms / whole_ms,
         _("Mean"): use.mean_us,
         "p99": use.p99_us,
         _("Failed"): use.failed + use.rejected,

@@ -24,7 +24,7 @@ def moment(at_s: float, zone: str | None) -> str:
 def log_ticks(least: float, most: float) -> list[float]:
     """Round values around both: 1, 2 and 5 of each power of ten, or powers alone when there are many."""
     low, high = floor(log10(least)), ceil(log10(max(most, least * 1.01)))
-    steps = (1, 2, 5) if high - low <= 2 else (1,)
+    steps = (1, 2, 5) if high - low <= 3 else (1,)
     ticks = [step * 10.0**power for power in range(low, high + 1) for step in steps]
     below = [tick for tick in ticks if tick <= least]
     above = [tick for tick in ticks if tick >= most]

@@ -1,0 +1,154 @@
+"""The page Insights: what is not offered or not known is said, never shown as empty; only operators start work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from hybrid.ops.insights import Channel, ClientRow, CommandUse, NotOffered, ServerInsights, SlowCall
+from hybrid.ops.keyspace import Keyspace, KeyUse, NamespaceUse, ScanLimits
+from hybrid.ops.listen import HotKey, ListenLimits, MonitorLine
+from hybrid.ops.overview import Overview
+from hybrid.types import Store
+from panel import queries as panel_queries
+from panel.actions import NotAllowed
+from panel.insights import actions, queries
+from panel.insights.queries import Heard
+from panel.process import PanelProcess
+from panel.reads import Known, Unknown
+
+OpenPage = Callable[..., AppTest]
+TextOf = Callable[[AppTest], str]
+SetWeather = Callable[[str], Overview | None]
+PAGE = "data/insights.py"
+NOW = time.time()
+
+LOCAL = ServerInsights(
+    Store.LOCAL, NOW,
+    (SlowCall(1, NOW, 15.2, "KEYS *", "till"),), 10.0,
+    (CommandUse("GET", 900, 1.8, 2.0, 1.0, 7.0, 0, 0),),
+    (ClientRow(7, "till", "10.9.8.7:5000", "default", "redis-py", 60, 1, 0, "GET", "normal", 0, 2000),),
+    (Channel("news", 2),),
+)  # fmt: skip
+REFUSED = NotOffered("SLOWLOG", "This store does not offer SLOWLOG.")
+CLOUD = ServerInsights(Store.CLOUD, NOW, REFUSED, None, REFUSED, (), ())
+SCANNED = Keyspace(
+    Store.LOCAL, NOW, 1.0, "finished", 402, 402, 50, 160,
+    (KeyUse("queue", "list", 12_000, 2000, None, None),),
+    NotOffered("OBJECT FREQ", "This store does not count how often a key is used."),
+    (NamespaceUse("session", 300, 40, 90_000), NamespaceUse("cart", 102, 10, None)),
+    (0, 30, 0, 0, 0, 0, 20),
+)  # fmt: skip
+
+
+@pytest.fixture
+def healthy(set_weather: SetWeather, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_weather("healthy")
+    answers = {Store.LOCAL: Known(LOCAL, NOW), Store.CLOUD: Known(CLOUD, NOW)}
+    monkeypatch.setattr(queries, "server", answers.__getitem__)
+
+
+def opened(open_page: OpenPage, view: str, role: str = "operator") -> AppTest:
+    at = open_page(PAGE, role)
+    at.segmented_control(key="view").set_value(view).run()
+    assert not at.exception
+    return at
+
+
+def frames(at: AppTest) -> list[Any]:
+    return [frame.value for frame in at.dataframe]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_slow_log_and_commands_with_what_the_cloud_does_not_offer(open_page: OpenPage, text_of: TextOf) -> None:
+    at = open_page(PAGE)
+    assert not at.exception
+    slow, used = frames(at)
+    assert slow["Command"].tolist() == ["KEYS *"]
+    assert used["Calls"].tolist() == [900] and used["Share of time"].tolist() == [100.0]
+    assert text_of(at).count("This store does not offer SLOWLOG.") == 2
+    assert "Asking the cloud store costs" not in text_of(at)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_what_the_cloud_bills_is_said_before(
+    open_page: OpenPage, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "is_billed", lambda store: store is Store.CLOUD)
+    assert "Asking the cloud store costs at most 7 commands" in text_of(open_page(PAGE))
+    assert "At most 31,849 commands, about $0.06" in text_of(opened(open_page, "keys"))
+    at = opened(open_page, "live")
+    at.segmented_control(key="channel-store").set_value(Store.CLOUD).run()
+    assert "bills every message" in at.warning[0].value
+
+
+@pytest.mark.usefixtures("healthy")
+def test_addresses_of_clients_are_for_operators(open_page: OpenPage) -> None:
+    assert frames(opened(open_page, "clients"))[0]["Address"].tolist() == ["10.9.8.7:5000"]
+    assert frames(opened(open_page, "clients", "viewer"))[0]["Address"].tolist() == ["10.9.*.*"]
+
+
+def test_a_store_that_does_not_answer_is_unknown_and_not_empty(
+    set_weather: SetWeather, open_page: OpenPage, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_weather("cloud down")
+    down: Unknown[ServerInsights] = Unknown("The cloud store does not answer (TimeoutError).", NOW)
+    answers = {Store.LOCAL: Known(LOCAL, NOW), Store.CLOUD: down}
+    monkeypatch.setattr(queries, "server", answers.__getitem__)
+    at = open_page(PAGE)
+    assert not at.exception
+    assert len(frames(at)) == 2
+    assert text_of(at).count("The cloud store does not answer (TimeoutError).") == 2
+
+
+@pytest.mark.usefixtures("healthy")
+def test_keyspace_says_the_cost_before_and_shows_a_scan(
+    open_page: OpenPage, text_of: TextOf, panel_process: PanelProcess
+) -> None:
+    job = panel_process.jobs.start(queries.SCAN_JOBS[Store.LOCAL], lambda job: SCANNED)
+    assert job.wait(5)
+    at = opened(open_page, "keys")
+    text = text_of(at)
+    assert "402 of 402 keys, 50 measured" in text
+    assert "not scanned since the panel was started" in text
+    assert "At most 5,049 commands. This store does not bill them." in text
+    biggest, spaces = frames(at)
+    assert biggest["Key"].tolist() == ["queue"] and biggest["Expires in"].tolist() == ["never"]
+    assert spaces["Memory"].tolist() == ["87.9 KB", "unknown"]
+    assert "does not count how often" in text
+    at.selectbox(key="measure").set_value(1000).run()
+    assert "At most 3,105 commands" in text_of(at)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_monitor_shows_what_was_heard(open_page: OpenPage, text_of: TextOf, panel_process: PanelProcess) -> None:
+    line = MonitorLine(NOW, 0, "10.9.8.7:5000", (b"GET", b"cart:1"))
+    heard = Heard((line,), 1, (HotKey("cart:1", 1, 0),), "lines")
+    assert panel_process.jobs.start(queries.MONITOR_JOB, lambda job: heard).wait(5)
+    at = opened(open_page, "live")
+    shown = frames(at)
+    assert shown[0]["Command"].tolist() == ["GET cart:1"]
+    assert shown[1]["Key"].tolist() == ["cart:1"]
+    assert shown[2]["Channel"].tolist() == ["news"]
+    assert "the limit of lines was reached" in text_of(at)
+    assert "never monitored" in text_of(at)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_viewer_starts_nothing(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened(open_page, "keys", "viewer").button(key="start-scan-local").disabled
+    live = opened(open_page, "live", "viewer")
+    assert live.button(key="start-monitor").disabled and live.button(key="start-subscription").disabled
+    monkeypatch.setattr("streamlit.user", {"name": "v", "role": "viewer"})
+    for start in (
+        lambda: actions.start_scan(Store.LOCAL, ScanLimits()),
+        lambda: actions.start_monitor(ListenLimits(), with_own=False),
+        lambda: actions.start_subscription(Store.LOCAL, "*", ListenLimits()),
+    ):
+        with pytest.raises(NotAllowed):
+            start()
+    assert not panel_queries.jobs()

@@ -1,0 +1,187 @@
+"""The page Metrics: charts of what was measured, gaps where nothing was, and words where nothing is known."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from hybrid.core.histogram import Histogram, bucket_of
+from hybrid.core.metrics import Happening, Record
+from hybrid.core.spending import CostSummary
+from hybrid.ops.overview import Overview
+from hybrid.types import Store
+from panel.metrics import charts, figures, live, queries
+from panel.metrics.axes import byte_ticks, log_ticks, ms_text
+from panel.metrics.charts import Unit
+from panel.metrics.queries import CostRow, Costs, Measured
+from panel.reads import Known, Unknown
+from panel.tables import csv_of
+
+OpenPage = Callable[..., AppTest]
+TextOf = Callable[[AppTest], str]
+SetWeather = Callable[[str], Overview | None]
+PAGE = "watch/metrics.py"
+END = int(time.time()) // 10 * 10
+
+
+def record(at_s: int, *, ms: float | None = 0.5, failed: int = 0, keys: int | None = 100) -> Record:
+    found = Record(at_s, 10)
+    if ms is not None:
+        found.latency["local", "strings"] = Histogram({bucket_of(int(ms * 1000)): 20}, int(ms * 20_000))
+        found.latency["local", "hashes"] = Histogram({bucket_of(int(ms * 4000)): 5}, int(ms * 20_000))
+    if failed:
+        found.errors["cloud", "timeout"] = (failed,)
+    if keys is not None:
+        found.gauges = {"keys.local": keys, "memory_bytes.local": 2_000_000, "lag_entries": 3, "p50_ms.cloud": 62.0}
+    return found
+
+
+def measured(*records: Record) -> Measured:
+    return Measured(END - 3600, END, 10, records)
+
+
+RECORDS = [record(END - 600 + 10 * number) for number in range(20)]
+RECORDS += [record(END - 100 + 10 * number, ms=2.0, failed=2) for number in range(10)]
+RECORDS[3].events.append(Happening(END - 570.0, "shop", "AuthorityMoved", "warning", "cloud takes writes", "k"))
+RECORDS[4].events.append(Happening(END - 560.0, "shop", "KeyRefused", "warning", "a key was refused"))
+FOUND = measured(*RECORDS)
+
+
+def day_cost(day: str, purpose: str, commands: int) -> CostRow:
+    return CostRow(
+        day=day, purpose=purpose, commands=commands, sent_bytes=1, received_bytes=1, usd=commands * 2e-6
+    )  # fmt: skip
+
+
+COSTS = Costs(
+    (
+        day_cost("2026-11-22", "shipping", 900),
+        day_cost("2026-11-23", "panel", 100),
+    ),
+    CostSummary("2026-11", 1000, 0.002, 30_000, 6.0, 5.0, 1.2),
+    0.20,
+    date(2026, 11, 23),
+)  # fmt: skip
+
+
+@pytest.fixture
+def page(set_weather: SetWeather, monkeypatch: pytest.MonkeyPatch, open_page: OpenPage) -> Callable[..., AppTest]:
+    """Open the page in a weather, with these answers."""
+
+    def open_(answer: Any = None, costs: Any = None, weather: str = "healthy") -> AppTest:
+        set_weather(weather)
+        monkeypatch.setattr(queries, "measured", lambda length_s: answer or Known(FOUND, time.time()))
+        monkeypatch.setattr(queries, "costs", lambda: costs or Known(COSTS, time.time()))
+        at = open_page(PAGE)
+        assert not at.exception
+        return at
+
+    return open_
+
+
+def specs(at: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(chart.proto.spec) for chart in at.get("plotly_chart")]
+
+
+def test_charts_of_both_stores_with_failovers_on_the_time_axis(page: Callable[..., AppTest], text_of: TextOf) -> None:
+    at = page()
+    latency = specs(at)[0]
+    assert latency["layout"]["yaxis"]["type"] == "log"
+    names = [trace["name"] for trace in latency["data"]]
+    assert names == ["Local p99", "Local p95", "Local p50", "Cloud probe p50", "Events"]
+    assert len(latency["layout"]["shapes"]) == 1  # the failover is marked, the refused key is in the list only
+    assert "Failover" in latency["data"][-1]["text"][0]
+    text = text_of(at)
+    assert "cloud takes writes" in text and "a key was refused" in text
+    assert [metric.value for metric in at.metric][:6] == ["0.51 ms", "9.2 ms", "62 ms", ":gray[unknown]", "750", "0"]
+
+
+def test_live_mode_draws_what_keeps_its_place(page: Callable[..., AppTest]) -> None:
+    at = page()
+    still = len(at.get("plotly_chart"))
+    at.toggle(key="follow").set_value(True).run()
+    assert not at.exception
+    assert len(at.get("plotly_chart")) < still  # heat maps and costs, which do not tick
+
+
+def test_a_command_group_of_its_own(page: Callable[..., AppTest], text_of: TextOf) -> None:
+    at = page()
+    at.selectbox(key="commands").set_value("hashes").run()
+    assert at.metric[4].value == "150"
+    assert "round trip of hashes" in text_of(at)
+
+
+def test_unknown_is_said_with_what_was_known(page: Callable[..., AppTest], text_of: TextOf) -> None:
+    lost = Unknown("The local store does not answer.", END, last=Known(FOUND, END - 60))
+    assert "The local store does not answer. Shown is what was read at" in text_of(page(lost))
+    nothing = page(Unknown("The local store does not answer.", END))
+    assert "The local store does not answer." in text_of(nothing)
+    assert not [metric for metric in nothing.metric if "p50" in metric.label]
+
+
+def test_nothing_measured_is_no_row_of_zeros(page: Callable[..., AppTest], text_of: TextOf) -> None:
+    at = page(Known(measured(), END))
+    assert "Nothing was measured in this range." in text_of(at)
+    assert len(at.metric) == 4  # of the costs
+
+
+def test_costs_with_projection_and_budget(page: Callable[..., AppTest], text_of: TextOf) -> None:
+    at = page()
+    money = {metric.label: metric for metric in at.metric}
+    assert money["Projected to the end of the month"].value == "$6.00"
+    assert money["Budget"].delta == "120% of it projected"
+    bars, month = specs(at)[-2:]
+    assert [trace["name"] for trace in bars["data"]] == ["shipping", "panel"]
+    assert [trace["name"] for trace in month["data"]] == ["So far", "Projected", "Budget"]
+    assert month["data"][0]["y"] == [0.0018, 0.002]
+    alone = page(weather="no cloud")
+    assert "nothing is billed" in text_of(alone)
+
+
+def test_gaps_stay_gaps() -> None:
+    found = measured(record(END - 100), record(END - 90), record(END - 30))
+    (line, *_) = charts.gauge_chart(found, "keys", Unit.COUNT).lines
+    assert [value for _, value in line.points] == [100, 100, None, 100]
+    silent = measured(record(END - 100), record(END - 90, ms=None), record(END - 80))
+    assert [value for _, value in charts.throughput_chart(silent).lines[0].points] == [2.5, 0.0, 2.5]
+    assert len(charts.latency_chart(silent).lines[0].points) == 2  # no call has no latency
+
+
+def test_both_ways_of_drawing_tell_the_same() -> None:
+    marked = charts.marks(queries.events(FOUND))
+    for chart in (
+        charts.latency_chart(FOUND, marked=marked),
+        charts.error_chart(FOUND, marked),
+        charts.gauge_chart(FOUND, "memory_bytes", Unit.BYTES, marked),
+    ):
+        still, ticking = figures.plotly(chart, "America/Sao_Paulo"), live.echarts(chart)
+        shown = [trace for trace in still["data"] if trace["name"] != "Events" and trace.get("visible") != "legendonly"]
+        assert [trace["name"] for trace in shown] == [series["name"] for series in ticking["series"]]
+        assert [len(trace["x"]) for trace in shown] == [len(series["data"]) for series in ticking["series"]]
+        assert len(ticking["series"][0]["markLine"]["data"]) == 1
+
+
+def test_heat_map_counts_every_call() -> None:
+    figure = figures.heat_figure(queries.heat(FOUND, Store.LOCAL), Store.LOCAL, 10, END - 600, END, "UTC")
+    counted = sum(count or 0 for line in figure["data"][0]["z"] for count in line)
+    assert counted == 30 * 25
+
+
+def test_axes_are_labelled_with_round_values() -> None:
+    assert log_ticks(0.3, 40) == [0.2, 0.5, 1, 2, 5, 10, 20, 50]
+    assert log_ticks(0.3, 4000) == [0.1, 1, 10, 100, 1000, 10_000]
+    assert [ms_text(each) for each in (0.05, 20, 5000)] == ["0.05 ms", "20 ms", "5 s"]
+    assert byte_ticks(3_500_000)[1] == ["0 MB", "1 MB", "2 MB", "3 MB", "4 MB"]
+
+
+def test_csv_has_a_readable_time() -> None:
+    first, second = csv_of(queries.gauges(FOUND, "keys.local")).splitlines()[:2]
+    assert first == "time,at_s,name,value"
+    assert datetime.fromisoformat(second.split(",")[0]).timestamp() == END - 600
+    assert csv_of([]) == ""
