@@ -11,7 +11,7 @@ from panel import actions as panel_actions
 from panel import format, jobview
 from panel.i18n import N_, _
 from panel.keys import editview, queries, state
-from panel.keys.listview import BADGES, left_text
+from panel.keys.listview import BADGES, height_of, left_text
 from panel.keys.queries import Badge, Element, ElementPage, Form, KeyInfo, KeyRow, Known, NotInThisForm, Store
 from panel.nav import page
 from panel.repair.links import key_text
@@ -26,6 +26,7 @@ FORMS = {
     Form.PICKLE: "Pickle",
 }  # fmt: skip
 CUT = 2000
+FEW = 20
 WHOLE_BYTES = 256 * 1024
 MOST_EDITED = 1024 * 1024
 
@@ -227,7 +228,7 @@ def edit_button(name: str, about: Any) -> None:
 def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
     places: list[Any] = st.session_state.setdefault("keys-places", [None])
     match = None
-    if kind in ("hash", "set", "zset"):
+    if kind in ("hash", "set", "zset") and max(info.length or 0 for info in infos.values()) > FEW:
         text = st.text_input(
             _("Find"), key="keys-match", type="search", placeholder="*", on_change=first_page, width=260,
             help=_("A glob on fields or members: `user*`."),
@@ -286,7 +287,7 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
         columns[" "] = ["" if one.same else "≠" for one in page.elements]
     event = st.dataframe(
         tinted(pd.DataFrame(columns)), key=f"keys-elements-{key.hex()[:64]}-{number}", hide_index=True,
-        on_select="rerun", selection_mode="single-row", height=min(460, 35 * (len(page.elements) + 1) + 3),
+        on_select="rerun", selection_mode="single-row", height=height_of(len(page.elements), 460),
     )  # fmt: skip
     rows = event["selection"].get("rows", ())
     return page.elements[rows[0]] if rows and rows[0] < len(page.elements) else None

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
 
 from panel import actions, format, jobview
+from panel import queries as panel_queries
 from panel.i18n import N_, _, ngettext
 from panel.keys import queries, state
-from panel.keys.queries import Badge, KeyRow, Known, Listing, Store
+from panel.keys.queries import Badge, Filter, KeyRow, Known, Listing, Store
 from panel.repair.links import key_text
 from panel.repair.pieces import missing
 from panel.widgets import COLORS
@@ -122,10 +123,19 @@ def pager(listing: Listing, at: int, searching: bool) -> None:
         elif listing.full:
             st.caption(_("The first {n} keys. Narrow the search to see others.").format(n=f"{listing.known:,}"))
         else:
-            total = f"{listing.known:,}" if listing.ended else _("many")
+            total = f"{listing.known:,}" if listing.ended else about_total()
             st.caption(_("{first} to {last} of {total}").format(first=first + 1 if last else 0, last=last, total=total))
         for store, why in listing.missing:
             st.caption(f":material/help: {_('Without the {store} store').format(store=store)}: {why}")
+
+
+def about_total() -> str:
+    """How many keys there are without filters, as far as the agent knows; under filters nobody has counted."""
+    snapshot = panel_queries.overview()
+    if snapshot is None or state.filter_of_session() != Filter():
+        return _("many")
+    counts = [facts.keys for facts in (snapshot.local, snapshot.cloud) if facts is not None and facts.keys is not None]
+    return _("about {n}").format(n=f"{max(counts):,}") if counts else _("many")
 
 
 def nothing(walk: Any) -> None:
@@ -176,9 +186,9 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
     )
     event = st.dataframe(
         frame, key=f"keys-grid-{name}", hide_index=True, on_select="rerun", selection_mode=["multi-row", "single-cell"],
-        height=min(HEIGHT, ROW_PX * (len(compared) + 1) + 3),
+        height=height_of(len(compared), HEIGHT),
         column_config={
-            _("Key"): st.column_config.TextColumn(width="large", pinned=True),
+            _("Key"): st.column_config.TextColumn(width="medium"),
             _("Stores"): st.column_config.MultiselectColumn(
                 options=list(words.values()), color=[color for *_rest, color in BADGES.values()], width="small"
             ),
@@ -192,6 +202,11 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
     if clicked and clicked[0] < len(compared):
         pick(compared[clicked[0]].key, f"{name}-{clicked[0]}")
     return tuple(compared[index].key for index in picked.get("rows", ()) if index < len(compared))
+
+
+def height_of(rows: int, most_px: int) -> int | Literal["auto"]:
+    """A table as high as its rows, up to a limit beyond which it scrolls."""
+    return "auto" if rows * ROW_PX < most_px else most_px
 
 
 def pick(key: bytes, click: str) -> None:
@@ -275,13 +290,13 @@ def folders(level: Any, number: int, folder: bytes) -> None:
     least = "" if level.complete else "≥ "
     frame = pd.DataFrame(
         {
-            _("Folder"): [f"📁 {key_text(one.name)}:" for one in shown],
+            _("Folder"): [f"{key_text(one.name)}:" for one in shown],
             _("Keys"): [f"{least}{one.count:,}" for one in shown],
         }
     )
     event = st.dataframe(
         frame, key=f"keys-folders-{number}-{folder.hex()}", hide_index=True, on_select="rerun",
-        selection_mode="single-cell", height=min(HEIGHT // 2, ROW_PX * (len(shown) + 1) + 3),
+        selection_mode="single-cell", height=height_of(len(shown), HEIGHT // 2),
     )  # fmt: skip
     cells = event["selection"].get("cells", ())
     if cells and cells[0][0] < len(shown):

@@ -56,15 +56,10 @@ def sides(pair: Stores) -> Iterator[dict[Store, Any]]:
 
 @pytest.fixture
 def open_keys(open_page: OpenPage) -> Callable[..., AppTest]:
-    """The page with what its address says."""
+    """The page, settled."""
 
-    def open_(role: str = "operator", **address: str) -> AppTest:
-        at = open_page(PAGE, role)
-        if address:
-            for name, value in address.items():
-                at.query_params[name] = value
-            at = at.run() if "pattern" not in address else at.run()
-        return settled(at)
+    def open_(role: str = "operator") -> AppTest:
+        return settled(open_page(PAGE, role))
 
     return open_
 
@@ -140,10 +135,10 @@ def test_pages_and_the_tree(hybrid: HybridRedis, open_keys: Any) -> None:
     at.segmented_control(key="keys-view").set_value("tree").run()
     at = settled(at)
     folders = grid(at, "Folder")
-    assert dict(zip(folders["Folder"], folders["Keys"], strict=True)) == {"📁 user:": "120", "📁 order:": "1"}
+    assert dict(zip(folders["Folder"], folders["Keys"], strict=True)) == {"user:": "120", "order:": "1"}
     assert list(grid(at, "Stores")["Key"]) == ["top"]
     at.session_state["keys-open-prefix"] = "order:"
-    assert list(grid(settled(at.run()), "Folder")["Folder"]) == ["📁 1:"]
+    assert list(grid(settled(at.run()), "Folder")["Folder"]) == ["1:"]
 
 
 CASES: list[tuple[str, str, str, tuple[Any, ...], Any]] = [

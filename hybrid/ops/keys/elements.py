@@ -140,29 +140,34 @@ class _Reader:
         bounds = (b"%d" % start, b"%d" % (start + self.count - 1))
         flat = self.ask(place.leader, b"ZRANGE", self.key, *bounds, b"WITHSCORES")
         page = self.beside(place.leader, pairs(flat))
-        more = replace(place, at=b"%d" % (start + self.count)) if len(flat) == 2 * self.count else self.turn(place)
-        return ElementPage(tuple(page), more)
+        if len(flat) == 2 * self.count:
+            return ElementPage(tuple(page), replace(place, at=b"%d" % (start + self.count)))
+        return self.ended(page, place)
 
     def scanned(self, place: Place) -> ElementPage:
         cursor, found = self.scan(place.leader, place.at, self.count)
         page = self.beside(place.leader, found)
-        more = replace(place, at=cursor) if cursor != b"0" else self.turn(place)
-        return ElementPage(tuple(page), more)
+        if cursor != b"0":
+            return ElementPage(tuple(page), replace(place, at=cursor))
+        return self.ended(page, place)
 
     def scan(self, store: Store, cursor: bytes, count: int) -> tuple[bytes, dict[bytes, bytes]]:
         options = [b"COUNT", b"%d" % count, *([b"MATCH", self.match] if self.match else [])]
         cursor, part = self.ask(store, SCANS[self.kind], self.key, cursor, *options)
         return cursor, {member: member for member in part} if self.kind == "set" else pairs(part)
 
-    def turn(self, place: Place) -> Place | None:
-        """After the last page of the store that leads: what only the other one has."""
+    def ended(self, page: list[Element], place: Place) -> ElementPage:
+        """The last page of the store that leads, with the first part of what only the other one has."""
         other = place.leader.other
-        return Place(other, b"0", extras=True) if other in self.stores else None
+        if other not in self.stores:
+            return ElementPage(tuple(page), None)
+        rest = self.extras(Place(other, b"0", extras=True), scans=1)
+        return ElementPage((*page, *rest.elements), rest.next)
 
-    def extras(self, place: Place) -> ElementPage:
+    def extras(self, place: Place, scans: int = EXTRA_SCANS) -> ElementPage:
         found: list[Element] = []
         cursor, passed = place.at, 0
-        for _ in range(EXTRA_SCANS):
+        for _ in range(scans):
             cursor, part = self.scan(place.leader, cursor, EXTRA_COUNT)
             passed += len(part)
             fresh = self.beside(place.leader, part)
