@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from hybrid.client import HybridRedis
 from hybrid.observe.alerts import Alerts
 from hybrid.observe.health import observed_health
+from hybrid.ops.drills.duty import DrillDuty
 from hybrid.ops.metrics_tail import MetricsTail
 from hybrid.ops.overview import INTERVALS_S, Observer
 from hybrid.replication.election import Election
@@ -137,7 +138,7 @@ class Agent:
 def standing_duties(agent: Agent) -> list[Duty]:
     """What an agent does beside shipping, in the order in which it begins."""
     assert agent.metrics is not None and agent.alerts is not None
-    return [agent.metrics, agent.alerts]
+    return [agent.metrics, agent.alerts, DrillDuty(agent)]
 
 
 def embedded_stores(settings: Settings, folder: Path) -> EmbeddedStores | None:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
+from hybrid.core.schedule import parse_schedule
 from hybrid.errors import ConfigurationError
 from hybrid.types import Ack, ReadPreference, Source
 
@@ -96,6 +97,7 @@ class Settings:
     lag_threshold_s: float = _setting("HYBRID_LAG_THRESHOLD", _number, 30.0, live=True)
     cloud_price: float = _setting("HYBRID_CLOUD_PRICE", _amount, 0.20, live=True)
     cloud_budget: float | None = _setting("HYBRID_CLOUD_BUDGET", _amount, None, live=True)
+    drill_schedule: str | None = _setting("HYBRID_DRILLS", _text, None, live=True)
     log_level: str | None = _setting("HYBRID_LOG_LEVEL", _text, None, live=True)
     name: str | None = _setting("HYBRID_NAME", _text, None)
     alert_urls: tuple[str, ...] = _setting("HYBRID_ALERT_URLS", _urls, (), secret=True)
@@ -116,6 +118,8 @@ class Settings:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
                 raise ConfigurationError(f"{_variable(name)} must be an amount of US dollars, not {value!r}")
+        if self.drill_schedule is not None:
+            object.__setattr__(self, "drill_schedule", _schedule(self.drill_schedule))
         if self.log_level is not None:
             object.__setattr__(self, "log_level", _log_level(self.log_level))
         if self.name is not None and not isinstance(self.name, str):
@@ -213,6 +217,13 @@ def _log_level(value: Any) -> str:
     if level not in LOG_LEVELS:
         raise ConfigurationError(f"{_variable('log_level')} must be one of {', '.join(LOG_LEVELS)}, not {value!r}")
     return level
+
+
+def _schedule(value: Any) -> str | None:
+    try:
+        return str(value).strip() if parse_schedule(str(value)) else None
+    except ValueError as error:
+        raise ConfigurationError(f"{_variable('drill_schedule')}: {error}") from None
 
 
 def _refuse_unknown(names: Mapping[str, Any]) -> None:

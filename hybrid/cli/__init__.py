@@ -1,6 +1,7 @@
 """`python -m hybrid`: status, test, demo, agent and proxy.
 
-Exit codes: 0 healthy or passed, 1 degraded or failed, 2 usage or configuration, 3 both stores down, 130 Ctrl-C.
+Exit codes: 0 healthy or passed, 1 degraded or failed, 2 usage or configuration, 3 both stores down, 4 the machine was
+too busy to judge, 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from hybrid.cli import operations
 from hybrid.cli.diff_arguments import add_diff_arguments
 from hybrid.cli.sync_arguments import add_keys_arguments, add_sync_arguments
+from hybrid.cli.test_arguments import add_test_arguments
 from hybrid.errors import AllStoresDown, ConfigurationError, EmbeddedServerError, HybridError
 
 __all__ = ["main"]
@@ -29,7 +31,8 @@ EPILOG = """\
 Settings come from the environment or from .env (REDIS_URL, UPSTASH_REDIS_URL, ...). With no URL at all, two embedded
 servers are used, one of them playing the cloud: everything can be tried before anything is set up.
 
-exit codes: 0 healthy or passed, 1 degraded or failed, 2 usage or configuration error, 3 both stores down, 130 Ctrl-C
+exit codes: 0 healthy or passed, 1 degraded or failed, 2 usage or configuration error, 3 both stores down, 4 the machine
+was too busy to judge, 130 Ctrl-C
 """
 
 
@@ -121,9 +124,7 @@ def parser() -> argparse.ArgumentParser:
 
     status = command("status", "Show both stores: state, who takes writes, what is waiting")
     status.add_argument("--json", action="store_true", help="print the health document as JSON")
-    test = command("test", "Test both stores end to end: commands, failover, return, speed")
-    test.add_argument("--json", action="store_true", help="print the report as JSON at the end, and nothing else")
-    test.add_argument("--output", type=Path, metavar="FILE", help="also write the report: FILE.json, or Markdown")
+    add_test_arguments(command("test", "Test both stores end to end, or rehearse failures one by one"))
     demo = command("demo", "Run a small shop on both stores, to watch and to break")
     demo.add_argument("--rate", type=positive, default=50.0, metavar="N", help="actions per second (default: 50)")
     demo.add_argument("--seconds", type=positive, metavar="N", help="end after N seconds (default: at Ctrl-C)")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import threading
 from pathlib import Path
+from typing import Any
 
 from hybrid.agent import Agent
+from hybrid.cli import drills
 from hybrid.cli.terminal import Terminal, aligned, bar
 from hybrid.errors import ConfigurationError
 from hybrid.ops.drills import STEP_COUNT, Report, Step, StepState, run_test
 from hybrid.ops.drills.report import LATENCY_HEAD, latency_row
 
 __all__ = ["run"]
-
-SIGNS = {StepState.PASSED: "✓", StepState.FAILED: "✗", StepState.SKIPPED: "–"}
 
 
 class Progress:
@@ -29,25 +29,32 @@ class Progress:
             self._terminal.update(bar(self._done, STEP_COUNT, step.name), plain=False)
             return
         self._done += 1
-        took = "" if step.duration_ms is None else f" ({step.duration_ms:.0f} ms)"
-        self._terminal.line(f"{SIGNS[step.state]} {step.state:8}{step.group:12} {step.name}{took}: {step.detail}")
+        self._terminal.line(drills.step_line(step))
 
 
 def run(options: argparse.Namespace, stop: threading.Event) -> int:
-    """Run the test; 0 when it passed, 3 when no store answered, else 1."""
-    require_writable(options.output)
+    """Run the test or drills; 0 when all passed, 3 when no store answered, 4 when nothing failed on a machine too
+    busy to judge, else 1."""
+    for path in (options.output, options.markdown):
+        require_writable(path)
     with Agent.open(options.env_file, options.folder) as agent:
-        settings = agent.client.settings
-        terminal = Terminal()
-        if options.json:
-            report = run_test(settings, cancel=stop)
-        else:
-            report = run_test(settings, cancel=stop, on_step=Progress(terminal))
-    if options.output:
-        options.output.write_text(report.to_json() if options.output.suffix == ".json" else report.to_markdown())
+        if options.list:
+            return drills.show_list(agent, options)
+        if options.history:
+            return drills.show_history(agent, options)
+        if options.drill:
+            return drills.play(agent, options, stop)
+        return run_whole_test(agent, options, stop)
+
+
+def run_whole_test(agent: Agent, options: argparse.Namespace, stop: threading.Event) -> int:
+    terminal = Terminal()
+    listener: dict[str, Any] = {} if options.json else {"on_step": Progress(terminal)}
+    report = run_test(agent.client.settings, cancel=stop, **listener)
+    drills.write_reports(options, report.to_json(), report.to_markdown())
     for line in [report.to_json()] if options.json else summary(report):
         terminal.line(line)
-    return 0 if report.passed else 3 if no_store_answers(report) else 1
+    return 0 if report.passed else 3 if no_store_answers(report) else 4 if report.inconclusive else 1
 
 
 def require_writable(output: Path | None) -> None:

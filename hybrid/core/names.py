@@ -10,10 +10,10 @@ RESERVED = b"hybrid:"
 
 _KEYS = (
     *("log", "authority", "lease", "stream", "identity", "seal", "conflicts", "merged", "sent"),
-    *("folded", "folded_commands", "refused"),
+    *("folded", "folded_commands", "refused", "checkpoint"),
     *("config", "audit", "processes", "apart"),
     *("agent", "bid", "alerts"),
-    *("undo", "syncs", "divergence"),
+    *("undo", "syncs", "divergence", "drills"),
     *("metrics_10", "metrics_60", "metrics_600", "metrics_days"),
 )
 _CHANNELS = ("applied", "moved")
@@ -28,11 +28,11 @@ class Names:
     end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive, `merged` how
     far the merge of a returning store's tail has got, `sent` up to where the local log may have been sent when its
     last stream broke, `folded` and `folded_commands` what a log that grew too long has become, `refused` the keys
-    that the other store could not take, and why, `config` the live configuration (also a channel, on which it is
+    that the other store could not take, and why, `checkpoint` how far the local log has gone once, `config` the live configuration (also a channel, on which it is
     pushed), `audit` who changed it, `processes` those that use the store, `apart` says that the cloud store was left
     alone for a while, `agent` is the lease of the active agent, `bid` the wish of one to ship, `alerts` the incidents and
     what is told of them, `undo` what syncs overwrote and `syncs` their history (streams), `divergence` what the
-    periodic sync measured, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is
+    periodic sync measured, `drills` the history of drills, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is
     a channel, `moved` another.
     """
 
@@ -49,6 +49,7 @@ class Names:
     folded: bytes = field(init=False)
     folded_commands: bytes = field(init=False)
     refused: bytes = field(init=False)
+    checkpoint: bytes = field(init=False)
     config: bytes = field(init=False)
     audit: bytes = field(init=False)
     processes: bytes = field(init=False)
@@ -59,6 +60,7 @@ class Names:
     undo: bytes = field(init=False)
     syncs: bytes = field(init=False)
     divergence: bytes = field(init=False)
+    drills: bytes = field(init=False)
     metrics_10: bytes = field(init=False)
     metrics_60: bytes = field(init=False)
     metrics_600: bytes = field(init=False)

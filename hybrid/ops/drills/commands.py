@@ -8,7 +8,7 @@ from typing import Any
 
 from hybrid.ops.compare import Tally, dedicated
 from hybrid.ops.drills.plan import Findings, Spec
-from hybrid.ops.drills.rig import Failed, Rig
+from hybrid.ops.drills.rig import Failed, Lost, Rig
 from hybrid.types import Store
 
 __all__ = ["COMMANDS", "differences", "expect_equal"]
@@ -122,7 +122,7 @@ def expect_equal(rig: Rig, keys: list[str]) -> str:
         raise Failed(f"the stores were not in sync after {SYNC_TIMEOUT_S:g} s")
     found = differences(rig, keys)
     if found:
-        raise Failed(f"{len(found)} of {len(keys)} keys differ: {'; '.join(found[:3])}")
+        raise Lost(f"{len(found)} of {len(keys)} keys differ: {'; '.join(found[:3])}")
     return f"{len(keys)} keys are equal on both stores"
 
 

@@ -10,7 +10,7 @@ import redis
 from hybrid.errors import AllStoresDown
 from hybrid.ops.drills.commands import expect_equal
 from hybrid.ops.drills.plan import Findings, Spec
-from hybrid.ops.drills.rig import Failed, Rig
+from hybrid.ops.drills.rig import Failed, Lost, Rig
 from hybrid.ops.drills.traffic import KEYS, Call, Traffic
 from hybrid.types import Health, Store, StoreState
 
@@ -48,6 +48,7 @@ class Outage:
         try:
             rig.wait(lambda: len(traffic.calls) >= CALLS_BEFORE_FAULT, "traffic before the fault", DETECT_TIMEOUT_S)
             failed_at_s = time.monotonic()
+            rig.harm(self.store)
             rig.links[self.store].apply(refuse=self.fault == REFUSE, hang=self.fault == HANG)
             detected_s = rig.wait(
                 lambda: status_of(client, self.store) is StoreState.DOWN, f"noticing the {self.name}", DETECT_TIMEOUT_S
@@ -72,6 +73,7 @@ class Outage:
         try:
             healed_at_s = time.monotonic()
             rig.links[self.store].heal()
+            rig.heal()
             rig.wait(lambda: recovered(client), f"recovery from the {self.name}", RECOVER_TIMEOUT_S)
             recovered_at_s = time.monotonic()
             recovery_s = findings.recovery_s[self.name] = recovered_at_s - healed_at_s
@@ -116,13 +118,14 @@ def expect_acknowledged(rig: Rig, traffic: Traffic) -> None:
     for key, value in traffic.acknowledged.items():
         found = rig.direct(Store.CLOUD).get(key)
         if found != value:
-            raise Failed(f"{key} was acknowledged as {value!r} and is {found!r} now")
+            raise Lost(f"{key} was acknowledged as {value!r} and is {found!r} now")
 
 
 def lose_both(rig: Rig, _findings: Findings) -> str:
     """Both stores silent: calls must fail at once instead of waiting for a timeout each; the loader serves."""
     client = rig.the_client()
     key = rig.key("degraded")
+    rig.harm(*Store)
     for link in rig.links.values():
         link.apply(hang=True)
     rig.wait(lambda: raises_all_down(client, key), "AllStoresDown", DETECT_TIMEOUT_S)
@@ -161,6 +164,7 @@ def regain_both(rig: Rig, findings: Findings) -> str:
     healed_at_s = time.monotonic()
     for link in rig.links.values():
         link.heal()
+    rig.heal()
     rig.wait(lambda: recovered(client), "recovery of both stores", RECOVER_TIMEOUT_S)
     recovery_s = findings.recovery_s["both down"] = time.monotonic() - healed_at_s
     key = rig.key("degraded")

@@ -35,6 +35,11 @@ class Spec:
     needs: tuple[Store, ...] = ()
     replicated: bool = False
 
+    @property
+    def timed(self) -> bool:
+        """Whether it can fail because the machine was slow: what waits for failovers and returns."""
+        return self.replicated
+
     def missing(self, rig: Rig) -> str | None:
         """Why the step must be skipped, None when it can run."""
         needs = tuple(Store) if self.replicated else self.needs

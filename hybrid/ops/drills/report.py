@@ -14,9 +14,12 @@ GROUPS = ("Status", "Health", "Commands", "Failover", "Recovery", "Performance")
 
 
 class StepState(StrEnum):
+    """How a step stands. INCONCLUSIVE: it failed on a machine too busy to judge by."""
+
     RUNNING = "running"
     PASSED = "passed"
     FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
     SKIPPED = "skipped"
 
 
@@ -58,8 +61,13 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether the run is complete and no step failed. A skipped step does not fail it."""
-        return not self.cancelled and all(step.state is not StepState.FAILED for step in self.steps)
+        """Whether the run is complete, and no step failed or was inconclusive. A skipped step does not fail it."""
+        return not (self.cancelled or self.count(StepState.FAILED) or self.count(StepState.INCONCLUSIVE))
+
+    @property
+    def inconclusive(self) -> bool:
+        """Whether nothing failed, and the machine was too busy to judge some step."""
+        return not (self.cancelled or self.count(StepState.FAILED)) and self.count(StepState.INCONCLUSIVE) > 0
 
     def count(self, state: StepState) -> int:
         return sum(step.state is state for step in self.steps)
@@ -67,8 +75,12 @@ class Report:
     @property
     def verdict(self) -> str:
         """One line: the outcome and how many steps ended how."""
-        outcome = "cancelled" if self.cancelled else "passed" if self.passed else "failed"
-        counts = [f"{self.count(state)} {state}" for state in (StepState.PASSED, StepState.FAILED, StepState.SKIPPED)]
+        ends = {"cancelled": self.cancelled, "passed": self.passed, "inconclusive": self.inconclusive}
+        outcome = next((end for end, holds in ends.items() if holds), "failed")
+        states = [StepState.PASSED, StepState.FAILED, StepState.SKIPPED]
+        if self.count(StepState.INCONCLUSIVE):
+            states.insert(2, StepState.INCONCLUSIVE)
+        counts = [f"{self.count(state)} {state}" for state in states]
         return f"{outcome}: {', '.join(counts)} in {self.finished_at_s - self.started_at_s:.1f} s"
 
     def to_json(self) -> str:

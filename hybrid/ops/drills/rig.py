@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from hybrid.core.authority import FIRST
 from hybrid.core.names import Names
+from hybrid.ops.drills.witness import Witness, fallen_out
 from hybrid.settings import Settings
 from hybrid.stores.link import Link
 from hybrid.types import Store
@@ -28,7 +29,7 @@ from hybrid.types import Store
 if TYPE_CHECKING:
     from hybrid.client import HybridRedis
 
-__all__ = ["Cancelled", "Failed", "Rig", "Skipped", "loopback_url"]
+__all__ = ["Cancelled", "Failed", "Lost", "Rig", "Skipped", "loopback_url"]
 
 logger = logging.getLogger("hybrid.drills")
 
@@ -39,6 +40,10 @@ PORTS = {"redis": 6379, "rediss": 6379}
 
 class Failed(Exception):
     """A step found something wrong; the message says what, in plain words."""
+
+
+class Lost(Failed):
+    """Data is missing or differs, which no busy machine excuses."""
 
 
 class Skipped(Exception):
@@ -76,6 +81,10 @@ class Rig:
         }
         self.links: dict[Store, Link] = {}
         self.client: HybridRedis | None = None
+        timeouts_s = {Store.LOCAL: settings.local_timeout_s, Store.CLOUD: settings.cloud_timeout_s}
+        self.witness = Witness({store: timeouts_s[store] for store in self.urls})
+        self._harmed: tuple[Store, ...] = ()
+        self._healed_s: float | None = None
         self.keys: set[str] = set()
         self._direct: dict[Store, redis.Redis] = {}
 
@@ -93,14 +102,26 @@ class Rig:
     def direct(self, store: Store) -> redis.Redis:
         """A plain client of the real store, past links and replication, with patient timeouts."""
         if store not in self._direct:
-            self._direct[store] = redis.Redis.from_url(
-                self.urls[store],
-                decode_responses=True,
-                socket_timeout=DIRECT_TIMEOUT_S,
-                socket_connect_timeout=DIRECT_TIMEOUT_S,
-                retry=Retry(NoBackoff(), 0),
-            )
+            self._direct[store] = self.raw(store, decode_responses=True)
         return self._direct[store]
+
+    def raw(self, store: Store, *, decode_responses: bool = False) -> redis.Redis:
+        """As `direct`, but the caller's own, which leaves replies as bytes."""
+        return self._plain(self.urls[store], decode_responses=decode_responses)
+
+    def through_link(self, store: Store) -> redis.Redis:
+        """A plain client on the way that the drill's client takes."""
+        return self._plain(loopback_url(self.urls[store], self.links[store].port))
+
+    @staticmethod
+    def _plain(url: str, *, decode_responses: bool = False) -> redis.Redis:
+        return redis.Redis.from_url(
+            url,
+            decode_responses=decode_responses,
+            socket_timeout=DIRECT_TIMEOUT_S,
+            socket_connect_timeout=DIRECT_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     def the_client(self) -> HybridRedis:
         if self.client is None:
@@ -115,6 +136,7 @@ class Rig:
                 raise Skipped(f"no fault can be injected in front of a {parts.scheme}:// address")
             self.links[store] = Link(str(parts.hostname), parts.port or PORTS[parts.scheme], round_trip_s=0.0).start()
         self._pair()
+        self.witness.start().ask(self.through_link)
         return self._open({store: loopback_url(url, self.links[store].port) for store, url in self.urls.items()})
 
     def open_plain(self) -> HybridRedis:
@@ -146,6 +168,24 @@ class Rig:
         )
         return self.client
 
+    def harm(self, *stores: Store) -> None:
+        """A fault of these stores, and of no other, begins."""
+        self.witness.excuse(*stores)
+        self._harmed, self._healed_s = stores, None
+
+    def heal(self) -> None:
+        """The fault is over; those stores are whole again."""
+        self._healed_s = time.time()
+
+    def excuse(self, since_s: float) -> str:
+        """Why what came late since then (Unix time) proves nothing; "" when it does."""
+        return self.fallen_out(since_s) or self.witness.busy
+
+    def fallen_out(self, since_s: float = 0.0) -> str:
+        """That a store fell out without any fault since then; "" if none did."""
+        seen = self.client.events.recent() if self.client else ()
+        return fallen_out(seen, self._harmed, since_s, self._healed_s)
+
     def wait(self, condition: Callable[[], object], what: str, timeout_s: float) -> float:
         """Wait until `condition()` holds; returns the seconds it took. Raises Failed in the end, or Cancelled."""
         started = time.monotonic()
@@ -175,6 +215,7 @@ class Rig:
         for link in self.links.values():
             with suppress(OSError):
                 link.heal()
+        self.witness.close()
         with suppress(redis.RedisError, OSError):
             self.close_client()
         for link in self.links.values():

@@ -16,7 +16,7 @@ from hybrid.ops.drills.failover import BOTH_DOWN, FAILOVER
 from hybrid.ops.drills.performance import PERFORMANCE
 from hybrid.ops.drills.plan import Findings, Spec
 from hybrid.ops.drills.report import Report, Step, StepState
-from hybrid.ops.drills.rig import Cancelled, Failed, Rig, Skipped
+from hybrid.ops.drills.rig import Cancelled, Failed, Lost, Rig, Skipped
 from hybrid.settings import Settings
 
 __all__ = ["PLAN", "STEP_COUNT", "run_test"]
@@ -85,18 +85,24 @@ def run_step(spec: Spec, rig: Rig, findings: Findings, on_step: Callable[[Step],
     if missing := spec.missing(rig):
         return report(StepState.SKIPPED, missing)
     report(StepState.RUNNING, "")
+    rig.witness.reset()
     state, detail = outcome(spec, rig, findings)
     return report(state, detail, (time.perf_counter() - started) * 1000)
 
 
 def outcome(spec: Spec, rig: Rig, findings: Findings) -> tuple[StepState, str]:
+    began_s = time.time()
     try:
         return StepState.PASSED, spec.action(rig, findings)
     except Cancelled:
         return StepState.SKIPPED, CANCELLED
     except Skipped as reason:
         return StepState.SKIPPED, str(reason)
+    except Lost as loss:
+        return StepState.FAILED, str(loss)
     except (Failed, HybridError) as failure:
+        if spec.timed and (excuse := rig.excuse(began_s)):
+            return StepState.INCONCLUSIVE, f"too busy a machine to judge: {failure}; but {excuse}"
         return StepState.FAILED, str(failure)
     except (redis.RedisError, OSError) as error:
         return StepState.FAILED, f"{type(error).__name__}: {error}"
