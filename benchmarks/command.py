@@ -15,6 +15,8 @@ from benchmarks.aio import aio_rows
 from benchmarks.diff import diff_rows
 from benchmarks.dual import dual_rows
 from benchmarks.effort import FULL, QUICK, Effort
+from benchmarks.failover import failover_rows
+from benchmarks.keys import keys_rows
 from benchmarks.latency import latency_rows
 from benchmarks.metrics import metrics_rows
 from benchmarks.proxy import proxy_rows
@@ -33,10 +35,12 @@ PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "stalls": stall_rows,
     "dual": dual_rows,
 }
+FAILOVER: dict[str, Callable[[Effort], Iterator[Row]]] = {"stalls": stall_rows, "failover": failover_rows}
 SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"sync": sync_rows}
 AIO: dict[str, Callable[[Effort], Iterator[Row]]] = {"aio": aio_rows}
 DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
 WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}
+KEYS: dict[str, Callable[[Effort], Iterator[Row]]] = {"keys": keys_rows}
 PROXY: dict[str, Callable[[Effort], Iterator[Row]]] = {"proxy": proxy_rows}
 
 
@@ -65,10 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     benchmarks = parser.add_subparsers(dest="benchmark", required=True)
     for name, parts, text in (
         ("client", PARTS, "the client beside redis-py, MultiDBClient and a dual write"),
+        ("failover", FAILOVER, "what losing a store costs, beside MultiDBClient"),
         ("aio", AIO, "the asyncio client beside redis.asyncio, and a thousand tasks over the link"),
         ("proxy", PROXY, "the proxy under redis-benchmark, beside the store itself"),
         ("metrics", WATCHING, "what recording metrics and answering probes costs"),
         ("diff", DIFF, "the diff beside pipelined reads of both stores in plain redis-py"),
+        ("keys", KEYS, "pages, filters and badges of the key browser at a million keys on each side"),
         ("sync", SYNC, "a full copy beside pipelined DUMP and RESTORE in plain redis-py"),
     ):
         benchmark = benchmarks.add_parser(name, help=text)

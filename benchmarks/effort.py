@@ -10,7 +10,8 @@ __all__ = ["FULL", "QUICK", "Effort"]
 @dataclass(frozen=True, slots=True)
 class Effort:
     """`rounds` of `calls` (of `link_calls` where each waits for the link), `load_s` of sustained writing, `dual_writes`
-    of each of two writers, and `stall_limit_s` after which a stall counts as endless."""
+    of each of two writers, `stall_limit_s` after which a stall counts as endless, `missed_keys` of a store that was
+    away."""
 
     rounds: int
     calls: int
@@ -18,7 +19,8 @@ class Effort:
     load_s: float
     dual_writes: int
     stall_limit_s: float
+    missed_keys: int
 
 
-FULL = Effort(rounds=30, calls=500, link_calls=5, load_s=10.0, dual_writes=200, stall_limit_s=30.0)
-QUICK = Effort(rounds=2, calls=10, link_calls=1, load_s=0.2, dual_writes=20, stall_limit_s=1.0)
+FULL = Effort(rounds=30, calls=500, link_calls=5, load_s=10.0, dual_writes=200, stall_limit_s=30.0, missed_keys=100_000)
+QUICK = Effort(rounds=2, calls=10, link_calls=1, load_s=0.2, dual_writes=20, stall_limit_s=1.0, missed_keys=500)

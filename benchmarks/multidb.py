@@ -17,7 +17,7 @@ __all__ = ["multidb_client"]
 
 def multidb_client(rig: Rig) -> Any:
     """A client with the local store as its active database, and its defaults otherwise."""
-    weights = ((rig.local.url, 1.0), (rig.link.url, 0.5))
+    weights = ((rig.local_url, 1.0), (rig.link.url, 0.5))
     config = MultiDbConfig(databases_config=[DatabaseConfig(from_url=url, weight=weight) for url, weight in weights])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

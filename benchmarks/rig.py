@@ -43,6 +43,7 @@ class Rig:
             self.local, self.cloud = self.servers.values()
             self.link = self.open_link(folder / "link.json", self.round_trip_s, opened)
             self._folder = folder
+            self.local_url = self.local.url
             self._exit = opened.pop_all()
         return self
 
@@ -56,6 +57,13 @@ class Rig:
 
     def open_link(self, control: Path, round_trip_s: float, opened: ExitStack) -> RemoteLink:
         return opened.enter_context(RemoteLink.spawn(LOOPBACK, self.cloud.port, control, round_trip_s=round_trip_s))
+
+    def link_to_local(self) -> RemoteLink:
+        """From now on clients reach the local store through a link without delay, for faults on the way."""
+        control = self._folder / "local-link.json"
+        link = self._exit.enter_context(RemoteLink.spawn(LOOPBACK, self.local.port, control, round_trip_s=0.0))
+        self.local_url = link.url
+        return link
 
     def nearer_link(self, round_trip_s: float) -> RemoteLink:
         """A second link to the cloud store: the way there of another application server."""
@@ -83,7 +91,7 @@ class Rig:
 
     def hybrid(self, cloud_url: str | None = None, **settings: Any) -> HybridRedis:
         """A client that has found both stores up and equal."""
-        client = HybridRedis.from_urls(self.local.url, cloud_url or self.link.url, **settings)
+        client = HybridRedis.from_urls(self.local_url, cloud_url or self.link.url, **settings)
         self._exit.callback(client.close)
         client.ping()
         if not client.wait_in_sync(SYNC_S) or client.status().health is not Health.HEALTHY:
