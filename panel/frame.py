@@ -38,11 +38,11 @@ def frame() -> None:
 
 
 def language_switch() -> None:
-    """Kept for the session, in a cookie, and in the address, so that a link opens in the same language."""
+    """Kept for the session, and in a cookie for the next one; an address may ask for it (`?lang=pt_BR`)."""
     codes = list(LANGUAGES)
     st.selectbox(
         _("Language"), codes, index=codes.index(preferred()), format_func=LANGUAGES.__getitem__,
-        key=LANGUAGE_KEY, bind="query-params", icon=":material/translate:",
+        key=LANGUAGE_KEY, icon=":material/translate:",
     )  # fmt: skip
 
 
@@ -52,9 +52,9 @@ def person() -> None:
     if actions.is_read_only():
         st.caption(_(":material/lock: {name}. This panel is read-only.").format(name=name))
     elif actions.is_operator():
-        st.caption(_(":material/person: {name}, operator").format(name=name))
+        st.caption(_(":material/person: {name}: you may change things").format(name=name))
     else:
-        st.caption(_(":material/visibility: {name}, viewer: you may look, and change nothing").format(name=name))
+        st.caption(_(":material/visibility: {name}: you may look, and change nothing").format(name=name))
     st.link_button(_("Sign out"), "/logout", icon=":material/logout:", type="tertiary")
 
 

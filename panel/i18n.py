@@ -33,7 +33,7 @@ DOMAIN: Final = "panel"
 LANGUAGES: Final[Mapping[str, str]] = MappingProxyType({"en": "English", "pt_BR": "Português (Brasil)"})
 """Code to the name that its own speakers know. The first one is what the sources are written in."""
 LANGUAGE_KEY: Final = "lang"
-"""Of the session state, of the address (`?lang=pt_BR`) and of the cookie that keeps it."""
+"""Of the session state, of an address (`?lang=pt_BR`) and of the cookie that keeps it."""
 _SOURCE: Final = next(iter(LANGUAGES))
 
 

@@ -46,12 +46,15 @@ POLICIES = {
 
 def target_choice(cloud: bool) -> Target:
     """Where lines go; in the address, so that a link keeps it."""
-    choices = [target.value for target in Target] if cloud else [Target.CLIENT.value, Target.LOCAL.value]
+    choices = list(Target) if cloud else [Target.CLIENT, Target.LOCAL]
+    asked = st.query_params.get(TARGET)
     chosen = st.segmented_control(
-        _("Send to"), choices, default=Target.CLIENT.value, required=True, key=TARGET, bind="query-params",
-        format_func=lambda value: _(TARGETS[Target(value)]),
+        _("Send to"), choices, default=Target(asked) if asked in choices else Target.CLIENT, required=True,
+        key="console-target", format_func=lambda target: _(TARGETS[target]),
     )  # fmt: skip
-    target = Target(chosen or Target.CLIENT)
+    target = chosen or Target.CLIENT
+    if asked != target:
+        st.query_params[TARGET] = target.value
     st.caption(_(TARGET_HELP[target]))
     return target
 
