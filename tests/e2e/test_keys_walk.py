@@ -1,0 +1,98 @@
+"""Edit a key on both stores: create it, change it, see the difference before, find it on both, take it back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+
+from scripts.screenshots import MODES, RunningPanel, open_context, photograph
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
+PATIENT_MS = 30_000
+
+
+def stores_of(panel: RunningPanel) -> list[redis.Redis]:
+    """Both servers themselves, past the client and the link."""
+    ports = json.loads((panel.folder / "stores" / "keeper.json").read_text())["ports"]
+    return [redis.Redis(port=ports[name]) for name in ("local", "cloud")]
+
+
+def test_a_key_is_edited_on_both(chromium: Browser, panel: RunningPanel) -> None:
+    page = open_context(chromium, MODES[0]).new_page()
+    errors: list[str] = []
+    foreign: list[str] = []
+
+    def told(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(message.text)
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
+            foreign.append(request.url)
+
+    page.on("console", told)
+    page.on("request", asked)
+    page.goto(panel.link())
+    expect(page.locator(".st-key-card-cloud")).to_contain_text("Up", timeout=PATIENT_MS)
+    page.get_by_role("link", name="Keys", exact=False).first.click()
+    expect(page.get_by_text("There are no keys yet")).to_be_visible(timeout=PATIENT_MS)
+
+    create(page)
+    local, cloud = stores_of(panel)
+    assert (local.get("user:42"), cloud.get("user:42")) == (b'{"name": "Ann"}', b'{"name": "Ann"}')
+    detail = page.locator(".st-key-keys-detail")
+    expect(detail.get_by_text("equal", exact=False).first).to_be_visible(timeout=PATIENT_MS)
+
+    page.locator(".st-key-keys-edit-text button").click()
+    entry = page.get_by_label("Value", exact=True)
+    entry.fill('{"name": "Bea"}')
+    entry.press("Control+Enter")
+    expect(page.get_by_text('+{"name": "Bea"}')).to_be_visible(timeout=PATIENT_MS)
+    photograph(page, ARTIFACTS / "keys_edit_light.png")
+    page.locator(".st-key-keys-form-save button").click()
+    said = page.locator(".st-key-keys-said-box")
+    expect(said).to_contain_text("Local: written. Cloud: written.", timeout=PATIENT_MS)
+    assert local.get("user:42") == cloud.get("user:42") == b'{"name": "Bea"}'
+
+    cloud.set("user:42", '{"name": "drift"}')
+    page.locator(".st-key-keys-refresh button").click()
+    expect(detail.get_by_text("differs").first).to_be_visible(timeout=PATIENT_MS)
+    expect(detail.get_by_text("drift").first).to_be_visible(timeout=PATIENT_MS)
+    photograph_views(chromium, page)
+
+    page.locator(".st-key-keys-undo button").click()
+    expect(said).to_contain_text("Taken back", timeout=PATIENT_MS)
+    assert local.get("user:42") == b'{"name": "Ann"}'
+    assert foreign == []
+    assert errors == []
+
+
+def create(page: Page) -> None:
+    page.locator(".st-key-keys-new button").click()
+    name = page.get_by_label("Name", exact=True)
+    name.fill("user:42")
+    name.press("Enter")
+    value = page.get_by_label("Value", exact=True)
+    value.fill('{"name": "Ann"}')
+    value.press("Control+Enter")
+    page.locator(".st-key-keys-form-save button").click()
+    expect(page.locator(".st-key-keys-said-box")).to_contain_text("Local: written. Cloud: written.", timeout=PATIENT_MS)
+
+
+def photograph_views(chromium: Browser, page: Page) -> None:
+    """The address alone brings the same view, on every screen."""
+    address = page.url
+    assert "key=user" in address
+    for mode in MODES:
+        other = open_context(chromium, mode, page.context).new_page()
+        other.goto(address)
+        expect(other.locator(".st-key-keys-detail")).to_contain_text("drift", timeout=PATIENT_MS)
+        photograph(other, ARTIFACTS / f"keys_{mode.name}.png")
+        wide = "() => document.querySelector('[data-testid=stMain]').scrollWidth <= window.innerWidth"
+        assert other.evaluate(wide), f"Keys overflows on {mode.name}"
+        other.context.close()
