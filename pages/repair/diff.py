@@ -8,7 +8,7 @@ from panel import jobview, queries, widgets
 from panel.i18n import _, ngettext
 from panel.repair import diffview, keyview, pieces, planview, weather
 from panel.repair import queries as repair
-from panel.repair.links import key_from, link, linked
+from panel.repair.links import key_from
 
 snapshot = queries.overview()
 zone = widgets.zone()
@@ -23,8 +23,7 @@ diffview.scope_form(obstacle is not None)
 jobview.running_jobs("diff", "sync", "merge of a key")
 
 repairable = weather.repair_obstacle(snapshot, zone)
-key = st.session_state.get(diffview.KEY)
-key = linked("key") if key is None else key
+key = diffview.chosen_key()
 shown = None
 if results:
     shown = diffview.chooser(results)
@@ -38,11 +37,10 @@ if results:
             diffview.downloads(shown, selection, total)
 if key:
     keyview.key_view(key_from(key), st.session_state.get(diffview.ENTRY), repairable)
-link(key=key)
 if shown is not None and shown.different and file is not None and total:
     words = ngettext("Make this key equal", "Make these {n} keys equal", total).format(n=f"{total:,}")
     with st.expander(words, icon=":material/sync:"):
-        planview.plan_form(selection, repairable, "diff")
+        planview.plan_form(selection, shown.ended_at_s, repairable, "diff")
 if results:
     diffview.history_table(results)
 jobview.finished_jobs(queries.jobs("diff", "sync", "merge of a key"))

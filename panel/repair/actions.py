@@ -37,6 +37,7 @@ from panel.repair.queries import DIFF_JOB, Selection
 
 __all__ = [
     "DIFF_JOB",
+    "KEY_JOB",
     "SYNC_JOB",
     "copy_key",
     "discard_conflicts",

@@ -26,6 +26,7 @@ __all__ = [
     "KEY",
     "answer",
     "chooser",
+    "chosen_key",
     "differences_table",
     "downloads",
     "history_table",
@@ -37,7 +38,7 @@ __all__ = [
 KINDS = ("string", "hash", "list", "set", "zset", "stream", "json")
 PAGE_ROWS = 100
 DOWNLOADED_ROWS = 200_000
-KEY, ENTRY = "diff-key", "diff-entry"
+KEY, ENTRY, FOLLOWED = "diff-key", "diff-entry", "diff-followed"
 
 
 def answer(latest: DiffResult | None) -> Verdict:
@@ -245,6 +246,17 @@ def row_of(difference: Difference) -> dict[str, str]:
         store_name(Store.CLOUD): facts_text(difference.cloud),
         _("Detail"): difference.detail,
     }
+
+
+def chosen_key() -> str:
+    """The key that is open: the one of a link that was followed just now, else the one selected last."""
+    asked, state = linked("key"), st.session_state
+    if asked and asked != state.get(FOLLOWED):
+        state[KEY], state[ENTRY] = asked, None
+    key = str(state.get(KEY) or "")
+    state[FOLLOWED] = key
+    link(key=key)
+    return key
 
 
 def choose(grid: str, found: Sequence[Difference]) -> None:

@@ -11,6 +11,7 @@ import streamlit as st
 from panel import actions, format
 from panel.i18n import N_, _
 from panel.jobview import follow
+from panel.nav import PAGES, page
 from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
@@ -87,6 +88,8 @@ def ticked(key: bytes) -> str:
 def heading(key: bytes) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/key: `{ticked(key)}`", width="stretch")
+        if "keys" in PAGES:
+            st.page_link(page("keys"), label=_("Keys"), icon=":material/key:", query_params={"key": key_text(key)})
         st.button(
             _("Look again"), icon=":material/refresh:", key="diff-look", type="tertiary",
             on_click=queries.forget, args=("look",),

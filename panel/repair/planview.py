@@ -8,9 +8,10 @@ import streamlit as st
 from panel import actions, format
 from panel.i18n import N_, _, ngettext
 from panel.jobview import follow
-from panel.queries import Store
+from panel.queries import Store, jobs
 from panel.repair import actions as repair
 from panel.repair import queries
+from panel.repair.actions import KEY_JOB, SYNC_JOB
 from panel.repair.links import key_text, link, linked
 from panel.repair.pieces import facts_text, missing, obstacle_line
 from panel.repair.queries import Action, Direction, Known, PlanPreview, Prefer, Selection, Verb
@@ -35,9 +36,15 @@ EXTRAS_HELP = N_("Off: keys that only the other store has are kept there. On: th
 GUARD_HELP = N_("A key that is another one by then is left alone. What is overwritten can be had back for 7 days.")
 
 
-def plan_form(selection: Selection, obstacle: Verdict | None, key: str) -> None:
-    """Choose, see the plan, confirm, run. Nothing is chosen beforehand: whose values win is a person's decision."""
+def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None, key: str) -> None:
+    """Choose, see the plan, confirm, run. `ended_at_s` is when the comparison ended. Nothing is chosen beforehand: whose
+    values win is a person's decision."""
     obstacle_line(obstacle)
+    if outdated(ended_at_s):
+        st.info(
+            _("Something was made equal since this comparison: compare again to see what is left."),
+            icon=":material/info:",
+        )
     blocked = obstacle is not None or not actions.is_operator()
     wanted = [direction for direction in Direction if direction.value == linked("direction")]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -66,6 +73,12 @@ def plan_form(selection: Selection, obstacle: Verdict | None, key: str) -> None:
         return
     actions_table(preview.first, preview.plan.sums.changes)
     run_form(preview, selection, direction, prefer, extras, blocked, key)
+
+
+def outdated(ended_at_s: float) -> bool:
+    """Whether this process has changed something since."""
+    repairs = jobs(SYNC_JOB, KEY_JOB)
+    return any(job.finished_at_s is not None and job.started_at_s > ended_at_s for job in repairs)
 
 
 def plan_text(preview: PlanPreview) -> str:

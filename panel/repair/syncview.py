@@ -144,7 +144,7 @@ def now(obstacle: Verdict | None) -> None:
             return
         if result.ending is not Ending.FINISHED:
             st.caption(_("It did not finish: the plan has only what was found until then."))
-        planview.plan_form(Selection(result.id), obstacle, "sync")
+        planview.plan_form(Selection(result.id), result.ended_at_s, obstacle, "sync")
 
 
 # -- periodic

@@ -132,6 +132,9 @@ def test_deep_link_opens_the_cause_and_the_key(
     assert at.get_by_key(f"diff-causes-{diff_id}").value == [Cause.ONLY_CLOUD]
     assert len(next(frame.value for frame in at.dataframe if "Cause" in frame.value.columns)) == 1
     assert any("Where" in frame.value.columns for frame in at.dataframe)
+    at.query_params["key"] = "text"
+    at.run()
+    assert at.session_state["diff-key"] == "text", "a link that is followed later counts too"
 
 
 @pytest.mark.parametrize(

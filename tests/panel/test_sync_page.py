@@ -52,6 +52,8 @@ def test_plan_is_shown_then_run_then_undone(
     wait_until(lambda: cloud.get("text") == b"one" and not cloud.exists("theirs"), "the sync")
     assert cloud.hgetall("user") == local.hgetall("user")
 
+    assert "compare again to see what is left" in text_of(at.run())
+
     at = open_page(PAGE, query={"section": "history"})
     assert not at.exception
     history = next(frame for frame in at.dataframe if "Direction" in frame.value.columns)
@@ -188,6 +190,29 @@ def test_backlog_is_told_with_folded_keys_and_unknown_is_no_zero(
     set_weather("lag unknown")
     shown = {metric.label: metric.value for metric in open_page(PAGE).metric}
     assert shown["Waiting for the cloud store"] == ":gray[unknown]"
+
+
+def test_a_store_lost_in_the_middle_is_a_sentence_and_resumable(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    def lose(*_: object) -> None:
+        raise redis.ConnectionError("Connection refused")
+
+    with monkeypatch.context() as lost:
+        lost.setattr("hybrid.ops.diff.run.Run.confirm", lose)
+        assert actions.start_diff(Scope()).done
+        job = real_panel.process.jobs.of("diff")[0]
+        assert job.wait(20)
+    assert job.problem == "Connection refused."
+    assert "Traceback" not in caplog.text
+    at = open_page("repair/diff.py")
+    assert not at.exception
+    at.button(key="diff-resume").click().run()
+    resumed = real_panel.process.jobs.of("diff")[0]
+    assert resumed.wait(20)
+    assert resumed.problem is None
+    assert resumed.summary == "5 keys compared, 4 differ"
 
 
 def test_one_sync_at_a_time(
