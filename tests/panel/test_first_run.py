@@ -1,0 +1,147 @@
+"""From the first look to stores of one's own: addresses tried, `.env` shown and written, two stores made one pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from servers import Pool, Stores
+from streamlit.testing.v1 import AppTest
+
+from hybrid.ops.overview import Overview
+from panel import actions, queries
+from panel.jobs import Job
+from panel.process import PanelProcess
+from panel.setup import actions as setup
+from panel.setup.queries import COMPARE_JOB, Preview, plan
+
+OpenPage = Callable[..., AppTest]
+SetWeather = Callable[[str], Overview | None]
+TextOf = Callable[[AppTest], str]
+PAGE = "admin/setup.py"
+
+
+@pytest.fixture(scope="module")
+def two(server_pool: Pool) -> Stores:
+    return Stores(server_pool.get("valkey", "local"), server_pool.get("valkey", "cloud"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for variable in ("REDIS_URL", "UPSTASH_REDIS_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    return tmp_path
+
+
+def button(at: AppTest, label: str) -> Any:
+    return next(button for button in at.button if button.label == label)
+
+
+def tried(at: AppTest, local: str, cloud: str) -> AppTest:
+    at.text_input(key="setup-local").set_value(local)
+    at.text_input(key="setup-cloud").set_value(cloud)
+    button(at, "Try them").click().run()
+    assert not at.exception
+    return at
+
+
+def test_newcomer_is_led_to_it(set_weather: SetWeather, open_page: OpenPage) -> None:
+    set_weather("embedded")
+    links = [link.proto.page for link in open_page().get("page_link")]
+    assert any(link.endswith("setup") for link in links)
+
+
+def test_wrong_address_leads_no_further(
+    set_weather: SetWeather, open_page: OpenPage, folder: Path, text_of: TextOf
+) -> None:
+    set_weather("embedded")
+    at = tried(open_page(PAGE), "redis://:hush@127.0.0.1:1", "")
+    assert "connection refused: is the server running" in at.error[0].value
+    assert "hush" not in text_of(at)
+    assert not [found for found in at.button if found.key == "setup-write"]
+
+
+def test_both_stores_are_tried_shown_and_written(
+    two: Stores, set_weather: SetWeather, open_page: OpenPage, folder: Path, text_of: TextOf,
+    panel_process: PanelProcess, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    set_weather("embedded")
+    restarted: list[str] = []
+    monkeypatch.setattr(PanelProcess, "restart", lambda self: restarted.append((folder / ".env").read_text()))
+    (folder / ".env").write_text("# mine\nOTHER=1\n")
+    at = tried(open_page(PAGE), two.local.url, two.cloud.url)
+    text = text_of(at)
+    assert text.count("Usable") == 2
+    assert "expiry of hash fields" in text
+    assert "Both stores are empty" in at.info[0].value
+    (diff,) = [code.value for code in at.code]
+    assert "REDIS_URL=***" in diff
+    assert two.local.url not in diff
+    at.button(key="setup-write").click().run()
+    assert "Written to .env" in at.toast[0].value
+    (written,) = restarted
+    assert written.startswith("# mine\nOTHER=1\n")
+    assert f"REDIS_URL={two.local.url}" in written
+    assert "REDIS_WRITE_ACK=both" in written  # of the preset production
+    assert panel_process.introduced
+
+
+def test_environment_that_overrules_the_file_is_told_before_writing(
+    two: Stores, set_weather: SetWeather, open_page: OpenPage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_weather("embedded")
+    at = tried(open_page(PAGE), two.local.url, two.cloud.url)
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere:6379")
+    at.run()
+    assert "`REDIS_URL`" in at.error[0].value
+    assert at.button(key="setup-write").disabled
+
+
+def test_viewer_connects_nothing(
+    set_weather: SetWeather, open_page: OpenPage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_weather("embedded")
+    assert button(open_page(PAGE, "viewer"), "Try them").disabled
+    monkeypatch.setattr(st, "user", {"name": "v", "role": "viewer"})
+    planned = plan("redis://localhost:6379", "", None)
+    assert not isinstance(planned, str)
+    for act in (lambda: setup.check({}, "", ""), lambda: setup.connect(planned), setup.compare):
+        with pytest.raises(actions.NotAllowed):
+            act()
+    assert not (folder / ".env").exists()
+
+
+def test_two_stores_with_data_are_compared_before_anybody_chooses(
+    set_weather: SetWeather, open_page: OpenPage, folder: Path, text_of: TextOf, panel_process: PanelProcess,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    weather = set_weather("cloud down")
+    assert weather is not None
+    assert weather.cloud is not None
+    status = replace(weather.cloud.status, reason="it holds data and was never paired with the other store")
+    unpaired = replace(weather, cloud=replace(weather.cloud, status=status))
+    monkeypatch.setattr(queries, "overview", lambda: unpaired)
+    assert "Whose data counts?" in [head.value for head in open_page(PAGE).subheader]
+
+    def work(job: Job) -> Preview:
+        return Preview(False, 5, 2, 3, 4)
+
+    panel_process.jobs.start(COMPARE_JOB, work).wait(5)
+    at = open_page(PAGE)
+    text = text_of(at)
+    assert "4 that only the cloud store has are DELETED" in text
+    assert "Nothing is deleted" in text
+    at.button(key="pair-local").click().run()
+    (dialog,) = at.get("dialog")
+    assert dialog.button[0].disabled
+
+
+def test_start_that_failed_leads_to_the_addresses(panel_process: PanelProcess, open_page: OpenPage) -> None:
+    panel_process.agent, panel_process.problem = None, "REDIS_URL is not a valid URL"
+    at = open_page()
+    assert any(link.proto.page.endswith("setup") for link in at.get("page_link"))
