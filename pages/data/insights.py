@@ -9,6 +9,7 @@ from panel.i18n import N_, _
 from panel.insights import actions as starting
 from panel.insights import keysview, liveview, view
 from panel.insights import queries as insights
+from panel.links import from_address, to_address
 from panel.queries import Store
 
 VIEWS = {"commands": N_("Commands"), "clients": N_("Clients"), "keys": N_("Keyspace"), "live": N_("Live")}
@@ -18,10 +19,12 @@ stores = [Store.LOCAL] if snapshot is not None and snapshot.cloud is None else l
 with st.container(horizontal=True, vertical_alignment="center"):
     st.title(_("Insights"), anchor=False, width="content")
     st.space("stretch")
+    from_address("show", "insights-view", list(VIEWS))
     chosen = st.segmented_control(
-        _("View"), list(VIEWS), default="commands", required=True, format_func=lambda name: _(VIEWS[name]), key="view",
-        bind="query-params", label_visibility="collapsed",
+        _("View"), list(VIEWS), default="commands", required=True, format_func=lambda name: _(VIEWS[name]),
+        key="insights-view", label_visibility="collapsed",
     )  # fmt: skip
+    to_address("show", str(chosen), "commands")
     st.button(
         _("Refresh"), icon=":material/refresh:", key="insights-refresh", on_click=widgets.perform,
         args=(starting.ask_again,), help=_("Ask both servers again."),

@@ -44,9 +44,8 @@ def choose_limits() -> ScanLimits:
             width=180, help=_("Names are counted whole; memory and expiry are read of this many keys at most."),
         )  # fmt: skip
         depth = st.segmented_control(
-            _("Namespace"), (1, 2, 3), default=1, required=True, key="depth", bind="query-params",
-            format_func=lambda parts: ":".join("abc"[:parts] + "*"),
-            help=_("How many parts of a name, cut at the colon, make its namespace."),
+            _("Parts of a namespace"), (1, 2, 3), default=1, required=True, key="depth", bind="query-params",
+            help=_("A namespace is the beginning of a name: its first part, up to a colon, or more of them."),
         )  # fmt: skip
     return ScanLimits(measured=measured, depth=depth or 1)
 

@@ -54,7 +54,7 @@ def healthy(set_weather: SetWeather, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def opened(open_page: OpenPage, view: str, role: str = "operator") -> AppTest:
     at = open_page(PAGE, role)
-    at.segmented_control(key="view").set_value(view).run()
+    at.segmented_control(key="insights-view").set_value(view).run()
     assert not at.exception
     return at
 
@@ -80,7 +80,7 @@ def test_what_the_cloud_bills_is_said_before(
 ) -> None:
     monkeypatch.setattr(queries, "is_billed", lambda store: store is Store.CLOUD)
     assert "Asking the cloud store costs at most 7 commands" in text_of(open_page(PAGE))
-    assert "At most 31,849 commands, about $0.06" in text_of(opened(open_page, "keys"))
+    assert "At most 5,049 commands, about $0.01" in text_of(opened(open_page, "keys"))
     at = opened(open_page, "live")
     at.segmented_control(key="channel-store").set_value(Store.CLOUD).run()
     assert "bills every message" in at.warning[0].value
@@ -152,3 +152,11 @@ def test_viewer_starts_nothing(open_page: OpenPage, monkeypatch: pytest.MonkeyPa
         with pytest.raises(NotAllowed):
             start()
     assert not panel_queries.jobs()
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_view_has_an_address(open_page: OpenPage) -> None:
+    at = opened(open_page, "clients")
+    assert at.query_params["show"] in ("clients", ["clients"])
+    at.segmented_control(key="insights-view").set_value("commands").run()
+    assert "show" not in at.query_params
