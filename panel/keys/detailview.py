@@ -22,7 +22,7 @@ __all__ = ["draw"]
 COLLECTIONS = ("hash", "list", "set", "zset", "stream")
 NAMES = {"hash": N_("Field"), "list": N_("Index"), "set": N_("Member"), "zset": N_("Member"), "stream": N_("Entry")}
 FORMS = {
-    None: N_("Auto"), Form.TEXT: N_("Text"), Form.JSON: "JSON", Form.HEX: "Hex", Form.MSGPACK: "MessagePack",
+    "": N_("Auto"), Form.TEXT: N_("Text"), Form.JSON: "JSON", Form.HEX: "Hex", Form.MSGPACK: "MessagePack",
     Form.PICKLE: "Pickle",
 }  # fmt: skip
 CUT = 2000
@@ -155,7 +155,7 @@ def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     if found is None:
         return
     values = {store: found.value[store] for store in infos if store in found.value}
-    side_by_side(values, form, whole=pages == 1)
+    side_by_side(values, Form(form) if form else None, whole=pages == 1)
     if longest <= MOST_EDITED and pages == 1:
         edit_button("text", values)
     elif pages > 1:
