@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
+from secrets import token_hex
 from typing import Any, Final
 
 import redis
@@ -83,7 +84,7 @@ class CatchUp:
         if wiped:
             # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
             stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)
-            stream.push(pack(("SET", names.identity, stream.lease.holder, "NX")), 1, stream.accepted)
+            stream.push(pack(("SET", names.identity, token_hex(8))), 1, stream.accepted)
         stream.flush()
 
     def _make_good(self, missed: Folded) -> None:
@@ -111,7 +112,8 @@ class CatchUp:
         self._stream.push(b"", 0, lambda _: control.push(command, 1, ignore))
 
     def _go_on(self) -> None:
-        """Nothing is in doubt: what stands in the log is new, and what was trimmed from it has arrived."""
+        """Nothing is in doubt: what stands in the log is new, and what was trimmed from it has arrived. The other store
+        counts as caught up once it has answered what it was asked when the stream was opened."""
         stream, log = self._stream, self._stream.names.log
         tail = last_place(stream.states, log)
         entries = stream.states.exchange(pack(("XRANGE", log, "-", position_text(tail), "COUNT", 1)), 1)[0]
@@ -119,11 +121,12 @@ class CatchUp:
         if not entries:
             stream.read_to, stream.at_end = position_text(tail), True
             stream.sent_to = tail
-            stream.advance(tail)
+            stream.push_advance(tail)
         elif stream.now_ms() - position(entries[0][0])[0] < CLOSE_MS:
-            stream.come_close()
+            stream.push(b"", 0, lambda _: stream.come_close())
         else:
             stream.fall_behind()
+        stream.flush()
 
     def _logged_until(self, tail: Position) -> Iterator[Group]:
         stream, place = self._stream, b"-"

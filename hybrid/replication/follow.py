@@ -52,8 +52,9 @@ class Follow:
         self._asked = False
         self._linger_s = 0.0
 
-    def step(self) -> None:
-        """Wait for what happens next, new entries or replies, and deal with it."""
+    def step(self) -> int:
+        """Wait for what happens next, new entries or replies, and deal with it; the result is how many entries were
+        forwarded."""
         stream = self._stream
         stream.keep_going()
         self.settle_failed()
@@ -73,6 +74,8 @@ class Follow:
             count = self.forward(stream.reader.receive(1)[0])
             if count:
                 self._linger_s = LONG_LINGER_S if count >= BURST_ENTRIES else LINGER_S
+            return count
+        return 0
 
     def _ask(self) -> None:
         if not self._asked:

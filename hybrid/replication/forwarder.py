@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NoReturn
 
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
+from hybrid.replication.checkpoints import Checkpoints
 from hybrid.replication.follow import Follow
 from hybrid.replication.hand_back import HandBack
 from hybrid.replication.last_word import LastWord
@@ -38,13 +40,16 @@ def forward(
     ended = None
     try:
         stream.open()
-        _ship(stream)
+        checkpoints = Checkpoints(stream)
+        checkpoints.check()
+        _ship(stream, checkpoints)
     except Ended as end:
         ended = end.outcome
         if ended is Outcome.MOVED and source is Store.LOCAL:
             LastWord(stream).moved()
         if ended in (Outcome.YIELDED, Outcome.CLOSED) and stream.is_open:
-            stream.finish()
+            with suppress(TargetLost):
+                stream.finish()
         if ended is not Outcome.HANDED_BACK:
             stream.settle_control()
         return ended
@@ -61,7 +66,7 @@ def forward(
         stream.close(in_order=ended in (Outcome.MOVED, Outcome.HANDED_BACK))
 
 
-def _ship(stream: Stream) -> NoReturn:
+def _ship(stream: Stream, checkpoints: Checkpoints) -> NoReturn:
     catch_up = CatchUp(stream)
     follow = Follow(stream, catch_up)
     hand_back = HandBack(stream, follow)
@@ -73,4 +78,4 @@ def _ship(stream: Stream) -> NoReturn:
         may_return = stream.source is Store.CLOUD and not stream.board.authority.held and not catch_up.refused
         if stream.live and may_return and hand_back.run():
             raise Ended(Outcome.HANDED_BACK)
-        follow.step()
+        checkpoints.forwarded(follow.step())

@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from hybrid.core.apart import mark_apart
-from hybrid.core.authority import FIRST, Authority, Holder
+from hybrid.core.authority import FIRST, Authority, Holder, Position
+from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
 from hybrid.replication.board import Board
+from hybrid.replication.checkpoints import set_outdated
 from hybrid.replication.records import checked
+from hybrid.replication.rejoin import last_place
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Purpose, Store, StoreState
@@ -70,6 +73,7 @@ class Pairing:
         self._heard = threading.Condition()
         self._greetings: dict[Store, _Greeting] = {}
         self._marks: dict[Store, bytes] = {}
+        self._life_from: Position = (0, 0)
 
     def greeting(self, store: Store) -> Callable[[Wire], Evidence]:
         return lambda wire: self._greet(store, wire)
@@ -97,6 +101,9 @@ class Pairing:
             return Evidence.ANSWERED
         if store is Store.LOCAL:
             self._board.apart = apart == [1]
+            if self._is_older(wire, mark):
+                set_outdated(wire, names, mark)
+                return Evidence.WIPED
         greeting = _Greeting.of(mark, size, own)
         if is_wiped := self._is_wiped(store, greeting):
             # At once: where both are greeted at the same time, one of the two greetings has to see it.
@@ -118,6 +125,8 @@ class Pairing:
             ("GET", names.identity),
             ("GET", names.authority),
         )
+        if store is Store.LOCAL and mark != self._marks.get(store):
+            self._life_from = self._board.acks[store].applied
         self._marks[store] = mark
         authority = Authority.parse(found)
         if authority is not None and authority.epoch < record.epoch:
@@ -151,6 +160,13 @@ class Pairing:
         finally:
             wire.disconnect()
 
+    def _is_older(self, wire: Wire, mark: bytes | None) -> bool:
+        """Whether the local store has its mark, and lacks what this process knows to have been shipped from it."""
+        applied = self._board.acks[Store.LOCAL].applied
+        if mark is None or mark != self._marks.get(Store.LOCAL) or applied <= self._life_from:
+            return False
+        return last_place(wire, self._names.log) < applied
+
     def _part(self, store: Store, wire: Wire) -> None:
         """Before the first write that skips the cloud: remember on the local store that the two are apart."""
         names = self._names
@@ -162,7 +178,7 @@ class Pairing:
         with self._heard:
             self._greetings[store] = greeting
             self._heard.notify_all()
-            if store in self._marks and greeting.mark is None:
+            if greeting.mark == OUTDATED or (store in self._marks and greeting.mark is None):
                 # What this process has seen before is gone, whatever the partner looks like, and until it is refilled.
                 return True
             if greeting.mark is not None:

@@ -1,0 +1,71 @@
+"""A store comes back with older data and with its mark: it is recognized, serves nothing, and is refilled."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from rig import HEAL_S, PATIENT, Rig
+from servers import client as plain
+
+from hybrid import HybridRedis, Store
+from hybrid.stores.processes import ServerProcess
+
+BEFORE, AFTER = 100, 200
+
+
+def write(hybrid: HybridRedis, count: int) -> None:
+    for number in range(count):
+        hybrid.incr("n")
+        hybrid.set(f"k{number}", count)
+    assert hybrid.wait_in_sync(HEAL_S)
+
+
+def copied(server: ServerProcess, folder: Path) -> Path:
+    """A copy of its data as it is now: every command stands in its file before it is answered."""
+    shutil.copytree(server.folder, folder)
+    return folder
+
+
+def restore(server: ServerProcess, copy: Path) -> None:
+    server.kill()
+    shutil.rmtree(server.folder)
+    shutil.copytree(copy, server.folder)
+    server.start()
+
+
+@pytest.mark.parametrize("store", list(Store))
+@pytest.mark.parametrize("alive", [True, False], ids=["applications go on", "applications restart"])
+def test_a_copy_is_restored(rig: Rig, tmp_path: Path, store: Store, alive: bool) -> None:
+    server = rig.local if store is Store.LOCAL else rig.cloud
+    first = rig.client(**PATIENT)
+    write(first, BEFORE)
+    copy = copied(server, tmp_path / "copy")
+    write(first, AFTER)
+    first.delete("k0")
+    write(first, 1)
+    if not alive:
+        first.close()
+    restore(server, copy)
+    reader = first if alive else rig.client(**PATIENT)
+    rig.assert_healed(reader)
+    total = BEFORE + AFTER + 1
+    assert int(reader.get("n") or 0) == total
+    for number in range(BEFORE, AFTER):
+        assert reader.get(f"k{number}") == b"%d" % AFTER
+    with plain(rig.local.url) as local:
+        assert int(local.get("n") or 0) == total
+
+
+def test_what_it_costs(rig: Rig) -> None:
+    """A checkpoint for fifty writes."""
+    client = rig.client(**PATIENT)
+    client.set("k", 0)
+    assert client.wait_in_sync(HEAL_S)
+    with plain(rig.cloud.url) as cloud:
+        before = cloud.info("commandstats")["cmdstat_set"]["calls"]
+        for number in range(500):
+            client.set("k", number)
+        assert client.wait_in_sync(HEAL_S)
+        assert 500 < cloud.info("commandstats")["cmdstat_set"]["calls"] - before <= 500 * 1.05
