@@ -80,10 +80,12 @@ def start_diff(
         folder = queries.diff_folder()
         diff = DiffJob(local, cloud, folder, scope=scope, options=options, resume=resume, on_progress=told)
         job.note("diff", diff.file.id)
-        with diff.file as file:
-            diff.run(job.cancel)
-            job.summary = diff_summary(file.result)
-        queries.forget("diffs", "plan")
+        try:
+            with diff.file as file:
+                diff.run(job.cancel)
+                job.summary = diff_summary(file.result)
+        finally:
+            queries.forget("diffs", "plan")
         return file.id
 
     what = _("Compare {what}").format(what=queries.scope_text(scope))

@@ -37,8 +37,8 @@ GUARD_HELP = N_("A key that is another one by then is left alone. What is overwr
 
 
 def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None, key: str) -> None:
-    """Choose, see the plan, confirm, run. `ended_at_s` is when the comparison ended. Nothing is chosen beforehand: whose
-    values win is a person's decision."""
+    """Choose, see the plan, confirm, run. `ended_at_s` is when the comparison ended. Nothing is chosen before:
+    whose values win is a person's decision."""
     obstacle_line(obstacle)
     if outdated(ended_at_s):
         st.info(

@@ -154,12 +154,17 @@ def diff_folder() -> Path:
 def diffs() -> Answer[list[DiffResult]]:
     """The diffs on this machine, newest first, those of the command line too; not what is being compared just now."""
     folder = diff_folder()
-    running = {job.noted("diff") for job in process().jobs.of(DIFF_JOB) if job.running}
 
     def ask() -> list[DiffResult]:
-        return [result for result in history(folder) if result.id not in running]
+        found = history(folder)
+        running = running_diffs()  # after it was read: a job notes its diff before it writes the first sums
+        return [result for result in found if result.id not in running]
 
-    return process().reads.get(("diffs", folder, *running), ask, max_age_s=2.0, patience_s=3.0)
+    return process().reads.get(("diffs", folder, *running_diffs()), ask, max_age_s=2.0, patience_s=3.0)
+
+
+def running_diffs() -> set[str]:
+    return {str(job.noted("diff")) for job in process().jobs.of(DIFF_JOB) if job.running}
 
 
 def existing_diff(diff_id: str) -> DiffFile:
