@@ -7,10 +7,11 @@ import json
 import pickle
 import time
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any
 
 import pytest
-from servers import Pool, Stores, client
+from servers import Pool, Stores, client, wait_until
 
 from hybrid import HybridRedis
 from hybrid.core.state import Absent
@@ -148,6 +149,28 @@ def test_a_store_that_is_down_is_missing_and_not_asked(lines: Lines, sides: dict
     assert walk.missing == {Store.CLOUD: "the cloud store is down"}
     assert lines.commands(Store.CLOUD) == 0
     assert quick_rows(lines, (Store.LOCAL,), [b"a"])[0].detail == "the cloud store cannot be asked now"
+
+
+def test_a_store_that_hangs_holds_up_nobody(
+    lines: Lines, hybrid: HybridRedis, sides: dict[Store, Any], pair: Stores
+) -> None:
+    sides[Store.LOCAL].set("a", 1)
+    walk, impatient = Walk(Filter()), Lines(hybrid, timeout_s=0.1)
+    walk.fill(impatient, (Store.LOCAL,), 0)
+    pair.cloud.pause()
+    try:
+        waiting = Thread(target=walk.fill, args=(impatient, BOTH, 50), kwargs={"deadline_s": 60})
+        waiting.start()
+        wait_until(lambda: walk.names, "the local keys")
+        walk.fill(impatient, (Store.LOCAL,), 50)
+        assert walk.names == [b"a"]
+        waiting.join(30)
+        assert not waiting.is_alive()
+    finally:
+        pair.cloud.resume()
+        impatient.close()
+    assert hybrid.wait_in_sync(20)
+    assert walked(lines, Filter()) == [b"a"]
 
 
 def test_filters(lines: Lines, sides: dict[Store, Any]) -> None:

@@ -82,11 +82,13 @@ def wire_bytes(reply: Any) -> int:
 
 
 @contextmanager
-def open_line(client: redis.Redis, account: Account | None = None) -> Iterator[Line]:
+def open_line(
+    client: redis.Redis, account: Account | None = None, *, least_timeout_s: float = LEAST_TIMEOUT_S
+) -> Iterator[Line]:
     """A connection of its own with the client's settings: RESP2, replies as bytes, time enough for a batch."""
     pool = client.connection_pool
     settings = pool.connection_kwargs
-    timeout_s = max(settings.get("socket_timeout") or 0.0, LEAST_TIMEOUT_S)
+    timeout_s = max(settings.get("socket_timeout") or 0.0, least_timeout_s)
     own = {"decode_responses": False, "encoding": "utf-8", "protocol": 2, "socket_timeout": timeout_s}
     connection = pool.connection_class(**{**settings, **own})
     try:

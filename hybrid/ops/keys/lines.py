@@ -18,6 +18,8 @@ from hybrid.types import Store
 __all__ = ["Lines"]
 
 MOST_IDLE: Final = 4
+TIMEOUT_S: Final = 3.0
+"""Somebody waits for the answer, and a part of a value never takes a server long."""
 
 T = TypeVar("T")
 
@@ -25,20 +27,22 @@ T = TypeVar("T")
 class _Kept:
     """A line and what closes it."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, timeout_s: float) -> None:
         self._open = ExitStack()
         self._open.callback(client.close)
-        self.line = self._open.enter_context(open_line(client))
+        self.line = self._open.enter_context(open_line(client, least_timeout_s=timeout_s))
 
     def close(self) -> None:
         self._open.close()
 
 
 class Lines:
-    """Lines to the stores of `client`, one borrower each at a time. Thread-safe. Close it."""
+    """Lines to the stores of `client`, one borrower each at a time, who waits `timeout_s` at least (longer if the
+    client does). Thread-safe. Close it."""
 
-    def __init__(self, client: HybridRedis) -> None:
+    def __init__(self, client: HybridRedis, *, timeout_s: float = TIMEOUT_S) -> None:
         self._client = client
+        self._timeout_s = timeout_s
         self._idle: dict[Store, list[_Kept]] = {store: [] for store in Store}
         self._spent = dict.fromkeys(Store, 0)
         self._lock = threading.Lock()
@@ -65,7 +69,7 @@ class Lines:
                     raise
                 except redis.ConnectionError:
                     pass  # closed by the server while it was idle
-            return self._worked(store, _Kept(self._client.store(store)), work)
+            return self._worked(store, _Kept(self._client.store(store), self._timeout_s), work)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             if isinstance(error, StoreUnavailable):
                 raise

@@ -30,6 +30,7 @@ MOST_NAMES: Final = 50_000
 
 LEAST_COUNT: Final = 100
 MOST_COUNT: Final[Mapping[Store, int]] = {Store.LOCAL: 5000, Store.CLOUD: 1000}  # a scan must not hold a server
+BUSY_S: Final = 0.3
 LOCAL_SCANS: Final = 4  # a round: as many local scans as pass while the cloud's one reply travels
 GLOB: Final = re.compile(rb"[*?\[\\]")
 
@@ -130,8 +131,11 @@ class Walk:
         """Read on until there are `count` names, everything was read, or `deadline_s` has passed.
 
         Only `stores` are asked: those that are up. One that does not answer is `missing`, and asked again next time.
+        While another thread waits for a store, this one leaves it at what is there.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=BUSY_S):
+            return
+        try:
             for store in self.filter.stores:
                 self._sides[store].missing = "" if store in stores else f"the {store} store is down"
             until_s = time.monotonic() + deadline_s
@@ -140,6 +144,8 @@ class Walk:
                 on_progress()
                 if time.monotonic() > until_s:
                     break
+        finally:
+            self._lock.release()
 
     def _asked(self, store: Store) -> bool:
         side = self._sides[store]
