@@ -2,7 +2,7 @@
 
 pip install hybrid-redis fastapi uvicorn
 REDIS_URL=redis://localhost:6379 UPSTASH_REDIS_URL=rediss://... \\
-        uvicorn --factory examples.frameworks.fastapi_app:make_app
+    uvicorn --factory examples.frameworks.fastapi_app:make_app
 """
 
 from __future__ import annotations
