@@ -46,6 +46,7 @@ class Courier(threading.Thread):
         self._woken.set()
 
     def run(self) -> None:
+        self._alerts.sender.prepare()
         while not self._alerts.stopped.is_set():
             self._woken.wait(LOOK_S)
             self._woken.clear()

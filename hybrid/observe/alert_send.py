@@ -39,6 +39,14 @@ class Sender:
     def __repr__(self) -> str:
         return f"<Sender {', '.join(self._urls)}>"
 
+    def prepare(self) -> None:
+        """Load Apprise, which takes a second: not between the claim of a message and its sending."""
+        if self._urls and importlib.util.find_spec("apprise") is not None:
+            import apprise
+
+            for url in self._urls.values():
+                apprise.Apprise.instantiate(url)
+
     def send(self, message: Message, receiver: str, *, repeated: bool = False) -> str:
         """Send one message; the reason why it failed, "" when it was taken. Waits for seconds, at most."""
         if importlib.util.find_spec("apprise") is None:

@@ -301,7 +301,7 @@ desks = st.builds(
 ).map(as_one)  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(desks, desks, desks)
 def test_merging_forgets_nothing_in_any_order(first: Desk, second: Desk, third: Desk) -> None:
     both = merged_desk(first, second)
@@ -318,7 +318,7 @@ def test_merging_forgets_nothing_in_any_order(first: Desk, second: Desk, third: 
         )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(desks)
 def test_the_document_survives_a_store(desk: Desk) -> None:
     assert Desk.parse(desk.packed) == desk
@@ -330,7 +330,7 @@ def test_what_is_no_document_is_refused(packed: bytes) -> None:
         Desk.parse(packed)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 20), st.sampled_from([0, 1, None]), st.booleans()), max_size=60))
 def test_alerts_and_recoveries_alternate_whatever_happens(steps: list[tuple[int, float | None, bool]]) -> None:
     """Also when the agent is killed at any moment, and another one goes on from the document."""

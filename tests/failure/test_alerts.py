@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -97,7 +99,8 @@ def test_kill_9_of_the_agent_and_of_a_store(
     http.broken = True
     server.kill()
     wait_until(lambda: http.refused and smtp.got, "one receiver has the alert, the other refused it", WAIT_S)
-    victim = active_pid(survivor.url) or active_pid(rig.local.url)
+    wait_until(lambda: active_pid(survivor.url), "an agent is active there", WAIT_S)
+    victim = active_pid(survivor.url)
     for agent in (first, second):
         if agent.pid == victim:
             agent.kill()
@@ -120,3 +123,51 @@ def test_kill_9_of_the_agent_and_of_a_store(
 
     wait_until(settled, "both stores know that it is over", WAIT_S)
     assert (http.titles(), smtp.subjects()) == (told, told)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(3))
+def test_kills_at_any_moment(
+    rig: Rig, receivers: tuple[HttpReceiver, SmtpReceiver], start_agent: Callable[[], AgentProcess], seed: int
+) -> None:
+    """Every outage is told and so is its end, in order; only what says that it may be a repetition is told twice."""
+    dice = random.Random(seed)
+    steering = rig.client(local_timeout_s=2.0, cloud_timeout_s=2.0)
+    steering.set("key", "value")
+    with AlertControl(steering) as control:
+        control.change_rule("ana", "store_down", raise_after_s=0.2, clear_after_s=0.2)
+        control.change_rule("ana", "no_store", enabled=False)
+    agents = [start_agent(), start_agent()]
+    http, smtp = receivers
+    expected: list[str] = []
+
+    def kill_one_soon() -> None:
+        time.sleep(dice.uniform(0, 3))
+        victim = dice.randrange(2)
+        agents[victim].kill()
+        agents[victim] = start_agent()
+
+    def told() -> list[list[str]]:
+        return [
+            [
+                each["title"].removeprefix("Hybrid Redis ")
+                for each in http.got
+                if "arrived before" not in each["message"]
+            ],
+            [
+                title
+                for title, mail in zip(smtp.subjects(), smtp.got, strict=True)
+                if b"arrived before" not in mail.get_payload(decode=True)
+            ],
+        ]
+
+    for _ in range(5):
+        store = dice.choice(list(Store))
+        server = rig.local if store is Store.LOCAL else rig.cloud
+        for word, act in (("CRITICAL", server.kill), ("RECOVERED", server.start)):
+            act()
+            expected.append(f"[{word}] Store down: {store}")
+            kill_one_soon()
+            wait_until(lambda: all(each == expected for each in told()), f"{expected[-1]} after {len(expected)}", 60)
+    print(f"told again in doubt: {len(http.got) + len(smtp.got) - 2 * len(expected)}")
