@@ -13,7 +13,7 @@ from panel import actions, format, jobview
 from panel import queries as panel_queries
 from panel.i18n import N_, _, ngettext
 from panel.keys import queries, state
-from panel.keys.queries import Badge, Filter, KeyRow, Known, Listing, Store
+from panel.keys.queries import Badge, Filter, KeyRow, Known, Level, Listing, Store, Walk
 from panel.repair.links import key_text
 from panel.repair.pieces import missing
 from panel.widgets import COLORS
@@ -71,8 +71,8 @@ def refresh() -> None:
 def draw() -> tuple[bytes, ...]:
     """The list or the tree; returns the keys that are marked."""
     walk, number = state.current_walk()
-    stores = tuple(store for store in queries.stores_up() if store in walk.filter.stores)
-    if not stores:
+    stores = queries.stores_up()
+    if not set(stores).intersection(walk.filter.stores):
         st.caption(":material/help: " + _("Keys are unknown while no store answers."))
         return ()
     if st.session_state["keys-view"] == "tree":
@@ -80,7 +80,7 @@ def draw() -> tuple[bytes, ...]:
     return page(walk, number, stores)
 
 
-def page(walk: Any, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
+def page(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
     at = st.session_state.get("keys-page", 0)
     answer = queries.listing(walk, number, at, state.PAGE_KEYS, stores)
     found = answer if isinstance(answer, Known) else answer.last
@@ -88,7 +88,7 @@ def page(walk: Any, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]
         missing(answer, _("Keys"))
     if found is None:
         follow(answer, "list")
-        return ()
+        return meanwhile(walk, stores, f"{number}-{at}", at)
     listing: Listing = found.value
     searching = not listing.ended and not listing.full and len(listing.rows) < state.PAGE_KEYS
     marked: tuple[bytes, ...] = ()
@@ -101,6 +101,13 @@ def page(walk: Any, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]
         queries.search_on()
         follow_now("search")
     return marked
+
+
+def meanwhile(walk: Walk, stores: tuple[Store, ...], name: str, at: int) -> tuple[bytes, ...]:
+    """What the quicker store has told while the other one is waited for."""
+    names = tuple(walk.names[at * state.PAGE_KEYS : (at + 1) * state.PAGE_KEYS])
+    rows = queries.rows_of(names, stores) if names and Store.LOCAL in stores else None
+    return table(rows.value, (), name) if isinstance(rows, Known) else ()
 
 
 def pager(listing: Listing, at: int, searching: bool) -> None:
@@ -138,7 +145,7 @@ def about_total() -> str:
     return _("about {n}").format(n=f"{max(counts):,}") if counts else _("many")
 
 
-def nothing(walk: Any) -> None:
+def nothing(walk: Walk) -> None:
     """An empty list says why it is empty."""
     pattern = walk.filter.pattern
     if walk.filter.is_name:
@@ -229,7 +236,7 @@ def left_text(expires_at_ms: int | None) -> str:
     return format.duration(left_s) if left_s > 0 else _("now")
 
 
-def tree(walk: Any, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
+def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
     """Folders by the colons in the names: what was found below the open one."""
     folder = state.prefix()
     crumbs(folder)
@@ -283,7 +290,7 @@ def enter(folder: bytes) -> None:
     st.session_state.pop("keys-tree-names", None)
 
 
-def folders(level: Any, number: int, folder: bytes) -> None:
+def folders(level: Level, number: int, folder: bytes) -> None:
     shown = level.folders[:MANY_FOLDERS]
     if not shown:
         return

@@ -111,6 +111,9 @@ def test_a_list_says_what_both_stores_have(hybrid: HybridRedis, sides: dict[Stor
         "theirs": "◨ only cloud",
     }
     assert rows["mine"]["Type"] == "set" and rows["theirs"]["Expires"] == "1 h"
+    frame.selectbox(key="keys-store").set_value("cloud").run()
+    assert set(grid(settled(frame), "Stores")["Key"]) == {"same", "other", "theirs"}
+    assert "✓ equal" in [found[0] for found in grid(settled(frame.run()), "Stores")["Stores"]]
 
 
 def test_an_address_opens_the_same_view(hybrid: HybridRedis, open_page: OpenPage) -> None:
