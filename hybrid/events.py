@@ -30,6 +30,7 @@ __all__ = [
     "Recovered",
     "SettingsChanged",
     "ShipperStarted",
+    "ShipperStuck",
     "ShippingRefused",
     "Started",
     "Stopped",
@@ -172,6 +173,18 @@ class ShipperStarted(Event):
     @property
     def message(self) -> str:
         return f"this process ships the {self.source} store's log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperStuck(Event):
+    """The thread that ships has given no sign of life for `silent_s` seconds. Another process takes over."""
+
+    level = logging.ERROR
+    silent_s: float
+
+    @property
+    def message(self) -> str:
+        return f"this process's shipper is stuck for {self.silent_s:.0f} s; another process takes over, if there is one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,9 @@ class Status:
     refused_keys: int | None = None
     """Keys that the other store could not take: each is named in an event, with its reason."""
 
+    shipper_stuck: bool = False
+    """This process has shipped, and the thread that does so gives no sign of life: another process takes over."""
+
     held: bool = False
     """The cloud store keeps the authority until an operator gives it back (`python -m hybrid failback`)."""
 

@@ -36,6 +36,7 @@ class Board:
         self.unconfirmed = 0
         self.faster = Store.LOCAL
         self.shipping = False
+        self.shipper_stuck = False
         self.preferred = False
         """Whether this process ships rather than an application: it is an agent or a panel."""
         self.closing = False
@@ -190,7 +191,7 @@ class Board:
         self._changed = threading.Condition(threading.RLock())
         self.acks = {store: Acks() for store in Store}
         self.bells = set()
-        self.shipping = False
+        self.shipping = self.shipper_stuck = False
         self.events.forget_after_fork()
 
     # -- inside

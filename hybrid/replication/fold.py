@@ -41,7 +41,7 @@ def fold(wire: Wire, names: Names, lease: Lease) -> int:
     """
     left = _answer(wire, pack(("XLEN", names.log))) // 2
     done = 0
-    while done < left and lease.is_held:
+    while done < left and lease.goes_on():
         step = _step(wire, names, lease)
         if not step:
             break

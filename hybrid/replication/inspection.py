@@ -35,6 +35,7 @@ def taken_status(engine: Engine) -> Status:
         conflicts=conflicts,
         shipper=shipper,
         shipping_here=board.shipping,
+        shipper_stuck=board.shipper_stuck,
         unconfirmed_writes=board.unconfirmed,
         config_version=engine.live.version,
         taken_at_s=time.time(),

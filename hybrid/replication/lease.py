@@ -75,6 +75,7 @@ class Lease:
         self.holder = holder
         self._asked_s = 0.0
         self._until_s = 0.0
+        self._alive_s = time.monotonic()
 
     def acquire(self) -> bytes:
         """The command that takes the lease if nobody else has it; feed its reply to `acquired`."""
@@ -85,6 +86,7 @@ class Lease:
         granted = reply == 1
         if granted:
             self._until_s = self._asked_s + self._term_s
+            self._alive_s = time.monotonic()
         return granted
 
     def renew(self) -> bytes:
@@ -109,6 +111,16 @@ class Lease:
 
     def release(self) -> bytes:
         return pack(("EVAL", _RELEASE, 1, self._key, self.holder))
+
+    @property
+    def idle_s(self) -> float:
+        """How long ago its holder gave the last sign of life."""
+        return time.monotonic() - self._alive_s
+
+    def goes_on(self) -> bool:
+        """A sign of life of who works under the lease, and whether it is still held."""
+        self._alive_s = time.monotonic()
+        return self.is_held
 
     @property
     def is_held(self) -> bool:

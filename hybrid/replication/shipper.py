@@ -74,7 +74,7 @@ class Shipper(threading.Thread):
                 logger.exception("the shipper failed and starts again")
                 board.wait(1.0)
             finally:
-                board.shipping = False
+                board.shipping = board.shipper_stuck = False
         self._leave()
 
     def _campaign(self, source: Store) -> None:
@@ -93,12 +93,12 @@ class Shipper(threading.Thread):
 
     def _lead(self, source: Store, lease: Lease, control: Wire) -> None:
         board, target = self._board, source.other
-        board.shipping = True
+        board.shipping, board.shipper_stuck = True, False
         board.events.emit(events.ShipperStarted(source=source))
-        keeper = LeaseKeeper(self._endpoints[source], lease)
+        keeper = LeaseKeeper(self._endpoints[source], lease, self._stuck)
         keeper.start()
         try:
-            while not board.closing and board.authority.store is source and lease.is_held:
+            while not board.closing and board.authority.store is source and lease.goes_on():
                 if self._is_wiped(source):
                     return
                 if not board.reachable(target):
@@ -115,6 +115,10 @@ class Shipper(threading.Thread):
         finally:
             keeper.stop()
             self._resign(lease, control)
+
+    def _stuck(self, silent_s: float) -> None:
+        self._board.shipping, self._board.shipper_stuck = False, True
+        self._board.events.emit(events.ShipperStuck(silent_s=silent_s))
 
     def _bound(self, source: Store, lease: Lease, control: Wire) -> None:
         """While nothing can be shipped, keep the log within its caps. To look costs two commands, and is rare on the
@@ -163,7 +167,7 @@ class Shipper(threading.Thread):
     def _merge(self, returning: Store, lease: Lease) -> bool:
         """Whether what only the returning store knows is on the authority now."""
         try:
-            merge_tail(returning, self._endpoints, self._names, self._board, lambda: lease.is_held)
+            merge_tail(returning, self._endpoints, self._names, self._board, lease.goes_on)
         except (NotSent, ReplyLost) as error:
             logger.debug("the %s store's last writes are not merged yet: %s", returning, error)
             self._board.wait(0.1)

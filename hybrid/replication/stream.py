@@ -421,7 +421,7 @@ class Stream:
             self._check_refill()
         if time.monotonic() - self._said_s > RENEW_S[self.source]:
             self.say(Word.LIVE if self.live else Word.BEHIND)
-        if not self.lease.is_held:
+        if not self.lease.goes_on():
             raise Ended(Outcome.LEASE_LOST)
         if self._is_overgrown:
             raise Ended(Outcome.OVERGROWN)
