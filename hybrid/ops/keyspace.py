@@ -83,7 +83,8 @@ class NamespaceUse:
 class Keyspace:
     """One scan. `ending` is finished, cancelled or out of time; what was not reached is not in the counts.
 
-    `ttls` are measured keys by class of `TTL_BOUNDS_S`, then longer, then those that never expire.
+    `keys` are those of the store, without hybrid's own as far as these were met; `ttls` are measured keys by class of
+    `TTL_BOUNDS_S`, then longer, then those that never expire.
     """
 
     store: Store
@@ -129,7 +130,7 @@ class _Scan:
         self._store = store
         self._limits = limits
         self._commands = 0
-        self._scanned = self._measured = 0
+        self._scanned = self._measured = self._own = 0
         self._spaces: dict[str, list[int]] = {}  # name: keys, measured, bytes
         self._ttls = [0] * (len(TTL_BOUNDS_S) + 2)
         self._biggest: list[tuple[int, bytes, int]] = []  # bytes, key, milliseconds left
@@ -146,8 +147,10 @@ class _Scan:
             if isinstance(page, redis.ResponseError):
                 raise page
             cursor = bytes(page[0])
-            self._take([key for key in page[1] if not key.startswith(RESERVED)], stride)
-            on_progress(self._scanned, total, self._commands)
+            keys = [key for key in page[1] if not key.startswith(RESERVED)]
+            self._own += len(page[1]) - len(keys)
+            self._take(keys, stride)
+            on_progress(self._scanned, max(total - self._own, self._scanned), self._commands)
             if cursor == b"0":
                 break
             if cancel.is_set() or time.monotonic() - began_s > self._limits.seconds:
@@ -218,7 +221,7 @@ class _Scan:
             at_s=time.time(),
             took_s=time.monotonic() - began_s,
             ending=ending,
-            keys=total,
+            keys=max(total - self._own, self._scanned),
             scanned=self._scanned,
             measured=self._measured,
             commands=self._commands,

@@ -26,6 +26,7 @@ _LINE: Final = re.compile(rb"^(\d+\.\d+) \[(\d+) ([^\]]*)\] (.*)$", re.DOTALL)
 _WORD: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE: Final = re.compile(rb"\\(x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _ESCAPED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
+_PUBLISHERS: Final = (b"PUBLISH", b"SPUBLISH")
 _CALLERS: Final = (b"EVAL", b"EVALSHA", b"EVAL_RO", b"EVALSHA_RO", b"FCALL", b"FCALL_RO")
 
 
@@ -53,8 +54,8 @@ class MonitorLine:
 
     @property
     def is_own(self) -> bool:
-        """Whether it names hybrid's own keys and no others."""
-        found = _keys(self.words)
+        """Whether it names hybrid's own keys or channels, and no others."""
+        found = self.words[1:2] if self.words[:1] and self.words[0].upper() in _PUBLISHERS else _keys(self.words)
         return bool(found) and all(key.startswith(RESERVED) for key in found)
 
 

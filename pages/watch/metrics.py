@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from panel import format, jobview, queries, widgets
+from panel.i18n import N_, _
 from panel.metrics import charts, view
 from panel.metrics import queries as metrics
 from panel.metrics.charts import Unit
@@ -18,11 +19,11 @@ from panel.reads import Answer, Known
 SPANS_S = {"15 min": 900.0, "1 h": 3600.0, "6 h": 21_600.0, "24 h": 86_400.0, "7 d": 604_800.0}
 CUSTOM = "Custom"
 TICK_S = 10.0
-KEPT = "Kept for 2 hours by 10 seconds, for 26 hours by the minute, for 8 days by 10 minutes."
+KEPT = N_("Kept for 2 hours by 10 seconds, for 26 hours by the minute, for 8 days by 10 minutes.")
 FIRST = (
     "Nothing was measured in this range. Every process reports 10 seconds after its first call: start an application."
 )
-NO_CLOUD = "No cloud store is configured, so nothing is sent there and nothing is billed."
+NO_CLOUD = N_("No cloud store is configured, so nothing is sent there and nothing is billed.")
 
 
 def choose_range() -> tuple[float, float] | float:
@@ -32,9 +33,9 @@ def choose_range() -> tuple[float, float] | float:
     zone = ZoneInfo(widgets.zone() or "UTC")
     now = datetime.now(zone).replace(tzinfo=None, second=0, microsecond=0)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        since = st.datetime_input("From", now - timedelta(hours=2), key="from", bind="query-params", width=220)
-        until = st.datetime_input("Until", now, key="until", bind="query-params", width=220)
-        st.caption(KEPT)
+        since = st.datetime_input(_("From"), now - timedelta(hours=2), key="from", bind="query-params", width=220)
+        until = st.datetime_input(_("Until"), now, key="until", bind="query-params", width=220)
+        st.caption(_(KEPT))
     return since.replace(tzinfo=zone).timestamp(), until.replace(tzinfo=zone).timestamp()
 
 
@@ -53,13 +54,20 @@ def say_state(answer: Answer[Measured]) -> None:
     """How old the numbers are, or why there are none."""
     zone = widgets.zone()
     if isinstance(answer, Known):
-        slot = format.duration(answer.value.slot_s)
-        st.caption(f"As of {format.clock(answer.at_s, zone, with_seconds=True)}, in steps of {slot}. {view.SOURCE}")
+        at, slot = format.clock(answer.at_s, zone, with_seconds=True), format.duration(answer.value.slot_s)
+        said = _("As of {time}, in steps of {slot}.").format(time=at, slot=slot)
+        st.caption(f"{said} {_(view.SOURCE)}")
     elif answer.pending:
-        st.caption(":material/hourglass_top: The measurements are being read.")
+        st.caption(":material/hourglass_top: " + _("The measurements are being read."))
     else:
-        last = f" Shown is what was read at {format.clock(answer.last.at_s, zone)}." if answer.last else ""
-        st.warning(f"Unknown since {format.clock(answer.since_s, zone)}. {answer.why}{last}", icon=":material/help:")
+        last = (
+            _("Shown is what was read at {time}.").format(time=format.clock(answer.last.at_s, zone))
+            if answer.last
+            else ""
+        )
+        since = format.clock(answer.since_s, zone)
+        said = _("Unknown since {time}. {why}").format(time=since, why=answer.why)
+        st.warning(f"{said} {last}".strip(), icon=":material/help:")
 
 
 def choose_group(found: Measured | None) -> str:
@@ -68,7 +76,7 @@ def choose_group(found: Measured | None) -> str:
     if st.session_state.get("commands") not in (None, *groups):
         st.session_state["commands"] = ALL
     chosen_group = st.selectbox(
-        "Commands", groups, format_func=view.group_word, key="commands", bind="query-params",
+        _("Commands"), groups, format_func=view.group_word, key="commands", bind="query-params",
         label_visibility="collapsed", width=190,
     )  # fmt: skip
     return str(chosen_group)
@@ -82,38 +90,39 @@ def draw_courses() -> None:
     if found is None:
         return
     if not found.records:
-        st.info(FIRST, icon=":material/hourglass_empty:")
+        st.info(_(FIRST), icon=":material/hourglass_empty:")
         return
     marked = charts.marks(metrics.events(found))
     view.numbers(found, group)
     view.chart_frame(
-        "Latency", f"round trip of {view.group_word(group)}, log scale", charts.latency_chart(found, group, marked),
+        _("Latency"), _("round trip of {group}, log scale").format(group=view.group_word(group)),
+        charts.latency_chart(found, group, marked),
         metrics.latency(found, group), "latency", live=live,
     )  # fmt: skip
     with st.grid(2, min_column_width=330):
         view.chart_frame(
-            "Throughput", f"{view.group_word(group)}, exchanges a second",
+            _("Throughput"), _("{group}, exchanges a second").format(group=view.group_word(group)),
             charts.throughput_chart(found, group, marked), metrics.throughput(found, group), "throughput", live=live,
         )  # fmt: skip
         view.chart_frame(
-            "Errors", "by place and kind", charts.error_chart(found, marked), metrics.errors(found), "errors",
-            live=live, empty="No error was reported in this range.",
+            _("Errors"), _("by place and kind"), charts.error_chart(found, marked), metrics.errors(found), "errors",
+            live=live, empty=_("No error was reported in this range."),
         )  # fmt: skip
         if Store.CLOUD in stores:
             view.chart_frame(
-                "Lag", "entries on the way to the other store", charts.lag_chart(found, marked),
+                _("Lag"), _("entries on the way to the other store"), charts.lag_chart(found, marked),
                 metrics.gauges(found, "lag_entries", "lag_s"), "lag",
-                live=live, empty="The lag is not known for this range.",
+                live=live, empty=_("The lag is not known for this range."),
             )  # fmt: skip
-        draw_gauge("Memory", "memory_bytes", Unit.BYTES, found, marked)
-        draw_gauge("Keys", "keys", Unit.COUNT, found, marked)
-        draw_gauge("Clients", "clients", Unit.COUNT, found, marked)
+        draw_gauge(_("Memory"), "memory_bytes", Unit.BYTES, found, marked)
+        draw_gauge(_("Keys"), "keys", Unit.COUNT, found, marked)
+        draw_gauge(_("Clients"), "clients", Unit.COUNT, found, marked)
 
 
 def draw_gauge(title: str, name: str, unit: Unit, found: Measured, marked: tuple[charts.Mark, ...]) -> None:
     rows = metrics.gauges(found, *(f"{name}.{store}" for store in Store))
     chart = charts.gauge_chart(found, name, unit, marked)
-    view.chart_frame(title, "as each store says", chart, rows, name, live=live)
+    view.chart_frame(title, _("as each store says"), chart, rows, name, live=live)
 
 
 def draw_range(found: Measured) -> None:
@@ -126,9 +135,9 @@ def draw_range(found: Measured) -> None:
 
 
 def draw_costs() -> None:
-    st.subheader("Cost of the cloud store", anchor=False)
+    st.subheader(_("Cost of the cloud store"), anchor=False)
     if Store.CLOUD not in stores:
-        st.caption(NO_CLOUD)
+        st.caption(_(NO_CLOUD))
         return
     answer = metrics.costs()
     costs = answer.value if isinstance(answer, Known) else answer.last.value if answer.last else None
@@ -137,9 +146,9 @@ def draw_costs() -> None:
             f"Unknown since {format.clock(answer.since_s, widgets.zone())}. {answer.why}", icon=":material/help:"
         )
     if costs is None:
-        st.caption("What was spent is not known yet.")
+        st.caption(_("What was spent is not known yet."))
     elif not costs.rows:
-        st.caption("No command to the cloud store was counted yet.")
+        st.caption(_("No command to the cloud store was counted yet."))
     else:
         view.costs_part(costs, snapshot)
 
@@ -147,20 +156,20 @@ def draw_costs() -> None:
 snapshot = queries.overview()
 stores = [Store.LOCAL] if snapshot is not None and snapshot.cloud is None else list(Store)
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.title("Metrics", anchor=False, width="content")
+    st.title(_("Metrics"), anchor=False, width="content")
     st.space("stretch")
     room = st.container(width="content")
     span = str(
         st.segmented_control(
-            "Range", [*SPANS_S, CUSTOM], default="1 h", required=True, key="range", bind="query-params",
+            _("Range"), [*SPANS_S, CUSTOM], default="1 h", required=True, key="range", bind="query-params",
             label_visibility="collapsed",
         )
     )  # fmt: skip
     live = st.toggle(
-        "Live", value=False, key="follow", bind="query-params", disabled=span == CUSTOM,
-        help="On: the charts follow every 10 seconds. Off: they stand still, to be zoomed, compared and saved.",
+        _("Live"), value=False, key="follow", bind="query-params", disabled=span == CUSTOM,
+        help=_("On: the charts follow every 10 seconds. Off: they stand still, to be zoomed, compared and saved."),
     )  # fmt: skip
-    st.button("Refresh", icon=":material/refresh:", key="metrics-refresh", help="Read what was measured since.")
+    st.button(_("Refresh"), icon=":material/refresh:", key="metrics-refresh", help=_("Read what was measured since."))
 live = live and span != CUSTOM
 chosen = choose_range()
 first = ask()

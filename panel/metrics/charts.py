@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from panel.charts import STORE_COLORS
+from panel.i18n import N_, _
 from panel.metrics import queries
 from panel.metrics.queries import ALL, EventRow, Measured
 from panel.queries import Store
@@ -25,14 +26,14 @@ LEAST_MS = 0.001  # a log axis has no zero
 NEUTRAL = "#7d8aa3"
 KIND_COLORS = ("#d9480f", "#b91c5c", "#a16207", "#7c2d12", "#9f1239", "#57534e")
 MARKED: Mapping[str, str] = {
-    "AuthorityMoved": "Failover",
-    "StoreDown": "Store down",
-    "Recovered": "Recovered",
-    "Degraded": "No store answers",
-    "WipeDetected": "Lost its data",
-    "SettingsChanged": "Configuration",
-    "DualWriteResumed": "Dual write",
-    "ConflictsArchived": "Conflicts",
+    "AuthorityMoved": N_("Failover"),
+    "StoreDown": N_("Store down"),
+    "Recovered": N_("Recovered"),
+    "Degraded": N_("No store answers"),
+    "WipeDetected": N_("Lost its data"),
+    "SettingsChanged": N_("Configuration"),
+    "DualWriteResumed": N_("Dual write"),
+    "ConflictsArchived": N_("Conflicts"),
 }
 MOST_MARKS = 60
 
@@ -89,7 +90,9 @@ class Chart:
 def marks(rows: Sequence[EventRow]) -> tuple[Mark, ...]:
     """Failovers, outages and changes of the configuration; the latest, if there are very many."""
     return tuple(
-        Mark(row["at_s"], MARKED[row["event"]], row["message"], row["level"]) for row in rows if row["event"] in MARKED
+        Mark(row["at_s"], _(MARKED[row["event"]]), row["message"], row["level"])
+        for row in rows
+        if row["event"] in MARKED
     )[-MOST_MARKS:]
 
 

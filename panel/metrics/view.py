@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from panel import format
+from panel.i18n import N_, _
 from panel.metrics import queries
 from panel.metrics.axes import HEIGHT
 from panel.metrics.charts import MARKED, Chart
@@ -21,18 +22,19 @@ from panel.widgets import COLORS, STORE_ICONS, zone
 
 __all__ = ["SOURCE", "chart_frame", "costs_part", "events_part", "group_word", "heat_part", "numbers", "table_part"]
 
-SOURCE = "Measured in every process that uses hybrid, each of its calls."
-NOTHING = "Nothing was measured here in this range."
+SOURCE = N_("Measured in every process that uses hybrid, each of its calls.")
+NOTHING = N_("Nothing was measured here in this range.")
 EVENT_ICONS = {
     "error": ":red[:material/error:]",
     "critical": ":red[:material/error:]",
     "warning": ":orange[:material/warning:]",
 }
 SHOWN_EVENTS = 200
+STORE_WORDS = {Store.LOCAL: N_("Local"), Store.CLOUD: N_("Cloud")}
 
 
 def group_word(group: str) -> str:
-    return "all commands" if group == ALL else group
+    return _("all commands") if group == ALL else group
 
 
 def chart_frame(
@@ -49,7 +51,7 @@ def chart_frame(
     with st.container(border=True, height="stretch", key=f"chart-{name}"):
         heading(title, note, rows, name)
         if chart.is_empty:
-            return _empty(empty)
+            return _empty(_(empty))
         if live:
             st.echarts_chart(echarts(chart), key=f"live-{name}", height=HEIGHT, alt=f"{title}, {note}")
         else:
@@ -73,8 +75,8 @@ def numbers(found: Measured, group: str) -> None:
             for name in ("p50", "p99"):
                 _latency_number(found, store, name, row[f"{name}_ms"] if row else None)  # type: ignore[literal-required]
         calls = sum(row["count"] for row in whole.values())
-        _number("Exchanges", format.count(calls), f"{calls / length_s:,.1f} a second")
-        _number("Errors", format.count(failed), "seen by applications")
+        _number(_("Exchanges"), format.count(calls), _("{n} a second").format(n=f"{calls / length_s:,.1f}"))
+        _number(_("Errors"), format.count(failed), _("seen by applications"))
 
 
 def _number(label: str, shown: str, note: str) -> None:
@@ -87,10 +89,10 @@ def _number(label: str, shown: str, note: str) -> None:
 
 def _latency_number(found: Measured, store: Store, name: str, value_ms: float | None) -> None:
     """The quantile of the applications' calls; where they make none, what the agent's probes met last."""
-    label, note = f":{COLORS[store]}[{store.title()}] {name}", "by applications"
+    label, note = f":{COLORS[store]}[{_(STORE_WORDS[store])}] {name}", _("by applications")
     if value_ms is None:
         probes = queries.gauges(found, f"{name}_ms.{store.value}")
-        value_ms, note = (probes[-1]["value"], "by probes, last") if probes else (None, "not measured")
+        value_ms, note = (probes[-1]["value"], _("by probes, last")) if probes else (None, _("not measured"))
     shown = ":gray[unknown]" if value_ms is None else format.latency(value_ms)
     _number(label, shown, note)
 
@@ -99,9 +101,9 @@ def table_part(found: Measured) -> None:
     """Latency by store and command group over the whole range."""
     rows = queries.latency_table(found)
     with st.container(border=True, height="stretch", key="chart-groups"):
-        heading("By command group", "the whole range, milliseconds", rows, "groups")
+        heading(_("By command group"), _("the whole range, milliseconds"), rows, "groups")
         if not rows:
-            return _empty(NOTHING)
+            return _empty(_(NOTHING))
         frame = pd.DataFrame(rows).drop(columns=["at_s"])
         frame["store"] = frame["store"].str.title()
         st.dataframe(
@@ -109,11 +111,11 @@ def table_part(found: Measured) -> None:
             column_order=["store", "group", "count", "p50_ms", "p95_ms", "p99_ms", "max_ms"],
             column_config={
                 "store": st.column_config.MultiselectColumn(
-                    "Store", options=[store.title() for store in Store], color=[COLORS[store] for store in Store],
+                    _("Store"), options=[store.title() for store in Store], color=[COLORS[store] for store in Store],
                     width=70,
                 ),
-                "group": st.column_config.TextColumn("Commands", width=95),
-                "count": st.column_config.NumberColumn("Calls", format="localized", width=75),
+                "group": st.column_config.TextColumn(_("Commands"), width=95),
+                "count": st.column_config.NumberColumn(_("Calls"), format="localized", width=75),
                 **{
                     f"{name}_ms": st.column_config.NumberColumn(name, format="%.3g", width=62)
                     for name in ("p50", "p95", "p99", "max")
@@ -127,9 +129,11 @@ def heat_part(found: Measured, store: Store, group: str) -> None:
     rows = queries.heat(found, store, group)
     name = f"heat-{store}"
     with st.container(border=True, height="stretch", key=f"chart-{name}"):
-        heading(f"{STORE_ICONS[store]} {store.title()}", "calls by how long they took, log scale", rows, name)
+        heading(
+            f"{STORE_ICONS[store]} {_(STORE_WORDS[store])}", _("calls by how long they took, log scale"), rows, name
+        )
         if not rows:
-            return _empty("No call to this store was measured in this range.")
+            return _empty(_("No call to this store was measured in this range."))
         figure = heat_figure(rows, store, found.slot_s, found.shown_since_s, found.until_s, zone())
         st.plotly_chart(
             figure, key=f"plot-{name}", height=HEIGHT, config=PLOTLY_CONFIG, alt=f"Heat map of {store} latency"
@@ -138,14 +142,16 @@ def heat_part(found: Measured, store: Store, group: str) -> None:
 
 def events_part(rows: Sequence[EventRow]) -> None:
     """Everything that the processes told, newest first."""
-    with st.expander(f"Events in this range ({len(rows)})", icon=":material/history:", key="metrics-events"):
+    with st.expander(
+        _("Events in this range ({n})").format(n=len(rows)), icon=":material/history:", key="metrics-events"
+    ):
         if not rows:
-            st.caption("Nothing was reported: no failover, no outage, no change of the configuration.")
+            st.caption(_("Nothing was reported: no failover, no outage, no change of the configuration."))
             return
-        csv_button(rows, "events", "all events of the range")
+        csv_button(rows, "events", _("all events of the range"))
         for row in list(reversed(rows))[:SHOWN_EVENTS]:
             icon = EVENT_ICONS.get(row["level"], ":gray[:material/info:]")
-            title = MARKED.get(row["event"])
+            title = _(MARKED.get(row["event"], ""))
             text = f"**{title}:** {row['message']}" if title else row["message"]
             when = format.clock(row["at_s"], zone(), with_seconds=True)
             st.markdown(f"{icon} :gray[{when}] {text} :gray-badge[{row['process']}]")
@@ -158,40 +164,43 @@ def costs_part(costs: Costs, snapshot: Overview | None) -> None:
     """Cloud commands by day and purpose, and the month's money."""
     month = costs.month
     with st.grid(4, min_column_width=150):
-        _number("Cloud commands", format.count(month.commands), "this month, so far")
-        _number("Cost", format.money(month.usd), "this month, so far")
-        projected = f"{format.count(month.projected_commands)} commands"
-        _number("Projected to the end of the month", format.money(month.projected_usd), projected)
+        _number(_("Cloud commands"), format.count(month.commands), _("this month, so far"))
+        _number(_("Cost"), format.money(month.usd), _("this month, so far"))
+        projected = _("{n} commands").format(n=format.count(month.projected_commands))
+        _number(_("Projected to the end of the month"), format.money(month.projected_usd), projected)
         _budget(costs)
     st.caption(_price(costs, snapshot))
     daily, course = st.columns(2)
     with daily, st.container(border=True, height="stretch", key="chart-costs"):
-        heading("Cloud commands", "per day (UTC), by purpose", costs.rows, "costs")
+        heading(_("Cloud commands"), _("per day (UTC), by purpose"), costs.rows, "costs")
         st.plotly_chart(
-            cost_figure(costs.rows), key="plot-costs", height=HEIGHT, config=PLOTLY_CONFIG, alt="Commands per day"
+            cost_figure(costs.rows), key="plot-costs", height=HEIGHT, config=PLOTLY_CONFIG, alt=_("Commands per day")
         )
     with course, st.container(border=True, height="stretch", key="chart-month"):
         days = [{"day": row["day"], "purpose": row["purpose"], "usd": row["usd"]} for row in costs.rows]
-        heading("Cost of this month", "so far, projected, budget", days, "month")
+        heading(_("Cost of this month"), _("so far, projected, budget"), days, "month")
         st.plotly_chart(
-            month_figure(costs), key="plot-month", height=HEIGHT, config=PLOTLY_CONFIG, alt="Cost of the month"
+            month_figure(costs), key="plot-month", height=HEIGHT, config=PLOTLY_CONFIG, alt=_("Cost of the month")
         )
 
 
 def _budget(costs: Costs) -> None:
     month = costs.month
     if month.budget_usd is None:
-        _number("Budget", ":gray[not set]", "set `HYBRID_CLOUD_BUDGET`, US dollars a month")
+        _number(_("Budget"), ":gray[not set]", _("set `HYBRID_CLOUD_BUDGET`, US dollars a month"))
         return
     over = (month.budget_share or 0) > 1
     st.metric(
-        "Budget", format.money(month.budget_usd), border=True, delta=f"{(month.budget_share or 0):.0%} of it projected",
+        _("Budget"), format.money(month.budget_usd), border=True, 
+        delta=_("{share} of it projected").format(share=f"{month.budget_share or 0:.0%}"),
         delta_arrow="off", delta_color="red" if over else "green", height="stretch",
     )  # fmt: skip
 
 
 def _price(costs: Costs, snapshot: Overview | None) -> str:
-    price = f"At ${costs.price_usd:.2f} for 100,000 commands (`HYBRID_CLOUD_PRICE`)."
+    price = _("At {usd} for 100,000 commands (`HYBRID_CLOUD_PRICE`).").format(usd=f"${costs.price_usd:.2f}")
     if snapshot is not None and snapshot.embedded:
-        return f"{price} The embedded cloud store bills nobody: this is what the same traffic would cost."
-    return f"{price} Counted by hybrid itself, in every process; other users of the store are not in it."
+        other = _("The embedded cloud store bills nobody: this is what the same traffic would cost.")
+    else:
+        other = _("Counted by hybrid itself, in every process; other users of the store are not in it.")
+    return f"{price} {other}"
