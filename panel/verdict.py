@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from panel.format import clock, plural
+from panel.format import clock
+from panel.i18n import _, ngettext
 from panel.queries import Overview, ReadPreference, Store, StoreFacts, StoreState
 
-__all__ = ["FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "reading_store", "roles", "verdict", "writing_store"]
+__all__ = [
+    "FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "named", "reading_store", "roles", "verdict",
+    "writing_store",
+]  # fmt: skip
 
 FRESH_S = 45.0  # four reads of the cloud missed
 
@@ -30,6 +34,11 @@ class Verdict:
     word: str
     sentence: str
     advice: str = ""
+
+
+def named(store: Store) -> str:
+    """What the reader calls this store."""
+    return _("local") if store is Store.LOCAL else _("cloud")
 
 
 def facts_of(overview: Overview, store: Store) -> StoreFacts | None:
@@ -78,16 +87,16 @@ def roles(overview: Overview) -> dict[Store, tuple[str, ...]]:
         if store not in serving:
             found[store] = ()
             continue
-        does = ("takes writes",) * (overview.status.authority is store)
-        does += ("takes reads",) * (reading_store(overview) is store)
-        found[store] = does or (("gets every write",) if overview.settings.replicated else ("stands by",))
+        does = (_("takes writes"),) * (overview.status.authority is store)
+        does += (_("takes reads"),) * (reading_store(overview) is store)
+        found[store] = does or ((_("gets every write"),) if overview.settings.replicated else (_("stands by"),))
     return found
 
 
 def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
     """The answer for this snapshot."""
     if overview is None:
-        return Verdict(Tone.NOTE, "Starting", "The panel is starting; nothing is known of the stores yet.")
+        return Verdict(Tone.NOTE, _("Starting"), _("The panel is starting; nothing is known of the stores yet."))
     known = [facts for facts in (overview.local, overview.cloud) if facts is not None]
     by_state = {state: [facts for facts in known if facts.status.state is state] for state in StoreState}
     if len(by_state[StoreState.DOWN]) == len(known):
@@ -104,65 +113,99 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
 
 
 def _all_down(overview: Overview) -> Verdict:
-    where = overview.local.status.address + (f" or {overview.cloud.status.address}" if overview.cloud else "")
-    sentence = "No store answers: the application runs on its own data source, and writes are refused."
-    return Verdict(Tone.ALARM, "Down", sentence, f"Start or reconnect {where}. The panel notices by itself.")
+    stores = [facts for facts in (overview.local, overview.cloud) if facts is not None]
+    where = _(" or ").join(facts.status.address for facts in stores)
+    return Verdict(
+        Tone.ALARM, _("Down"),
+        _("No store answers: the application runs on its own data source, and writes are refused."),
+        _("Start or reconnect {where}. The panel notices by itself.").format(where=where),
+    )  # fmt: skip
 
 
 def _wiped(facts: StoreFacts) -> Verdict:
     store = facts.status.store
-    sentence = f"The {store} store lost its data. It serves nothing until the {store.other} store has filled it again."
-    advice = "If nobody emptied it on purpose, check its disk and persistence."
-    return Verdict(Tone.ALARM, "Data lost", sentence, advice)
+    sentence = _("The {store} store lost its data. It serves nothing until the {other} store has filled it again.")
+    return Verdict(
+        Tone.ALARM, _("Data lost"), sentence.format(store=named(store), other=named(store.other)),
+        _("If nobody emptied it on purpose, check its disk and persistence."),
+    )  # fmt: skip
 
 
 def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdict:
-    store, since = facts.status.store, clock(facts.status.since_s, zone)
+    store = facts.status.store
+    said = {
+        "store": named(store), "other": named(store.other), "since": clock(facts.status.since_s, zone),
+        "address": facts.status.address,
+    }  # fmt: skip
     if store.other not in _serving(overview):
-        sentence = f"The {store} store is down since {since}, and the {store.other} store is not ready to serve yet."
-        return Verdict(Tone.ALARM, "Degraded", sentence, f"Bring back {facts.status.address}.")
-    sentence = f"The {store} store is down since {since}; the {store.other} store carries on and nothing is lost."
+        sentence = _("The {store} store is down since {since}, and the {other} store is not ready to serve yet.")
+        return Verdict(Tone.ALARM, _("Degraded"), sentence.format(**said), _("Bring back {address}.").format(**said))
+    sentence = _("The {store} store is down since {since}; the {other} store carries on and nothing is lost.")
     waiting = overview.status.lag_entries
     if store is Store.CLOUD and waiting:
-        sentence = sentence[:-1] + f": {plural(waiting, 'entry waits', 'entries wait')} to follow."
-    advice = f"Bring back {facts.status.address}; it catches up by itself."
-    return Verdict(Tone.WARNING, f"{store.title()} down", sentence, advice)
+        sentence = ngettext(
+            "The {store} store is down since {since}; the {other} store carries on and nothing is lost: {n} entry "
+            "waits to follow.",
+            "The {store} store is down since {since}; the {other} store carries on and nothing is lost: {n} entries "
+            "wait to follow.",
+            waiting,
+        )
+    word = _("Local down") if store is Store.LOCAL else _("Cloud down")
+    advice = _("Bring back {address}; it catches up by itself.").format(**said)
+    return Verdict(Tone.WARNING, word, sentence.format(**said, n=f"{waiting or 0:,}"), advice)
 
 
 def _catching_up(facts: StoreFacts) -> Verdict:
     store = facts.status.store
-    sentence = f"The {store} store is back and catching up; until then the {store.other} store serves. Nothing to do."
-    return Verdict(Tone.NOTE, "Catching up", sentence)
+    sentence = _("The {store} store is back and catching up; until then the {other} store serves. Nothing to do.")
+    return Verdict(Tone.NOTE, _("Catching up"), sentence.format(store=named(store), other=named(store.other)))
 
 
 def _unknown(unknown: list[StoreFacts], zone: str | None) -> Verdict:
-    stores = " and ".join(str(facts.status.store) for facts in unknown)
-    since = clock(min(facts.status.since_s for facts in unknown), zone)
-    sentence = f"The state of the {stores} store{'s' * (len(unknown) > 1)} is unknown since {since}."
-    return Verdict(Tone.NOTE, "Unknown", sentence, "This settles within seconds of the first command.")
+    sentence = ngettext(
+        "The state of the {stores} store is unknown since {since}.",
+        "The state of the {stores} stores is unknown since {since}.",
+        len(unknown),
+    ).format(
+        stores=_(" and ").join(named(facts.status.store) for facts in unknown),
+        since=clock(min(facts.status.since_s for facts in unknown), zone),
+    )
+    return Verdict(Tone.NOTE, _("Unknown"), sentence, _("This settles within seconds of the first command."))
 
 
 def _up(overview: Overview) -> Verdict:
     status = overview.status
     if overview.cloud is None:
-        sentence = "The local store answers. There is no second copy: no cloud store is configured."
-        return Verdict(Tone.FINE, "Local only", sentence, "To add one, set UPSTASH_REDIS_URL in .env and start again.")
+        sentence = _("The local store answers. There is no second copy: no cloud store is configured.")
+        advice = _("To add one, set UPSTASH_REDIS_URL in .env and start again.")
+        return Verdict(Tone.FINE, _("Local only"), sentence, advice)
     if not overview.settings.write_both:
-        sentence = "Both stores answer, but writes stay local: the cloud store is not kept up to date."
-        return Verdict(Tone.NOTE, "Local only", sentence, "Choose the write mode “Both stores” to replicate again.")
+        sentence = _("Both stores answer, but writes stay local: the cloud store is not kept up to date.")
+        advice = _("Choose the write mode “Both stores” to replicate again.")
+        return Verdict(Tone.NOTE, _("Local only"), sentence, advice)
     if status.conflicts:
-        keys = plural(status.conflicts, "key was", "keys were")
-        sentence = f"Both stores answer. {keys} written on both while apart: the newest is kept, the other archived."
-        return Verdict(
-            Tone.WARNING, "Conflicts", sentence, "They are in the stream hybrid:conflicts of the cloud store."
-        )
+        return _conflicts(status.conflicts)
     if status.authority is Store.CLOUD:
-        return Verdict(Tone.NOTE, "Failed over", "Both stores answer; the cloud store still takes the writes.")
-    waiting = status.lag_entries
+        return Verdict(Tone.NOTE, _("Failed over"), _("Both stores answer; the cloud store still takes the writes."))
+    return Verdict(Tone.FINE, _("Healthy"), _healthy(status.lag_entries))
+
+
+def _conflicts(number: int) -> Verdict:
+    sentence = ngettext(
+        "Both stores answer. {n} key was written on both while apart: the newest is kept, the other archived.",
+        "Both stores answer. {n} keys were written on both while apart: the newest is kept, the other archived.",
+        number,
+    ).format(n=f"{number:,}")
+    return Verdict(Tone.WARNING, _("Conflicts"), sentence, _("Look at both values on the page Sync."))
+
+
+def _healthy(waiting: int | None) -> str:
     if waiting is None:
-        return Verdict(Tone.FINE, "Healthy", "Both stores answer. How much waits to be shipped is not known now.")
-    if waiting:
-        entries = plural(waiting, "entry", "entries")
-        sentence = f"Everything is fine: both stores answer, {entries} on the way to the cloud."
-        return Verdict(Tone.FINE, "Healthy", sentence)
-    return Verdict(Tone.FINE, "Healthy", "Everything is fine: both stores answer and nothing is waiting.")
+        return _("Both stores answer. How much waits to be shipped is not known now.")
+    if not waiting:
+        return _("Everything is fine: both stores answer and nothing is waiting.")
+    return ngettext(
+        "Everything is fine: both stores answer, {n} entry on the way to the cloud.",
+        "Everything is fine: both stores answer, {n} entries on the way to the cloud.",
+        waiting,
+    ).format(n=f"{waiting:,}")

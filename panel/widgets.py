@@ -10,24 +10,25 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from panel import actions, charts, format, queries
-from panel.i18n import N_, _
+from panel.i18n import N_, _, ngettext
 from panel.nav import page
 from panel.queries import Ack, Event, Overview, ReadPreference, Sample, Store, StoreFacts, StoreState
-from panel.verdict import Tone, Verdict, is_current, reading_store, roles, writing_store
+from panel.verdict import Tone, Verdict, is_current, named, reading_store, roles, writing_store
 
 __all__ = [
-    "COLORS", "EVERYWHERE", "LOCAL_ONLY", "STORE_ICONS", "answer_line", "demo_button", "events", "headline",
-    "introduction", "lag", "perform", "routing_facts", "routing_form", "start_problem", "store_card", "zone",
+    "COLORS", "EVERYWHERE", "LOCAL_ONLY", "READ_WORDS", "STORE_ICONS", "answer_line", "demo_button", "events",
+    "headline", "introduction", "lag", "perform", "routing_facts", "routing_form", "start_problem", "store_card",
+    "titled", "zone",
 ]  # fmt: skip
 
 COLORS = {Store.LOCAL: "blue", Store.CLOUD: "violet"}
 STORE_ICONS = {Store.LOCAL: ":material/database:", Store.CLOUD: ":material/cloud:"}
 STATES = {
-    StoreState.UP: ("Up", ":material/check_circle:", "green"),
-    StoreState.CATCHING_UP: ("Catching up", ":material/sync:", "orange"),
-    StoreState.DOWN: ("Down", ":material/cancel:", "red"),
-    StoreState.WIPED: ("Lost its data", ":material/error:", "red"),
-    StoreState.UNKNOWN: ("Unknown", ":material/help:", "gray"),
+    StoreState.UP: (N_("Up"), ":material/check_circle:", "green"),
+    StoreState.CATCHING_UP: (N_("Catching up"), ":material/sync:", "orange"),
+    StoreState.DOWN: (N_("Down"), ":material/cancel:", "red"),
+    StoreState.WIPED: (N_("Lost its data"), ":material/error:", "red"),
+    StoreState.UNKNOWN: (N_("Unknown"), ":material/help:", "gray"),
 }
 TONES = {
     Tone.FINE: (":material/check_circle:", "green"),
@@ -49,14 +50,16 @@ EVENT_ICONS = {
     "ConflictsArchived": ":material/call_merge:",
     "SettingsChanged": ":material/tune:",
 }
-READ_WORDS = {ReadPreference.LOCAL: "Local", ReadPreference.CLOUD: "Cloud", ReadPreference.FASTEST: "Fastest"}
-WRITE_WORDS = {True: "Both stores", False: "Local only"}
-ACK_WORDS = {Ack.BOTH: "Both have it", Ack.LOCAL: "Local has it"}
-LOCAL_ONLY = (
+READ_WORDS = {
+    ReadPreference.LOCAL: N_("Local"), ReadPreference.CLOUD: N_("Cloud"), ReadPreference.FASTEST: N_("Fastest"),
+}  # fmt: skip
+WRITE_WORDS = {True: N_("Both stores"), False: N_("Local only")}
+ACK_WORDS = {Ack.BOTH: N_("Both have it"), Ack.LOCAL: N_("Local has it")}
+LOCAL_ONLY = N_(
     "**Local only** stops copying: from then on the cloud store grows out of date and cannot take over without losing "
     "what was written meanwhile. Meant for development."
 )
-EVERYWHERE = "Takes effect in every process within a second, on every machine."
+EVERYWHERE = N_("Takes effect in every process within a second, on every machine.")
 SHOWN_EVENTS = 6
 
 
@@ -102,30 +105,39 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
             return _no_cloud()
         word, icon, color = STATES[facts.status.state]
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{STORE_ICONS[store]} **{store.title()}**", width="content")
+            st.markdown(f"{STORE_ICONS[store]} **{titled(store)}**", width="content")
             for role in roles(snapshot)[store]:
                 st.badge(role, color=COLORS[store])  # type: ignore[arg-type]
             st.space("stretch")
-            st.badge(word, icon=icon, color=color)  # type: ignore[arg-type]
+            st.badge(_(word), icon=icon, color=color)  # type: ignore[arg-type]
         st.caption(_where(facts, snapshot.taken_at_s))
         with st.grid(4, min_column_width=120):
             _facts(snapshot, facts, since_s, span)
 
 
 def _no_cloud() -> None:
-    st.markdown(f"{STORE_ICONS[Store.CLOUD]} **Cloud**")
-    st.caption("Not configured. The application runs on the local store alone; there is no second copy of its data.")
-    st.markdown("Set `UPSTASH_REDIS_URL` in `.env`, then start the panel again: the existing data is copied over.")
+    st.markdown(f"{STORE_ICONS[Store.CLOUD]} **{titled(Store.CLOUD)}**")
+    st.caption(_("Not configured. The application runs on the local store alone; there is no second copy of its data."))
+    st.page_link(page("setup"), icon=":material/cable:", help=_("The existing data is copied over."))
 
 
 def _where(facts: StoreFacts, now_s: float) -> str:
     address = facts.status.address.removeprefix("redis://")
     if not is_current(facts, now_s):
         reason = facts.status.reason or facts.status.state.value
-        return f"{address} · {reason} · since {format.clock(facts.status.since_s, zone())}"
-    parts = [address, facts.software or "software unknown", f"up {format.duration(facts.uptime_s)}"]
-    clients = "clients unknown" if facts.clients is None else format.plural(facts.clients, "client")
-    return " · ".join([*parts, clients])
+        since = _("since {time}").format(time=format.clock(facts.status.since_s, zone()))
+        return f"{address} · {reason} · {since}"
+    up = _("up {duration}").format(duration=format.duration(facts.uptime_s))
+    if facts.clients is None:
+        clients = _("clients unknown")
+    else:
+        clients = ngettext("{n} client", "{n} clients", facts.clients).format(n=f"{facts.clients:,}")
+    return " · ".join([address, facts.software or _("software unknown"), up, clients])
+
+
+def titled(store: Store) -> str:
+    """What the reader calls this store, at the beginning of a line."""
+    return _("Local") if store is Store.LOCAL else _("Cloud")
 
 
 def _facts(snapshot: Overview, facts: StoreFacts, since_s: float, span: str) -> None:
@@ -135,13 +147,17 @@ def _facts(snapshot: Overview, facts: StoreFacts, since_s: float, span: str) -> 
     p50, p99 = line(lambda sample: sample.p50_ms), line(lambda sample: sample.p99_ms)
     keys, memory = line(_keys), line(_memory)
     known = is_current(facts, snapshot.taken_at_s)
-    _metric(facts, known, "Latency p50", facts.latency_p50_ms, format.latency, p50, _against(p50, span), "area")
-    _metric(facts, known, "Latency p99", facts.latency_p99_ms, format.latency, p99, _against(p99, span))
+    _metric(facts, known, _("Latency p50"), facts.latency_p50_ms, format.latency, p50, _against(p50, span), "area")
+    _metric(facts, known, _("Latency p99"), facts.latency_p99_ms, format.latency, p99, _against(p99, span))
     grown = format.change(keys)
-    _metric(facts, known, "Keys", facts.keys, format.count, keys, (f"{grown or 0:+,.0f}" if grown else "0", span))
+    _metric(facts, known, _("Keys"), facts.keys, format.count, keys, (f"{grown or 0:+,.0f}" if grown else "0", span))
     used = format.share(facts.memory_bytes, facts.memory_limit_bytes)
-    limit = (used, f"of {format.size(facts.memory_limit_bytes)}") if used else _memory_change(memory, span)
-    _metric(facts, known, "Memory", facts.memory_bytes, format.size, memory, limit)
+    limit = (
+        (used, _("of {whole}").format(whole=format.size(facts.memory_limit_bytes)))
+        if used
+        else _memory_change(memory, span)
+    )
+    _metric(facts, known, _("Memory"), facts.memory_bytes, format.size, memory, limit)
 
 
 def _keys(sample: Sample) -> float | None:
@@ -156,7 +172,7 @@ def _against(line: list[float], span: str) -> tuple[str, str]:
     """How the last value differs from the median of the span."""
     middle = sorted(line)[len(line) // 2] if line else 0.0
     percent = round(100 * (line[-1] / middle - 1)) if middle else 0
-    return (f"{percent:+d}%" if percent else "0", f"vs {span}")
+    return (f"{percent:+d}%" if percent else "0", _("vs {span}").format(span=span))
 
 
 def _memory_change(line: list[float], span: str) -> tuple[str, str]:
@@ -169,12 +185,12 @@ def _metric(
     line: list[float], delta: tuple[str, str], kind: str = "line",
 ) -> None:  # fmt: skip
     if not known or value is None:
-        was = "" if value is None else f", was {shown(value)}"
+        was = "" if value is None else _(", was {value}").format(value=shown(value))
         since = facts.status.since_s if facts.status.state is not StoreState.UP else facts.observed_at_s
-        note = f"since {format.clock(since, zone())}{was}" if since else "not read yet"
-        st.metric(label, ":gray[unknown]", delta=" ", delta_color="gray", delta_arrow="off", delta_description=note)
+        note = _("since {time}").format(time=format.clock(since, zone())) + was if since else _("not read yet")
+        st.metric(label, _(":gray[unknown]"), delta=" ", delta_color="gray", delta_arrow="off", delta_description=note)
         return
-    arrow = "off" if label == "Memory" and facts.memory_limit_bytes else "auto"
+    arrow = "off" if label == _("Memory") and facts.memory_limit_bytes else "auto"
     st.metric(
         label, shown(value), delta=0 if delta[0] == "0" else delta[0], delta_description=delta[1],
         delta_color=COLORS[facts.status.store], delta_arrow=arrow,  # type: ignore[arg-type]
@@ -186,7 +202,7 @@ def demo_button() -> None:
     """Start or stop the demo application on the panel's stores."""
     running = queries.demo_running()
     st.button(
-        "Stop demo traffic" if running else "Start demo traffic",
+        _("Stop demo traffic") if running else _("Start demo traffic"),
         icon=":material/stop:" if running else ":material/play_arrow:", key="demo", disabled=not actions.is_operator(),
         on_click=perform, args=(actions.stop_demo if running else actions.start_demo,),
     )  # fmt: skip
@@ -199,27 +215,27 @@ def routing_form(snapshot: Overview, key: str) -> DeltaGenerator:
     # The value in force is part of each key: when it is changed elsewhere, the control starts again from it.
     with st.container(border=True, key=f"{key}-routing"):
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-            read = _choice("Read preference", READ_WORDS, now.read_preference, f"{key}-read", fixed)
-            write = _choice("Write mode", WRITE_WORDS, now.write_both, f"{key}-write", fixed)
-            ack = _choice("Confirm a write when", ACK_WORDS, now.ack, f"{key}-ack", fixed or not write)
+            read = _choice(_("Read preference"), READ_WORDS, now.read_preference, f"{key}-read", fixed)
+            write = _choice(_("Write mode"), WRITE_WORDS, now.write_both, f"{key}-write", fixed)
+            ack = _choice(_("Confirm a write when"), ACK_WORDS, now.ack, f"{key}-ack", fixed or not write)
             facts = st.container(width="stretch", key=f"{key}-facts")
             chosen = {"read_preference": read, "write_both": write, "ack": ack}
             changes = {name: value for name, value in chosen.items() if value != getattr(now, name)}
             st.button(
-                "Apply", icon=":material/check:", type="primary" if changes else "secondary",
-                disabled=fixed or not changes, help=EVERYWHERE, key=f"{key}-apply",
+                _("Apply"), icon=":material/check:", type="primary" if changes else "secondary",
+                disabled=fixed or not changes, help=_(EVERYWHERE), key=f"{key}-apply",
                 on_click=perform, args=(actions.change_settings, queries.live().version), kwargs=changes,
             )  # fmt: skip
         if changes.get("write_both") is False:
-            st.warning(LOCAL_ONLY, icon=":material/warning:")
+            st.warning(_(LOCAL_ONLY), icon=":material/warning:")
         if snapshot.cloud is None:
-            st.caption("There is nothing to choose while no cloud store is configured.")
+            st.caption(_("There is nothing to choose while no cloud store is configured."))
     return facts
 
 
 def _choice(label: str, words: dict[Any, str], current: Any, key: str, disabled: bool) -> Any:
     return st.segmented_control(
-        label, list(words), default=current, required=True, format_func=words.__getitem__,
+        label, list(words), default=current, required=True, format_func=lambda value: _(words[value]),
         key=f"{key}-{current}", disabled=disabled,
     )  # fmt: skip
 
@@ -228,14 +244,16 @@ def routing_facts(snapshot: Overview) -> None:
     """Where reads and writes go at this moment, whatever is preferred."""
     reads, writes = reading_store(snapshot), writing_store(snapshot)
     states = {facts.status.state for facts in (snapshot.local, snapshot.cloud) if facts}
-    nowhere = "a store not known yet" if StoreState.UNKNOWN in states else "no store now"
+    nowhere = _("a store not known yet") if StoreState.UNKNOWN in states else _("no store now")
     then = ""
     if writes is not None and snapshot.settings.replicated:
-        then = f", {writes.other} follows" + (" when it is back" if StoreState.DOWN in states else "")
-    st.caption(
-        f":material/call_split: Reads go to {reads or nowhere}  \n"
-        f":material/edit_note: Writes go to {writes or nowhere}{then}"
-    )
+        later = StoreState.DOWN in states
+        then = (_(", {store} follows when it is back") if later else _(", {store} follows")).format(
+            store=named(writes.other)
+        )
+    read = _("Reads go to {store}").format(store=named(reads) if reads else nowhere)
+    written = _("Writes go to {store}").format(store=named(writes) if writes else nowhere)
+    st.caption(f":material/call_split: {read}  \n:material/edit_note: {written}{then}")
 
 
 def lag(snapshot: Overview) -> None:
@@ -244,20 +262,24 @@ def lag(snapshot: Overview) -> None:
         return
     entries, behind = snapshot.status.lag_entries, snapshot.status.lag_s
     target = snapshot.status.authority.other
-    shown = "unknown" if entries is None else format.plural(entries, "entry", "entries")
-    note = "the log could not be read" if entries is None else f"{format.seconds(behind)} behind"
+    if entries is None:
+        shown, note = _("unknown"), _("the log could not be read")
+    else:
+        shown = ngettext("{n} entry", "{n} entries", entries).format(n=f"{entries:,}")
+        note = _("{time} behind").format(time=format.seconds(behind))
     st.metric(
-        f"Waiting for the {target} store", shown, icon=":material/schedule_send:", delta=" ", delta_color="gray",
-        delta_arrow="off", delta_description="all shipped" if entries == 0 else note,
+        _("Waiting for the {store} store").format(store=named(target)), shown, icon=":material/schedule_send:",
+        delta=" ", delta_color="gray", delta_arrow="off",
+        delta_description=_("all shipped") if entries == 0 else note,
     )  # fmt: skip
 
 
 def events(snapshot: Overview) -> None:
     """The latest events, newest first; each opens to say all of it."""
-    st.markdown("**Events**")
+    st.markdown(_("**Events**"))
     shown = [event for event in reversed(snapshot.events) if event.level >= logging.INFO][:SHOWN_EVENTS]
     if not shown:
-        st.caption("Nothing has happened yet.")
+        st.caption(_("Nothing has happened yet."))
     for number, event in enumerate(shown):
         icon = EVENT_ICONS.get(type(event).__name__, ":material/circle:")
         with st.expander(_event_label(event), type="step", icon=icon, key=f"event-{event.at_s}-{number}"):
@@ -304,9 +326,7 @@ def start_problem() -> None:
     """The page when nothing could be started: the sentence that says what to correct, and a way to try again."""
     st.title(_("The stores could not be started"), anchor=False)
     st.error(queries.start_problem() or "", icon=":material/error:")
-    st.caption(
-        _("Correct it in `.env` or in the environment, then try again. The application itself is not affected.")
-    )
+    st.caption(_("Correct it in `.env` or in the environment, then try again. The application itself is not affected."))
     st.page_link(page("setup"), icon=":material/cable:")
     st.button(
         _("Try again"), icon=":material/refresh:", type="primary", disabled=not actions.is_operator(),

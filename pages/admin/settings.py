@@ -6,32 +6,39 @@ import pandas as pd
 import streamlit as st
 
 from panel import actions, format, queries, widgets
+from panel.i18n import N_, _
 
 PRESETS = {
-    "development": ("Development", ":material/code:", "Writes stay local: the fastest, while code changes."),
-    "production": ("Production", ":material/verified:", "Both stores, confirmed when both have it; reads are local."),
-    "remote": ("Remote, no Docker", ":material/cloud:", "Both stores; reads come from the cloud."),
+    "development": (N_("Development"), ":material/code:", N_("Writes stay local: the fastest, while code changes.")),
+    "production": (
+        N_("Production"),
+        ":material/verified:",
+        N_("Both stores, confirmed when both have it; reads are local."),
+    ),
+    "remote": (N_("Remote, no Docker"), ":material/cloud:", N_("Both stores; reads come from the cloud.")),
 }
 
 # Beside the value, not in a third column: on a phone that one would lie outside the screen.
 SOURCE = ":gray-badge[{}]"
-MINUTES = {10: "10 minutes", 30: "30 minutes", 60: "1 hour", 240: "4 hours"}
+PRESENCES = {"connected": N_("connected"), "gone": N_("gone")}
+ROLES = {"ships": N_("ships"), "stands by": N_("stands by"), "local only": N_("local only")}
+MINUTES = {10: N_("10 minutes"), 30: N_("30 minutes"), 60: N_("1 hour"), 240: N_("4 hours")}
 
 
 def draw_presets(settings: queries.Settings, fixed: bool) -> None:
-    st.subheader("Presets", anchor=False)
+    st.subheader(_("Presets"), anchor=False)
     with st.grid(3, min_column_width=260):
         for name, changes in queries.PRESETS.items():
             title, icon, text = PRESETS.get(name, (name.title(), ":material/tune:", ""))
             in_use = all(getattr(settings, setting) == value for setting, value in changes.items())
             with st.container(border=True, height="stretch", key=f"preset-{name}"):
                 with st.container(horizontal=True, vertical_alignment="center"):
-                    st.markdown(f"{icon} **{title}**", width="content")
+                    st.markdown(f"{icon} **{_(title)}**", width="content")
                     if in_use:
-                        st.badge("in use", icon=":material/check:", color="green")
-                st.caption(text)
+                        st.badge(_("in use"), icon=":material/check:", color="green")
+                st.caption(_(text))
                 st.button(
-                    "Use",
+                    _("Use"),
                     key=f"use-{name}",
                     disabled=fixed or in_use,
                     on_click=widgets.perform,
@@ -41,33 +48,36 @@ def draw_presets(settings: queries.Settings, fixed: bool) -> None:
 
 
 def draw_values(snapshot: queries.Overview) -> None:
-    st.subheader("Values in force", anchor=False)
+    st.subheader(_("Values in force"), anchor=False)
     rows = [
         {
-            "Setting": f"`{row.variable}`",
-            "Value and source": f"{shown(row.value, row.name)} {SOURCE.format(row.source)}",
+            _("Setting"): f"`{row.variable}`",
+            _("Value and source"): f"{shown(row.value, row.name)} {SOURCE.format(row.source)}",
         }
         for row in queries.setting_rows(snapshot)
     ]
     st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)
-    st.caption("Precedence: argument, live, environment, `.env`, default. Credentials are never shown.")
+    st.caption(_("Precedence: argument, live, environment, `.env`, default. Credentials are never shown."))
 
 
 def draw_version(live: queries.Live) -> None:
     """Which version is in force, by whom; and what is overridden for a while."""
     if live.version == 0:
-        said = "Nothing was changed live yet."
+        said = _("Nothing was changed live yet.")
     else:
-        said = f"Version {live.version}, by {live.author} at {format.clock(live.at_s, widgets.zone())}."
-    st.caption(f":material/info: {said} {widgets.EVERYWHERE}")
+        said = _("Version {version}, by {author} at {time}.").format(
+            version=live.version, author=live.author, time=format.clock(live.at_s, widgets.zone())
+        )
+    st.caption(f":material/info: {said} {_(widgets.EVERYWHERE)}")
     if live.override is None:
         return
     values = ", ".join(f"`{name}` = {shown(value, name)}" for name, value in live.override.values.items())
     until = format.clock(live.override.until_s, widgets.zone())
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="override"):
-        st.markdown(f":material/timer: {values} until {until}, by {live.override.author}", width="stretch")
+        said = _(":material/timer: {values} until {time}, by {author}")
+        st.markdown(said.format(values=values, time=until, author=live.override.author), width="stretch")
         st.button(
-            "Revert now",
+            _("Revert now"),
             key="end-override",
             disabled=not actions.is_operator(),
             on_click=widgets.perform,
@@ -76,15 +86,20 @@ def draw_version(live: queries.Live) -> None:
 
 
 def draw_override(live: queries.Live, fixed: bool) -> None:
-    with st.expander("For a limited time", icon=":material/timer:"):
-        st.caption("Reverts by itself in every process, whether or not this panel still runs.")
+    with st.expander(_("For a limited time"), icon=":material/timer:"):
+        st.caption(_("Reverts by itself in every process, whether or not this panel still runs."))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             reads = st.segmented_control(
-                "Read preference", list(queries.ReadPreference), format_func=str.title, key="override-read"
+                _("Read preference"),
+                list(queries.ReadPreference),
+                format_func=lambda value: _(widgets.READ_WORDS[value]),
+                key="override-read",
             )
-            minutes = st.selectbox("For", list(MINUTES), index=1, format_func=MINUTES.__getitem__, key="override-for")
+            minutes = st.selectbox(
+                _("For"), list(MINUTES), index=1, format_func=lambda value: _(MINUTES[value]), key="override-for"
+            )
             st.button(
-                "Override",
+                _("Override"),
                 key="override-apply",
                 disabled=fixed or reads is None,
                 on_click=widgets.perform,
@@ -95,12 +110,12 @@ def draw_override(live: queries.Live, fixed: bool) -> None:
 
 @st.fragment(run_every=5)
 def draw_processes() -> None:
-    st.subheader("Processes", anchor=False)
+    st.subheader(_("Processes"), anchor=False)
     rows = [process_row(process, presence) for process, presence in queries.processes()]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, key="processes")
     else:
-        st.caption("No store can be asked who is connected.")
+        st.caption(_("No store can be asked who is connected."))
 
 
 def process_row(process: queries.Process, presence: queries.Presence) -> dict[str, str]:
@@ -108,14 +123,18 @@ def process_row(process: queries.Process, presence: queries.Presence) -> dict[st
     running = str(process.config_version)
     zone = widgets.zone()
     return {
-        "Process": process.name,
-        "State": f"gone, last seen {format.clock(process.seen_s, zone)}" if presence == "gone" else str(presence),
-        "Configuration": running if process.config_version >= version else f"{running} (older)",
-        "Fixed in its code": ", ".join(process.pinned) or "nothing",
-        "Log": str(process.role),
-        "Host": f"{process.host}, {process.pid}",
-        "Since": format.clock(process.started_s, zone),
-        "Version": process.hybrid_version,
+        _("Process"): process.name,
+        _("State"): _("gone, last seen {time}").format(time=format.clock(process.seen_s, zone))
+        if presence == "gone"
+        else _(PRESENCES.get(str(presence), str(presence))),
+        _("Configuration"): running
+        if process.config_version >= version
+        else _("{version} (older)").format(version=running),
+        _("Fixed in its code"): ", ".join(process.pinned) or _("nothing"),
+        _("Log"): _(ROLES.get(str(process.role), str(process.role))),
+        _("Host"): f"{process.host}, {process.pid}",
+        _("Since"): format.clock(process.started_s, zone),
+        _("Version"): process.hybrid_version,
     }
 
 
@@ -123,11 +142,11 @@ def draw_env(fixed: bool) -> None:
     plan = queries.env_plan()
     if plan is None:
         return
-    st.subheader("Keep it for the next start", anchor=False)
-    st.caption(f"`{plan.path}` says otherwise than what is live. Only these lines would change:")
+    st.subheader(_("Keep it for the next start"), anchor=False)
+    st.caption(_("`{path}` says otherwise than what is live. Only these lines would change:").format(path=plan.path))
     st.code(plan.diff, language="diff")
     st.button(
-        "Write to .env",
+        _("Write to .env"),
         icon=":material/save:",
         key="write-env",
         disabled=fixed,
@@ -140,14 +159,14 @@ def draw_history() -> None:
     entries = queries.audit()
     if not entries:
         return
-    st.subheader("History", anchor=False)
+    st.subheader(_("History"), anchor=False)
     rows = [
         {
-            "When": format.clock(entry.at_s, widgets.zone()),
-            "Who": entry.author,
-            "Version": entry.version,
-            "What": entry.what,
-            "From, to": "; ".join(
+            _("When"): format.clock(entry.at_s, widgets.zone()),
+            _("Who"): entry.author,
+            _("Version"): entry.version,
+            _("What"): entry.what,
+            _("From, to"): "; ".join(
                 f"{name}: {shown(a, name)} → {shown(b, name)}" for name, (a, b) in entry.changes.items()
             ),
         }
@@ -158,7 +177,7 @@ def draw_history() -> None:
 
 def shown(value: object, name: str = "") -> str:
     if value is None or value == ():
-        return "not set"
+        return _("not set")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
@@ -168,10 +187,10 @@ def shown(value: object, name: str = "") -> str:
     return str(value)
 
 
-st.title("Settings", anchor=False)
+st.title(_("Settings"), anchor=False)
 snapshot = queries.overview()
 if snapshot is None:
-    st.info("The panel is still starting; nothing is known yet.", icon=":material/info:")
+    st.info(_("The panel is still starting; nothing is known yet."), icon=":material/info:")
 else:
     live = queries.live()
     draw_version(live)
@@ -179,7 +198,7 @@ else:
     with facts:
         widgets.routing_facts(snapshot)
     if not snapshot.settings.write_both and snapshot.cloud is not None:
-        st.warning(widgets.LOCAL_ONLY, icon=":material/warning:")
+        st.warning(_(widgets.LOCAL_ONLY), icon=":material/warning:")
     fixed = snapshot.cloud is None or not actions.is_operator()
     draw_override(live, fixed)
     draw_presets(snapshot.settings, fixed)
@@ -187,7 +206,9 @@ else:
     draw_processes()
     draw_values(snapshot)
     draw_history()
-st.subheader("Access", anchor=False)
-way = "with the password" if queries.password_set() else "with a one-time link, on this machine only"
-st.caption(f"Signed in as {st.user.get('name') or 'nobody'} ({st.user.get('role') or 'viewer'}), {way}.")
-st.link_button("Sign out", "/logout", icon=":material/logout:")
+st.subheader(_("Access"), anchor=False)
+way = _("with the password") if queries.password_set() else _("with a one-time link, on this machine only")
+who = str(st.user.get("name") or _("nobody"))
+role = _("operator") if actions.is_operator() else _("viewer")
+st.caption(_("Signed in as {name} ({role}), {way}.").format(name=who, role=role, way=way))
+st.link_button(_("Sign out"), "/logout", icon=":material/logout:")

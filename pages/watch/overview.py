@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from panel import charts, queries, widgets
+from panel.i18n import _
 from panel.nav import page
 from panel.queries import Overview, Store
 from panel.verdict import verdict
@@ -20,11 +21,11 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
     head = st.container(width="content")
     st.space("stretch")
     st.segmented_control(
-        "Time span", list(SPANS_S), default="5 min", required=True, key="span", label_visibility="collapsed"
+        _("Time span"), list(SPANS_S), default="5 min", required=True, key="span", label_visibility="collapsed"
     )
-    st.toggle("Live", value=True, key="live", help="Off: nothing moves, so that you can look closely.")
+    st.toggle(_("Live"), value=True, key="live", help=_("Off: nothing moves, so that you can look closely."))
     widgets.demo_button()
-    st.page_link(page("tests"), label="Run the test", icon=":material/fact_check:")
+    st.page_link(page("tests"), label=_("Run the test"), icon=":material/fact_check:")
 answer = st.container()
 current = queries.overview()
 if current is not None and current.embedded and not queries.introduced():
@@ -39,7 +40,7 @@ def draw() -> None:
     snapshot = queries.overview()
     found = verdict(snapshot, widgets.zone())
     with head:
-        widgets.headline("Overview", found)
+        widgets.headline(_("Overview"), found)
     with answer:
         widgets.answer_line(found)
     if snapshot is None:
@@ -64,11 +65,12 @@ def draw_stores(snapshot: Overview) -> None:
 def draw_course(snapshot: Overview) -> None:
     latency, events = st.columns([2, 1])
     with latency, st.container(border=True, height="stretch"):
-        st.markdown("**Latency** :gray[client round trip, log scale]")
+        st.markdown(_("**Latency** :gray[client round trip, log scale]"))
         shown = [Store.LOCAL, Store.CLOUD] if snapshot.cloud else [Store.LOCAL]
         since_s = snapshot.taken_at_s - SPANS_S[span]
         figure = charts.latency_chart(snapshot.samples, shown, since_s, snapshot.taken_at_s)
-        st.echarts_chart(figure, key="latency", height=270, alt=f"Latency of each store over the last {span}")
+        alt = _("Latency of each store over the last {span}").format(span=span)
+        st.echarts_chart(figure, key="latency", height=270, alt=alt)
     with events, st.container(border=True, height="stretch"):
         widgets.lag(snapshot)
         widgets.events(snapshot)
