@@ -19,6 +19,9 @@ answer = diffview.answer(results[0] if results else None)
 widgets.headline(_("Diff"), answer)
 st.caption(answer.sentence)
 pieces.obstacle_line(obstacle)
+if not isinstance(found, repair.Known):
+    pieces.missing(found, _("Comparisons"))
+    jobview.follow(found.pending, "diffs")
 diffview.scope_form(obstacle is not None)
 jobview.running_jobs("diff", "sync", "merge of a key")
 
