@@ -56,6 +56,7 @@ class Base(Calls):
         self._engine = Engine(settings, self.events, Names(namespace.encode()), options)
         self._prepare_calls(self._engine.board, self._engine.names, options)
         self._closed = False
+        self._original: Base | None = None
         # The threads know nothing of the client, so that one that is dropped unclosed does not leave them behind.
         weakref.finalize(self, self._engine.abandon).atexit = False
 

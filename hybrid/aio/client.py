@@ -169,6 +169,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         the same client under another name; closing it closes nothing."""
         alias = copy.copy(self)
         alias._closed = True
+        alias._original = self  # what runs in threads ends when the original is dropped
         alias.response_callbacks = copy.copy(self.response_callbacks)
         return alias
 

@@ -399,3 +399,10 @@ def test_a_pool_names_the_local_store(stores: Stores, monkeypatch: pytest.Monkey
         assert hybrid.settings.local_url == "rediss://me:p%40ss@host:7/0"
     with pytest.raises(ConfigurationError, match="from_env"):
         HybridRedis()
+
+
+def test_a_client_of_one_connection_outlives_the_one_it_came_from(stores: Stores) -> None:
+    hybrid = HybridRedis.from_urls(stores.local.url, stores.cloud.url, **PATIENT).client()
+    assert hybrid.set("k", "v") and hybrid.get("k") == b"v"
+    hybrid.set_response_callback("GET", lambda reply: "mine")
+    assert hybrid.get("k") == "mine" and hybrid.client().client().get("k") == "mine"
