@@ -109,7 +109,7 @@ def list_rules(control: AlertControl, options: argparse.Namespace) -> Result:
 
 def rule_row(row: RuleRow) -> tuple[str, ...]:
     rule = row.rule
-    side, other = ("below", "above") if rule.below else ("above", "below")
+    side, other = ("below", "at least") if rule.below else ("above", "at most")
     raises = "" if rule.unit is Unit.STATE else f"{side} {number(rule.threshold, rule.unit)} "
     clears = "" if rule.unit is Unit.STATE else f"{other} {number(rule.clears_at, rule.unit)} "
     by = f"by {row.change.author}, {clock(row.change.at_s)}" if row.change and row.change.values else ""

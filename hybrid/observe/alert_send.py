@@ -53,7 +53,9 @@ class Sender:
             return MISSING
         import apprise
 
-        logging.getLogger("apprise").propagate = False  # it knows the URLs, and tells us what it has to say
+        spoken = logging.getLogger("apprise")
+        spoken.propagate = False  # it knows the URLs; what it has to say is heard below, whatever else is logged
+        spoken.setLevel(logging.WARNING)
         url = self._urls[receiver]
         asset: Any = apprise.AppriseAsset(app_id="Hybrid Redis", app_desc="Alerts", async_mode=False)
         try:
