@@ -191,7 +191,7 @@ def _budget(costs: Costs) -> None:
         return
     over = (month.budget_share or 0) > 1
     st.metric(
-        _("Budget"), format.money(month.budget_usd), border=True, 
+        _("Budget"), format.money(month.budget_usd), border=True,
         delta=_("{share} of it projected").format(share=f"{month.budget_share or 0:.0%}"),
         delta_arrow="off", delta_color="red" if over else "green", height="stretch",
     )  # fmt: skip
