@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 import redis.asyncio
+from redis.asyncio.client import Monitor
 
 from hybrid import events
 from hybrid.aio import loading
 from hybrid.aio.driver import Driver
-from hybrid.aio.endpoint import LoopEndpoint
+from hybrid.aio.endpoint import LoopEndpoint, listening_pool
 from hybrid.aio.endpoint import connection_pool as pool_of
 from hybrid.aio.pipeline import HybridPipeline
 from hybrid.aio.pubsub import HybridPubSub
@@ -180,6 +181,11 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
     def pubsub(self, **kwargs: Any) -> HybridPubSub:
         """Subscriptions that follow the store which takes writes, and so `publish`, through a failover and back."""
         return HybridPubSub(self, **kwargs)
+
+    def monitor(self) -> Monitor:
+        """What the store that takes writes is asked from now on, hybrid's own commands among it. A failover ends it."""
+        writer = self._board.routes.writer or Store.LOCAL
+        return Monitor(listening_pool(self._endpoint(writer), self._options))
 
     # -- loading through the cache
 

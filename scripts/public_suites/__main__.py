@@ -58,8 +58,17 @@ def run(suite: Suite, folder: Path, arguments: list[str], environ: dict[str, str
     chosen = any((folder / word.partition("::")[0]).exists() for word in arguments if not word.startswith("-"))
     command = [sys.executable, "-m", "pytest", "-p", "no:valkey", "-p", "no:cacheprovider", "-p", suite.plugin]
     command += ["-q", "--no-header", "--tb=native", "--timeout=60", *arguments, *(() if chosen else suite.paths)]
-    whole = {**os.environ, "PYTHONPATH": str(ROOT), **environ}
+    whole = {**os.environ, "PYTHONPATH": f"{ROOT}:{equipped(suite)}", **environ}
     return subprocess.run(command, cwd=folder, env=whole, check=False).returncode
+
+
+def equipped(suite: Suite) -> Path:
+    """A folder with the packages that only the suite needs."""
+    folder = CACHE / f"needs-of-{suite.plugin}"
+    if suite.needs and not folder.exists():
+        install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
+        subprocess.run([*install, *suite.needs], check=True)
+    return folder
 
 
 def fetched(suite: Suite) -> Path:

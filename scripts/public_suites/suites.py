@@ -18,6 +18,7 @@ class Suite:
     plugin: str
     paths: list[str]
     server_options: dict[str, str] = field(default_factory=dict)
+    needs: list[str] = field(default_factory=list)
 
     def arguments(self, local_url: str, protocol: str) -> list[str]:
         where = [f"--redis-url={local_url}", f"--redis-mod-url={local_url}", f"--protocol={protocol}"]
@@ -41,6 +42,18 @@ REDIS_PY_FILES = (
     "vsets",
 )
 
+REDIS_PY_ASYNCIO_FILES = (
+    "commands",
+    "encoding",
+    "hash",
+    "lock",
+    "monitor",
+    "pipeline",
+    "pubsub",
+    "scripting",
+    "vsets",
+)
+
 SUITES = {
     "redis-py": Suite(
         package="redis",
@@ -48,5 +61,13 @@ SUITES = {
         plugin="scripts.public_suites.redis_py",
         paths=[f"tests/test_{name}.py" for name in REDIS_PY_FILES],
         server_options={"enable-debug-command": "local"},
+    ),
+    "redis-py-asyncio": Suite(
+        package="redis",
+        version="8.1.0",
+        plugin="scripts.public_suites.redis_py_asyncio",
+        paths=[f"tests/test_asyncio/test_{name}.py" for name in REDIS_PY_ASYNCIO_FILES],
+        server_options={"enable-debug-command": "local"},
+        needs=["pytest-asyncio==1.5.0"],
     ),
 }
