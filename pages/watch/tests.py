@@ -1,13 +1,22 @@
-"""The run-test button: rehearse outages, see each step pass or fail with its reason, keep the report."""
+"""Rehearsing what can go wrong: the run-test button, drills one by one, their history, their schedule."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from panel import queries, testview
+from panel.drills import historyview, scheduleview, view
+from panel.i18n import N_, _
 from panel.queries import JobState
+from panel.repair.links import link, linked
 
 TICK_S = 1.0
+SECTIONS = {
+    "test": N_("Full test"),
+    "drills": N_("Drills"),
+    "history": N_("History"),
+    "schedule": N_("Schedule"),
+}
 
 runs = queries.test_runs()
 running = bool(runs) and runs[0].state is JobState.RUNNING
@@ -28,11 +37,24 @@ def draw_run() -> None:
 
 
 with st.container(horizontal=True, vertical_alignment="center"):
-    st.title("Tests", anchor=False, width="stretch")
+    st.title(_("Tests"), anchor=False, width="stretch")
     testview.run_button(running)
-testview.intro()
 if queries.overview() is None:
-    st.info("The panel is still starting; the test needs its client.", icon=":material/info:")
-st.fragment(draw_run, run_every=TICK_S if running else None, key="run")()
-if not running:
-    testview.history(runs)
+    st.info(_("The panel is still starting; the test needs its client."), icon=":material/info:")
+wanted = linked("section", "test")
+section = st.segmented_control(
+    _("Section"), list(SECTIONS), default=wanted if wanted in SECTIONS else "test", required=True, key="tests-section",
+    format_func=lambda name: _(SECTIONS[name]), label_visibility="collapsed",
+)  # fmt: skip
+link(section="" if section == "test" else str(section))
+if section == "drills":
+    view.drills()
+elif section == "history":
+    historyview.history()
+elif section == "schedule":
+    scheduleview.schedule()
+else:
+    testview.intro()
+    st.fragment(draw_run, run_every=TICK_S if running else None, key="run")()
+    if not running:
+        testview.history(runs)

@@ -1,0 +1,1 @@
+"""What the Tests page shows beside the full test: the library of drills, their history and their schedule."""
