@@ -6,7 +6,7 @@ import streamlit as st
 
 from panel import queries, widgets
 from panel.i18n import _
-from panel.keys import bulkview, detailview, editview, listview, state, weather
+from panel.keys import browser, bulkview, detailview, editview, listview, state, weather
 from panel.repair.pieces import obstacle_line
 
 state.restore()
@@ -18,13 +18,13 @@ listview.filters()
 editview.create_form()
 authority = snapshot.status.authority if snapshot is not None else queries.Store.LOCAL
 if state.opened_key() is None:
-    marked = listview.draw()
+    marked = browser.draw()
     if state.opened_key() is not None:  # the list was clicked
         st.rerun()
 else:
     left, right = st.columns([5, 6], gap="medium")
     with left:
-        marked = listview.draw()
+        marked = browser.draw()
     with right:
         key = state.opened_key()
         if key is not None:

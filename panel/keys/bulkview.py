@@ -36,7 +36,9 @@ FILES = {Format.JSON: ("keys.jsonl", "application/jsonl"), Format.RESP: ("keys.r
 def draw(marked: tuple[bytes, ...]) -> None:
     """What can be done with the marked keys, or with all that match; running and finished jobs of it."""
     jobview.running_jobs(COLLECT_JOB, BULK_JOB, EXPORT_JOB, IMPORT_JOB)
-    with st.expander(many_title(marked), icon=":material/checklist:", key="keys-many", expanded=bool(marked)):
+    with st.expander(
+        many_title(marked), icon=":material/checklist:", key=f"keys-many-{bool(marked)}", expanded=bool(marked)
+    ):
         if marked:
             with_keys(marked, "marked")
         else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import time
 from collections.abc import Callable
@@ -13,14 +12,13 @@ import streamlit as st
 from panel import actions as panel_actions
 from panel.i18n import N_, _
 from panel.keys import actions, state
+from panel.keys.entries import checked, expiry_input, left_s, parts, value_input
 from panel.keys.queries import ConfigurationError, Edit, Element, KeyInfo, KeyUndo, Store, edits
 from panel.repair.links import key_from, key_text
 
 __all__ = ["create_form", "draw", "said", "toolbar"]
 
 DAY_S = 86_400
-UNITS = {1: N_("seconds"), 60: N_("minutes"), 3600: N_("hours"), DAY_S: N_("days")}
-SHOWN_DIFF = 200
 HINTS = {
     "string": N_("The text."),
     "json": N_("A JSON document."),
@@ -153,78 +151,6 @@ def buttons(label: str, build: Callable[[], Edit], **options: Any) -> None:
         st.button(_("Cancel"), key="keys-form-cancel", on_click=state.close_form)
 
 
-# -- texts that people enter
-
-
-def editable(value: bytes) -> tuple[str, bool]:
-    """A value as text to be changed, and whether it is written in hex: it would lose bytes as text."""
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        return value.hex(" "), True
-    return (value.hex(" "), True) if any(ord(c) < 32 and c not in "\t\n\r" for c in text) else (text, False)
-
-
-def entered(text: str, in_hex: bool) -> bytes:
-    """What was entered, as bytes. Raises ConfigurationError."""
-    if not in_hex:
-        return text.encode()
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise ConfigurationError(_("This is no hex: write two digits for each byte.")) from None
-
-
-def differences(before: str, after: str) -> None:
-    """What saving would change, line by line."""
-    if before == after:
-        st.caption(_("Nothing is changed yet."))
-        return
-    diff = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
-    st.code("\n".join(diff[:SHOWN_DIFF]), language="diff", wrap_lines=True)
-    if len(diff) > SHOWN_DIFF:
-        st.caption(_("and {n} more lines").format(n=f"{len(diff) - SHOWN_DIFF:,}"))
-
-
-def value_input(label: str, before: bytes, name: str = "keys-form-value") -> Callable[[], bytes]:
-    """A field for a value, and what saving would change; returns what reads the entry when the button is pressed."""
-    text, in_hex = editable(before)
-    if in_hex:
-        label = f"{label} ({_('in hex')})"
-    st.session_state.setdefault(name, text)
-    now = st.text_area(label, key=name, height=160 if len(text) > 200 or "\n" in text else 90)
-    differences(text, now or "")
-    return lambda: entered(str(st.session_state.get(name) or ""), in_hex)
-
-
-def expiry_input(name: str, default_s: float | None) -> Callable[[], int | None]:
-    """When something expires; the result is Unix milliseconds, None for never."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        never = st.toggle(_("Never expires"), value=default_s is None, key=f"{name}-never")
-        unit = next((u for u in (DAY_S, 3600, 60) if default_s and default_s >= 2 * u), 1)
-        st.number_input(
-            _("Expires in"), min_value=1, value=max(1, round((default_s or 3600) / unit)), key=f"{name}-count",
-            disabled=never, width=140,
-        )  # fmt: skip
-        units = list(UNITS)
-        st.selectbox(
-            _("Unit"), units, index=units.index(unit), format_func=lambda u: _(UNITS[u]), key=f"{name}-unit",
-            disabled=never, width=140,
-        )  # fmt: skip
-
-    def read() -> int | None:
-        if st.session_state.get(f"{name}-never"):
-            return None
-        length_s = int(st.session_state[f"{name}-count"]) * int(st.session_state[f"{name}-unit"])
-        return int((time.time() + length_s) * 1000)
-
-    return read
-
-
-def left_s(expires_at_ms: int | None) -> float | None:
-    return None if expires_at_ms is None else max(1.0, expires_at_ms / 1000 - time.time())
-
-
 # -- the key itself
 
 
@@ -285,42 +211,6 @@ def create_form() -> None:
 def create(build: Callable[[], Edit]) -> None:
     name = key_from(str(st.session_state.get("keys-form-name") or "").strip())
     save(build, name)
-
-
-def parts(text: str, kind: str) -> list[bytes]:
-    """What was entered for a new key, as the arguments of its command. Raises ConfigurationError."""
-    if kind == "json":
-        checked(text)
-    if kind in ("string", "json"):
-        return [text.encode()] if text or kind == "string" else []
-    lines = [line for line in text.splitlines() if line]
-    if kind in ("list", "set"):
-        return [line.encode() for line in lines]
-    return [part for line in lines for part in two(line, kind)]
-
-
-def two(line: str, kind: str) -> list[bytes]:
-    separator = "\t" if "\t" in line else "="
-    name, found, value = line.rpartition(separator) if kind == "zset" else line.partition(separator)
-    if not found:
-        raise ConfigurationError(_("“{line}” lacks a value: write name=value.").format(line=line[:60]))
-    if kind == "zset":
-        score(value)
-    return [name.strip().encode(), value.strip().encode()]
-
-
-def score(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigurationError(_("“{text}” is no number.").format(text=text[:60])) from None
-
-
-def checked(text: str) -> None:
-    try:
-        json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError(_("This is no JSON: {why}.").format(why=error)) from None
 
 
 # -- what it holds

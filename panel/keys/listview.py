@@ -11,14 +11,14 @@ import streamlit as st
 
 from panel import actions, format, jobview
 from panel import queries as panel_queries
-from panel.i18n import N_, _, ngettext
+from panel.i18n import N_, _
 from panel.keys import queries, state
-from panel.keys.queries import Badge, Filter, KeyRow, Known, Level, Listing, Store, Walk
+from panel.keys.queries import Badge, Filter, KeyRow, Known, Listing, Store, Walk
 from panel.repair.links import key_text
 from panel.repair.pieces import missing
 from panel.widgets import COLORS
 
-__all__ = ["BADGES", "draw", "expires_text", "filters", "left_text"]
+__all__ = ["BADGES", "expires_text", "filters", "left_text", "page"]
 
 BADGES = {
     Badge.EQUAL: (N_("equal"), "✓", ":material/check:", "green"),
@@ -30,7 +30,6 @@ BADGES = {
 }
 HEIGHT = 560
 ROW_PX = 35
-MANY_FOLDERS = 200
 
 
 def filters() -> None:
@@ -66,18 +65,6 @@ def store_word(store: str) -> str:
 def refresh() -> None:
     queries.forget()
     state.restart()
-
-
-def draw() -> tuple[bytes, ...]:
-    """The list or the tree; returns the keys that are marked."""
-    walk, number = state.current_walk()
-    stores = queries.stores_up()
-    if not set(stores).intersection(walk.filter.stores):
-        st.caption(":material/help: " + _("Keys are unknown while no store answers."))
-        return ()
-    if st.session_state["keys-view"] == "tree":
-        return tree(walk, number, stores)
-    return page(walk, number, stores)
 
 
 def page(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
@@ -206,7 +193,9 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
     )  # fmt: skip
     picked = event["selection"]
     clicked = [cell[0] for cell in picked.get("cells", ())]
-    if clicked and clicked[0] < len(compared):
+    if not clicked:
+        st.session_state.pop("keys-clicked", None)
+    elif clicked[0] < len(compared):
         pick(compared[clicked[0]].key, f"{name}-{clicked[0]}")
     return tuple(compared[index].key for index in picked.get("rows", ()) if index < len(compared))
 
@@ -234,84 +223,6 @@ def left_text(expires_at_ms: int | None) -> str:
         return "–"
     left_s = expires_at_ms / 1000 - time.time()
     return format.duration(left_s) if left_s > 0 else _("now")
-
-
-def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
-    """Folders by the colons in the names: what was found below the open one."""
-    folder = state.prefix()
-    crumbs(folder)
-    names = st.session_state.get("keys-tree-names", queries.TREE_NAMES)
-    answer = queries.level(walk, number, folder, stores, names)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("Keys"))
-        follow(answer, "tree")
-    if found is None:
-        return ()
-    level = found.value
-    folders(level, number, folder)
-    marked: tuple[bytes, ...] = ()
-    if level.keys:
-        at = st.session_state.get("keys-page", 0)
-        shown = level.keys[at * state.PAGE_KEYS : (at + 1) * state.PAGE_KEYS]
-        rows = queries.rows_of(shown, stores)
-        if isinstance(rows, Known):
-            marked = table(rows.value, stores, f"tree-{number}-{at}")
-        if len(level.keys) > state.PAGE_KEYS:
-            pager(
-                Listing(tuple(rows.value) if isinstance(rows, Known) else (), len(level.keys), True, False, (), 0, 0),
-                at,
-                False,
-            )
-    if not level.folders and not level.keys:
-        nothing(walk)
-    if not level.complete:
-        st.caption(_("From the first {n} keys found here; open a folder to see all of it.").format(n=f"{names:,}"))
-        st.button(_("Look further"), icon=":material/search:", key="keys-further", on_click=look_further, args=(names,))
-    return marked
-
-
-def look_further(names: int) -> None:
-    st.session_state["keys-tree-names"] = names * 2
-
-
-def crumbs(folder: bytes) -> None:
-    parts = folder.split(b":")[:-1]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="keys-crumbs"):
-        st.button(_("All keys"), icon=":material/home:", type="tertiary", key="keys-root", on_click=enter, args=(b"",))
-        for index, part in enumerate(parts):
-            target = b":".join(parts[: index + 1]) + b":"
-            st.button(f"{key_text(part)}:", type="tertiary", key=f"keys-crumb-{index}", on_click=enter, args=(target,))
-
-
-def enter(folder: bytes) -> None:
-    state.set_prefix(folder)
-    state.turn(0)
-    st.session_state.pop("keys-tree-names", None)
-
-
-def folders(level: Level, number: int, folder: bytes) -> None:
-    shown = level.folders[:MANY_FOLDERS]
-    if not shown:
-        return
-    least = "" if level.complete else "≥ "
-    frame = pd.DataFrame(
-        {
-            _("Folder"): [f"{key_text(one.name)}:" for one in shown],
-            _("Keys"): [f"{least}{one.count:,}" for one in shown],
-        }
-    )
-    event = st.dataframe(
-        frame, key=f"keys-folders-{number}-{folder.hex()}", hide_index=True, on_select="rerun",
-        selection_mode="single-cell", height=height_of(len(shown), HEIGHT // 2),
-    )  # fmt: skip
-    cells = event["selection"].get("cells", ())
-    if cells and cells[0][0] < len(shown):
-        enter(shown[cells[0][0]].prefix)
-        st.rerun()
-    if len(level.folders) > MANY_FOLDERS:
-        more = len(level.folders) - MANY_FOLDERS
-        st.caption(ngettext("and {n} more folder", "and {n} more folders", more).format(n=f"{more:,}"))
 
 
 def follow(answer: Any, name: str) -> None:

@@ -1,0 +1,161 @@
+"""The elements of one key, both stores in one table, page by page; and a stream's consumer groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from panel import actions as panel_actions
+from panel import format, jobview
+from panel.i18n import N_, _
+from panel.keys import queries, state
+from panel.keys.listview import height_of, left_text
+from panel.keys.queries import Element, ElementPage, KeyInfo, Known, Store
+from panel.repair.links import key_text
+from panel.repair.pieces import missing, store_heading, tinted
+
+__all__ = ["collection", "groups"]
+
+NAMES = {"hash": N_("Field"), "list": N_("Index"), "set": N_("Member"), "zset": N_("Member"), "stream": N_("Entry")}
+CUT = 2000
+FEW = 20
+
+
+def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
+    places: list[Any] = st.session_state.setdefault("keys-places", [None])
+    match = None
+    if kind in ("hash", "set", "zset") and max(info.length or 0 for info in infos.values()) > FEW:
+        text = st.text_input(
+            _("Find"), key="keys-match", type="search", placeholder="*", on_change=first_page, width=260,
+            help=_("A glob on fields or members: `user*`."),
+        )  # fmt: skip
+        match = text.strip().encode() if text and text.strip() else None
+    stores = tuple(sorted(infos, key=lambda store: store is not authority))
+    answer = queries.elements(key, kind, stores, places[-1], match)
+    found = answer if isinstance(answer, Known) else answer.last
+    if not isinstance(answer, Known):
+        missing(answer, _("The value"))
+        jobview.follow(answer.pending, "keys-elements")
+    if found is None:
+        return
+    part: ElementPage = found.value
+    picked = element_table(key, kind, part, tuple(infos), len(places))
+    element_buttons(kind, picked)
+    turns(part, places)
+
+
+def first_page() -> None:
+    st.session_state["keys-places"] = [None]
+
+
+def turns(page: ElementPage, places: list[Any]) -> None:
+    if len(places) == 1 and page.next is None:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="keys-element-pager"):
+        st.button(
+            _("Back"), icon=":material/chevron_left:", key="keys-back", disabled=len(places) == 1, on_click=places.pop
+        )
+        st.button(
+            _("More"), icon=":material/chevron_right:", key="keys-more", disabled=page.next is None,
+            on_click=places.append, args=(page.next,),
+        )  # fmt: skip
+        if page.passed:
+            st.caption(_("{n} elements looked at for such that only this store has").format(n=f"{page.passed:,}"))
+        elif page.next is not None and page.next.extras:
+            st.caption(_("Next: what only the {store} store has.").format(store=page.next.leader))
+
+
+def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store, ...], number: int) -> Element | None:
+    """One row for each element, with what either store has of it; returns the one that is chosen."""
+    if not page.elements:
+        st.caption(_("No elements here."))
+        return None
+    columns: dict[str, list[str]] = {_(NAMES[kind]): [shown(one.name) for one in page.elements]}
+    for store in stores:
+        values = [one.local if store is Store.LOCAL else one.cloud for one in page.elements]
+        if kind == "set":
+            columns[store.title()] = ["✓" if found is not None else "" for found in values]
+        else:
+            columns[store.title()] = ["" if found is None else shown(found) for found in values]
+    if any(one.local_expires_at_ms or one.cloud_expires_at_ms for one in page.elements):
+        columns[_("Expires")] = [field_expiry(one) for one in page.elements]
+    if len(stores) == 2:
+        columns[" "] = ["" if one.same else "≠" for one in page.elements]
+    event = st.dataframe(
+        tinted(pd.DataFrame(columns)), key=f"keys-elements-{key.hex()[:64]}-{number}", hide_index=True,
+        on_select="rerun", selection_mode="single-row", height=height_of(len(page.elements), 460),
+    )  # fmt: skip
+    rows = event["selection"].get("rows", ())
+    return page.elements[rows[0]] if rows and rows[0] < len(page.elements) else None
+
+
+def shown(found: bytes) -> str:
+    text = key_text(found)
+    return text if len(text) <= CUT else f"{text[:CUT]}…"
+
+
+def field_expiry(one: Element) -> str:
+    moments = dict.fromkeys(left_text(ms) for ms in (one.local_expires_at_ms, one.cloud_expires_at_ms) if ms)
+    return " / ".join(moments)
+
+
+def element_buttons(kind: str, picked: Element | None) -> None:
+    fixed = not panel_actions.is_operator()
+    with st.container(horizontal=True, vertical_alignment="center", key="keys-element-buttons"):
+        st.button(
+            _("Add"), icon=":material/add:", key="keys-add", disabled=fixed, on_click=state.open_form, args=("add",)
+        )
+        if kind in ("hash", "list", "zset"):
+            st.button(
+                _("Edit"), icon=":material/edit:", key="keys-edit-element", disabled=fixed or picked is None,
+                on_click=state.open_form, args=("element", picked),
+            )  # fmt: skip
+        if kind == "hash":
+            st.button(
+                _("Expiry"), icon=":material/timer:", key="keys-field-expiry", disabled=fixed or picked is None,
+                on_click=state.open_form, args=("field-expiry", picked),
+            )  # fmt: skip
+        st.button(
+            _("Delete"), icon=":material/delete:", key="keys-remove-element", disabled=fixed or picked is None,
+            on_click=state.open_form, args=("remove", picked),
+        )  # fmt: skip
+        if picked is None:
+            st.caption(_("Choose a row to change it."))
+
+
+def groups(key: bytes, stores: tuple[Store, ...]) -> None:
+    """Consumer groups of a stream, side by side."""
+    with st.expander(_("Consumer groups"), icon=":material/groups:"):
+        for column, store in zip(st.columns(max(1, len(stores))), stores, strict=True):
+            with column:
+                store_heading(store)
+                group_list(store, key)
+
+
+def group_list(store: Store, key: bytes) -> None:
+    answer = queries.groups(store, key)
+    if not isinstance(answer, Known):
+        missing(answer, _("Groups"))
+        jobview.follow(answer.pending, f"keys-groups-{store}")
+        return
+    if not answer.value:
+        st.caption(_("No groups."))
+    for group in answer.value:
+        lag = _("unknown") if group.lag is None else f"{group.lag:,}"
+        st.markdown(f"**{shown(group.name)}** · {group.last_delivered_id.decode()} · {_('lag')} {lag}")
+        st.caption(_("{n} pending; consumers: {names}").format(
+            n=f"{group.pending_count:,}", names=", ".join(map(shown, group.consumers)) or _("none")
+        ))  # fmt: skip
+        if group.pending:
+            rows = [
+                {
+                    _("Entry"): entry.entry_id.decode(),
+                    _("Consumer"): shown(entry.consumer),
+                    _("Idle"): format.duration(entry.idle_ms / 1000),
+                    _("Deliveries"): entry.deliveries,
+                }
+                for entry in group.pending
+            ]
+            st.dataframe(pd.DataFrame(rows), hide_index=True, key=f"keys-pending-{store}-{group.name.hex()}")
