@@ -9,11 +9,11 @@ import streamlit as st
 __all__ = ["from_address", "to_address"]
 
 
-def from_address(name: str, key: str, choices: Sequence[str]) -> None:
+def from_address(name: str, key: str, choices: Sequence[str], default: str) -> None:
     """Before a widget is drawn for the first time: take its value from the address, if that is one of `choices`."""
-    asked = st.query_params.get(name)
-    if key not in st.session_state and asked in choices:
-        st.session_state[key] = asked
+    if key not in st.session_state:
+        asked = st.query_params.get(name)
+        st.session_state[key] = asked if asked in choices else default
 
 
 def to_address(name: str, value: str, default: str) -> None:

@@ -19,9 +19,9 @@ stores = [Store.LOCAL] if snapshot is not None and snapshot.cloud is None else l
 with st.container(horizontal=True, vertical_alignment="center"):
     st.title(_("Insights"), anchor=False, width="content")
     st.space("stretch")
-    from_address("show", "insights-view", list(VIEWS))
+    from_address("show", "insights-view", list(VIEWS), "commands")
     chosen = st.segmented_control(
-        _("View"), list(VIEWS), default="commands", required=True, format_func=lambda name: _(VIEWS[name]),
+        _("View"), list(VIEWS), required=True, format_func=lambda name: _(VIEWS[name]),
         key="insights-view", label_visibility="collapsed",
     )  # fmt: skip
     to_address("show", str(chosen), "commands")

@@ -46,6 +46,7 @@ def _layout(since_s: float, until_s: float, zone: str | None) -> dict[str, Any]:
         "height": HEIGHT,
         "margin": {"l": 8, "r": 8, "t": 34, "b": 4},
         "hovermode": "x unified",
+        "showlegend": True,
         "hoverlabel": {"namelength": -1},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "font": {"size": 11}},
         "xaxis": {
