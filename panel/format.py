@@ -1,9 +1,11 @@
-"""Numbers and times as people read them. Pure; None is always "unknown", never zero."""
+"""Numbers and times as people read them. None is always "unknown", never zero."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from panel.i18n import N_, _
 
 __all__ = [
     "change",
@@ -19,14 +21,14 @@ __all__ = [
     "size",
 ]
 
-UNKNOWN = "unknown"
+UNKNOWN = N_("unknown")
 SIZES = ("B", "KB", "MB", "GB", "TB")
 
 
 def latency(value_ms: float | None) -> str:
     """0.33 ms, 1.1 ms, 62 ms, 1.4 s."""
     if value_ms is None:
-        return UNKNOWN
+        return _(UNKNOWN)
     if value_ms >= 1000:
         return f"{value_ms / 1000:.1f} s"
     return f"{value_ms:.2f} ms" if value_ms < 1 else f"{value_ms:.1f} ms" if value_ms < 10 else f"{value_ms:.0f} ms"
@@ -34,13 +36,13 @@ def latency(value_ms: float | None) -> str:
 
 def count(value: int | None) -> str:
     """1,286,891."""
-    return UNKNOWN if value is None else f"{value:,}"
+    return _(UNKNOWN) if value is None else f"{value:,}"
 
 
 def size(value_bytes: float | None) -> str:
     """3.06 GB; three digits that matter."""
     if value_bytes is None:
-        return UNKNOWN
+        return _(UNKNOWN)
     value, unit = float(value_bytes), 0
     while value >= 1000 and unit < len(SIZES) - 1:
         value, unit = value / 1024, unit + 1
@@ -51,7 +53,7 @@ def size(value_bytes: float | None) -> str:
 def duration(value_s: float | None) -> str:
     """41 d, 3 h, 12 min, 40 s: one unit, as in "up 41 d"."""
     if value_s is None:
-        return UNKNOWN
+        return _(UNKNOWN)
     for unit, length_s in (("d", 86400), ("h", 3600), ("min", 60)):
         if value_s >= length_s:
             return f"{value_s // length_s:.0f} {unit}"
@@ -61,7 +63,7 @@ def duration(value_s: float | None) -> str:
 def seconds(value_s: float | None) -> str:
     """0.4 s, 12 s, 3 min."""
     if value_s is None:
-        return UNKNOWN
+        return _(UNKNOWN)
     return f"{value_s:.1f} s" if value_s < 10 else duration(value_s)
 
 
@@ -83,7 +85,7 @@ def plural(number: int, word: str, words: str | None = None) -> str:
 def money(value_usd: float | None) -> str:
     """$0.0004, $12.30: two digits that matter; nothing is $0."""
     if value_usd is None:
-        return UNKNOWN
+        return _(UNKNOWN)
     if value_usd == 0 or value_usd >= 0.1:
         return f"${value_usd:,.2f}" if value_usd else "$0"
     return f"${value_usd:.4f}" if value_usd >= 0.0001 else "under $0.0001"
@@ -92,7 +94,7 @@ def money(value_usd: float | None) -> str:
 def clock(at_s: float | None, zone: str | None = None, *, with_seconds: bool = False) -> str:
     """10:31 in the reader's time zone; with the day when that is another one than today there."""
     if at_s is None:
-        return UNKNOWN
+        return _(UNKNOWN)
     at = local_time(at_s, zone)
     today = datetime.now(UTC).astimezone(_zone(zone)).date()
     text = at.strftime("%H:%M:%S" if with_seconds else "%H:%M")

@@ -51,9 +51,7 @@ def connect(page: Page, local: ServerProcess, cloud: ServerProcess) -> None:
         expect(page.locator(f".st-key-check-{store}")).to_contain_text("Usable", timeout=PATIENT_MS)
     expect(page.get_by_text("they begin as one pair")).to_be_visible(timeout=PATIENT_MS)
     photograph(page, ARTIFACTS / "setup_light.png")
-    write = page.locator(".st-key-setup-write button")
-    expect(write).to_have_count(1, timeout=PATIENT_MS)  # while the page is drawn anew, the old one is there too
-    write.click()
+    page.get_by_role("button", name="Write and use these stores").first.click()
     expect(page.get_by_text("The panel now runs on your stores")).to_be_visible(timeout=PATIENT_MS)
 
 

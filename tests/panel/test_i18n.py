@@ -68,8 +68,11 @@ def test_switch_in_the_sidebar_changes_the_page(
     assert at.sidebar.selectbox(key="lang").label == "Idioma"
 
 
-def test_address_opens_in_its_language(set_weather: Callable[[str], Overview | None], open_page: OpenPage) -> None:
+def test_address_opens_in_its_language(set_weather: Callable[[str], Overview | None]) -> None:
     set_weather("healthy")
-    at = open_page()
+    at = AppTest.from_file(str(translate.ROOT / "panel" / "ui.py"), default_timeout=30)
+    at.user = {"name": "tester", "role": "operator"}
     at.query_params["lang"] = "pt_BR"
-    assert at.run().sidebar.selectbox(key="lang").value == "pt_BR"
+    at.run()
+    assert at.sidebar.selectbox(key="lang").value == "pt_BR"
+    assert at.title[0].value == "Visão geral"
