@@ -142,6 +142,7 @@ def test_pages_and_the_tree(hybrid: HybridRedis, open_keys: Any) -> None:
     assert list(grid(at, "Stores")["Key"]) == ["top"]
     at.session_state["keys-open-prefix"] = "order:"
     assert list(grid(settled(at.run()), "Folder")["Folder"]) == ["1:"]
+    assert (at.query_params["view"], at.query_params["prefix"]) == ("tree", "order:")
 
 
 CASES: list[tuple[str, str, str, tuple[Any, ...], Any]] = [
