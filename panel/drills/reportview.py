@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -26,7 +27,8 @@ from panel.widgets import zone
 
 __all__ = ["OUTCOMES", "PLACES", "badge", "downloads", "report", "steps", "title_of"]
 
-OUTCOMES = {
+Color = Literal["red", "orange", "green", "gray"]
+OUTCOMES: dict[Outcome, tuple[str, str, Color]] = {
     Outcome.PASSED: (N_("passed"), ":material/check_circle:", "green"),
     Outcome.FAILED: (N_("failed"), ":material/cancel:", "red"),
     Outcome.INCONCLUSIVE: (N_("too busy to judge"), ":material/hourglass_disabled:", "orange"),
@@ -132,7 +134,7 @@ def steps(found: Sequence[Step]) -> None:
     lines = []
     for step in found:
         took = "" if step.duration_ms is None else f" :gray[{format.latency(step.duration_ms)}]"
-        detail = f" :gray[{_plain(step.detail)}]" if step.detail else ""
+        detail = f" · :gray[{_plain(step.detail)}]" if step.detail else ""
         lines.append(f"{STEP_ICONS[step.state]} {step.name}{took}{detail}")
     st.markdown("  \n".join(lines))
 

@@ -17,6 +17,7 @@ from panel.widgets import perform
 __all__ = ["drills"]
 
 TICK_S = 1.0
+MOST_STEPS = 8
 CHOICES = {"": N_("Where each is safe"), Where.SERVERS.value: N_("All on throwaway servers")}
 SAFE = {
     Where.STORES: (
@@ -84,7 +85,9 @@ def _progress(job: Job) -> None:
         line = _("{done} of {total} · {drill} · {time}").format(
             done=told.done, total=total, drill=name, time=format.duration(job.elapsed_s)
         )
-        st.progress(min(1.0, told.done / total), text=_("stopping") if job.cancel.is_set() else line)
+        ended = sum(step.state is not queries.StepState.RUNNING for step in found.steps)
+        share = (told.done + ended / MOST_STEPS) / total
+        st.progress(min(1.0, share), text=_("stopping") if job.cancel.is_set() else line)
         reportview.steps(found.steps)
     if found.reports:
         with st.container(horizontal=True):
