@@ -19,6 +19,7 @@ __all__ = ["StorePair", "two_stores"]
 
 HEAL_S: Final = 30.0
 POLL_S: Final = 0.02
+PATIENT: Final = {"local_timeout_s": 2.0, "cloud_timeout_s": 2.0}
 
 
 class StorePair:
@@ -49,8 +50,9 @@ class StorePair:
         self.cloud.heal()
 
     def wait_healthy(self, timeout_s: float = HEAL_S) -> None:
-        """Return when both stores are up, equal, and local takes the writes. Raises AssertionError after `timeout_s`."""
-        client = self._clients[-1] if self._clients else self.client()
+        """Return when both stores are up, equal, and local takes writes. Raises AssertionError after `timeout_s`."""
+        # A client of its own is patient: a busy machine must not make it take a store for a dead one.
+        client = self._clients[-1] if self._clients else self.client(**PATIENT)
         deadline_s = time.monotonic() + timeout_s
         while not (client.status().health is Health.HEALTHY and client.wait_in_sync(POLL_S)):
             if time.monotonic() > deadline_s:
