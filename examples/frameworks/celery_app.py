@@ -13,7 +13,7 @@ from celery import Celery
 
 __all__ = ["add", "app"]
 
-PROXY = os.environ.get("HYBRID_PROXY_URL", "redis://127.0.0.1:6390/0")
+PROXY = os.environ.get("BROKER_URL", "redis://127.0.0.1:6390/0")
 app = Celery("shop", broker=PROXY, backend=PROXY)
 app.conf.broker_transport_options = {"visibility_timeout": 3600}  # a job taken and not done by then is given out again
 

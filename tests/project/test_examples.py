@@ -14,7 +14,7 @@ from hybrid.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
-TEXTS = {path: path.read_text() for path in EXAMPLES.rglob("*") if path.is_file()}
+TEXTS = {path: path.read_text() for path in EXAMPLES.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 
