@@ -28,7 +28,7 @@ __all__ = ["Watcher"]
 logger = logging.getLogger("hybrid")
 
 SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 30.0}
-"""How long a store may say nothing before it is asked. The cloud is billed: 30 s is under 3,000 PINGs a day and process."""
+"""How long a store may say nothing before it is asked. The cloud is billed: 30 s are under 3,000 PINGs a day."""
 
 RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 """First and longest pause between attempts to reach a store that is down."""

@@ -36,7 +36,7 @@ def test_every_command_line_is_one() -> None:
 
 def test_every_variable_is_a_setting() -> None:
     known = {field.metadata["variable"] for field in Settings.__dataclass_fields__.values()}
-    known |= {"HYBRID_PANEL_PASSWORD_HASH", "HYBRID_FOLDER"}
+    known |= {"HYBRID_PANEL_PASSWORD_HASH", "HYBRID_FOLDER", "HYBRID_PROXY_URL"}
     named = {name for text in TEXTS.values() for name in re.findall(r"\b(?:HYBRID|REDIS|UPSTASH)_[A-Z_]+\b", text)}
     assert named <= known
 
