@@ -50,7 +50,7 @@ target = view.target_choice(cloud=snapshot.cloud is not None)
 past_hybrid = False
 if not actions.is_operator():
     st.caption(_(":material/visibility: You may read here. What changes data or a server takes an operator."))
-elif target is not Target.CLIENT:
+elif target in (Target.LOCAL, Target.CLOUD):
     past_hybrid = st.toggle(
         _("Allow writes to this store only"), key=view.PAST,
         help=_("They are not replicated: the other store does not learn of them."),
