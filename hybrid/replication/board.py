@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 from hybrid import events
 from hybrid.core.authority import FIRST, Authority, Position
+from hybrid.core.damping import return_at_s
 from hybrid.core.health import Evidence, View, next_view
 from hybrid.core.routing import Routes, planned_routes
 from hybrid.replication.acks import Acks
@@ -48,6 +50,7 @@ class Board:
         self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
         self._failed_at_s: dict[Store, float] = {}
         self._degraded = False
+        self._unexplained_s: deque[float] = deque(maxlen=16)
         self.authority = FIRST
         self.heard = False
         self.routes: Routes = self._planned()
@@ -62,6 +65,13 @@ class Board:
 
     def reachable(self, store: Store) -> bool:
         return self._views[store].state not in (StoreState.DOWN, StoreState.UNKNOWN)
+
+    @property
+    def may_return(self) -> bool:
+        """Whether the local store may have the authority back now: not while a process that alone cannot reach it keeps
+        taking it away."""
+        now_s = time.monotonic()
+        return now_s >= return_at_s(self._unexplained_s, now_s)
 
     def readers(self) -> tuple[Store, ...]:
         """Stores to read from, in order: one that lacks what this process wrote comes after the authority."""
@@ -99,6 +109,8 @@ class Board:
             if moved:
                 self.last_written = (0, 0)
                 self.acks[authority.store].unseal()
+                if authority.store is Store.CLOUD and not authority.held and self.state(Store.LOCAL) is StoreState.UP:
+                    self._unexplained_s.append(time.monotonic())
                 changes = self._transition(authority.store, Evidence.CAUGHT_UP)
                 if authority.store is Store.CLOUD:
                     # What local holds may be old from now on, until it is handed the authority back.
@@ -118,6 +130,8 @@ class Board:
         if after is before:
             return []
         self._views[store] = after
+        if store is Store.LOCAL and after.state is StoreState.DOWN and self.authority.store is Store.CLOUD:
+            self._unexplained_s.clear()  # here is the reason: others were faster to see it
         return [(store, before, after)]
 
     def _promote(self) -> list[_Change]:

@@ -76,6 +76,7 @@ def _ship(stream: Stream, checkpoints: Checkpoints) -> NoReturn:
             raise Ended(Outcome.YIELDED)
         # What the local store cannot take would be lost with the authority of the store that has it.
         may_return = stream.source is Store.CLOUD and not stream.board.authority.held and not catch_up.refused
+        may_return = may_return and stream.board.may_return
         if stream.live and may_return and hand_back.run():
             raise Ended(Outcome.HANDED_BACK)
         checkpoints.forwarded(follow.step())

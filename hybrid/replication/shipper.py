@@ -34,6 +34,9 @@ from hybrid.types import Store, StoreState
 
 __all__ = ["Shipper"]
 
+STRANDED_S: Final = 3.0
+"""How long a shipper that does not reach the other store keeps the lease, before it gives way to one that may."""
+
 LOOK_S: Final = {Store.LOCAL: 1.0, Store.CLOUD: 60.0}
 
 logger = logging.getLogger("hybrid")
@@ -53,6 +56,7 @@ class Shipper(threading.Thread):
         self._refused = ""
         self._has_reserved = False
         self._looked_s = 0.0
+        self._gives_way_until_s = 0.0
         self._holder = new_holder()
 
     def run(self) -> None:
@@ -84,7 +88,9 @@ class Shipper(threading.Thread):
             names = self._names
             lease = Lease(source, names.lease, self._holder, bid=names.bid, preferred=self._board.preferred)
             while not self._board.closing and self._board.authority.store is source and not self._is_wiped(source):
-                if lease.acquired(control.exchange(lease.acquire(), 1)[0]):
+                reached = self._board.reachable(source.other)
+                may_lead = reached or time.monotonic() > self._gives_way_until_s
+                if may_lead and lease.acquired(control.exchange(lease.acquire(), 1)[0]):
                     self._lead(source, lease, control)
                     return
                 self._board.wait(RENEW_S[source])
@@ -97,6 +103,7 @@ class Shipper(threading.Thread):
         board.events.emit(events.ShipperStarted(source=source))
         keeper = LeaseKeeper(self._endpoints[source], lease, self._stuck)
         keeper.start()
+        reached_s = time.monotonic()
         try:
             while not board.closing and board.authority.store is source and lease.goes_on():
                 if self._is_wiped(source):
@@ -104,10 +111,15 @@ class Shipper(threading.Thread):
                 if not board.reachable(target):
                     if lease.is_wanted:
                         return
+                    if time.monotonic() - reached_s > STRANDED_S:
+                        # Perhaps it is this process alone that does not reach it, and nobody else may ship meanwhile.
+                        self._gives_way_until_s = time.monotonic() + 3 * RENEW_S[source]
+                        return
                     self._bound(source, lease, control)
                     board.wait(RENEW_S[source])
                     continue
                 outcome = self._ship(source, lease, control)
+                reached_s = time.monotonic()
                 if outcome is Outcome.OVERGROWN:
                     self._bound(source, lease, control)
                 if outcome in (Outcome.LEASE_LOST, Outcome.YIELDED):
