@@ -144,7 +144,11 @@ def test_each_guarantee_names_its_tests() -> None:
     assert list(named) == [f"G{number}" for number in range(1, 9)]
 
 
-def test_the_examples_of_the_readme_run(stores: Stores, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_of_the_readme_run(
+    stores: Stores, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", stores.local.url)
+    monkeypatch.setenv("UPSTASH_REDIS_URL", stores.cloud.url)
     _, *examples = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
     code = "from hybrid import HybridRedis\n" + "".join(examples)
     urls = {"redis://localhost:6379": stores.local.url, "rediss://default:PASSWORD@HOST:6379": stores.cloud.url}
@@ -155,6 +159,6 @@ def test_the_examples_of_the_readme_run(stores: Stores, capsys: pytest.CaptureFi
     names: dict[str, object] = {"__name__": "example"}
     exec(code, names)
     assert names["user"] == {"name": "Ada"}
-    in_sync, status = capsys.readouterr().out.splitlines()
-    assert in_sync == "True"
+    in_sync, visits, status = capsys.readouterr().out.splitlines()
+    assert (in_sync, visits) == ("True", "2"), "the pipeline before it counted one"
     assert status.startswith("healthy local ")
