@@ -44,7 +44,8 @@ def told() -> list[Step]:
 
 @pytest.fixture(scope="module")
 def full_run(pair: Stores, told: list[Step]) -> Report:
-    settings = Settings(local_url=pair.local.url, cloud_url=pair.cloud.url)
+    patient = {"local_timeout_s": 0.4, "cloud_timeout_s": 0.5}  # a busy machine would make some steps inconclusive
+    settings = Settings(local_url=pair.local.url, cloud_url=pair.cloud.url, **patient)
     return run_test(settings, on_step=told.append)
 
 
