@@ -46,7 +46,7 @@ def intro() -> None:
     st.caption(
         _(
             "Tries everything once, on keys of its own: your data is not touched, and no server is stopped. "
-            "Outages are played at the test's own connections. Takes about a minute; it goes on when you leave this page."
+            "Outages are played at the test's own connections. Takes about a minute, also when you leave the page."
         )
     )
 
