@@ -65,11 +65,15 @@ def server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
         process.kill()
 
 
+QUIET = ("tests/failure/test_idle_cost.py", "tests/failure/test_health_load.py")
 ALONE = ("tests/failure/", "tests/e2e/", "tests/ops/test_drills.py", "tests/project/test_benchmarks.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what wants the machine for itself, by where it lies."""
+    """Mark what keeps a machine busy, and what wants it for itself, by where it lies."""
     for item in items:
-        if any(place in item.path.as_posix() for place in ALONE):
+        path = item.path.as_posix()
+        if any(place in path for place in QUIET):
+            item.add_marker(pytest.mark.quiet)
+        elif any(place in path for place in ALONE):
             item.add_marker(pytest.mark.alone)

@@ -127,6 +127,14 @@ class Outcome:
         return f"{self.name:<12} {verdict:<24} {self.elapsed_s:6.1f} s"
 
 
+TESTS = (
+    # Measuring comes last and by itself: it wants a machine that nothing else keeps busy.
+    ("tests", "not alone and not quiet and not soak", ("-n", "2", "--cov-report=")),
+    ("fault tests", "alone and not soak", ("-n", "2", "--cov-report=", "--cov-append")),
+    ("quiet tests", "quiet", ("--cov-append",)),
+)
+
+
 def checks(pytest_options: list[str]) -> tuple[Check, ...]:
     """Every check of the project, in the order in which they run."""
     pytest = ("-m", "pytest", "-ra", "--cov", "--cov-report=term")
@@ -136,9 +144,7 @@ def checks(pytest_options: list[str]) -> tuple[Check, ...]:
         Check("format", ("-m", "ruff", "format", "--check", ".")),
         Check("types", ("-m", "mypy")),
         Check("layers", ("-c", lint_imports, "--no-logo", "--no-cache")),  # its cache can be out of date
-        # Faults, drills and browsers want the machine for themselves; all the rest shares it.
-        Check("tests", (*pytest, "-m", "not alone and not soak", "-n", "2", "--cov-report=", *pytest_options)),
-        Check("fault tests", (*pytest, "-m", "alone and not soak", "--cov-append", *pytest_options)),
+        *(Check(name, (*pytest, "-m", marks, *options, *pytest_options)) for name, marks, options in TESTS),
     )
 
 

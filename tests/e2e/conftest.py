@@ -12,8 +12,9 @@ from playwright.sync_api import Browser
 from scripts.screenshots import RunningPanel, browser, find_chromium
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Not for the whole session: while Playwright is at work its event loop counts as running, and others need one."""
     if find_chromium() is None and "chromium" not in os.environ.get("HYBRID_REQUIRE", ""):
         pytest.skip("chromium is not installed; HYBRID_REQUIRE=chromium turns this skip into a failure")
     with browser() as started:

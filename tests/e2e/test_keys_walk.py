@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
+from servers import wait_until
 
 from scripts.screenshots import MODES, RunningPanel, open_context, photograph
 
@@ -20,6 +21,9 @@ def stores_of(panel: RunningPanel) -> list[redis.Redis]:
     """Both servers themselves, past the client and the link."""
     ports = json.loads((panel.folder / "stores" / "keeper.json").read_text())["ports"]
     return [redis.Redis(port=ports[name]) for name in ("local", "cloud")]
+
+
+ANN, BEA = b'{"name": "Ann"}', b'{"name": "Bea"}'
 
 
 def test_a_key_is_edited_on_both(chromium: Browser, panel: RunningPanel) -> None:
@@ -57,7 +61,8 @@ def test_a_key_is_edited_on_both(chromium: Browser, panel: RunningPanel) -> None
     page.locator(".st-key-keys-form-save button").click()
     said = page.locator(".st-key-keys-said-box")
     expect(said).to_contain_text("Local: written. Cloud: written.", timeout=PATIENT_MS)
-    assert local.get("user:42") == cloud.get("user:42") == b'{"name": "Bea"}'
+    # What is said may still be said of the creation.
+    wait_until(lambda: (local.get("user:42"), cloud.get("user:42")) == (BEA, BEA), "the edit on both stores", 30)
 
     cloud.set("user:42", '{"name": "drift"}')
     page.locator(".st-key-keys-refresh button").click()
@@ -67,7 +72,7 @@ def test_a_key_is_edited_on_both(chromium: Browser, panel: RunningPanel) -> None
 
     page.locator(".st-key-keys-undo button").click()
     expect(said).to_contain_text("Taken back", timeout=PATIENT_MS)
-    assert local.get("user:42") == b'{"name": "Ann"}'
+    wait_until(lambda: local.get("user:42") == ANN, "the edit taken back", 30)
     assert foreign == []
     assert errors == []
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from hybrid.core.drift import Difference, DiffResult
 from hybrid.core.field_diff import FieldDifference
 
-__all__ = ["COLUMNS", "field_row", "result_document", "rows", "shown", "write_csv", "write_json_lines"]
+__all__ = ["COLUMNS", "defused", "field_row", "result_document", "rows", "shown", "write_csv", "write_json_lines"]
 
 COLUMNS: Final = (
     "key",
