@@ -60,19 +60,19 @@ def test_a_key_is_edited_on_both(chromium: Browser, panel: RunningPanel) -> None
     photograph(page, ARTIFACTS / "keys_edit_light.png")
     page.locator(".st-key-keys-form-save button").click()
     said = page.locator(".st-key-keys-said-box")
+    expect(said).not_to_contain_text("Create", timeout=PATIENT_MS)  # it still speaks of the creation for a moment
     expect(said).to_contain_text("Local: written. Cloud: written.", timeout=PATIENT_MS)
-    # What is said may still be said of the creation.
     wait_until(lambda: (local.get("user:42"), cloud.get("user:42")) == (BEA, BEA), "the edit on both stores", 30)
+
+    page.locator(".st-key-keys-undo button").click()
+    expect(said).to_contain_text("Taken back", timeout=PATIENT_MS)
+    wait_until(lambda: local.get("user:42") == ANN, "the edit taken back", 30)
 
     cloud.set("user:42", '{"name": "drift"}')
     page.locator(".st-key-keys-refresh button").click()
     expect(detail.get_by_text("differs").first).to_be_visible(timeout=PATIENT_MS)
     expect(detail.get_by_text("drift").first).to_be_visible(timeout=PATIENT_MS)
     photograph_views(chromium, page)
-
-    page.locator(".st-key-keys-undo button").click()
-    expect(said).to_contain_text("Taken back", timeout=PATIENT_MS)
-    wait_until(lambda: local.get("user:42") == ANN, "the edit taken back", 30)
     assert foreign == []
     assert errors == []
 

@@ -131,7 +131,9 @@ def put_back(client: HybridRedis, undo: KeyUndo) -> None:
         with pair.guard(store, keys) as guard:
             for key, state in pair.read(store, keys).items():
                 if not is_unchanged(undo.after[key], pair.facts(state)):
-                    raise HybridError(f"nothing was undone: {key!r} was changed again since")
+                    raise HybridError(
+                        f"nothing was undone: {key.decode(errors='backslashreplace')} was changed again since"
+                    )
             filling, commands = _commands(pair, undo.before)
             for chunk in chunked(filling):
                 pair.send(store, chunk)
