@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from servers import Pool
+from servers import Pool, wait_until
 
 from hybrid.cli import main
 
@@ -55,8 +55,8 @@ def test_a_change_from_set_to_history(run: Run, tmp_path: Path) -> None:
         ("bob", "override ended"),
         ("bob", "override"),
     ]
-    code, out, _ = run("processes")
-    assert out.splitlines()[1].startswith("hybrid config")
+    # A process reports itself in the background: the first look may come too soon.
+    wait_until(lambda: any(line.startswith("hybrid config") for line in run("processes")[1].splitlines()), "itself")
 
 
 @pytest.mark.parametrize("words", [("set", "ack"), ("set", "colour=blue"), ("set", "ack=moon"), ("set", "name=x")])

@@ -132,7 +132,7 @@ def test_interrupted_installation_stops_pip_and_is_redone(installed: Project) ->
         while connection.recv(4096):  # ends when pip is gone, too
             pass
         connection.close()
-    assert running.returncode == 130
+    assert running.returncode == 130, errors
     assert "interrupted" in errors and "Traceback" not in errors
     installed.require(f"{OFFLINE}runtime_thing==1.0\n")
     redone = installed.run("status")

@@ -151,7 +151,7 @@ def test_what_is_not_understood_costs_the_rest_nothing(
         local.set("hybrid:config", strange.record)
         hybrid = open_client()
         assert (hybrid.settings.ack, hybrid.settings.sync_interval_s) == ("both", 11.0)
-        assert "not understood here" in caplog.text
+        wait_until(lambda: "not understood here" in caplog.text, "what is wrong to be told")
         local.publish("hybrid:config@0", b"rubbish")
         wait_until(lambda: "cannot be read" in caplog.text)
         assert hybrid.live.version == 5

@@ -113,7 +113,7 @@ class World:
         """The authority records, the latest last."""
         records = [server.data.values.get(b"hybrid:authority") for server in self.stores.values()]
         words = [record.body.decode().split() for record in records if record is not None]
-        return sorted((int(epoch), holder) for holder, epoch in words)
+        return sorted((int(epoch), holder) for holder, epoch, *_ in words)
 
     def user_values(self, store: Store) -> dict[bytes, Value]:
         data = self.stores[store].data
