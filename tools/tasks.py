@@ -129,7 +129,7 @@ class Outcome:
 
 TESTS = (
     # Measuring comes last and by itself: it wants a machine that nothing else keeps busy.
-    ("tests", "not alone and not quiet and not soak", ("-n", "2", "--cov-report=")),
+    ("tests", "not alone and not quiet and not soak", ("-n", "3", "--cov-report=")),
     ("fault tests", "alone and not soak", ("-n", "2", "--cov-report=", "--cov-append")),
     ("quiet tests", "quiet", ("--cov-append",)),
 )
