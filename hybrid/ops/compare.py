@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis
 from redis.connection import Connection
 
+from hybrid.core.key_state import Hash
 from hybrid.core.names import RESERVED
-from hybrid.core.state import Absent, KeyState, findings
+from hybrid.core.state import ABSENT, Absent, KeyState, findings
 from hybrid.core.state_replies import now_ms
 from hybrid.replication.copy import read_states
 from hybrid.stores.exchange import exchange
@@ -99,6 +100,11 @@ class Tally:
         if self.expiring(here, there):
             return
         found = list(self.differences_of(key, here, there))
+        if found and (due := self.due_fields(here) | self.due_fields(there)):
+            here, there = without(here, due), without(there, due)
+            if self.expiring(here, there):
+                return
+            found = list(self.differences_of(key, here, there))
         self.local_keys += isinstance(here, KeyState)
         self.cloud_keys += isinstance(there, KeyState)
         self.equal += not found
@@ -126,6 +132,14 @@ class Tally:
             case _:
                 return True
 
+    def due_fields(self, state: KeyState | Absent) -> set[bytes]:
+        """Fields of a hash whose own time is up within the tolerance: each store lets go of them in its own moment."""
+        if isinstance(state, Absent) or not isinstance(state.body, Hash) or not state.body.field_expires_at_ms:
+            return set()
+        [now] = exchange(self.local, [(b"TIME",)])
+        limit_ms = now_ms(now) + self.ttl_tolerance_ms
+        return {name for name, at_ms in state.body.field_expires_at_ms.items() if at_ms <= limit_ms}
+
     def is_due(self, state: KeyState, connection: Connection) -> bool:
         if state.expires_at_ms is None:
             return False
@@ -134,6 +148,15 @@ class Tally:
 
     def comparison(self) -> Comparison:
         return Comparison(self.local_keys, self.cloud_keys, self.equal, self.different, tuple(self.listed))
+
+
+def without(state: KeyState | Absent, names: set[bytes]) -> KeyState | Absent:
+    """A hash without these fields; without any left it is absent."""
+    if isinstance(state, Absent) or not isinstance(state.body, Hash):
+        return state
+    fields = {name: value for name, value in state.body.fields.items() if name not in names}
+    times = {name: at_ms for name, at_ms in state.body.field_expires_at_ms.items() if name not in names}
+    return replace(state, body=Hash(fields, times)) if fields else ABSENT
 
 
 def shown(state: KeyState | Absent) -> str:
