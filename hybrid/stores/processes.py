@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +121,10 @@ class ServerProcess:
 
     def start(self, timeout_s: float = 10.0) -> ServerProcess:
         """Start, and return when it answers and is known to be ours. Raises EmbeddedServerError."""
+        if self._process is not None and self.running and port_is_free(self.port):
+            # Killed: the port is closed a moment before the process is gone.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
         if self.running:
             return self
         for attempt in range(1, _PORT_ATTEMPTS + 1):
