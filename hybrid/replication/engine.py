@@ -505,10 +505,19 @@ class Engine:
                 self.failed(store, error)
         return self.board.authority.store is not store or self.board.state(store) is StoreState.DOWN
 
+    def _make_ready(self, store: Store) -> None:
+        """Have a wire with a fresh fence at hand when the wait is over: the write is then run again there."""
+        if self.board.authority.store is store:
+            with suppress(NotSent, ReplyLost):
+                generation, wire = self.endpoints[store].take_fenced(self.board.authority.epoch)
+                self.endpoints[store].give_fenced(generation, wire)
+
     def wait_for_seal(self, store: Store, place: Position | None) -> Seal | None:
         """Claim the authority if nobody has, and wait a moment for the shipper's last word (or for `place`)."""
         if self.board.routes.claim:
             self.claim()
+        else:
+            self._make_ready(store.other)
         if store is Store.CLOUD:
             return None  # of its log, nobody keeps one
         acks = self.board.acks[store]
