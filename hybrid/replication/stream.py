@@ -184,8 +184,8 @@ class Stream:
         """Have the server close the connection of the stream before this one: what is still on its way there would
         arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
-        self.states.exchange(pack(("DEL", self.names.sent)), 1)
-        before = self.states.exchange(pack(("SET", self.names.stream, UNKNOWN_STREAM, "GET")), 1)[0]
+        taken = pack(("SET", self.names.stream, UNKNOWN_STREAM, "GET"))
+        before = self.states.exchange(pack(("DEL", self.names.sent)) + taken, 2)[1]
         self.is_clean = self.source is Store.LOCAL and before == self.clean_mark
         if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) == 2:
             # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
