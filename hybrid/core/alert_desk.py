@@ -189,17 +189,22 @@ def merged_desk(first: Desk, second: Desk) -> Desk:
 
 
 def _merged_incident(first: Incident, second: Incident) -> Incident:
-    later = max(
-        (first, second), key=lambda each: (_RANK.index(each.state), each.resolved_s, each.acknowledged_s, repr(each))
-    )
+    """Each part by a maximum of its own: a maximum over all parts together, of which some were then replaced, would
+    depend on the order of merging."""
     acknowledged = max((first, second), key=lambda each: (each.acknowledged_s, each.acknowledged_by))
     return replace(
-        later,
+        max((first, second), key=_course),
         told=first.told or second.told,
         told_s=max(first.told_s, second.told_s),
         acknowledged_by=acknowledged.acknowledged_by,
         acknowledged_s=acknowledged.acknowledged_s,
     )
+
+
+def _course(incident: Incident) -> tuple[int, float, str]:
+    """How far it has got, then what was found, without what is merged by itself."""
+    found = replace(incident, told=False, told_s=0.0, acknowledged_by="", acknowledged_s=0.0)
+    return _RANK.index(found.state), found.resolved_s, repr(found)
 
 
 def _merged_quiet(first: Quiet, second: Quiet) -> Quiet:

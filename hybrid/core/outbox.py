@@ -159,10 +159,12 @@ def settled(delivery: Delivery, error: str, made_s: float, now_s: float) -> Deli
 def merged_message(first: Message, second: Message) -> Message:
     """What two copies of one message know together."""
     deliveries = {
-        name: max(
-            (copy.deliveries[name] for copy in (first, second) if name in copy.deliveries),
-            key=lambda delivery: (*delivery.progress, _RANK.index(delivery.state), delivery.next_s, delivery.error),
-        )
+        name: max((copy.deliveries[name] for copy in (first, second) if name in copy.deliveries), key=_lateness)
         for name in sorted({*first.deliveries, *second.deliveries})
     }
     return replace(first, deliveries=deliveries)
+
+
+def _lateness(delivery: Delivery) -> tuple[object, ...]:
+    """Orders all that can differ: between two that tie, the order of merging would decide."""
+    return *delivery.progress, _RANK.index(delivery.state), delivery.next_s, delivery.error, delivery.repeated

@@ -301,7 +301,7 @@ desks = st.builds(
 ).map(as_one)  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(desks, desks, desks)
 def test_merging_forgets_nothing_in_any_order(first: Desk, second: Desk, third: Desk) -> None:
     both = merged_desk(first, second)
