@@ -96,7 +96,8 @@ class Demo:
         stop, closing = stop or threading.Event(), threading.Event()
         started_s = reported_s = self._due_s = time.monotonic()
         reported, left_s = self._done, seconds
-        workers = [threading.Thread(target=self._work, args=(closing,), daemon=True) for _ in range(self._workers)]
+        wanted = 0 if stop.is_set() else self._workers  # else one may act before the loop below looks
+        workers = [threading.Thread(target=self._work, args=(closing,), daemon=True) for _ in range(wanted)]
         for worker in workers:
             worker.start()
         try:
