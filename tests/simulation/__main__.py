@@ -8,10 +8,10 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from multiprocessing import get_context
 
 from .nemesis import PROFILES
-from .run import Result, simulate
+from .run import Result
+from .sweep import results
 
 
 def main() -> int:
@@ -28,22 +28,6 @@ def main() -> int:
     first, _, last = options.seeds.partition("-")
     seeds = [options.seed] if options.seed is not None else range(int(first), int(last or first) + 1)
     return report(results([(p, s, options.trace) for s in seeds for p in profiles], options.jobs), options)
-
-
-def results(runs: list[tuple[str, int, bool]], jobs: int) -> Iterator[Result]:
-    if jobs == 1:
-        yield from map(_simulate, runs)
-        return
-    with get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(_simulate, runs, chunksize=4)
-
-
-def _simulate(run: tuple[str, int, bool]) -> Result:
-    profile, seed, verbose = run
-    result = simulate(profile, seed, verbose=verbose)
-    if not verbose and not result.violations:
-        result.record = []
-    return result
 
 
 def report(found: Iterator[Result], options: argparse.Namespace) -> int:
