@@ -118,7 +118,7 @@ class Writer:
     def attempt(self, what: str, action: Callable[[], Any]) -> str:
         world, started_s = self.world, self.world.scheduler.now_s
         self.history.commands += 1
-        epochs = world.epochs()
+        local_led = world.local_leads()
         try:
             action()
             outcome = "acked"
@@ -127,21 +127,20 @@ class Writer:
             what = f"{what} ({error})"
         except Exception as error:
             outcome = "failed"
-            self._failed(what, error, started_s, epochs)
+            self._failed(what, error, started_s, local_led=local_led)
             what = f"{what} ({type(error).__name__}: {error})"
         took_s = world.scheduler.now_s - started_s
         self.history.longest_s = max(self.history.longest_s, took_s if not any(self.process.troubles.values()) else 0)
         world.say(self.name, f"{outcome} {what} in {took_s * 1000:.1f} ms")
         return outcome
 
-    def _failed(self, what: str, error: Exception, started_s: float, epochs: list[tuple[int, str]]) -> None:
+    def _failed(self, what: str, error: Exception, started_s: float, *, local_led: bool) -> None:
         """A failure counts if some store was there for it all the time, and had everything."""
         process, grace_s = self.process, 3.0
-        holder = epochs[-1][1] if epochs else "local"
         for store in Store:
             since_s = max(process.working_since_s[store], self.world.stores[store].marked_at_s)
             steady = not process.troubles[store] and since_s < started_s - grace_s
-            entitled = store is Store.CLOUD or holder == "local"
+            entitled = store is Store.CLOUD or local_led
             if steady and entitled:
                 text = f"{self.name} {what}: {type(error).__name__}: {error}"
                 self.history.failed.append(f"{self.world.scheduler.now_s:.6f} {text} ({store} was there)")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from hybrid import HybridRedis
-from hybrid.core.authority import Holder
+from hybrid.core.authority import FIRST, Authority, Holder
 from hybrid.events import Event
 from hybrid.stores.wire import SocketWire
 from hybrid.types import Store, StoreState
@@ -109,11 +109,13 @@ class World:
     def on_both(self, key: bytes, holds: Callable[[Value | None], bool]) -> bool:
         return all(holds(server.data.values.get(key)) for server in self.stores.values())
 
-    def epochs(self) -> list[tuple[int, str]]:
-        """The authority records, the latest last."""
-        records = [server.data.values.get(b"hybrid:authority") for server in self.stores.values()]
-        words = [record.body.decode().split() for record in records if record is not None]
-        return sorted((int(epoch), holder) for holder, epoch, *_ in words)
+    def local_leads(self) -> bool:
+        """Whether the latest authority record names the local store, and stands there, too."""
+        found = {store: server.data.values.get(b"hybrid:authority") for store, server in self.stores.items()}
+        records = {store: Authority.parse(value.body) for store, value in found.items() if value is not None}
+        latest = max((record.epoch for record in records.values() if record), default=FIRST.epoch)
+        own = records.get(Store.LOCAL) or FIRST
+        return own.admits(Store.LOCAL) and own.epoch == latest
 
     def user_values(self, store: Store) -> dict[bytes, Value]:
         data = self.stores[store].data
