@@ -59,7 +59,9 @@ class CatchUp:
         """Copy what the log names up to its end now."""
         stream, names = self._stream, self._stream.names
         wiped = stream.refills = stream.board.state(stream.target) is StoreState.WIPED
-        self.refused = set(stream.states.exchange(pack(("HKEYS", names.refused)), 1)[0])
+        # What the stream before this one has noted of what it sent holds no longer from here on.
+        ask = pack(("DEL", names.sent)) + pack(("HKEYS", names.refused))
+        self.refused = set(stream.states.exchange(ask, 2)[1])
         if stream.is_clean and not wiped:
             self._go_on()
             return
@@ -73,7 +75,7 @@ class CatchUp:
         for group in self._logged_until(tail):
             missed.add(group)
             stream.shipped.note(group.token)
-        stream.maybe_to = tail
+        stream.maybe_to, stream.accounts_for_all = tail, True
         self._make_good(missed)
         if was_folded:
             self._forget(pack(("DEL", names.folded, names.folded_commands)))

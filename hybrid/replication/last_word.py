@@ -30,13 +30,15 @@ SILENCE_S: Final = EARLY_SEAL_S + 0.5
 
 
 class LastWord:
-    """Says how far `stream`, of the local store's log, has got."""
+    """Says how far `stream`, of the local store's log, has got; nothing until that knows what was sent before it."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def moved(self) -> None:
         """The authority has moved to the cloud store."""
+        if not self._stream.accounts_for_all:
+            return
         with suppress(TargetLost):
             self._publish(self._stream.board.authority)
             if self._stream.drained():
@@ -45,7 +47,7 @@ class LastWord:
     def source_lost(self) -> None:
         """The local store does not answer; a connection that was merely closed says nothing."""
         stream = self._stream
-        if not stream.is_source_lost() or not stream.board.reachable(Store.CLOUD):
+        if not stream.is_source_lost() or not stream.board.reachable(Store.CLOUD) or not stream.accounts_for_all:
             return
         board, record, said_s = stream.board, stream.board.authority, time.monotonic()
         try:

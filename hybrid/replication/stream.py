@@ -99,6 +99,7 @@ class Stream:
         live: whether the other store has everything but what is being written just now.
         refills: whether the other store lost its data, and this stream brings it all of it.
         is_clean: whether the stream before this one ended in order: nothing that stands in the log was sent yet.
+        accounts_for_all: whether `sent_to` and `maybe_to` also say what the streams before this one have sent.
         shipped: the tokens of what was pushed, and of what may be contained in a copied state.
     """
 
@@ -142,6 +143,7 @@ class Stream:
         self._bell = Bell()
         self._wires: list[tuple[Endpoint, Wire]] = []
         self.is_clean = False
+        self.accounts_for_all = False
         self.refills = False
         self._local_run = b""
         self.is_open = False
@@ -185,8 +187,8 @@ class Stream:
         arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
         taken = pack(("SET", self.names.stream, UNKNOWN_STREAM, "GET"))
-        before = self.states.exchange(pack(("DEL", self.names.sent)) + taken, 2)[1]
-        self.is_clean = self.source is Store.LOCAL and before == self.clean_mark
+        [before] = self.states.exchange(taken, 1)
+        self.is_clean = self.accounts_for_all = self.source is Store.LOCAL and before == self.clean_mark
         if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) == 2:
             # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
             self.push(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1, ignore)
@@ -370,7 +372,7 @@ class Stream:
     def note_sent(self) -> None:
         """The stream has ended, and what stands in the log beyond this place was never sent: should the local store be
         lost before the next stream begins, that can be applied again without counting twice."""
-        if self.source is Store.LOCAL and self.is_open:
+        if self.source is Store.LOCAL and self.accounts_for_all:
             place = position_text(max(self.applied, self.sent_to, self.maybe_to))
             self.control.push(pack(("SET", self.names.sent, place)), 1, ignore)
 
