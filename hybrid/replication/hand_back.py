@@ -96,4 +96,6 @@ class HandBack:
             stream.push(pack(command), 1, stream.accepted)
         if not stream.drained():
             raise TargetLost
-        stream.control.push(pack(("XTRIM", stream.names.log, "MAXLEN", 0)), 1, ignore)
+        stream.trim()  # and not all of it: somebody may have claimed the authority again
+        with suppress(NotSent, ReplyLost):
+            stream.control.flush()

@@ -398,10 +398,14 @@ class Stream:
         if self.applied <= self._announced or not (idle or now_s - self._announced_s > TRIM_S[self.source]):
             return
         self._announced, self._announced_s = self.applied, now_s
+        self.trim()
+        self.say(Word.LIVE if self.live else Word.BEHIND)
+
+    def trim(self) -> None:
+        """Take what is applied out of the log. Not sent yet: see `Pipe.flush`."""
         ms, sequence = self.applied
         keep = position_text((ms, sequence + 1))
         self.control.push(pack(("XTRIM", self.names.log, "MINID", keep)), 1, ignore)
-        self.say(Word.LIVE if self.live else Word.BEHIND)
 
     # -- the source, and whether to go on
 

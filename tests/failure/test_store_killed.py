@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from rig import HEAL_S, Rig, is_missed, is_well, patient_with
+from servers import client as connect
 from servers import wait_until
 
 from hybrid import Store
@@ -70,3 +71,5 @@ def test_a_session_never_goes_back_in_time(rig: Rig, fail: Callable[[ServerProce
     wait_until(write_and_read, "the way back", HEAL_S)
     write_and_read(50)
     rig.assert_healed(client)
+    with connect(rig.cloud.url) as cloud:
+        wait_until(lambda: not cloud.xlen("hybrid:log"), "what was handed back to leave the cloud store's log", HEAL_S)
