@@ -253,7 +253,7 @@ class AlertControl:
         if not self._store.edit(change):
             raise AllStoresDown("no store takes the change now")
         logger.info("%s: %s", author, words)
-        self._client.live.note(AuditEntry(self._client.live.version, time.time(), author, f"alerts: {words}", {}))
+        self._client.live.audit.note(AuditEntry(self._client.live.version, time.time(), author, f"alerts: {words}", {}))
 
 
 def with_quiet(desk: Desk, quiet: Quiet) -> Desk:

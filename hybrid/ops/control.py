@@ -15,7 +15,8 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.registry import Presence, Process, Role
 from hybrid.errors import AllStoresDown, ConfigurationConflict, ConfigurationError
 from hybrid.ops.env_file import EnvPlan, planned_env, read_env, write_env
-from hybrid.replication.live_settings import Edited, LiveSettings
+from hybrid.replication.live_edit import Edited
+from hybrid.replication.live_settings import LiveSettings
 from hybrid.replication.registry import Registry
 from hybrid.settings import LIVE, Ack, ReadPreference, Settings, setting_text, variable_of
 from hybrid.types import Source
@@ -182,7 +183,7 @@ class Control:
 
     def audit(self, limit: int = 50) -> tuple[AuditEntry, ...]:
         """Who changed what, newest first. Raises AllStoresDown when no store answers."""
-        return self._client.live.history(limit)
+        return self._client.live.audit.history(limit)
 
     # -- .env
 
@@ -197,7 +198,8 @@ class Control:
         return planned_env(self._env_file, read_env(self._env_file), texts, secret=SECRETS)
 
     def write_env(self, author: str, plan: EnvPlan) -> None:
-        """Write a plan that was looked at. Raises ConfigurationError if the file was changed meanwhile, and OSError."""
+        """Write a plan that was looked at. Raises ConfigurationError if the file was changed meanwhile, or cannot be
+        written."""
         write_env(plan)
         logger.info("%s wrote %s to %s", author, ", ".join(plan.variables), plan.path)
         self.note(author, ".env", dict.fromkeys(plan.variables, (None, "written")))
@@ -205,7 +207,7 @@ class Control:
     def note(self, author: str, what: str, changes: Mapping[str, tuple[Any, Any]] = MappingProxyType({})) -> bool:
         """Add a line to the audit trail; False when no store takes it, which is logged."""
         try:
-            self._client.live.note(AuditEntry(self.version, time.time(), author, what, changes))
+            self._client.live.audit.note(AuditEntry(self.version, time.time(), author, what, changes))
         except AllStoresDown:
             logger.warning("no store takes the note for the audit trail: %s, %s", author, what)
             return False

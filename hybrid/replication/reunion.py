@@ -19,7 +19,7 @@ from hybrid.core.live import AuditEntry
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.registry import GONE_S, Presence
 from hybrid.core.resp import pack
-from hybrid.replication.live_settings import audit
+from hybrid.replication.audit_trail import audit
 from hybrid.replication.records import checked
 from hybrid.types import Store, StoreState
 

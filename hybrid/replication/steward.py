@@ -58,11 +58,11 @@ class Steward(threading.Thread):
         if self._reunion.waits:
             return HASTE_S
         # What it looks at besides (the states of the stores, who ships) does not wake it.
-        return min(self._engine.live.due_in_s(), self._engine.registry.due_in_s, BEAT_S)
+        return min(self._engine.live.copies.due_in_s(), self._engine.registry.due_in_s, BEAT_S)
 
     def _turn(self) -> None:
         engine = self._engine
-        if engine.live.due_in_s() <= HASTE_S:
-            engine.live.tend()
+        if engine.live.copies.due_in_s() <= HASTE_S:
+            engine.live.copies.tend()
         if self._reunion.waits or engine.registry.due_in_s == 0.0:
             self._reunion.attend(engine.registry.report())

@@ -336,7 +336,7 @@ def _note(author: str, deed: str, changes: dict[str, tuple[object, object]]) -> 
     if client is None:
         return
     try:
-        client.live.note(AuditEntry(client.live.version, time.time(), author, deed, changes))
+        client.live.audit.note(AuditEntry(client.live.version, time.time(), author, deed, changes))
     except AllStoresDown:
         logger.warning("no store takes the note of it for the audit trail")
 

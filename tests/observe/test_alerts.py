@@ -242,7 +242,7 @@ def test_an_incident_from_beginning_to_end(
     assert stores.cloud.url.rpartition(":")[2] in http.got[0]["message"]
     wait_until(lambda: desk_on(stores.cloud.url) == desk_on(stores.local.url), "the cloud store has the document again")
     assert alert_control.incidents()[0].state is IncidentState.RESOLVED
-    lines = [entry.what for entry in agent.client.live.history(10)]
+    lines = [entry.what for entry in agent.client.live.audit.history(10)]
     assert any(line.startswith("alerts: acknowledged Store down: cloud") for line in lines)
 
 

@@ -21,7 +21,7 @@ from hybrid.agent import Agent
 from hybrid.core.live import AuditEntry, Edit, Effective, Live, effective_values, planned_edit
 from hybrid.core.registry import Presence, Process, Role
 from hybrid.ops.overview import Overview, Sample, StoreFacts
-from hybrid.replication.live_settings import Edited
+from hybrid.replication.live_edit import Edited
 from hybrid.settings import Settings
 from hybrid.types import Status, Store, StoreState, StoreStatus
 from panel import process as process_module
@@ -88,7 +88,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.base = SETTINGS
-        self.live = self.registry = self
+        self.live = self.audit = self.registry = self
         self.document = Live()
         self.lines: list[AuditEntry] = []
 

@@ -91,7 +91,7 @@ def test_bulk_merge_of_a_filtered_set_is_guarded_confirmed_and_audited(
     wait_until(lambda: not cloud.exists("theirs"), "the deletion")
     assert local.exists("mine"), "what was not selected stays"
     assert not cloud.exists("mine")
-    entry = real_panel.agent.client.live.history(1)[0]
+    entry = real_panel.agent.client.live.audit.history(1)[0]
     assert (entry.author, entry.what) == ("tester", "Sync, local to cloud")
     assert actions.start_undo(job.result.id).done
     assert real_panel.process.jobs.of("sync")[0].wait(20)

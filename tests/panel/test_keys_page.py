@@ -298,7 +298,7 @@ def test_bulk_changes_run_on_both_and_are_audited(
     assert panel_process.jobs.of(actions.BULK_JOB)[0].wait(10)
     assert hybrid.wait_in_sync(5)
     assert values(sides, "EXISTS", "a:1") == [1, 1]
-    assert any("Delete 30 keys" in line.what and line.author == "ann" for line in hybrid.live.history(10))
+    assert any("Delete 30 keys" in line.what and line.author == "ann" for line in hybrid.live.audit.history(10))
     line = b'{"key":"new","type":"string","expires_at_ms":null,"value":"v"}\n'
     for preview, there in ((True, 0), (False, 1)):
         actions.start_import(line, queries.Conflict.SKIP, preview=preview)
