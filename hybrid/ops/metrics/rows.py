@@ -1,60 +1,32 @@
-"""Reads what all processes measured, as rows: `pandas.DataFrame(rows)` takes them as they are.
-
-    records = read_records(client, since_s=time.time() - 3600)
-    latency_rows(records)
-
-Reading asks the local store only. Times are Unix times, durations milliseconds.
-"""
+"""What was measured, as rows: `pandas.DataFrame(rows)` takes them as they are."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
-from typing import Any, Final, Protocol, TypedDict
-
-import redis
+from typing import TypedDict
 
 from hybrid.core.histogram import Histogram, upper_us
-from hybrid.core.metrics import Record, by_slot
-from hybrid.core.names import Names
-from hybrid.core.spending import CostSummary, Price, Usage, cost_summary
-from hybrid.observe.folding import KEPT_S, day_of, keys_by_span, records_of
-from hybrid.settings import Settings
+from hybrid.core.metrics import Record
 from hybrid.types import Store
 
 __all__ = [
-    "CostRow",
-    "CostSummary",
     "ErrorRow",
     "EventRow",
     "GaugeRow",
     "HeatRow",
     "LatencyRow",
-    "Record",
     "ThroughputRow",
     "TrafficRow",
     "by_store",
-    "cost_of_month",
-    "cost_rows",
     "error_rows",
     "event_rows",
     "gauge_rows",
     "heat_rows",
     "latency_rows",
-    "price_of",
-    "raw_local",
-    "raw_store",
-    "read_days",
-    "read_records",
     "summed",
     "throughput_rows",
-    "today",
     "traffic_rows",
 ]
-
-MOST_POINTS: Final = 1440
-NAMES: Final = Names()
 
 
 class LatencyRow(TypedDict):
@@ -121,96 +93,6 @@ class TrafficRow(TypedDict):
     commands: int
     sent_bytes: int
     received_bytes: int
-
-
-class CostRow(TypedDict):
-    """One day (UTC) and purpose on the cloud store. `usd` is the price of the commands."""
-
-    day: str
-    purpose: str
-    commands: int
-    sent_bytes: int
-    received_bytes: int
-    usd: float
-
-
-class Readable(Protocol):
-    """The part of `HybridRedis` that reading needs."""
-
-    @property
-    def settings(self) -> Settings: ...
-    def store(self, store: Store) -> redis.Redis: ...
-
-
-# -- reading
-
-
-def read_records(client: Readable, since_s: float, until_s: float | None = None) -> list[Record]:
-    """What was measured from `since_s` to `until_s` (now), in spans of 10, 60 or 600 s: the finest that is still kept
-    and gives at most 1,440 points.
-
-    Raises redis.RedisError when the local store cannot be asked.
-    """
-    now_s = time.time()
-    until_s = now_s if until_s is None else until_s
-    span_s = _span_s(now_s - since_s, until_s - since_s)
-    spans = [each for each in sorted(KEPT_S, reverse=True) if each <= span_s]
-    found: list[Record] = []
-    with raw_local(client) as local:
-        place = f"{int(since_s * 1000)}"
-        for span in spans:
-            # What is not folded yet is only in the finer records, behind the last place that was folded.
-            entries: Any = local.execute_command("XRANGE", keys_by_span(NAMES)[span], place, "+")
-            found += records_of(entries)
-            if entries:
-                place = f"{entries[-1][0].partition(b'-')[0].decode()}"
-    return by_slot((record for record in found if since_s - span_s < record.at_s <= until_s), span_s)
-
-
-def read_days(client: Readable) -> dict[tuple[date, str], Usage]:
-    """Traffic with the cloud store by day (UTC) and purpose, up to now. Raises redis.RedisError."""
-    with raw_local(client) as local:
-        counted = local.execute_command("HGETALL", NAMES.metrics_days)
-        last = local.execute_command("XREVRANGE", NAMES.metrics_60, "+", "-", "COUNT", 1)
-        place = last[0][0].partition(b"-")[0] if last else b"-"
-        unfolded = records_of(local.execute_command("XRANGE", NAMES.metrics_10, place, "+"))
-    numbers: dict[tuple[str, str], dict[str, int]] = {}
-    for name, number in counted.items() if isinstance(counted, dict) else zip(counted[::2], counted[1::2], strict=True):
-        day, _, purpose, what = name.decode().split("|")
-        numbers.setdefault((day, purpose), {})[what] = int(number)
-    days = {
-        (date.fromisoformat(day), purpose): Usage(each.get("commands", 0), each.get("sent", 0), each.get("received", 0))
-        for (day, purpose), each in numbers.items()
-    }
-    for record in unfolded:
-        for (store, purpose), traffic in record.traffic.items():
-            if store == Store.CLOUD.value:
-                key = date.fromisoformat(day_of(record.at_s)), purpose
-                days[key] = days.get(key, Usage()) + Usage(*traffic)
-    return days
-
-
-def _span_s(age_s: float, length_s: float) -> int:
-    for span_s, kept_s in sorted(KEPT_S.items()):
-        if age_s <= kept_s and length_s / span_s <= MOST_POINTS:
-            return span_s
-    return max(KEPT_S)
-
-
-def raw_local(client: Readable) -> redis.Redis:
-    """The local store, with replies as bytes: records are hybrid's own, whatever the application decodes."""
-    return raw_store(client, Store.LOCAL)
-
-
-def raw_store(client: Readable, store: Store, **connection_options: Any) -> redis.Redis:
-    """One store with replies as the server gives them: bytes and lists, whatever the application decodes."""
-    connection = client.store(store)
-    connection.connection_pool.connection_kwargs.update(decode_responses=False, protocol=2, **connection_options)
-    connection.response_callbacks.clear()
-    return connection
-
-
-# -- rows
 
 
 def latency_rows(records: Iterable[Record]) -> list[LatencyRow]:
@@ -339,42 +221,3 @@ def traffic_rows(records: Iterable[Record]) -> list[TrafficRow]:
         for record in records
         for (store, purpose), (commands, sent_bytes, received_bytes) in sorted(record.traffic.items())
     ]
-
-
-# -- money
-
-
-def price_of(settings: Settings) -> Price:
-    """The price that the settings name."""
-    return Price(per_100k_commands=settings.cloud_price)
-
-
-def cost_rows(days: dict[tuple[date, str], Usage], price: Price) -> list[CostRow]:
-    """Commands and money by day and purpose."""
-    return [
-        {
-            "day": day.isoformat(),
-            "purpose": purpose,
-            "commands": usage.commands,
-            "sent_bytes": usage.sent_bytes,
-            "received_bytes": usage.received_bytes,
-            "usd": price.commands_usd(usage.commands),
-        }
-        for (day, purpose), usage in sorted(days.items())
-    ]
-
-
-def today(now_s: float | None = None) -> date:
-    """The day that costs are counted on now: UTC, as everywhere in them."""
-    return datetime.fromtimestamp(time.time() if now_s is None else now_s, UTC).date()
-
-
-def cost_of_month(client: Readable, now_s: float | None = None) -> CostSummary:
-    """What this month has cost so far, where it is heading, and its share of the budget. Raises redis.RedisError."""
-    now = datetime.fromtimestamp(time.time() if now_s is None else now_s, UTC)
-    by_day: dict[date, Usage] = {}
-    for (day, _), usage in read_days(client).items():
-        by_day[day] = by_day.get(day, Usage()) + usage
-    day_share = (now.hour * 3600 + now.minute * 60 + now.second) / 86400
-    settings = client.settings
-    return cost_summary(by_day, now.date(), day_share, price_of(settings), settings.cloud_budget)
