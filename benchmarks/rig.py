@@ -14,9 +14,9 @@ from typing import Any
 import redis
 
 from hybrid import HybridRedis
-from hybrid.stores.control import RemoteLink
 from hybrid.stores.ports import LOOPBACK
 from hybrid.stores.processes import ServerProcess
+from hybrid.stores.remote_link import RemoteLink
 from hybrid.types import Health, Store
 
 __all__ = ["LINK_S", "SYNC_S", "Rig"]

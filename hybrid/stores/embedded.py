@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from hybrid.errors import EmbeddedServerError
-from hybrid.stores.control import ControlClient, RemoteLink, environment
+from hybrid.stores.control import ControlClient, environment
 from hybrid.stores.ports import LOOPBACK
 from hybrid.stores.processes import ServerBinary, ServerProcess, find_server
 from hybrid.stores.records import running_keeper
+from hybrid.stores.remote_link import RemoteLink
 
 __all__ = ["EmbeddedStores", "ServerBinary", "ServerProcess", "find_server"]
 

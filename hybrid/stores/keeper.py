@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from hybrid.errors import EmbeddedServerError
-from hybrid.stores.control import ControlServer, answer_for_link
+from hybrid.stores.control import ControlServer
 from hybrid.stores.ports import LOOPBACK, port_is_free
 from hybrid.stores.processes import ServerProcess
 from hybrid.stores.proxy import Proxy
 from hybrid.stores.records import KEEPER_FILE, read_record, running_keeper, start_mark, write_record
+from hybrid.stores.steering import answer_for_link
 
 __all__ = ["Keeper", "main"]
 

@@ -1,7 +1,7 @@
 """The delayed link in a thread of this process, or by `python -m hybrid.stores.link` in a process of its own.
 
 A process of its own spares a busy client from sharing its interpreter lock with the proxy; `RemoteLink` steers it from
-elsewhere (see `hybrid.stores.control`).
+elsewhere (see `hybrid.stores.remote_link`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 from hybrid.errors import EmbeddedServerError
 from hybrid.stores.ports import LOOPBACK
 from hybrid.stores.proxy import Faults, LinkState, Proxy
+from hybrid.stores.steering import Steering, answer_for_link
 
 __all__ = ["Faults", "Link", "LinkState"]
 
 T = TypeVar("T")
 
 
-class Link:
+class Link(Steering):
     """A delayed link in a daemon thread of this process; every method may be called from any thread.
 
     It is reached at `host:port` (0: a free one) and leads to `target_host:target_port`, `round_trip_s` away.
@@ -59,32 +60,6 @@ class Link:
     def url(self) -> str:
         return f"redis://{self._options['host']}:{self.port}"
 
-    @property
-    def state(self) -> LinkState:
-        return self._run(self._read_state)
-
-    def apply(
-        self,
-        *,
-        round_trip_s: float | None = None,
-        refuse: bool | None = None,
-        hang: bool | None = None,
-        cut: bool = False,
-        lose_reply: int | None = None,
-        slow: int | None = None,
-        for_s: float | None = None,
-    ) -> None:
-        """Change the faults that are given, at once (see `Faults`). `cut` resets all connections, one time.
-
-        With `for_s` they end by themselves after that many seconds. Without it, `heal` returns to a new `round_trip_s`.
-        """
-        changes = {"round_trip_s": round_trip_s, "refuse": refuse, "hang": hang, "lose_reply": lose_reply, "slow": slow}
-        self._run(lambda: self._proxy.apply(cut=cut, for_s=for_s, **changes))
-
-    def heal(self) -> None:
-        """End every fault; connections that survived resume."""
-        self._run(self._proxy.heal)
-
     def close(self) -> None:
         """Reset the connections and free the port. Does nothing in a forked child, or a second time."""
         if self._loop is None or os.getpid() != self._owner_pid:
@@ -102,8 +77,8 @@ class Link:
         self._proxy = Proxy(*self._arguments, **self._options)
         await self._proxy.start()
 
-    async def _read_state(self) -> LinkState:
-        return self._proxy.state
+    def _ask(self, do: str, **arguments: Any) -> Any:
+        return self._run(lambda: answer_for_link(self._proxy, do, arguments))
 
     def _run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         if self._loop is None:
@@ -119,6 +94,6 @@ class Link:
 
 
 if __name__ == "__main__":
-    from hybrid.stores.control import main
+    from hybrid.stores.remote_link import main
 
     main()

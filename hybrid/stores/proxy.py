@@ -10,6 +10,7 @@ import asyncio
 import dataclasses
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from hybrid.stores.relay import End
 __all__ = ["Faults", "LinkState", "Proxy"]
 
 BIND_TRIES = 50
+PORTS_TRIED = 20
 _SLICES_PER_S = 50  # how finely `slow` spreads a chunk
 
 
@@ -81,10 +83,8 @@ class Proxy:
 
     async def start(self) -> None:
         """Listen. Raises EmbeddedServerError when the port is taken."""
-        self.port = self.port or free_port(self._host)
-        if not port_is_free(self.port, self._host):
-            raise EmbeddedServerError(f"port {self.port} is taken by another process; stop it or choose another port")
-        self._guard = self._bound()  # keeps the port ours while `refuse` has closed the listener
+        self._guard = self._guard_of(self.port) if self.port else self._guard_of_any_port()
+        self.port = self._guard.getsockname()[1]
         await self._listen_or_refuse()
 
     async def apply(self, *, cut: bool = False, for_s: float | None = None, **changes: Any) -> None:
@@ -171,11 +171,31 @@ class Proxy:
 
     # Inside
 
-    def _bound(self) -> socket.socket:
+    def _guard_of_any_port(self) -> socket.socket:
+        """One that a server has just left looks free, and is not: its last connections share it with nobody."""
+        for _ in range(PORTS_TRIED - 1):
+            with suppress(EmbeddedServerError):
+                return self._guard_of(free_port(self._host))
+        return self._guard_of(free_port(self._host))
+
+    def _guard_of(self, port: int) -> socket.socket:
+        """A socket that keeps the port ours while `refuse` has closed the listener. Raises EmbeddedServerError."""
+        try:
+            if port_is_free(port, self._host):
+                return self._bound(port)
+        except OSError:
+            pass  # taken in between
+        raise EmbeddedServerError(f"port {port} is taken by another process; stop it or choose another port")
+
+    def _bound(self, port: int) -> socket.socket:
         bound = socket.socket()
         # For the guard that keeps the port while it refuses; with SO_REUSEADDR a stranger could listen beside it.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind((self._host, self.port))
+        try:
+            bound.bind((self._host, port))
+        except OSError:
+            bound.close()
+            raise
         return bound
 
     async def _listen_or_refuse(self) -> None:
@@ -193,10 +213,10 @@ class Proxy:
         """Connections that are just being closed can hold the port for a moment."""
         for _ in range(BIND_TRIES):
             try:
-                return self._bound()
+                return self._bound(self.port)
             except OSError:
                 await asyncio.sleep(0.02)
-        return self._bound()
+        return self._bound(self.port)
 
     async def _connect(self, client: End, store: End) -> None:
         await self._flowing.wait()

@@ -9,7 +9,9 @@ import redis
 from servers import Stores, client, wait_until
 
 from hybrid.errors import EmbeddedServerError
+from hybrid.stores import proxy
 from hybrid.stores.link import Faults, Link
+from hybrid.stores.ports import free_port
 from hybrid.stores.processes import ServerProcess
 from hybrid.stores.relay import ends_whole
 
@@ -213,3 +215,20 @@ def test_close_resets_frees_the_port_and_may_be_repeated(valkey: ServerProcess) 
 )
 def test_where_a_request_ends(requests: bytes, whole: bool) -> None:
     assert ends_whole(requests) is whole
+
+
+def test_of_several_ports_that_look_free_one_that_can_be_had_is_taken(
+    valkey: ServerProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server's last connections keep its port from being shared for a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as left:
+        port = left.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as one:
+            left.accept()[0].close()  # this end closes first, and so keeps the address
+            assert one.recv(1) == b""
+    looks_free = iter([port, free_port()])
+    monkeypatch.setattr(proxy, "free_port", lambda host: next(looks_free))
+    with Link("127.0.0.1", valkey.port, round_trip_s=0.0) as link, client(link.url) as connection:
+        assert link.port != port and connection.ping()
+    with pytest.raises(EmbeddedServerError, match=f"port {port} is taken"):
+        Link("127.0.0.1", valkey.port, port=port).start()
