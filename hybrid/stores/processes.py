@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hybrid.errors import EmbeddedServerError
 from hybrid.stores.ports import LOOPBACK, free_port, port_is_free
+from hybrid.stores.records import start_mark
 
 __all__ = ["ServerBinary", "ServerProcess", "find_server"]
 
@@ -121,8 +122,7 @@ class ServerProcess:
 
     def start(self, timeout_s: float = 10.0) -> ServerProcess:
         """Start, and return when it answers and is known to be ours. Raises EmbeddedServerError."""
-        if self._process is not None and self.running and port_is_free(self.port):
-            # Killed: the port is closed a moment before the process is gone.
+        if self._process is not None and self._is_ending():
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)
         if self.running:
@@ -142,6 +142,10 @@ class ServerProcess:
                 self.port = 0
         self._pick_port = False
         return self
+
+    def _is_ending(self) -> bool:
+        """Whether it was killed and is not gone yet: its port is closed before, or its threads end one by one."""
+        return self.running and (port_is_free(self.port) or start_mark(self.pid or 0) is None)
 
     def spawn(self) -> None:
         """Launch without waiting. Raises EmbeddedServerError when port, folder or binary are unusable."""

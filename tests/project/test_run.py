@@ -119,16 +119,26 @@ def test_environment_of_another_python_is_rebuilt(installed: Project, fault: str
     assert "creating .venv" in repaired.stderr
 
 
+def request_of_pip(index: socket.socket) -> socket.socket:
+    """The connection on which pip asks for the package. Others may be looking for a server of another test, which had
+    this port before."""
+    while True:
+        connection, _ = index.accept()
+        connection.settimeout(60)
+        if connection.recv(4096).startswith(b"GET /missing/"):
+            return connection
+        connection.close()
+
+
 def test_interrupted_installation_stops_pip_and_is_redone(installed: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent_index:
         silent_index.settimeout(60)
         installed.require(f"--index-url http://127.0.0.1:{silent_index.getsockname()[1]}/\nmissing==1.0\n")
         command = [sys.executable, installed.root / "run", "status"]
         running = subprocess.Popen(command, env=installed.env, stderr=subprocess.PIPE, text=True)
-        connection, _ = silent_index.accept()
+        connection = request_of_pip(silent_index)
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=60)
-        connection.settimeout(60)
         while connection.recv(4096):  # ends when pip is gone, too
             pass
         connection.close()

@@ -15,7 +15,7 @@ from hybrid import HybridRedis, ReadPreference, Store, StoreState
 from hybrid.core.live import Live, Touch
 from hybrid.errors import AllStoresDown, ConfigurationConflict, ConfigurationError
 from hybrid.ops.control import Control
-from hybrid.replication import live_settings
+from hybrid.replication import live_copies
 from hybrid.settings import Settings
 from hybrid.types import Source
 
@@ -26,7 +26,7 @@ CHANGES = ("set", "xadd", "publish", "exec")
 @pytest.fixture(autouse=True)
 def in_haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that is behind is written soon."""
-    monkeypatch.setattr(live_settings, "GRACE_S", (0.1, 0.3))
+    monkeypatch.setattr(live_copies, "GRACE_S", (0.1, 0.3))
 
 
 @pytest.fixture
@@ -150,9 +150,11 @@ def test_what_is_not_understood_costs_the_rest_nothing(
     with client(pair.local.url) as local:
         local.set("hybrid:config", strange.record)
         hybrid = open_client()
-        assert (hybrid.settings.ack, hybrid.settings.sync_interval_s) == ("both", 11.0)
+        wait_until(lambda: hybrid.settings.sync_interval_s == 11.0, "the rest to be taken")
+        assert hybrid.settings.ack == "both"
         wait_until(lambda: "not understood here" in caplog.text, "what is wrong to be told")
-        local.publish("hybrid:config@0", b"rubbish")
+        # The document is read before the channel is subscribed to, and again after.
+        wait_until(lambda: local.publish("hybrid:config@0", b"rubbish"), "somebody hears it")
         wait_until(lambda: "cannot be read" in caplog.text)
         assert hybrid.live.version == 5
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -14,12 +15,12 @@ import redis
 from servers import client, wait_until
 
 from hybrid.errors import EmbeddedServerError
-from hybrid.stores.control import RemoteLink
 from hybrid.stores.embedded import EmbeddedStores, find_server
 from hybrid.stores.link import Faults
 from hybrid.stores.ports import free_port, port_is_free
 from hybrid.stores.processes import ServerBinary, ServerProcess
 from hybrid.stores.records import read_record, start_mark
+from hybrid.stores.remote_link import RemoteLink
 
 USER = """
 import sys, json
@@ -230,6 +231,31 @@ def test_a_server_that_was_killed_is_started_again_for_the_next_user(folder: Pat
         with start(folder) as again, client(stores.local_url) as local:
             assert again.local_url == stores.local_url
             assert local.ping()
+
+
+ENDING = """#!{python}
+import ctypes, os, pathlib, socket, sys, threading, time
+if (first := pathlib.Path(sys.argv[0] + ".first")).exists():
+    os.execv("{server}", ["{server}", *sys.argv[1:]])
+port = int(sys.argv[sys.argv.index("--port") + 1])
+listening = socket.create_server(("127.0.0.1", port))
+threading.Thread(target=lambda: (time.sleep(0.3), os._exit(0))).start()
+first.touch()
+ctypes.CDLL(None).syscall(60, 0)  # exit: of this thread alone, which shows the process as a zombie
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform != "linux", reason="the number of a system call")
+def test_a_server_whose_threads_are_still_ending_is_waited_for_and_started_again(tmp_path: Path) -> None:
+    program = tmp_path / "server"
+    program.write_text(ENDING.format(python=sys.executable, server=find_server().path))
+    program.chmod(0o755)
+    server = ServerProcess(tmp_path / "data", ServerBinary(program, "PATH"), port=free_port())
+    server.spawn()
+    wait_until(lambda: Path(f"{program}.first").exists() and start_mark(server.pid or 0) is None)
+    assert server.running and not port_is_free(server.port)
+    with server.start(), client(server.url) as connection:
+        assert connection.ping()
 
 
 def test_a_forked_child_leaves_the_servers_alone(folder: Path) -> None:
