@@ -14,7 +14,7 @@ __all__ = [
     "writing_store",
 ]  # fmt: skip
 
-FRESH_S = 45.0  # four reads of the cloud missed
+FRESH_S = 150.0  # two reads of a cloud store that bills them missed
 
 
 class Tone(StrEnum):

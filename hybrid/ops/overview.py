@@ -1,7 +1,7 @@
 """Both stores side by side, kept fresh in the background: asking for the overview never asks a store.
 
 Each store has its own thread, so that a dead cloud never delays what is known of the local store. The local store is
-read every 2 s (INFO, DBSIZE). The cloud is billed per command, so it is read every 10 s, and by INFO alone. A third
+read every 2 s (INFO, DBSIZE). The cloud is billed per command, so it is read seldom, and by INFO alone. A third
 thread takes the client's status, at once after an event and else by the clock of the store that it asks: the authority.
 """
 
@@ -26,14 +26,17 @@ from hybrid.ops.facts import ServerFacts, server_facts
 from hybrid.settings import Settings
 from hybrid.types import Status, Store, StoreStatus
 
-__all__ = ["INTERVALS_S", "Observed", "Observer", "Overview", "Sample", "StoreFacts"]
+__all__ = ["BILLED_INTERVAL_S", "INTERVALS_S", "Observed", "Observer", "Overview", "Sample", "StoreFacts"]
 
 logger = logging.getLogger("hybrid.observer")
 
 INTERVALS_S: Mapping[Store, float] = MappingProxyType({Store.LOCAL: 2.0, Store.CLOUD: 10.0})
 STATUS_INTERVALS_S: Mapping[Store, float] = MappingProxyType({Store.LOCAL: 1.0, Store.CLOUD: 5.0})
 HISTORY_S = 3600.0
-OWN_KEYS_INTERVAL_S = 600.0
+BILLED_INTERVAL_S = 60.0
+"""Where each command to the cloud store has its price: INFO once a minute is 1,440 commands a day."""
+
+OWN_KEYS_INTERVAL_S = 3600.0
 OWN = Names()
 
 
@@ -41,7 +44,7 @@ OWN = Names()
 class StoreFacts:
     """One store: its state now, and the facts as of `observed_at_s` (Unix time). None means unknown.
 
-    `keys` leaves out hybrid's own (in the cloud as counted in the last ten minutes). `memory_limit_bytes` is None also
+    `keys` leaves out hybrid's own (in the cloud as counted in the last hour). `memory_limit_bytes` is None also
     when the store has no limit.
     """
 

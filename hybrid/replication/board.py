@@ -9,6 +9,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from math import inf
+from typing import Final
 
 from hybrid import events
 from hybrid.core.authority import FIRST, Authority, Position
@@ -21,6 +23,9 @@ from hybrid.settings import Settings
 from hybrid.types import ReadPreference, Store, StoreState
 
 __all__ = ["Board"]
+
+CLEARLY_FASTER: Final = 0.8
+"""Of two stores that are about as fast, the one that reads go to stays."""
 
 _Change = tuple[Store, View, View]
 """A store, how it was seen, and how it is seen now."""
@@ -37,6 +42,7 @@ class Board:
         self.last_written: Position = (0, 0)
         self.unconfirmed = 0
         self.faster = Store.LOCAL
+        self._round_trips_s: dict[Store, deque[float]] = {store: deque(maxlen=5) for store in Store}
         self.shipping = False
         self.shipper_stuck = False
         self.preferred = False
@@ -44,7 +50,7 @@ class Board:
         self.closing = False
         self.apart = False
         self.bells: set[Ringing] = set()
-        self.on_down: Callable[[Store], None] = lambda store: None
+        self.on_doubt: Callable[[Store], None] = lambda store: None
         self._changed = threading.Condition(threading.RLock())
         now_s = time.time()
         self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
@@ -161,6 +167,15 @@ class Board:
         if place > self.last_written:
             self.last_written = place
 
+    def measure(self, store: Store, round_trip_s: float) -> None:
+        """Take into account how long the store has just taken to answer. The shortest of the last few times counts: a
+        longer one was this machine's doing."""
+        with self._changed:
+            self._round_trips_s[store].append(round_trip_s)
+            best_s = {each: min(times_s, default=inf) for each, times_s in self._round_trips_s.items()}
+            if best_s[self.faster.other] < CLEARLY_FASTER * best_s[self.faster]:
+                self.prefer(self.faster.other)
+
     def prefer(self, store: Store) -> None:
         """`store` answers faster: who reads by `fastest` asks it first."""
         if store is not self.faster:
@@ -230,7 +245,7 @@ class Board:
         for store, before, after in changes:
             if after.state is StoreState.DOWN:
                 self._failed_at_s.setdefault(store, after.since_s)
-                self.on_down(store)
+                self.on_doubt(store)
                 self.events.emit(events.StoreDown(store=store, reason=after.reason))
                 self._announce_degraded()
             elif after.state is StoreState.WIPED:
@@ -238,6 +253,8 @@ class Board:
                 self._announce_degraded()
             elif after.state is StoreState.UP:
                 self._announce_up(store, before, after)
+            elif before.state is StoreState.UP:
+                self.on_doubt(store)  # the process that ships says so: is it there for this one?
 
     def _announce_up(self, store: Store, before: View, after: View) -> None:
         self._degraded = False

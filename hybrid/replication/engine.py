@@ -115,7 +115,7 @@ class Engine:
         self._watchers: dict[Store, Watcher] = {}
         self._starting = threading.Lock()
         self.started = False
-        self.board.on_down = self._poke
+        self.board.on_doubt = self._poke
         _engines.add(self)
 
     # -- life
@@ -365,7 +365,7 @@ class Engine:
         self.board.observe(store, Evidence.SILENT if error.silent else Evidence.REFUSED, str(error))
 
     def _poke(self, store: Store) -> None:
-        """Have its watcher look: whoever found the store down, it may answer again in a moment."""
+        """Have its watcher look: whoever lost the store, it may answer (again in a moment) or not."""
         if (watcher := self._watchers.get(store)) is not None:
             watcher.poke()
 

@@ -1,12 +1,14 @@
 """One thread per store that keeps a connection to it, hears what other processes push, and notices when it fails.
 
-The store's own traffic is the health signal; a PING goes out only after silence, or when someone waits too long.
+The store's own traffic is the health signal; a PING goes out only after silence, or when someone waits too long. Of all
+processes the one that ships asks the cloud store: the others hear from it, so that their number costs next to nothing.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -29,6 +31,10 @@ logger = logging.getLogger("hybrid")
 
 SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 30.0}
 """How long a store may say nothing before it is asked. The cloud is billed: 30 s are under 3,000 PINGs a day."""
+
+HEARSAY_S: Final = 600.0
+"""The same for the cloud store in a process that hears of its loss over the local store, from the one that ships. TCP
+keeps the connection alive."""
 
 RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 """First and longest pause between attempts to reach a store that is down."""
@@ -60,11 +66,14 @@ class Watcher(threading.Thread):
         self._store = endpoint.store
         self._bell = Bell()
         self._renewing = False
+        self._poked = False
+        self._heard_s = 0.0
         self._pause_s = RETRY_S[self._store][0]
         self._warmer = Warmer(endpoint, peer, board) if peer is not None else None
 
     def poke(self) -> None:
         """Ask the store now: someone waits for it."""
+        self._poked = True
         self._bell.ring()
 
     def renew(self) -> None:
@@ -123,12 +132,15 @@ class Watcher(threading.Thread):
         self._pause_s = min(self._pause_s * 2, RETRY_S[self._store][1])
 
     def _subscribe(self, wire: Wire) -> None:
-        endpoint = self._endpoint
-        for reply in wire.exchange(pack(("SUBSCRIBE", endpoint.applied, endpoint.moved, endpoint.config)), 3):
+        endpoint, asked_s = self._endpoint, time.monotonic()
+        replies = wire.exchange(pack(("SUBSCRIBE", endpoint.applied, endpoint.moved, endpoint.config)), 3)
+        self._board.measure(self._store, time.monotonic() - asked_s)
+        for reply in replies:
             if isinstance(reply, Exception):
                 raise NotSent(plain_reason(reply))
 
     def _listen(self, wire: Wire) -> None:
+        self._heard_s = time.monotonic()
         while not self._board.closing and not self._renewing:
             self._pause_s = RETRY_S[self._store][0]
             if self._warmer is not None:
@@ -137,16 +149,27 @@ class Watcher(threading.Thread):
             if readable:
                 self._take(wire.receive(1)[0])
                 self._board.observe(self._store, Evidence.ANSWERED)
-            else:
+            elif self._is_to_be_asked():
+                self._poked = False
                 wire.send(pack(("PING",)))
                 self._take_until_pong(wire)
+            else:
+                continue
+            self._heard_s = time.monotonic()
+
+    def _is_to_be_asked(self) -> bool:
+        board, peer = self._board, self._store.other
+        hears = self._store is Store.CLOUD and not board.shipping and board.reachable(peer)
+        return self._poked or not hears or time.monotonic() - self._heard_s >= HEARSAY_S
 
     def _take_until_pong(self, wire: Wire) -> None:
+        asked_s = time.monotonic()
         while True:
             message = wire.receive(1)[0]
             if isinstance(message, Exception):
                 raise NotSent(plain_reason(message))
             if message[0] == b"pong":
+                self._board.measure(self._store, time.monotonic() - asked_s)
                 # Another thread may have found the store silent while this connection stayed open.
                 self._board.observe(self._store, Evidence.ANSWERED)
                 return

@@ -406,3 +406,13 @@ def test_a_client_of_one_connection_outlives_the_one_it_came_from(stores: Stores
     assert hybrid.set("k", "v") and hybrid.get("k") == b"v"
     hybrid.set_response_callback("GET", lambda reply: "mine")
     assert hybrid.get("k") == "mine" and hybrid.client().client().get("k") == "mine"
+
+
+def test_fastest_reads_where_answers_come_sooner(stores: Stores, open_client: Open) -> None:
+    with Link("127.0.0.1", stores.local.port, round_trip_s=0.04) as far, client(stores.cloud.url) as cloud:
+        hybrid = open_client(far.url, stores.cloud.url, read_preference="fastest", **PATIENT)
+        hybrid.set("k", "v")
+        assert hybrid.wait_in_sync(10)
+        cloud.config_resetstat()
+        assert hybrid.get("k") == b"v"
+        assert cloud.info("commandstats")["cmdstat_get"]["calls"] == 1

@@ -1,59 +1,89 @@
-"""What an idle application costs on the cloud store: counted for a while, and taken for a day."""
+"""What idle processes cost on the cloud store: counted for seconds in which everything is sped up, taken for a day."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-from rig import Rig
+from rig import PATIENT, Rig
 from servers import client, wait_until
 
 from hybrid.agent import Agent
+from hybrid.cli.agent import CLOUD_INTERVAL_S
+from hybrid.ops import overview
+from hybrid.ops.sync.periodic import DAILY_COMMANDS
 from hybrid.replication import watcher
+from hybrid.replication.engine import Engine
 from hybrid.types import Store
 
-COUNTED_S = 3.0
+COUNTED_S = 4.0
 SPED_UP = 60
-"""The PING after silence comes this much more often here, so that seconds of counting tell of a day."""
+"""What is done from time to time is done this much more often here."""
 
 MOST_A_DAY = 10_000
 DAY_S = 86_400
+APPLICATIONS = 4
+
+
+@pytest.fixture
+def sped_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual_s = watcher.SILENCE_S
+    monkeypatch.setattr(watcher, "SILENCE_S", {**usual_s, Store.CLOUD: usual_s[Store.CLOUD] / SPED_UP})
+    monkeypatch.setattr(watcher, "HEARSAY_S", watcher.HEARSAY_S / SPED_UP)
+    monkeypatch.setattr(overview, "OWN_KEYS_INTERVAL_S", overview.OWN_KEYS_INTERVAL_S / SPED_UP)
+
+
+@pytest.fixture
+def open_agent(rig: Rig) -> Iterator[Callable[[float], Agent]]:
+    """Start an agent that reads the cloud store's facts every so many seconds, as it does when not sped up."""
+    opened: list[Agent] = []
+
+    def open_(cloud_interval_s: float) -> Agent:
+        urls = {"local_url": rig.local_url, "cloud_url": rig.cloud_url}
+        agent = Agent.open(None, standing=True, cloud_interval_s=cloud_interval_s / SPED_UP, **urls, **PATIENT)
+        opened.append(agent)
+        agent.start()
+        return agent
+
+    yield open_
+    for agent in opened:
+        agent.close()
 
 
 def commands(connection: redis.Redis) -> dict[str, int]:
     stats = connection.info("commandstats")
-    return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items() if name != "cmdstat_info"}
+    return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
 
 
-def test_an_idle_application_costs_less_than_ten_thousand_commands_a_day(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("sped_up")
+def test_four_applications_two_agents_and_a_panel_idle_for_less_than_ten_thousand_commands_a_day(
+    rig: Rig, open_agent: Callable[[float], Agent]
 ) -> None:
-    usual_s = watcher.SILENCE_S
-    monkeypatch.setattr(watcher, "SILENCE_S", {**usual_s, Store.CLOUD: usual_s[Store.CLOUD] / SPED_UP})
-    application = rig.client()
-    application.set("key", "value")
-    assert application.wait_in_sync(5)
+    applications = [rig.client(**PATIENT) for _ in range(APPLICATIONS)]
+    agents = [open_agent(CLOUD_INTERVAL_S), open_agent(CLOUD_INTERVAL_S), open_agent(overview.BILLED_INTERVAL_S)]
+    engines = [each._engine for each in (*applications, *(agent.client for agent in agents))]
+    applications[0].set("key", "value")
+    assert applications[0].wait_in_sync(5)
+    wait_until(lambda: all(engine.endpoints[Store.CLOUD].least_idle >= 3 for engine in engines), "all is warm")
+    wait_until(lambda: any(agent.client._engine.board.shipping for agent in agents), "an agent ships")
     with client(rig.cloud.url) as cloud:
-        cloud.ping()
-        settled_at = commands(cloud)["ping"] + 4
-        wait_until(lambda: commands(cloud)["ping"] >= settled_at, "nothing but PINGs")
-        before, began_s = commands(cloud), time.monotonic()
+        before, counted_before, began_s = commands(cloud), by_purpose(engines), time.monotonic()
         wait_until(lambda: time.monotonic() - began_s > COUNTED_S, "time without traffic")
         counted_s = time.monotonic() - began_s
         grown = {name: calls - before.get(name, 0) for name, calls in commands(cloud).items()}
-    pings = grown.pop("ping")
-    assert pings >= 2, "the test sees what there is"
-    a_day = (pings / SPED_UP + sum(grown.values())) / counted_s * DAY_S
-    assert a_day < MOST_A_DAY, grown
+    counted = {purpose: now - counted_before[purpose] for purpose, now in by_purpose(engines).items()}
+    grown = {name: calls for name, calls in grown.items() if calls}
+    print(grown, counted)
+    assert grown.keys() <= {"ping", "info", "exists"} and grown["ping"] >= 4 and grown["info"] >= 4
+    assert counted["health"] >= 4 and counted["panel"] >= 3
+    assert not any(counted[purpose] for purpose in ("application", "shipping", "sync"))
+    a_day = sum(grown.values()) / SPED_UP / counted_s * DAY_S
+    assert a_day + DAILY_COMMANDS < MOST_A_DAY, grown
 
 
-def test_an_agent_that_only_watches_is_counted_too(rig: Rig) -> None:
-    with Agent.open(None, standing=True, local_url=rig.local_url, cloud_url=rig.cloud_url) as agent:
-        agent.start()
-        wait_until(lambda: agent.observer.ready and agent.health()[1]["status"] == "healthy", "healthy")
-        traffic = agent.client._engine._traffic()
-        wait_until(lambda: agent.client._engine._traffic()["cloud", "panel"][0] > 2, "the observer has read the cloud")
-        by_purpose = {purpose: numbers[0] for (store, purpose), numbers in traffic.items() if store == "cloud"}
-        assert set(by_purpose) == {"application", "shipping", "health", "sync", "panel"}
-        assert by_purpose["health"] > 0
+def by_purpose(engines: list[Engine]) -> dict[str, int]:
+    """Commands to the cloud store that were counted, of all processes together."""
+    counted = [engine.endpoints[Store.CLOUD].meter.totals() for engine in engines]
+    return {purpose.value: sum(totals[purpose][0] for totals in counted) for purpose in counted[0]}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from rig import HEAL_S, Rig, is_missed, patient_with
+from rig import HEAL_S, Rig, is_missed, is_well, patient_with
 from servers import wait_until
 
-from hybrid import Store
+from hybrid import Store, StoreState
 
 READERS = ("local", "cloud", "fastest")
 LOAD = {"threads": 8, "pause_s": 0.02}
@@ -42,3 +42,13 @@ def test_a_store_that_hangs_under_load(rig: Rig, store: Store, ack: str, round_t
     assert not history.failed
     if ack == "both":
         assert not history.stale
+
+
+def test_who_does_not_ship_hears_of_a_hung_cloud_store_from_the_process_that_does(rig: Rig) -> None:
+    clients = [rig.client(**patient_with(Store.LOCAL)) for _ in range(2)]
+    wait_until(lambda: sum(each._engine.board.shipping for each in clients) == 1, "one of them ships")
+    wait_until(lambda: all(is_well(each.status()) for each in clients), "both know that all is well")
+    stands_by, ships = sorted(clients, key=lambda each: each._engine.board.shipping)
+    rig.cloud.pause()
+    ships.set("key", "value")  # something to ship, so that the silence shows
+    wait_until(lambda: stands_by._engine.board.state(Store.CLOUD) is StoreState.DOWN, "it is found out")

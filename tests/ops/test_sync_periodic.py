@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import redis
@@ -13,6 +15,7 @@ from hybrid.core.divergence import Divergence
 from hybrid.ops.compare import compare
 from hybrid.ops.sync import periodic
 from hybrid.ops.sync.periodic import AntiEntropy, read_divergence
+from hybrid.settings import Settings
 from hybrid.types import Store
 
 
@@ -23,7 +26,8 @@ def pair(server_pool: Pool) -> Stores:
 
 @pytest.fixture(scope="module")
 def hybrid(pair: Stores) -> Iterator[HybridRedis]:
-    opened = HybridRedis.from_urls(pair.local.url, pair.cloud.url, local_timeout_s=3.0, cloud_timeout_s=3.0)
+    patience = {"local_timeout_s": 3.0, "cloud_timeout_s": 3.0}
+    opened = HybridRedis.from_urls(pair.local.url, pair.cloud.url, cloud_price=0.0, **patience)
     with opened:
         opened.start()
         assert opened.wait_in_sync(10)
@@ -61,10 +65,18 @@ def test_a_step_repairs_what_was_written_past_hybrid_and_measures_it(
     assert runner.step().equal_share == 1 - 0 / 104
 
 
+@pytest.fixture
+def priced(hybrid: HybridRedis) -> Iterator[None]:
+    """Commands to the cloud store have their price, as they have unless it is said otherwise."""
+    hybrid.change_settings(cloud_price=Settings().cloud_price)
+    yield
+    hybrid.change_settings(cloud_price=0.0)
+
+
+@pytest.mark.usefixtures("priced")
 def test_equal_stores_are_left_alone_for_few_commands(
     hybrid: HybridRedis, both: tuple[redis.Redis, redis.Redis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(periodic, "is_billed", lambda price: True)
     monkeypatch.setattr(periodic, "DAILY_COMMANDS", 10_000_000)
     runner = AntiEntropy(hybrid._engine)
     first = runner.step()
@@ -73,14 +85,33 @@ def test_equal_stores_are_left_alone_for_few_commands(
     assert second.cloud_commands_today - first.cloud_commands_today < 10
 
 
+@pytest.mark.usefixtures("priced")
 def test_a_used_up_budget_waits_for_the_next_day(
     hybrid: HybridRedis, both: tuple[redis.Redis, redis.Redis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(periodic, "is_billed", lambda price: True)
     monkeypatch.setattr(periodic, "DAILY_COMMANDS", 0)
     both[1].set("key:1", "from elsewhere")
     assert AntiEntropy(hybrid._engine).step().sampled == 0
     assert both[0].get("key:1") == b"1"
+
+
+@pytest.mark.usefixtures("priced")
+def test_a_big_store_costs_no_more_than_the_days_share(
+    hybrid: HybridRedis, both: tuple[redis.Redis, redis.Redis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the store does not say that it bills: a day of steps, by a clock of the test's own."""
+    hybrid.mset({f"many:{number}": number for number in range(20_000)})
+    assert hybrid.wait_in_sync(10)
+    clock, runner = SimpleNamespace(**vars(time)), AntiEntropy(hybrid._engine)
+    monkeypatch.setattr(periodic, "time", clock)
+
+    def spent_by(hour: int) -> int:
+        clock.time = lambda: 20_000 * 86_400 + hour * 3600
+        clock.gmtime = lambda: time.gmtime(clock.time())
+        return runner.step().cloud_commands_today
+
+    spent = [spent_by(hour) for hour in range(24)]
+    assert 0 < spent[0] <= periodic.STEP_COMMANDS and spent[0] < spent[12] < spent[-1] <= periodic.DAILY_COMMANDS
 
 
 def test_a_newer_local_write_wins(

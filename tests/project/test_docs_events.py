@@ -107,6 +107,7 @@ TIMES: list[tuple[object, str, str]] = [
     (lease.TERM_S, "2 / 4", "lease.py"),
     (lease.RENEW_S, "0.4 / 1.3", "lease.py"),
     (watcher.SILENCE_S, "0.5 / 30", "watcher.py"),
+    (watcher.HEARSAY_S, "600", "watcher.py"),
     (engine.SEAL_S, "1", "engine.py"),
     (engine.HANDOVER_S, "1", "engine.py"),
     (engine.OVERDUE_S, "5", "engine.py"),

@@ -286,6 +286,24 @@ def test_the_faster_store_is_read_where_that_was_asked_for(board: Board) -> None
     assert board.readers() == (LOCAL, CLOUD)
 
 
+@pytest.mark.parametrize(
+    ("local_s", "cloud_s", "first"),
+    [((0.001, 0.002), (0.03,), LOCAL), ((0.03,), (0.2, 0.01), CLOUD), ((0.01,), (0.009,), LOCAL), ((), (0.01,), CLOUD)],
+)
+def test_the_shortest_of_the_last_round_trips_tells_which_store_is_faster(
+    board: Board, local_s: tuple[float, ...], cloud_s: tuple[float, ...], first: Store
+) -> None:
+    board.configure(BOTH.with_changes(read_preference=ReadPreference.FASTEST), "")
+    for store, times_s in ((LOCAL, local_s), (CLOUD, cloud_s)):
+        for round_trip_s in times_s:
+            board.measure(store, round_trip_s)
+    assert board.readers()[0] is first
+    for _ in range(5):  # and it changes when they do
+        board.measure(first, 1.0)
+    board.measure(first.other, 0.1)
+    assert board.readers()[0] is first.other
+
+
 # -- settings
 
 

@@ -51,7 +51,8 @@ def test_replaying_what_a_copy_contains_already_is_found() -> None:
         return None
 
     with patch("hybrid.replication.follow.plan", plan):
-        assert found("cloud", range(1, 8)) & {"applied twice", "the stores differ"}
+        # About one run in ten finds it: which one changes with every change of the library.
+        assert any(found("cloud", range(seed, seed + 1)) & {"applied twice", "the stores differ"} for seed in range(80))
     assert shipping.plan is not plan
 
 

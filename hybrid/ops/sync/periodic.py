@@ -19,7 +19,7 @@ import redis
 from redis.connection import Connection
 
 from hybrid.client import HybridRedis
-from hybrid.core.cost import is_billed, is_sampled
+from hybrid.core.cost import is_sampled
 from hybrid.core.divergence import Divergence
 from hybrid.core.drift import Difference, Sighting, causes_between
 from hybrid.core.names import RESERVED
@@ -27,7 +27,6 @@ from hybrid.core.syncplan import Direction, Policy, Prefer, SyncResult, plan_act
 from hybrid.errors import HybridError
 from hybrid.ops.diff.line import Account, Line
 from hybrid.ops.diff.looks import look_at
-from hybrid.ops.diff.plan import price_of
 from hybrid.ops.diff.readers import FactsReader, PlainReader, ScriptReader, can_run_scripts
 from hybrid.ops.sync.apply import SyncOptions
 from hybrid.ops.sync.pair import Pair
@@ -45,8 +44,8 @@ PAGE_KEYS: Final = 1000
 FREE_PAGES: Final = 20
 """Pages of each store in one step where commands are free: a moment's work, whatever the size of the store."""
 
-DAILY_COMMANDS: Final = 5000
-"""On a cloud store that bills every command: half of what an idle day may cost."""
+DAILY_COMMANDS: Final = 3000
+"""On a cloud store that has its price: less than a third of what an idle day may cost."""
 
 STEP_COMMANDS: Final = 300
 BILLED_PAGE_KEYS: Final = 200
@@ -145,9 +144,11 @@ class AntiEntropy:
         self._pair.check()
         self._pair.refresh()
         wires = {store: self._pair.wire(store) for store in Store}
-        if wires != self._wires:
+        # By its setting: a store that does not say who it is may bill all the same, and this goes on day and night.
+        billed = self._engine.board.settings.cloud_price > 0
+        if (wires, billed) != (self._wires, self._billed):
+            self._wires, self._billed = wires, billed
             self._looks = self._readers_over(*(Line(cast("Connection", wires[store]), Account()) for store in Store))
-            self._wires = wires
         return self._pair
 
     def _readers_over(self, local: Line, cloud: Line) -> tuple[FactsReader, FactsReader, FactsReader]:
@@ -156,7 +157,6 @@ class AntiEntropy:
         here: FactsReader = PlainReader(local, counted)
         if can_run_scripts(local):
             here = ScriptReader(local, counted=counted)
-        self._billed = is_billed(price_of(cloud))
         if self._billed:
             sampled = PlainReader(cloud, counted, lambda key: is_sampled(crc32(key), self._rotation))
             return here, sampled, PlainReader(cloud, counted)
@@ -204,11 +204,11 @@ class AntiEntropy:
     # -- repairing
 
     def _budget(self, now: Divergence) -> int | None:
-        """Cloud commands for this step; what earlier steps of the day left over may be used up."""
+        """Cloud commands for this step; what earlier steps of the day left over may be used up. One step's worth is
+        there when the day begins."""
         if not self._billed:
             return None
-        day_share = (time.time() % 86_400) / 86_400
-        share = DAILY_COMMANDS * min(1.0, day_share + self._engine.board.settings.sync_interval_s / 86_400)
+        share = min(DAILY_COMMANDS, STEP_COMMANDS + DAILY_COMMANDS * (time.time() % 86_400) / 86_400)
         return max(0, int(share) - now.cloud_commands_today)
 
     def _repair(self, pair: Pair, differing: list[Difference], most: int | None) -> SyncResult | None:
