@@ -13,7 +13,7 @@ _KEYS = (
     *("folded", "folded_commands", "refused", "checkpoint"),
     *("config", "audit", "processes", "apart"),
     *("agent", "bid", "alerts"),
-    *("undo", "syncs", "divergence", "drills"),
+    *("undo", "syncs", "divergence", "drills", "drilling"),
     *("metrics_10", "metrics_60", "metrics_600", "metrics_days"),
 )
 _CHANNELS = ("applied", "moved")
@@ -32,8 +32,9 @@ class Names:
     configuration (also a channel, on which it is pushed), `audit` who changed it, `processes` those that use the store,
     `apart` says that the cloud store was left alone for a while, `agent` is the lease of the active agent, `bid` the
     wish of one to ship, `alerts` the incidents and what is told of them, `undo` what syncs overwrote and `syncs` their
-    history (streams), `divergence` what the periodic sync measured, `drills` the history of drills, `metrics_*` are
-    what was measured (in spans of so many seconds, and by day); `applied` is a channel, `moved` another.
+    history (streams), `divergence` what the periodic sync measured, `drills` the history of drills, `drilling` those
+    that run now, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is a channel,
+    `moved` another.
     """
 
     prefix: bytes = RESERVED
@@ -61,6 +62,7 @@ class Names:
     syncs: bytes = field(init=False)
     divergence: bytes = field(init=False)
     drills: bytes = field(init=False)
+    drilling: bytes = field(init=False)
     metrics_10: bytes = field(init=False)
     metrics_60: bytes = field(init=False)
     metrics_600: bytes = field(init=False)

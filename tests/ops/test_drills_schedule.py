@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -26,13 +29,16 @@ from hybrid.ops.drills import (
     drills_markdown,
     duty,
     history,
+    leftovers,
     named_drills,
     parse_schedule,
     record_drill,
     require_known,
 )
+from hybrid.ops.drills.rig import Rig
 from hybrid.ops.drills.witness import Witness, fallen_out
 from hybrid.settings import Settings
+from hybrid.stores.control import environment
 from hybrid.types import Store
 
 MONDAY = datetime(2026, 11, 23, 9, 0)
@@ -88,6 +94,58 @@ def test_names_of_drills_are_checked() -> None:
     with pytest.raises(ConfigurationError, match=r"HYBRID_DRILLS.*no time of day"):
         Settings(drill_schedule="every Monday")
     assert Settings(drill_schedule=" ; ").drill_schedule is None
+
+
+# -- what a killed one leaves
+
+PLAYS = """
+import sys, threading
+from hybrid.ops.drills.rig import Rig
+from hybrid.settings import Settings
+rig = Rig(Settings(local_url=sys.argv[1], cloud_url=sys.argv[2]), threading.Event())
+rig.enrol()
+rig.open_linked().rpush(rig.key("journal"), "1")
+print(flush=True)
+threading.Event().wait()
+"""
+
+
+@pytest.fixture
+def killed(stores: Stores) -> None:
+    """A drill in use of both stores ended by kill -9."""
+    command = [sys.executable, "-c", PLAYS, stores.local.url, stores.cloud.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment()) as drill:
+        assert drill.stdout is not None
+        drill.stdout.readline()
+        drill.kill()
+
+
+def traces(stores: Stores) -> list[bytes]:
+    with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
+        return [key for connection in (local, cloud) for key in connection.keys("hybrid*drill*")]
+
+
+@pytest.mark.usefixtures("killed")
+def test_what_a_killed_drill_left_is_removed_once_it_is_surely_over(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(local_url=stores.local.url, cloud_url=stores.cloud.url)
+    assert {key.split(b":")[0] for key in traces(stores)} == {b"hybrid", b"hybrid-drill"}
+    Rig(settings, threading.Event()).enrol()
+    assert traces(stores), "it may still run"
+    monkeypatch.setattr(leftovers, "DEAD_S", -1.0)
+    Rig(settings, threading.Event()).enrol()
+    assert not traces(stores)
+
+
+@pytest.mark.usefixtures("killed")
+def test_the_active_agent_removes_it_too(stores: Stores, hybrid: HybridRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "DEAD_S", -1.0)
+    active = SimpleNamespace(client=hybrid, is_active=True)
+    watching = duty.DrillDuty(active, tick_s=0.01)  # type: ignore[arg-type]
+    watching.start()
+    wait_until(lambda: not traces(stores), "all of it is gone")
+    watching.close()
 
 
 # -- the duty

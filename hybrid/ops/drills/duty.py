@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
+
+import redis
 
 from hybrid.client import HybridRedis
 from hybrid.core.schedule import Rule, due_slots, next_slot, parse_schedule
@@ -14,6 +17,7 @@ from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops.drills.drill import run_drills
 from hybrid.ops.drills.drill_report import DrillReport
 from hybrid.ops.drills.history import drill_history, record_drill
+from hybrid.ops.drills.leftovers import sweep
 from hybrid.ops.drills.library import Drill, named_drills
 
 __all__ = ["DrillDuty"]
@@ -24,6 +28,7 @@ TICK_S: Final = 20.0
 LATE: Final = timedelta(hours=1)
 """A drill that nobody could run in time, because the agent was restarted, is run up to so much later."""
 
+TIDY_S: Final = 3600.0
 AUTHOR: Final = "schedule"
 
 
@@ -46,6 +51,7 @@ class DrillDuty:
         self._cancel = threading.Event()
         self._thread = threading.Thread(target=self._run, name="hybrid-drills", daemon=True)
         self._seen: datetime | None = None
+        self._tidy_at_s = 0.0
         self._running: str | None = None
 
     def start(self) -> None:
@@ -66,6 +72,7 @@ class DrillDuty:
         while not self._cancel.wait(self._tick_s):
             try:
                 self.look()
+                self._tidy()
             except HybridError as error:
                 logger.warning("the drills on schedule have to wait: %s", error)
             except Exception:
@@ -81,6 +88,19 @@ class DrillDuty:
             self._seen = max([now - LATE, *self._ran(), *self._scheduled()])
         due, self._seen = due_slots(rules, self._seen, now), now
         return [report for slot, rule in due for report in self._play(slot, rule)]
+
+    def _tidy(self) -> None:
+        """Once an hour, if this is the active agent: remove what drills left that were killed."""
+        client, now_s = self._agent.client, time.monotonic()
+        if not self._agent.is_active or now_s < self._tidy_at_s:
+            return
+        self._tidy_at_s = now_s + TIDY_S
+        for store in client._engine.endpoints:
+            try:
+                with client.store(store) as connection:
+                    sweep(connection)
+            except (redis.RedisError, OSError) as error:
+                logger.debug("what drills left on the %s store is removed later: %s", store, error)
 
     def _scheduled(self) -> list[datetime]:
         """When the schedule was set: what would have been due before was not wanted then."""

@@ -21,6 +21,7 @@ from redis.retry import Retry
 
 from hybrid.core.authority import FIRST
 from hybrid.core.names import Names
+from hybrid.ops.drills import leftovers
 from hybrid.ops.drills.witness import Witness, fallen_out
 from hybrid.settings import Settings
 from hybrid.stores.link import Link
@@ -71,8 +72,8 @@ class Rig:
     def __init__(self, settings: Settings, cancel: threading.Event) -> None:
         self.settings = settings
         self.id = secrets.token_hex(4)
-        self.prefix = f"hybrid-drill:{self.id}:"
-        self.names = Names(f"hybrid:drill:{self.id}:".encode())
+        self.prefix = leftovers.key_prefix(self.id)
+        self.names = Names(leftovers.namespace(self.id).encode())
         self.cancel = cancel
         self.urls = {
             store: url
@@ -127,6 +128,13 @@ class Rig:
         if self.client is None:
             raise Skipped("the drill's client could not be opened")
         return self.client
+
+    def enrol(self) -> None:
+        """Have what this run leaves removed should it be killed, and remove what others left."""
+        for store in self.urls:
+            with suppress(redis.RedisError, OSError):  # a store that is down is told in other ways
+                leftovers.begin(self.direct(store), self.id)
+                leftovers.sweep(self.direct(store))
 
     def open_linked(self) -> HybridRedis:
         """Open the drill's client through a link to each store. Raises Skipped for a store without a TCP address."""
@@ -233,6 +241,7 @@ class Rig:
                 for prefix in (self.prefix, self.names.prefix.decode()):
                     if left := list(connection.scan_iter(match=f"{prefix}*", count=1000)):
                         connection.delete(*left)
+            leftovers.end(connection, self.id)
         except (redis.RedisError, OSError) as error:
             logger.warning("keys of drill %s remain on the %s store: %s", self.id, store, error)
             return str(error)

@@ -46,6 +46,7 @@ def run_test(
     rig = Rig(settings, cancel or threading.Event())
     steps: list[Step] = []
     try:
+        rig.enrol()
         steps.extend(run_step(spec, rig, findings, on_step) for spec in PLAN)
     finally:
         steps.append(clean_up(rig, on_step))

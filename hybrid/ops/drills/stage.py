@@ -54,6 +54,8 @@ class Stage:
 
     def open(self) -> HybridRedis:
         """Open the drill's client behind the links."""
+        if self.where is Where.STORES:
+            self.rig.enrol()
         client = self.rig.open_linked()
         for store in self._servers:
             self.rig.links[store].apply(round_trip_s=OWN_ROUND_TRIP_S[store])
