@@ -120,7 +120,7 @@ def write_env(plan: EnvPlan) -> Outcome:
         return Outcome(False, "Nothing was written: the panel's client is not running.")
     try:
         control.write_env(author, plan)
-    except (HybridError, OSError) as error:
+    except HybridError as error:
         return Outcome(False, f"Nothing was written: {error}")
     return Outcome(True, f"Written to {plan.path}.")
 

@@ -110,10 +110,10 @@ def set_values(control: Control, options: argparse.Namespace, values: dict[str, 
     code = report(terminal, options, changed)
     if options.write_env:
         plan = control.env_plan(**{name: value for name, value in values.items() if value is not None})
-        if plan.diff:
-            control.write_env(author(options), plan)
         if not options.json:
             terminal.line(plan.diff or f"{plan.path} says so already")
+        if plan.diff:
+            control.write_env(author(options), plan)
     return code
 
 

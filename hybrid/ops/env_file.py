@@ -7,7 +7,9 @@ import os
 import re
 import tempfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from errno import EACCES
 from io import StringIO
 from pathlib import Path
 from typing import Final
@@ -55,6 +57,7 @@ def planned_text(text: str, values: Mapping[str, str]) -> str:
     A variable that has the value already keeps its line; one that is not there and shall be empty gets none. Raises
     ConfigurationError for a value that no line can hold.
     """
+    mark = "\ufeff" if text.startswith("\ufeff") else ""  # some editors' byte order mark, which the parser leaves out
     bindings = list(parse_stream(StringIO(text, newline="")))
     last = {binding.key: index for index, binding in enumerate(bindings) if binding.key is not None}
     parts = [binding.original.string for binding in bindings]
@@ -66,7 +69,7 @@ def planned_text(text: str, values: Mapping[str, str]) -> str:
                 missing.append(f"{name}={_quoted(name, value, '')}")
         elif (bindings[index].value or "") != value:
             parts[index] = _replaced(bindings[index], name, value)
-    kept = "".join(parts)
+    kept = mark + "".join(parts)
     if not missing:
         return kept
     end = "\r\n" if "\r\n" in text else "\n"
@@ -107,7 +110,7 @@ def _diff(name: str, before: str, after: str, secret: Collection[str]) -> str:
     old, new = (text.splitlines() for text in (before, after))
     lines = difflib.unified_diff(old, new, name, f"{name} (new)", lineterm="", n=0)
     names = "|".join(map(re.escape, secret)) or "(?!)"
-    masked = re.compile(rf"^([+-]\s*(?:export\s+)?(?:{names})\s*=).*$")
+    masked = re.compile(rf"^([+-][\s\ufeff]*(?:export\s+)?(?:{names})\s*=).*$")
     return "\n".join(masked.sub(r"\1***", line) for line in lines)
 
 
@@ -122,21 +125,32 @@ def read_env(path: Path) -> str | None:
 
 
 def write_env(plan: EnvPlan) -> None:
-    """Put the planned file in place of the old one, at once and with its mode; a new one is for its owner only.
+    """Put the planned file in place of the old one, at once, its mode and owner kept; a new one is for its owner only.
 
-    Raises ConfigurationError if the file is not as it was when it was planned, and OSError.
+    Raises ConfigurationError if the file is not as it was when it was planned, or cannot be written.
     """
     path = plan.path.resolve()  # a symbolic link stays one
     if read_env(path) != plan.before:
         raise ConfigurationError(f"{plan.path} was changed meanwhile: look at it, and write it again")
-    mode = path.stat().st_mode & 0o7777 if plan.before is not None else 0o600
+    try:
+        _replace(path, plan.after.encode(), None if plan.before is None else path.stat())
+    except OSError as error:
+        raise ConfigurationError(f"{plan.path} cannot be written: {error.strerror}") from None
+
+
+def _replace(path: Path, content: bytes, before: os.stat_result | None) -> None:
+    if before is not None and not os.access(path, os.W_OK):
+        raise PermissionError(EACCES, "it is read-only")  # the folder alone would let it be replaced
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(plan.after.encode())
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(mode)
+        if before is not None:
+            with suppress(PermissionError):  # of another owner, whom only root can leave it to
+                os.chown(name, before.st_uid, before.st_gid)
+        Path(name).chmod(before.st_mode & 0o7777 if before is not None else 0o600)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

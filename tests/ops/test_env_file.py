@@ -55,6 +55,12 @@ def test_of_several_lines_the_one_that_counts_is_changed() -> None:
     assert planned_text("A\nB=\n", {"A": "3", "B": "4"}) == "A=3\nB=4\n"
 
 
+def test_a_byte_order_mark_stays() -> None:
+    plan = planned_env(Path(".env"), "\ufeffA=1\nB=2\n", {"A": "3"}, secret={"A"})
+    assert plan.after == "\ufeffA=3\nB=2\n"
+    assert plan.diff.splitlines()[3:] == ["-\ufeffA=***", "+\ufeffA=***"]
+
+
 def test_a_value_that_is_so_already_keeps_its_line() -> None:
     assert planned_text("A = '1' # x\n", {"A": "1"}) == "A = '1' # x\n"
 
@@ -104,6 +110,23 @@ def test_the_file_is_replaced_with_its_mode_and_through_a_link(tmp_path: Path) -
 def test_a_new_file_is_for_its_owner_only(tmp_path: Path) -> None:
     write_env(planned_env(tmp_path / ".env", read_env(tmp_path / ".env"), {"A": "2"}))
     assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_owner_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, given = tmp_path / ".env", list[tuple[int, int]]()
+    path.write_text("A=1\n")
+    monkeypatch.setattr(os, "chown", lambda _, uid, gid: given.append((uid, gid)))
+    write_env(planned_env(path, read_env(path), {"A": "2"}))
+    assert given == [(path.stat().st_uid, path.stat().st_gid)]
+
+
+def test_a_read_only_file_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / ".env"
+    path.write_text("A=1\n")
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)  # as it is for anybody but root
+    with pytest.raises(ConfigurationError, match=r"\.env cannot be written: it is read-only"):
+        write_env(planned_env(path, read_env(path), {"A": "2"}))
+    assert os.listdir(tmp_path) == [".env"] and path.read_text() == "A=1\n"
 
 
 def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
