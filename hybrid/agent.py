@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from hybrid.client import HybridRedis
 from hybrid.observe.alerts import Alerts
+from hybrid.observe.divergence import DivergenceWatch
 from hybrid.observe.health import observed_health
 from hybrid.ops.drills.duty import DrillDuty
 from hybrid.ops.metrics_tail import MetricsTail
-from hybrid.ops.overview import INTERVALS_S, Observer
+from hybrid.ops.overview import BILLED_INTERVAL_S, INTERVALS_S, Observer
 from hybrid.replication.election import Election
 from hybrid.settings import Settings
 from hybrid.stores.embedded import EmbeddedStores
@@ -52,14 +53,16 @@ class Agent:
         embedded: EmbeddedStores | None,
         *,
         standing: bool = False,
-        cloud_interval_s: float = INTERVALS_S[Store.CLOUD],
+        cloud_interval_s: float = BILLED_INTERVAL_S,
     ) -> None:
         self.client = client
         self.embedded = embedded
-        intervals_s = {**INTERVALS_S, Store.CLOUD: cloud_interval_s}
+        free = client.settings.cloud_price == 0 or (embedded is not None and embedded.cloud_url is not None)
+        intervals_s = INTERVALS_S if free else {**INTERVALS_S, Store.CLOUD: cloud_interval_s}
         self.observer = Observer(client, embedded=embedded is not None, intervals_s=intervals_s)
         self.election: Election | None = None
         self.metrics: MetricsTail | None = None
+        self.divergence: DivergenceWatch | None = None
         self.alerts: Alerts | None = None
         self.duties: list[Duty] = []
         if standing:
@@ -67,6 +70,7 @@ class Agent:
             engine = client._engine
             self.election = Election(engine.endpoints, engine.board, engine.names)
             self.metrics = MetricsTail(client, self.observer)
+            self.divergence = DivergenceWatch(client)
             self.alerts = Alerts(self)
             self.duties += standing_duties(self)
 
@@ -77,11 +81,11 @@ class Agent:
         folder: Path = FOLDER,
         *,
         standing: bool = False,
-        cloud_interval_s: float = INTERVALS_S[Store.CLOUD],
+        cloud_interval_s: float = BILLED_INTERVAL_S,
         **settings: Any,
     ) -> Agent:
-        """An agent that is not started yet. Settings come from arguments, the environment and `env_file`; the cloud
-        store's own facts (keys, memory) are read every `cloud_interval_s`, for a command each.
+        """An agent that is not started yet. Settings come from arguments, the environment and `env_file`; the own facts
+        (keys, memory) of a cloud store that has its price are read every `cloud_interval_s`, for a command each.
 
         Without any URL two embedded servers are used, with their data in `folder`; without a local URL beside a cloud
         one, an embedded local server is. Raises ConfigurationError or EmbeddedServerError.
@@ -137,8 +141,8 @@ class Agent:
 
 def standing_duties(agent: Agent) -> list[Duty]:
     """What an agent does beside shipping, in the order in which it begins."""
-    assert agent.metrics is not None and agent.alerts is not None
-    return [agent.metrics, agent.alerts, DrillDuty(agent)]
+    assert agent.metrics is not None and agent.divergence is not None and agent.alerts is not None
+    return [agent.metrics, agent.divergence, agent.alerts, DrillDuty(agent)]
 
 
 def embedded_stores(settings: Settings, folder: Path) -> EmbeddedStores | None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import threading
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -17,8 +18,10 @@ from hybrid.observe.routes import agent_routes
 
 __all__ = ["event_document", "run"]
 
-CLOUD_INTERVAL_S = 60.0
-"""Nobody watches an agent's charts: reading the cloud store's facts once a minute is 1,440 commands a day."""
+CLOUD_INTERVAL_S = 300.0
+"""Nobody watches an agent's charts: reading the cloud store's facts every five minutes is 288 commands a day."""
+
+FIRST_LOOK_S = 5.0
 
 
 def run(options: argparse.Namespace, stop: threading.Event) -> int:
@@ -40,12 +43,16 @@ def run(options: argparse.Namespace, stop: threading.Event) -> int:
 
 
 def serve(agent: Agent, address: tuple[str, int], stop: threading.Event) -> None:
-    """Listen before anything else begins, so that a probe gets an answer (`starting`) and a wrong address an error."""
+    """The address is taken before anything else begins, so that a wrong one is an error at once. Listening begins with
+    the first look at the stores: until then, another agent at the same address answers every probe."""
     endpoint = HttpEndpoint(address, agent_routes(agent))
-    endpoint.start()
     try:
-        logging.getLogger("hybrid.agent").info("health: %s/api/health", endpoint.url)
         agent.start()
+        until_s = time.monotonic() + FIRST_LOOK_S
+        while not agent.observer.ready and time.monotonic() < until_s and not stop.wait(0.02):
+            pass
+        endpoint.start()
+        logging.getLogger("hybrid.agent").info("health: %s/api/health", endpoint.url)
         stop.wait()
     finally:
         endpoint.close()

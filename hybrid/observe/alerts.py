@@ -14,24 +14,21 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
-import redis
-
 from hybrid import events
 from hybrid.client import HybridRedis
 from hybrid.core.alert_desk import Desk
 from hybrid.core.alert_rules import Severity, Unit
 from hybrid.core.alert_texts import number, summary_message, title_of
 from hybrid.core.alerting import Reading, evaluated
-from hybrid.core.divergence import Divergence
 from hybrid.observe.alert_courier import Courier
 from hybrid.observe.alert_readings import Facts, Refusals, certificate_days, pulses_of, readings_of
 from hybrid.observe.alert_send import Sender
 from hybrid.observe.alert_store import DeskStore
-from hybrid.ops.metrics import raw_local
+from hybrid.observe.divergence import DivergenceWatch
 from hybrid.ops.metrics_tail import MetricsTail
 from hybrid.ops.overview import Observer, Overview
 from hybrid.settings import Settings
-from hybrid.types import Store, StoreState
+from hybrid.types import StoreState
 
 __all__ = ["Alerts", "Watching", "rule_defaults"]
 
@@ -54,6 +51,7 @@ class Watching(Protocol):
     client: HybridRedis
     observer: Observer
     metrics: MetricsTail | None
+    divergence: DivergenceWatch | None
 
     @property
     def is_active(self) -> bool: ...
@@ -205,21 +203,10 @@ class Alerts(threading.Thread):
             self._certificates_due_s = now_s + CERTIFICATE_S
         self._facts = Facts(
             cost=metrics.cost if metrics else None,
-            divergence=self._divergence(),
+            divergence=self._agent.divergence.latest if self._agent.divergence else None,
             refused=self._refusals.take(metrics.totals()[0].errors, now_s) if metrics else None,
             certificates=certificates,
         )
-
-    def _divergence(self) -> Divergence | None:
-        engine = self._agent.client._engine
-        if not engine.board.reachable(Store.LOCAL):
-            return None
-        try:
-            with raw_local(self._agent.client) as local:
-                return Divergence.parse(local.execute_command("GET", engine.names.divergence))
-        except (redis.RedisError, OSError) as error:
-            logger.debug("the divergence is not known now: %s", error)
-            return None
 
 
 def rule_defaults(settings: Settings) -> dict[str, dict[str, Any]]:

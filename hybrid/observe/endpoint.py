@@ -24,7 +24,10 @@ LONGEST_HEAD: Final = 16 * 1024
 PATIENCE_S: Final = 5.0
 """How long a client may take to say what it wants, and an idle connection stays open."""
 
+BACKLOG: Final = 256
 MOST_CLIENTS: Final = 500
+LEAVE_S: Final = 0.5
+"""How long those who have connected are given for their last request when the server ends."""
 
 
 class Reply(NamedTuple):
@@ -51,19 +54,20 @@ def listen_address(text: str) -> tuple[str, int]:
 
 
 class HttpEndpoint:
-    """Serves `routes` (by path; quick functions) on a thread, from `start` to `close`. Port 0: a free one.
+    """Serves `routes` (by path; quick functions) on a thread, from `start` to `close`; has the address at once.
 
-    Several agents of one user may listen on the same address: while one restarts, the other answers.
-    Raises ConfigurationError when the address is not to be had.
+    Port 0: a free one. Several agents of one user may share an address: while one restarts, the other answers. Raises
+    ConfigurationError when the address is not to be had.
     """
 
     def __init__(self, address: tuple[str, int], routes: Mapping[str, Route]) -> None:
         self._routes = dict(routes)
         self._clients = 0
         self._loop = asyncio.new_event_loop()
+        self._ended = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="hybrid-http", daemon=True)
         try:
-            self._socket = _listening(address)
+            self._socket = _bound(address)
         except OSError as error:
             self._loop.close()
             place = f"{address[0]}:{address[1]}"
@@ -76,28 +80,33 @@ class HttpEndpoint:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> None:
+        self._socket.listen(BACKLOG)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening; a request that is being answered gets its answer."""
+        """Stop listening; whoever has connected gets an answer."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=2.0)
+            self._loop.call_soon_threadsafe(self._ended.set)
+            self._thread.join(timeout=2 * LEAVE_S)
         self._socket.close()
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        serving = asyncio.start_server(self._serve, sock=self._socket, limit=LONGEST_HEAD)
-        server = self._loop.run_until_complete(serving)
         try:
-            self._loop.run_forever()
+            self._loop.run_until_complete(self._serve_until_ended())
         finally:
-            server.close()
-            tasks = asyncio.all_tasks(self._loop)
-            for task in tasks:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
             self._loop.close()
+
+    async def _serve_until_ended(self) -> None:
+        server = await asyncio.start_server(self._serve, sock=self._socket, limit=LONGEST_HEAD, backlog=BACKLOG)
+        await self._ended.wait()
+        server.close()
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        if serving:
+            _, late = await asyncio.wait(serving, timeout=LEAVE_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1
@@ -106,7 +115,7 @@ class HttpEndpoint:
                 head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
                 writer.write(self._answered(head))
                 await asyncio.wait_for(writer.drain(), PATIENCE_S)
-                if not _keeps_alive(head):
+                if not self._keeps_alive(head):
                     break
         except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # it left, or is too slow or too talkative: there is nobody to tell
@@ -123,10 +132,16 @@ class HttpEndpoint:
             f"Content-Type: {reply.content_type}",
             f"Content-Length: {len(reply.body)}",
             "Cache-Control: no-store",
-            "Connection: keep-alive" if _keeps_alive(head) else "Connection: close",
+            "Connection: keep-alive" if self._keeps_alive(head) else "Connection: close",
             "\r\n",
         )
         return "\r\n".join(lines).encode() + (b"" if method == b"HEAD" else reply.body)
+
+    def _keeps_alive(self, head: bytes) -> bool:
+        """Whether another request may follow. One with a body gets its answer and no more: the body is not read."""
+        lowered = head.lower()
+        last = (b"connection: close", b"content-length:", b"transfer-encoding:")
+        return b" http/1.1\r\n" in lowered and not self._ended.is_set() and not any(word in lowered for word in last)
 
     def _reply(self, method: bytes, path: str) -> Reply:
         route = self._routes.get(path)
@@ -142,14 +157,15 @@ class HttpEndpoint:
             return json_reply(500, {"error": "the answer failed; the log says why"})
 
 
-def _listening(address: tuple[str, int]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    return socket.create_server(address, family=family, backlog=256, reuse_port=hasattr(socket, "SO_REUSEPORT"))
-
-
-def _keeps_alive(head: bytes) -> bool:
-    """Whether another request may follow. One with a body gets its answer and no more: the body is not read."""
-    lowered = head.lower()
-    return b" http/1.1\r\n" in lowered and not any(
-        word in lowered for word in (b"connection: close", b"content-length:", b"transfer-encoding:")
-    )
+def _bound(address: tuple[str, int]) -> socket.socket:
+    """A socket that has the address and does not listen yet: until it does, who shares it gets all the requests."""
+    bound = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "SO_REUSEPORT"):
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import cast
@@ -13,9 +14,10 @@ from servers import Pool, Stores, client, wait_until
 
 from hybrid import HybridRedis
 from hybrid.agent import Agent
+from hybrid.core.divergence import Divergence
 from hybrid.core.histogram import BUCKETS, upper_us
 from hybrid.core.names import Names
-from hybrid.observe import prometheus
+from hybrid.observe import divergence, prometheus
 from hybrid.observe.routes import agent_routes
 from hybrid.ops import metrics_tail
 from hybrid.replication import election
@@ -33,12 +35,25 @@ def stores(server_pool: Pool) -> Stores:
 
 @pytest.fixture
 def agent(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
-    monkeypatch.setattr(metrics_tail, "INTERVAL_S", 0.05)
+    for module in (metrics_tail, divergence):
+        monkeypatch.setattr(module, "INTERVAL_S", 0.05)
     monkeypatch.setattr(election, "RENEW_S", dict.fromkeys(Store, 0.05))
     urls = {"local_url": stores.local.url, "cloud_url": stores.cloud.url}
     with Agent.open(None, standing=True, **urls) as opened:
         opened.start()
         yield opened
+
+
+def test_the_health_document_says_how_far_the_stores_agree(stores: Stores, agent: Agent) -> None:
+    wait_until(lambda: agent.observer.ready, "the first look")
+    assert agent.health()[1]["divergence"] is None, "nothing was compared yet"
+    noted = Divergence(sampled=200, differed=1, open_differences=1, oldest_since_s=time.time() - 60, checked_at_s=5.0)
+    with client(stores.local.url) as local:
+        local.set(NAMES.divergence, noted.packed)
+    wait_until(lambda: agent.health()[1]["divergence"], "it is known")
+    found = agent.health()[1]["divergence"]
+    assert (found["equal_share"], found["open_differences"], found["checked_at_s"]) == (0.995, 1, 5.0)
+    assert 60 <= found["oldest_s"] < 120
 
 
 def scraped(agent: Agent) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

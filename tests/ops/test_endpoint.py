@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -112,6 +113,28 @@ def test_two_agents_share_a_port_and_one_answers_when_the_other_ends(serve: Serv
     assert {fetched(f"{second.url}/x")[1]["from"] for _ in range(100)} == {1, 2}
     first.close()
     assert {fetched(f"{second.url}/x")[1]["from"] for _ in range(20)} == {2}
+
+
+def test_who_has_connected_before_the_end_gets_an_answer_and_who_says_nothing_is_let_go(serve: Serve) -> None:
+    endpoint = serve({"/x": lambda: json_reply(200, {"x": 1})})
+    with connected(endpoint) as asks, connected(endpoint) as silent:
+        asks.sendall(b"GET /x HT")
+        wait_until(lambda: endpoint._clients == 2, "both are served")
+        closing = threading.Thread(target=endpoint.close)
+        closing.start()
+        wait_until(endpoint._ended.is_set, "the end has begun")
+        asks.sendall(b"TP/1.1\r\n\r\n")
+        answer = received(asks, 1)
+        assert b"Connection: close" in answer and answer.endswith(b'{"x": 1}')
+        assert silent.recv(1) == b""
+        closing.join()
+
+
+def test_an_address_that_is_taken_leaves_all_requests_to_the_other_until_it_is_started(serve: Serve) -> None:
+    first = serve({"/x": lambda: json_reply(200, {"from": 1})})
+    second = HttpEndpoint(("127.0.0.1", int(first.url.rpartition(":")[2])), {"/x": lambda: json_reply(503, {})})
+    assert {fetched(f"{second.url}/x")[0] for _ in range(20)} == {200}
+    second.close()
 
 
 def test_addresses() -> None:
