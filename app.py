@@ -29,19 +29,24 @@ from panel.process import process
 logger = logging.getLogger("hybrid.panel")
 
 
+AT_ONCE = {"Connection": "close"}
+"""The server writes head and body apart. The body would wait until the client has acknowledged the head, 40 ms; the end
+of the connection sends it."""
+
+
 async def health(request: Request) -> JSONResponse:
     """From memory and on the loop: threads may all be busy with pages, and a monitor waits for nobody."""
     status, document = queries.health()
-    return JSONResponse(document, status)
+    return JSONResponse(document, status, AT_ONCE)
 
 
 async def probe(request: Request) -> Response:
     """Liveness, readiness and metrics, as on `hybrid agent --listen`."""
     answer = queries.probes().get(request.url.path)
     if answer is None:
-        return JSONResponse({"status": "down"}, 503)
+        return JSONResponse({"status": "down"}, 503, AT_ONCE)
     reply = answer()
-    return Response(reply.body, reply.code, media_type=reply.content_type)
+    return Response(reply.body, reply.code, AT_ONCE, reply.content_type)
 
 
 @asynccontextmanager

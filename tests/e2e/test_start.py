@@ -58,6 +58,8 @@ def test_streamlit_run_serves_it_too_while_both_stores_are_down(tmp_path: Path) 
         assert panel.link().startswith(f"{panel.address}/login?token=")
         status, document = health(panel)
         assert (status, document["status"]) == (503, "down")
+        with urllib.request.urlopen(f"{panel.address}/api/health/live", timeout=10) as answer:
+            assert answer.headers["Connection"] == "close", "nothing is waited for between head and body"
         panel.stop()  # Streamlit says "Aborted!" and 1
     assert "Traceback" not in panel.output
 
