@@ -26,6 +26,9 @@ __all__ = ["Calls"]
 RANDOM_TRIES: Final = 16
 """RANDOMKEY is asked this often at once: of a store that holds any user's key, one is found but for freak chance."""
 
+FOREVER_S: Final = 20 * 86400.0
+"""What stands for a wait without end: `poll` counts milliseconds in 31 bits, which is a little less than 25 days."""
+
 
 class Calls:
     """From the arguments of a command to a flow, and from its raw reply to what redis-py returns."""
@@ -212,4 +215,4 @@ def _block_timeout_s(name: str, args: Sequence[Any]) -> float | None:
     if "BLOCK" not in words:
         return None
     wait_ms = float(args[words.index("BLOCK") + 1])
-    return wait_ms / 1000 + 1.0 if wait_ms else 365 * 86400.0
+    return min(wait_ms / 1000 + 1.0, FOREVER_S) if wait_ms else FOREVER_S

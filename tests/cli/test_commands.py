@@ -48,6 +48,14 @@ def first_line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline()
 
 
+def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What it says from here to its end, on both outputs. `communicate` would pass by what `first_line` has buffered."""
+    assert process.stdout is not None and process.stderr is not None
+    output, errors = process.stdout.read(), process.stderr.read()
+    process.wait(timeout=30)
+    return output, errors
+
+
 def test_status_of_two_healthy_stores(hybrid: Run) -> None:
     process = hybrid("status")
     output, errors = process.communicate(timeout=30)
@@ -90,7 +98,7 @@ def test_the_demo_ends_cleanly_at_a_signal(hybrid: Run, number: int, code: int) 
     process = hybrid("demo")
     first_line(process)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = ended(process)
     assert (process.returncode, errors) == (code, "")
 
 
@@ -98,7 +106,7 @@ def test_the_test_ended_by_ctrl_c_cleans_up(hybrid: Run, stores: Stores) -> None
     process = hybrid("test")
     first_line(process)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
+    output, errors = ended(process)
     assert (process.returncode, errors) == (130, "")
     assert "cancelled" in output.splitlines()[-1]
     for server in (stores.local, stores.cloud):
@@ -113,7 +121,7 @@ def test_the_agent_serves_health_says_events_and_ends_at_sigterm(hybrid: Run, st
     wait_until(lambda: fetched(url), "the health endpoint")
     assert fetched(url)["status"] in ("healthy", "degraded")
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=30)
+    output, errors = ended(process)
     assert (process.returncode, errors) == (0, "")
     events = [json.loads(line) for line in [first, *output.splitlines()]]
     assert {"Started", "Stopped"} <= {event["event"] for event in events}
@@ -143,7 +151,7 @@ def test_the_proxy_serves_says_events_and_ends_at_sigterm(hybrid: Run, stores: S
     with client(lines[-1]["url"]) as r:
         assert r.set("k", "v") and r.get("k") == b"v"
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=30)
+    output, errors = ended(process)
     assert process.returncode == 0, errors
     assert {"Started", "Stopped"} <= {json.loads(line)["event"] for line in output.splitlines()} | {
         line["event"] for line in lines

@@ -209,7 +209,7 @@ def test_hybrid_s_own_keys_cannot_be_written(raw: Raw) -> None:
         ("BLPOP l none 10", "RPUSH l v", b"*2\r\n$1\r\nl\r\n$1\r\nv\r\n"),
         ("BLMOVE l m LEFT RIGHT 10", "RPUSH l v", b"$1\r\nv\r\n"),
         (
-            "XREAD BLOCK 10000 STREAMS x $",
+            "XREAD BLOCK 0 STREAMS x $",
             "XADD x 1-1 f v",
             b"*1\r\n*2\r\n$1\r\nx\r\n*1\r\n*2\r\n$3\r\n1-1\r\n*2\r\n$1\r\nf\r\n$1\r\nv\r\n",
         ),
