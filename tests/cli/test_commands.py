@@ -49,7 +49,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What it says from here to its end, on both outputs. `communicate` would pass by what `first_line` has buffered."""
+    """What it says from here to its end, on both outputs; `communicate` passes by what `first_line` has buffered."""
     assert process.stdout is not None and process.stderr is not None
     output, errors = process.stdout.read(), process.stderr.read()
     process.wait(timeout=30)
