@@ -12,7 +12,7 @@ from hybrid.calls import Calls
 from hybrid.core import flows
 from hybrid.core.authority import Authority
 from hybrid.core.commands import Policy, lookup, policy_of
-from hybrid.core.flows import Ask, AwaitConfirmation, Flow, OnWire
+from hybrid.core.flows import Ask, Flow, OnWire
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
@@ -152,8 +152,8 @@ class Queue:
             result = result.at(hinted.position)
         if result.position is not None:
             client._board.wrote(result.position)
-            if client._board.settings.ack is Ack.BOTH and client._board.routes.confirm:
-                yield AwaitConfirmation(store, result.position)
+            if client._board.settings.ack is Ack.BOTH:
+                yield from flows.confirm(client._board, store, result.position, prepared.name)
         return result.replies
 
     @property

@@ -35,6 +35,7 @@ __all__ = [
     "ask_authority",
     "block",
     "borrow",
+    "confirm",
     "read",
     "wait_out",
     "write",
@@ -202,12 +203,34 @@ def write(
         result = verdict(transaction, outcome.replies)
         if result.expiring:
             result = yield from _log_expiring(store, result, hints)
-        if not confirm or result.position is None or not board.routes.confirm:
+        if not confirm or result.position is None:
             return result
-        confirmation = yield AwaitConfirmation(store, result.position)
+        confirmation = yield from _confirmation(board, store, result.position)
         if _settled(confirmation, transaction, store):
             return result
     raise AllStoresDown("no store takes writes now")
+
+
+def confirm(board: Board, store: Store, place: Position, name: str) -> Flow:
+    """Return when the other store has what was written at `place`, or cannot say so now.
+
+    Raises OutcomeUnknown when `store` was lost first: for what is not to be run again.
+    """
+    if (yield from _confirmation(board, store, place)) in (Confirmation.UNSHIPPED, Confirmation.AUTHORITY_LOST):
+        raise _lost_unconfirmed(name, store)
+
+
+def _confirmation(board: Board, store: Store, place: Position) -> Flow:
+    """The other store is not waited for while it cannot confirm. It is when it takes writes itself now: the authority
+    moved while the reply was on its way, and what was written may be on the lost store alone."""
+    routes = board.routes
+    if routes.confirm or routes.writer is store.other:
+        return (yield AwaitConfirmation(store, place))
+    return Confirmation.UNAVAILABLE
+
+
+def _lost_unconfirmed(name: str, store: Store) -> OutcomeUnknown:
+    return OutcomeUnknown(name, f"applied on the {store} store, which was lost before it confirmed")
 
 
 def _trace(transaction: Transaction, store: Store, error: ReplyLost) -> Flow:
@@ -272,7 +295,7 @@ def _settled(confirmation: Confirmation, transaction: Transaction, store: Store)
     if confirmation is Confirmation.AUTHORITY_LOST:
         if transaction.idempotent:
             return False
-        raise OutcomeUnknown(transaction.name, f"applied on the {store} store, which was lost before it confirmed")
+        raise _lost_unconfirmed(transaction.name, store)
     return True
 
 

@@ -30,6 +30,7 @@ from hybrid.core.flows import (
     Trace,
     ask_authority,
     block,
+    confirm,
     read,
     write,
 )
@@ -96,6 +97,15 @@ class World:
             return end.value
 
     # -- steps
+
+    def fails_over(self, result: object) -> Callable[[], object]:
+        """Somebody claims the authority for the cloud store while the action is performed."""
+
+        def step() -> object:
+            self.authority, self.states[LOCAL] = CLAIMED, StoreState.CATCHING_UP
+            return result
+
+        return step
 
     def dies(self, store: Store, error: NotSent | ReplyLost | None = None) -> Callable[[], NotSent | ReplyLost]:
         """The store does not answer any more, and the board knows."""
@@ -393,6 +403,27 @@ def test_another_write_is_unknown_when_the_authority_was_lost() -> None:
     script = INCR_DONE, world.learns(CLAIMED, Confirmation.AUTHORITY_LOST)
     message = world.fails(OutcomeUnknown, writing(world, INCR, confirm=True), *script)
     assert "INCR" in message and "local store" in message
+
+
+def test_a_write_is_not_done_on_a_store_that_lost_the_authority_while_it_replied() -> None:
+    """The other store takes the writes now, and may not have this one: what is read there would be older."""
+    world = World()
+    world.drive(writing(world, confirm=True), world.fails_over(SET_DONE), Confirmation.UNSHIPPED, SET_DONE)
+    assert world.actions == [Commit(LOCAL, SET), AwaitConfirmation(LOCAL, PLACE), Commit(CLOUD, SET)]
+
+
+@pytest.mark.parametrize("lost", [Confirmation.UNSHIPPED, Confirmation.AUTHORITY_LOST])
+def test_what_is_not_to_be_run_again_is_unknown_when_its_store_was_lost(lost: Confirmation) -> None:
+    world = World()
+    assert "EXEC" in world.fails(OutcomeUnknown, confirm(world, LOCAL, PLACE, "EXEC"), world.fails_over(lost))
+    world.drive(confirm(world, CLOUD, PLACE, "EXEC"))  # the local store cannot confirm now
+
+
+@pytest.mark.parametrize("known", [Confirmation.APPLIED, Confirmation.UNAVAILABLE, Confirmation.OVERDUE])
+def test_what_is_not_to_be_run_again_is_confirmed_as_far_as_can_be(known: Confirmation) -> None:
+    world = World()
+    world.drive(confirm(world, LOCAL, PLACE, "EXEC"), known)
+    assert world.actions == [AwaitConfirmation(LOCAL, PLACE)]
 
 
 def test_nothing_is_confirmed_that_was_not_logged() -> None:
