@@ -11,6 +11,8 @@ from servers import Pool, Stores, new_server
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
 
+pytest.register_assert_rewrite("fleet", "history", "rig")  # so that a failure shows what was lost
+
 
 @pytest.fixture(scope="session")
 def server_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
