@@ -34,7 +34,7 @@ from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["archive_command", "last_place", "merge_tail", "put_of", "same", "trim_archive"]
+__all__ = ["Superseded", "archive_command", "last_place", "merge_tail", "put_of", "same", "trim_archive"]
 
 BATCH_KEYS: Final = 200
 BATCH_ENTRIES: Final = 1000
@@ -46,6 +46,10 @@ WHOLE_BYTES: Final = 256 * 1024 * 1024
 Keep = Callable[[], bool]
 
 
+class Superseded(Exception):
+    """The merge is not this process's to do any more: the authority has moved, or another one ships."""
+
+
 def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Keep) -> None:
     """Fence the returning store, bring over what only it has, and forget its log.
 
@@ -53,17 +57,20 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
     which keys are old: it is found wiped, to be refilled as a whole. `keep` says whether the
     shipper's lease is still held. Of the cloud's log, whose shipper leaves no seal, everything may have arrived.
 
-    Raises NotSent or ReplyLost when either store is lost; nothing is forgotten then, and all is safe to repeat.
+    Raises NotSent or ReplyLost when either store is lost, and Superseded; nothing is forgotten then, and all is safe to
+    repeat.
     """
     wires = {store: endpoints[store].connect_raw(timeout_s=1.0) for store in Store}
     try:
         wire, endpoint, sealed, doubt = wires[returning], endpoints[returning.other], (0, 0), None
+        record = _record(wires[returning.other], names, board, returning.other)
         if returning is Store.LOCAL:
             _fence(wire, endpoints[returning], board.authority)
             sealed, doubt = _sealed(wires[Store.CLOUD], names, board.authority)
             doubt = doubt or _sent(wire, names)
         else:
             endpoints[returning].renew_record(board.authority)
+        fence = _record(wire, names, board, returning)
         end = last_place(wire, names.log)
         if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
@@ -71,14 +78,13 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
         if tail.keys or tail.spans_all:
             writer = endpoint.connect_raw(timeout_s=1.0)
             try:
-                merge = _Merge(tail, end, wires[returning.other], writer, names, keep)
+                merge = _Merge(tail, end, wires[returning.other], writer, names, record, keep)
                 merge.run()
                 if merge.archived:
                     board.events.emit(events.ConflictsArchived(count=merge.archived))
             finally:
                 writer.disconnect()
-        _one(wire, "XTRIM", names.log, "MAXLEN", 0)
-        _one(wire, "DEL", names.folded, names.folded_commands)
+        _forget(wire, names, fence)
         if board.authority.alone:
             _end_alone(endpoints, board)
     except (redis.ConnectionError, redis.TimeoutError) as error:
@@ -88,6 +94,28 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
     finally:
         for wire in wires.values():
             wire.disconnect()
+
+
+def _record(wire: Wire, names: Names, board: Board, store: Store) -> bytes | None:
+    """The authority record that stands on `store`. Raises Superseded when it is a later one than this process knew: who
+    shipped before has handed the authority back, and what the returning store's log holds now is new."""
+    record: bytes | None = _one(wire, "GET", names.authority)
+    found = Authority.parse(record)
+    if found is not None and found.epoch > board.authority.epoch:
+        board.learn(found, source=store)
+        raise Superseded("the authority has moved")
+    return record
+
+
+def _forget(wire: Wire, names: Names, fence: bytes | None) -> None:
+    """Empty the returning store's log, if it has taken no write since the fence."""
+    _one(wire, "WATCH", names.authority)
+    commands = [
+        pack(("XTRIM", names.log, "MAXLEN", 0)),
+        pack(("DEL", names.folded, names.folded_commands)),
+    ]
+    if _one(wire, "GET", names.authority) != fence or _transaction(wire, commands) is None:
+        raise Superseded("the authority has moved")
 
 
 def _end_alone(endpoints: Mapping[Store, Endpoint], board: Board) -> None:
@@ -101,10 +129,14 @@ def _end_alone(endpoints: Mapping[Store, Endpoint], board: Board) -> None:
 def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
     """Writers that have not heard yet are refused from now on: their standing WATCH breaks."""
     names = endpoint.names
+    _one(local, "WATCH", names.authority)
     known = Authority.parse(_one(local, "GET", names.authority))
-    if known is None or known.epoch < authority.epoch:
-        _one(local, "SET", names.authority, authority.record)
-        _one(local, "PUBLISH", endpoint.moved, authority.record)
+    if known is not None and known.epoch >= authority.epoch:
+        _one(local, "UNWATCH")
+        return
+    record = authority.record
+    if _transaction(local, [pack(("SET", names.authority, record)), pack(("PUBLISH", endpoint.moved, record))]) is None:
+        raise Superseded("the authority has moved")
 
 
 def _sealed(cloud: Wire, names: Names, authority: Authority) -> tuple[Position, Position | None]:
@@ -180,12 +212,15 @@ class _Tail:
 class _Merge:
     """Brings the tail to the authority, in the order of the keys, from where an interrupted merge has got to."""
 
-    def __init__(self, tail: _Tail, end: Position, reader: Wire, writer: Wire, names: Names, keep: Keep) -> None:
+    def __init__(
+        self, tail: _Tail, end: Position, reader: Wire, writer: Wire, names: Names, record: bytes | None, keep: Keep
+    ) -> None:
         self._tail = tail
         self._end = position_text(end)
         self._reader = reader
         self._writer = writer
         self._names = names
+        self._record = record
         self._keep = keep
         self._can = capabilities_of(reader)
         self._seen_to: Position = (0, 0)
@@ -204,7 +239,7 @@ class _Merge:
         self.again([key for key in keys if self.decided(key) is Decision.AGAIN])
         for start in range(0, len(keys), BATCH_KEYS):
             if not self._keep():
-                raise HybridError("the shipper's lease was lost during the merge")
+                raise Superseded("the shipper's lease was lost during the merge")
             self._merge(keys[start : start + BATCH_KEYS])
         if self.archived:
             trim_archive(self._reader, self._names)
@@ -233,16 +268,18 @@ class _Merge:
         for _ in range(TRIES):
             guarded = self._to_guard(keys, hot)
             # WATCH first, then look who wrote: what is written after the look breaks the transaction.
-            _one(self._writer, "WATCH", self._names.merged, *guarded)
+            _one(self._writer, "WATCH", self._names.authority, self._names.merged, *guarded)
             self._look()
+            if _one(self._reader, "GET", self._names.authority) != self._record:
+                raise Superseded("the authority has moved")
             if self._done_to() != before:
-                raise HybridError("another shipper has taken over the merge")
+                raise Superseded("another shipper has taken over the merge")
             if not guarded >= self._to_guard(keys, hot):
                 continue  # the clocks differ: a key that needed no guard does now
             seen = {key: self._theirs.of(key) for key in keys}
             seen_at = {key: known.last for key, known in seen.items() if known}
             plan = _Plan(self, keys, ours)
-            replies = self._run([*plan.commands, self._mark(keys[-1])])
+            replies = _transaction(self._writer, [*plan.commands, self._mark(keys[-1])])
             if replies is not None:
                 self.archived += plan.conflicts
                 self._archive_refused(plan, ours, replies)
@@ -263,22 +300,12 @@ class _Merge:
     def _mark(self, key: bytes) -> bytes:
         return pack(("SET", self._names.merged, self._end + b" " + key))
 
-    def _run(self, commands: list[bytes]) -> list[Any] | None:
-        """Run the commands as one transaction; None when something watched has changed."""
-        payload = b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))])
-        timeout_s = 1.0 + len(payload) / SLOWEST_BYTES_S
-        replies = self._writer.exchange(payload, len(commands) + 2, timeout_s=timeout_s)
-        if isinstance(replies[-1], Exception):
-            raise HybridError(str(next((reply for reply in replies if isinstance(reply, Exception)), replies[-1])))
-        ran: list[Any] | None = replies[-1]
-        return ran
-
     def _archive_refused(self, plan: _Plan, ours: Mapping[bytes, KeyState | Absent], replies: list[Any]) -> None:
         """A command that one store took and the other does not (a sum too large, say) leaves a conflict."""
         refused = {key for key, at in plan.repeated if isinstance(replies[at], Exception)}
         if refused:
             late = _Plan(self, sorted(refused), ours, settle=True)
-            self._run(late.commands)
+            _transaction(self._writer, late.commands)
             self.archived += late.conflicts
 
     def footprints(self, key: bytes) -> tuple[Footprint | None, Footprint | None]:
@@ -421,6 +448,17 @@ def _all_keys(wire: Wire) -> Iterator[bytes]:
         yield from (key for key in keys if not key.startswith(RESERVED))
         if cursor == b"0":
             return
+
+
+def _transaction(wire: Wire, commands: list[bytes]) -> list[Any] | None:
+    """Run packed commands as one transaction; None when something watched has changed."""
+    payload = b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))])
+    timeout_s = 1.0 + len(payload) / SLOWEST_BYTES_S
+    replies = wire.exchange(payload, len(commands) + 2, timeout_s=timeout_s)
+    if isinstance(replies[-1], Exception):
+        raise HybridError(str(next((reply for reply in replies if isinstance(reply, Exception)), replies[-1])))
+    ran: list[Any] | None = replies[-1]
+    return ran
 
 
 def _one(wire: Wire, *command: Any) -> Any:

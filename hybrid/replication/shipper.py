@@ -26,7 +26,7 @@ from hybrid.replication.fold import fold, is_too_long
 from hybrid.replication.forwarder import forward
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
-from hybrid.replication.rejoin import merge_tail
+from hybrid.replication.rejoin import Superseded, merge_tail
 from hybrid.replication.stream import Outcome
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -180,7 +180,7 @@ class Shipper(threading.Thread):
         """Whether what only the returning store knows is on the authority now."""
         try:
             merge_tail(returning, self._endpoints, self._names, self._board, lease.goes_on)
-        except (NotSent, ReplyLost) as error:
+        except (NotSent, ReplyLost, Superseded) as error:
             logger.debug("the %s store's last writes are not merged yet: %s", returning, error)
             self._board.wait(0.1)
             return False

@@ -19,12 +19,13 @@ from hybrid.core.conflict import Conflict
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.transaction import Write, transaction
-from hybrid.errors import HybridError
 from hybrid.events import EventLog
 from hybrid.replication import rejoin
 from hybrid.replication.board import Board
+from hybrid.replication.rejoin import Superseded
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
 pytestmark = pytest.mark.parametrize("stores", ["valkey"], indirect=True)
@@ -212,7 +213,7 @@ def test_a_lost_lease_ends_the_merge_and_the_next_one_goes_on(apart: Apart, monk
     apart.write(apart.local, *(f"INCR {name}" for name in names))
     apart.write(apart.cloud, *(f"INCR {name}" for name in names))
     held = iter((True, True, False))
-    with pytest.raises(HybridError, match="lease"):
+    with pytest.raises(Superseded, match="lease"):
         apart.merge(lambda: next(held))
     assert apart.cloud.mget(names) == [b"2"] * 4 + [b"1"] * 2
     assert apart.local.xlen(NAMES.log) == 1
@@ -220,19 +221,51 @@ def test_a_lost_lease_ends_the_merge_and_the_next_one_goes_on(apart: Apart, monk
     assert apart.cloud.mget(names) == [b"2"] * 6
 
 
+def hand_back(apart: Apart) -> None:
+    """Another shipper merged everything and handed the authority back; the local store takes writes again."""
+    for store in (apart.cloud, apart.local):
+        store.set(NAMES.authority, Authority(Holder.LOCAL, 4).record)
+    apart.write(apart.local, "INCR n")
+
+
+def test_who_comes_after_the_failback_merges_nothing(apart: Apart) -> None:
+    """What stands in the local log then is new, and on its way to the cloud store already."""
+    hand_back(apart)
+    with pytest.raises(Superseded):
+        apart.merge()
+    assert (apart.local.xlen(NAMES.log), apart.cloud.get("n")) == (1, None)
+    assert apart.local.get(NAMES.authority) == b"local 4"
+
+
+def test_a_merge_during_which_the_authority_is_handed_back_ends(apart: Apart) -> None:
+    apart.write(apart.local, "INCR n")
+    with pytest.raises(Superseded):
+        apart.merge(lambda: bool(hand_back(apart)) or True)
+    assert (apart.local.xlen(NAMES.log), apart.cloud.get("n")) == (2, None)
+
+
+def test_a_log_that_goes_on_is_not_forgotten(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart.write(apart.local, "INCR n")
+    forget = rejoin._forget
+    monkeypatch.setattr(rejoin, "_forget", lambda *args: (hand_back(apart), forget(*args)))
+    with pytest.raises(Superseded):
+        apart.merge()
+    assert apart.local.xlen(NAMES.log) == 2
+
+
 def test_keys_that_never_stand_still_are_merged_all_the_same(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody counts and writes at every step of the merge."""
     apart.write(apart.local, "INCRBY n 10", "SET k local", "SET only 1")
     apart.write(apart.cloud, "INCR n", "SET k cloud")
-    run = rejoin._Merge._run
+    run = rejoin._transaction
 
-    def disturbed(self: Any, commands: list[bytes]) -> Any:
+    def disturbed(wire: Wire, commands: list[bytes]) -> Any:
         apart.write(apart.cloud, "INCR n", "SET k cloud")
         disturbed.times += 1  # type: ignore[attr-defined]
-        return run(self, commands)
+        return run(wire, commands)
 
     disturbed.times = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(rejoin._Merge, "_run", disturbed)
+    monkeypatch.setattr(rejoin, "_transaction", disturbed)
     apart.merge()
     assert int(apart.cloud.get("n") or 0) == 11 + disturbed.times  # type: ignore[attr-defined]
     assert apart.cloud.mget("k", "only") == [b"cloud", b"1"]
