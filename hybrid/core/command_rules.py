@@ -259,6 +259,11 @@ def counted_series_policy(operands: Operands) -> Policy:
     return Policy.VERBATIM if stamp and word(stamp[0]) != "*" else Policy.STATE
 
 
+def index_policy(operands: Operands) -> Policy:
+    options_end = next((at for at, operand in enumerate(operands) if word(operand) == "SCHEMA"), len(operands))
+    return Policy.REFUSED if "TEMPORARY" in map(word, operands[1:options_end]) else Policy.VERBATIM
+
+
 def cursor_policy(operands: Operands) -> Policy:
     return Policy.ONE_STORE if "WITHCURSOR" in map(word, operands) else Policy.READ
 

@@ -39,6 +39,7 @@ JSON = section(
     counted_once(FIRST, "JSON.ARRAPPEND, JSON.ARRINSERT, JSON.ARRPOP, JSON.ARRTRIM, JSON.STRAPPEND, JSON.TOGGLE"),
     counted_once(FIRST, "JSON.DEL, JSON.FORGET", note="a path to an array's element names another one the second time"),
     counted_once(FIRST, "JSON.NUMINCRBY, JSON.NUMMULTBY", note="numbers are IEEE doubles everywhere"),
+    rows(Policy.STATE, FIRST, "JSON.NUMPOWBY", idempotent=False, note="each machine rounds powers its own way"),
     one_store("JSON.DEBUG HELP", "the server's own help"),
 )
 
@@ -46,14 +47,21 @@ SEARCH = section(
     "Search",
     reads(
         NONE,
-        "FT.SEARCH, FT.EXPLAIN, FT.EXPLAINCLI, FT.INFO, FT.MGET, FT.PROFILE, FT.SPELLCHECK, FT.SYNDUMP, FT.TAGVALS",
+        "FT.SEARCH, FT.EXPLAIN, FT.EXPLAINCLI, FT.GET, FT.INFO, FT.MGET, FT.PROFILE, FT.SPELLCHECK, FT.SYNDUMP",
     ),
+    reads(NONE, "FT.TAGVALS"),
     reads(NONE, "FT.ALIASLIST, FT.DICTDUMP, FT._LIST"),
     reads(NONE, "FT.AGGREGATE, FT.HYBRID", "one store with WITHCURSOR", policy_rule=rules.cursor_policy),
     reads(FIRST, "FT.SUGGET, FT.SUGLEN"),
     one_store("FT.CURSOR READ, FT.CURSOR DEL, FT.CURSOR GC", "a cursor is valid on the store that gave it only"),
     one_store("FT.CONFIG GET, FT.CONFIG HELP", "describes one store"),
-    counted_once(NONE, "FT.CREATE, FT.ALTER, FT.ALIASADD, FT.ALIASDEL", note="each store indexes its own keys"),
+    counted_once(
+        NONE,
+        "FT.CREATE",
+        note="each store indexes its own keys; refused with TEMPORARY: each store would delete keys when it likes",
+        policy_rule=rules.index_policy,
+    ),
+    counted_once(NONE, "FT.ALTER, FT.ALIASADD, FT.ALIASDEL", note="each store indexes its own keys"),
     counted_once(
         NONE,
         "FT.DROPINDEX",
@@ -64,7 +72,13 @@ SEARCH = section(
     repeatable(FIRST, "FT.SUGADD", idempotent_rule=rules.lacks(3, "INCR")),
     repeatable(FIRST, "FT.SUGDEL"),
     refused("FT.CONFIG SET", "it changes one store's set-up; connect to that store directly"),
-    refused("FT.ADD, FT.ADDHASH, FT.DEL", _REMOVED),
+    refused("FT.DEBUG", "it looks into one store's index, or changes it; connect to that store directly"),
+    refused("FT.ADD, FT.ADDHASH, FT.DEL, FT.SAFEADD", _REMOVED),
+    refused("FT.SYNADD", "servers dropped it in search 2.0; use FT.SYNUPDATE"),
+    refused(
+        "FT._CREATEIFNX, FT._ALTERIFNX, FT._ALIASADDIFNX, FT._ALIASDELIFX, FT._DROPIFX, FT._DROPINDEXIFX",
+        "a cluster's shards send it to each other; use the name without _ and IF",
+    ),
     refused("FT.DROP", "it deletes keys that are not named; use FT.DROPINDEX"),
 )
 
@@ -72,6 +86,7 @@ PROBABILISTIC = section(
     "Probabilistic",
     reads(FIRST, "BF.CARD, BF.EXISTS, BF.INFO, BF.MEXISTS, BF.SCANDUMP"),
     reads(FIRST, "CF.COUNT, CF.EXISTS, CF.INFO, CF.MEXISTS, CF.SCANDUMP, CMS.INFO, CMS.QUERY"),
+    reads(FIRST, "BF.DEBUG, CF.DEBUG", "each store has its own answer"),
     reads(FIRST, "TOPK.COUNT, TOPK.INFO, TOPK.LIST, TOPK.QUERY"),
     reads(FIRST, "TDIGEST.BYRANK, TDIGEST.BYREVRANK, TDIGEST.CDF, TDIGEST.INFO, TDIGEST.MAX, TDIGEST.MIN"),
     reads(FIRST, "TDIGEST.QUANTILE, TDIGEST.RANK, TDIGEST.REVRANK, TDIGEST.TRIMMED_MEAN"),
@@ -99,6 +114,11 @@ TIME_SERIES = section(
     counted_once(FIRST, "TS.INCRBY, TS.DECRBY", note=_CLOCK, policy_rule=rules.counted_series_policy),
     counted_once(BOTH, "TS.DELETERULE"),
     refused("TS.CREATERULE", "every later TS.ADD would write a second key that it does not name", BOTH),
+    refused(
+        "TIMESERIES.CLUSTERSET, TIMESERIES.CLUSTERSETFROMSHARD, TIMESERIES.FORCESHARDSCONNECTION, TIMESERIES.HELLO, "
+        "TIMESERIES.INFOCLUSTER, TIMESERIES.INNERCOMMUNICATION, TIMESERIES.NETWORKTEST, TIMESERIES.REFRESHCLUSTER",
+        "a cluster's shards send it to each other",
+    ),
 )
 
 VECTOR_SETS = section(
