@@ -106,7 +106,12 @@ class Json:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """A module's type that has no typed copy. It is never equal to anything, and `plan_put` refuses it."""
+    """A module's type that has no typed copy.
+
+    `dump` is what DUMP gives, which a server with the same module may read; None where it gives nothing. `plan_put`
+    refuses a body without, and it is equal to nothing."""
+
+    dump: bytes | None = None
 
 
 Body: TypeAlias = String | Hash | List | Set | ZSet | Stream | Json | Unsupported

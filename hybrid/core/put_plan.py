@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
-from hybrid.core.key_state import Absent, Group, Hash, Json, KeyState, List, Set, Stream, String, ZSet, id_order
+from hybrid.core.key_state import (
+    Absent,
+    Group,
+    Hash,
+    Json,
+    KeyState,
+    List,
+    Set,
+    Stream,
+    String,
+    Unsupported,
+    ZSet,
+    id_order,
+)
 from hybrid.errors import CommandRefused
 
-__all__ = ["plan_put"]
+__all__ = ["check_field_ttl", "plan_put"]
 
 CHUNK_BYTES = 512 * 1024
 Command = list[bytes]
@@ -32,7 +45,8 @@ def plan_put(
 
     `field_ttl` and `stream_counters` say what the target can do (`Capabilities.has_field_ttl`, `.has_stream_counters`);
     without them field expiries and counters are left out, as the target has nowhere to keep them.
-    Raises `CommandRefused` for a module type that has no typed copy.
+    A module's type goes by its dump, which the target refuses if it cannot read it.
+    Raises `CommandRefused` for a module's type without a dump.
     """
     if isinstance(state, Absent):
         return [[[b"DEL", key]]]
@@ -40,11 +54,21 @@ def plan_put(
     if isinstance(state.body, String) and len(state.body.value) <= chunk_bytes:
         until = [] if state.expires_at_ms is None else [b"PXAT", b"%d" % state.expires_at_ms]
         return [[[b"SET", key, state.body.value, *until]]]
+    if isinstance(state.body, Unsupported) and state.body.dump is not None:
+        expires_at = b"%d" % (state.expires_at_ms or 0)
+        return [[[b"RESTORE", key, expires_at, state.body.dump, b"REPLACE", b"ABSTTL"]]]
     direct = list(build(key, state, chunk_bytes, field_ttl, stream_counters))
     if sum(map(command_bytes, direct)) <= chunk_bytes:
         return [[[b"DEL", key], *direct, *expiry]]
     filling = [[b"DEL", temporary], *build(temporary, state, chunk_bytes, field_ttl, stream_counters)]
     return [*packed(filling, chunk_bytes), [[b"RENAME", temporary, key], *expiry]]
+
+
+def check_field_ttl(state: KeyState | Absent, *, field_ttl: bool) -> None:
+    """Raise `CommandRefused` when a put would make fields of a hash eternal, because the target lets none expire."""
+    body = state.body if isinstance(state, KeyState) else None
+    if not field_ttl and isinstance(body, Hash) and body.field_expires_at_ms:
+        raise CommandRefused("COPY", "fields of this hash expire one by one, which the other store cannot do")
 
 
 def build(key: bytes, state: KeyState, chunk_bytes: int, field_ttl: bool, stream_counters: bool) -> Iterator[Command]:
@@ -68,7 +92,7 @@ def build(key: bytes, state: KeyState, chunk_bytes: int, field_ttl: bool, stream
         case Json(text=text):
             yield [b"JSON.SET", key, b"$", text]
         case _:
-            raise CommandRefused("COPY", f"keys of type {state.kind} have no typed copy; use DUMP and RESTORE")
+            raise CommandRefused("COPY", f"keys of type {state.kind} have no typed copy, and the server gives no dump")
 
 
 def field_expiries(key: bytes, body: Hash, chunk_bytes: int) -> Iterator[Command]:

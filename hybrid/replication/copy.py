@@ -138,6 +138,7 @@ end
 return expires and {pairs, moments} or {pairs}"""
 
 WHOLE_READS: dict[bytes, tuple[bytes, tuple[bytes, ...]]] = {
+    b"none": (b"TYPE", ()),
     b"string": (b"GET", ()),
     b"hash": (b"HGETALL", ()),
     b"list": (b"LRANGE", (b"0", b"-1")),
@@ -147,14 +148,14 @@ WHOLE_READS: dict[bytes, tuple[bytes, tuple[bytes, ...]]] = {
 
 
 def whole_read(shape: Shape, capabilities: Capabilities) -> Command:
-    """The command that reads all of the key. TYPE proves absence, and is all there is to say of an unknown type."""
+    """The command that reads all of the key. TYPE proves absence; an unknown type is read by DUMP."""
     if shape.kind == b"hash" and capabilities.has_field_ttl:
         return (b"EVAL", HASH_SCRIPT, b"1", shape.key)
     if shape.kind == b"stream":
         return (b"XINFO", b"STREAM", shape.key, b"FULL", b"COUNT", b"0")
     if shape.kind in JSON_KINDS and capabilities.has_json:
         return (b"JSON.GET", shape.key)
-    name, options = WHOLE_READS.get(shape.kind, (b"TYPE", ()))
+    name, options = WHOLE_READS.get(shape.kind, (b"DUMP", ()))
     return (name, shape.key, *options)
 
 
@@ -182,6 +183,11 @@ def read_whole(
 
 def state_from(kind: bytes, read: bytes, reply: Any, expires_at_ms: int | None) -> KeyState | Absent | None:
     """None when the key is of another type now."""
+    if read == b"DUMP":
+        if reply is None:
+            return ABSENT
+        dump = None if isinstance(reply, redis.ResponseError) else reply
+        return KeyState(kind.decode(), expires_at_ms, Unsupported(dump))
     if isinstance(reply, redis.ResponseError):
         if "no such key" in str(reply):  # what XINFO says of a stream that is gone
             return ABSENT
@@ -189,9 +195,7 @@ def state_from(kind: bytes, read: bytes, reply: Any, expires_at_ms: int | None) 
             return None
         raise reply
     if read == b"TYPE":
-        if reply != kind:
-            return None
-        return ABSENT if kind == b"none" else KeyState(kind.decode(), expires_at_ms, Unsupported())
+        return ABSENT if reply == kind else None
     body = hash_of(reply) if read == b"EVAL" else body_of(kind, reply)
     if body is None:
         return ABSENT

@@ -132,7 +132,10 @@ class TestPlan:
         assert claims == [claim.split()]
         assert [b"XGROUP", b"CREATECONSUMER", b"k", b"g", b"bob"] in commands
 
-    def test_a_module_type_is_refused_by_name(self) -> None:
+    def test_a_module_type_goes_by_its_dump_or_is_refused_by_name(self) -> None:
+        restored = KeyState("TSDB-TYPE", 5, Unsupported(b"dump"))
+        command = [b"RESTORE", b"k", b"5", b"dump", b"REPLACE", b"ABSTTL"]
+        assert plan_put(b"k", restored, b"hybrid:tmp:x") == [[command]]
         with pytest.raises(CommandRefused, match="TSDB-TYPE"):
             plan(Unsupported())
 
@@ -167,6 +170,7 @@ def planted() -> Iterator[tuple[Body, Body, str]]:
     yield Json(b'{"a":1}'), Json(b'{"a":2}'), "value"
     yield Json(b"[1]"), Json(b"[true]"), "value"
     yield Unsupported(), Unsupported(), "unsupported type"
+    yield Unsupported(b"a"), Unsupported(b"b"), "unsupported type"
 
 
 class TestDifferences:
