@@ -18,6 +18,7 @@ from hybrid.types import Store
 __all__ = [
     "AuthorityMoved",
     "CatchingUp",
+    "CommandUnknown",
     "ConflictsArchived",
     "Degraded",
     "DualWriteResumed",
@@ -199,6 +200,20 @@ class KeyRefused(Event):
     @property
     def message(self) -> str:
         return f"{self.store} store cannot hold the key {self.key.decode(errors='backslashreplace')!r}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandUnknown(Event):
+    """The other store is older, or lacks a module: what this command did to something other than keys (a library of
+    functions, a search index) is on one store only."""
+
+    level = logging.WARNING
+    store: Store
+    command: str
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store does not know {self.command}: it was run on the other store only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

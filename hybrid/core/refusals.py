@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-__all__ = ["Refusal", "refusal_of"]
+__all__ = ["Refusal", "is_unknown_command", "reason_of", "refusal_of"]
 
 
 class Refusal(Enum):
@@ -21,13 +21,19 @@ class Refusal(Enum):
 
 
 _WORDS: Final = (
+    (Refusal.THIS_KEY, ("permissions to access a key", "permissions to access one of the keys")),
     (Refusal.OUTAGE, ("loading", "master is down", "cluster is down", "clusterdown", "tryagain", "busy running")),
     (Refusal.FULL, ("used memory", "misconf", "configured to save", "quota exceeded", "limit exceeded")),
     (Refusal.CONFIGURATION, ("read only replica", "permission", "authentication", "username-password", "of clients")),
 )
-"""Upstash says `ERR DB capacity quota exceeded` over its storage, and `... limit exceeded` over its request quotas (its
+"""The first that fits counts.
+
+Upstash says `ERR DB capacity quota exceeded` over its storage, and `... limit exceeded` over its request quotas (its
 documentation, 2026); the others are from the texts of Redis and Valkey, whose prefixes (`OOM`, `READONLY`) redis-py
 cuts off. "max request size" is about one command."""
+
+
+_UNKNOWN_COMMAND: Final = ("unknown command", "unknown subcommand", "command is not available")
 
 
 def refusal_of(error: object) -> Refusal:
@@ -37,3 +43,14 @@ def refusal_of(error: object) -> Refusal:
         if any(word in text for word in words):
             return kind
     return Refusal.THIS_KEY
+
+
+def is_unknown_command(error: object) -> bool:
+    """Whether the store has no such command: it is older, or lacks a module."""
+    text = str(error).lower()
+    return any(words in text for words in _UNKNOWN_COMMAND)
+
+
+def reason_of(error: object) -> str:
+    """The words of an error reply without the caller's data: a server quotes arguments that follow an unknown name."""
+    return str(error).partition(", with args beginning with")[0]

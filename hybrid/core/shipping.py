@@ -25,6 +25,8 @@ REPLAY_WITHIN_MS: Final = 1000
 """Half the expiry guard of `hybrid.core.transaction`, so that every key that may have expired on the way was hinted."""
 
 _TIMES_FIELDS = re.compile(rb"\r\nH(P?EXPIRE|PERSIST|SETEX|GETEX)", re.IGNORECASE)
+_COUNTS_ENTRIES = re.compile(rb"\r\n(ENTRIESREAD|ENTRIESADDED|MAXDELETEDID)\r\n", re.IGNORECASE)
+_OPERANDS_BEFORE_COUNTERS = {"XSETID": 3, "XGROUP CREATE": 5, "XGROUP SETID": 5}
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
 Field = tuple[bytes, bytes]
@@ -95,19 +97,30 @@ class Group:
         """Packed commands that change something other than keys (scripts, functions): they are replayed in any case."""
         return tuple(p for name, p in self.fields if name == b"v" and not _names_a_key(p))
 
-    def replay(self) -> tuple[bytes, int]:
-        """The bytes that repeat the group on the other store, and how many replies they bring."""
-        if len(self.fields) == 1 and self.fields[0][0] == b"v":
-            return self.fields[0][1], 1
+    def replay(self, *, stream_counters: bool = True) -> tuple[bytes, int]:
+        """The bytes that repeat the group on the other store, and how many replies they bring. `stream_counters`: see
+        `hybrid.stores.capabilities`."""
         commands: list[bytes] = []
         for name, payload in self.fields:
             if name == b"v":
-                commands.append(payload)
+                commands.append(payload if stream_counters else without_counters(payload))
             elif name == b"t":
                 commands += [pack(args) for args in absolute(unpack(payload), self.ms)]
         if len(commands) > 1 and self.atomic:
             commands = [_MULTI, *commands, _EXEC]
         return b"".join(commands), len(commands)
+
+
+def without_counters(packed: bytes) -> bytes:
+    """The command without the options that set a stream's counters, which Redis 6.2 neither keeps nor understands."""
+    if not _COUNTS_ENTRIES.search(packed):
+        return packed
+    args = unpack(packed)
+    operands = _OPERANDS_BEFORE_COUNTERS.get(lookup(args).name)
+    if operands is None:
+        return packed
+    options = args[operands:]
+    return pack([*args[:operands], *(option for option in options if option.upper() == b"MKSTREAM")])
 
 
 def _names_a_key(packed: bytes) -> bool:
@@ -141,7 +154,7 @@ class Run(NamedTuple):
     place: Position
 
 
-def plain_run(entries: Sequence[Entry], now_ms: int) -> Run | None:
+def plain_run(entries: Sequence[Entry], now_ms: int, *, stream_counters: bool = True) -> Run | None:
     """The commonest case, by far: entries that can all be replayed as they stand, without looking into any. None for
     every other case. It holds only where no key was copied and no hash is known to time its fields."""
     commands = []
@@ -154,6 +167,8 @@ def plain_run(entries: Sequence[Entry], now_ms: int) -> Run | None:
         for command in logged:
             size += len(command)
             if size > RUN_BYTES or _TIMES_FIELDS.search(command, 0, 40):
+                return None
+            if not stream_counters and _COUNTS_ENTRIES.search(command):
                 return None
             commands.append(command)
     if now_ms - position(entries[0][0])[0] > REPLAY_WITHIN_MS:

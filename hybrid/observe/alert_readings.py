@@ -141,6 +141,7 @@ def pulses_of(happened: Iterable[events.Event]) -> list[Reading]:
         rule, subject = {
             events.WipeDetected: ("wiped", getattr(event, "store", "")),
             events.ShippingRefused: ("refused", ""),
+            events.CommandUnknown: ("refused", ""),
         }.get(type(event), ("", ""))
         if rule:
             found[rule, str(subject)] = Reading(rule, str(subject), None, event.message, pulse_s=event.at_s)

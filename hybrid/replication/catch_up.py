@@ -13,13 +13,14 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Position, position, position_text
+from hybrid.core.commands import lookup
 from hybrid.core.folding import Folded, forgotten
 from hybrid.core.names import RESERVED
 from hybrid.core.outcomes import ReplyLost
-from hybrid.core.refusals import Refusal, refusal_of
-from hybrid.core.resp import pack
+from hybrid.core.refusals import Refusal, is_unknown_command, reason_of, refusal_of
+from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Field, Group, failed, groups
-from hybrid.core.state import Absent, KeyState
+from hybrid.core.state import Absent, KeyState, check_field_ttl
 from hybrid.errors import HybridError
 from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.fold import folded
@@ -96,8 +97,7 @@ class CatchUp:
             self.hydrate()
         if missed.emptied is not None:
             stream.push_flush()
-        for packed in missed.commands:
-            stream.push(packed, 1, stream.accepted)
+        self._push_again(missed.commands)
         if missed.keys:
             stream.fall_behind()
             stream.board.events.emit(events.CatchingUp(store=stream.target, keys=len(missed.keys)))
@@ -146,8 +146,23 @@ class CatchUp:
 
     def push_keyless(self, group: Group) -> None:
         """What changes something other than keys has no state to copy, and is replayed in any case."""
-        for packed in group.keyless:
-            self._stream.push(packed, 1, self._stream.accepted)
+        self._push_again(group.keyless)
+
+    def _push_again(self, commands: Iterable[bytes]) -> None:
+        for packed in commands:
+            self._stream.push(packed, 1, partial(self._pushed_again, packed))
+
+    def _pushed_again(self, packed: bytes, replies: Sequence[Any]) -> None:
+        """Most refusals are as they should be: it had arrived before, or the authority refused it as well."""
+        error = failed(replies)
+        if error is None:
+            return
+        if refusal_of(error) is not Refusal.THIS_KEY:
+            raise HybridError(str(error))
+        if is_unknown_command(error):
+            stream = self._stream
+            name = lookup(unpack(packed)).name
+            stream.board.events.emit(events.CommandUnknown(store=stream.target, command=name))
 
     def hydrate(self) -> None:
         """Make the other store the same as the source, key by key: it lost its data, is too old to tell what it
@@ -194,6 +209,7 @@ class CatchUp:
     def _put(self, key: bytes, state: KeyState | Absent) -> None:
         stream, temporary = self._stream, temporary_key()
         try:
+            check_field_ttl(state, field_ttl=stream.capabilities.has_field_ttl)
             *filling, last = put_commands(key, state, stream.capabilities, temporary)
         except HybridError as error:
             self._refuse(key, error)
@@ -223,11 +239,11 @@ class CatchUp:
             raise HybridError(str(error))
 
     def _refuse(self, key: bytes, error: Exception) -> None:
-        stream = self._stream
+        stream, reason = self._stream, reason_of(error)
         if key not in self.refused:
-            stream.board.events.emit(events.KeyRefused(store=stream.target, key=key, reason=str(error)))
+            stream.board.events.emit(events.KeyRefused(store=stream.target, key=key, reason=reason))
         self.refused.add(key)
-        stream.control.push(pack(("HSET", stream.names.refused, key, str(error)[:200])), 1, ignore)
+        stream.control.push(pack(("HSET", stream.names.refused, key, reason[:200])), 1, ignore)
 
     def _note_ahead(self, place: Position) -> None:
         """States read at `place` may contain entries that were not read yet. Should the source be lost now, their

@@ -115,7 +115,7 @@ class Follow:
         catch_up = self._catch_up
         if catch_up.skip or catch_up.open_fields or catch_up.refused or self._volatile:
             return None
-        return plain_run(entries, now_ms)
+        return plain_run(entries, now_ms, stream_counters=self._stream.capabilities.has_stream_counters)
 
     def _ran(self, run: Run, entries: Sequence[Entry], replies: list[Any]) -> None:
         if failed(replies) is None:
@@ -143,7 +143,7 @@ class Follow:
                 waiting.add(group, keys)
                 continue
             self._copy_waiting(waiting)
-            payload, count = group.replay()
+            payload, count = group.replay(stream_counters=stream.capabilities.has_stream_counters)
             stream.note(group.place, group.token)
             stream.push(payload, count, partial(self._replayed, group))
         self._copy_waiting(waiting)
@@ -208,6 +208,7 @@ class Follow:
         if not self._failed:
             return False
         group = self._failed.popleft()
+        self._catch_up.push_keyless(group)
         self._catch_up.copy(group.keys)
         self._stream.push(b"", 0, lambda _: self._stream.release())
         self._stream.flush()

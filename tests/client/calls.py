@@ -6,6 +6,7 @@ its clock is made certain by the expression.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import redis
@@ -404,9 +405,21 @@ LINES: Final = tuple(
 )
 
 
-def answer(line: str, client: redis.Redis) -> Any:
+def wrong_answers(
+    lines: Iterable[str], plain: redis.Redis, hybrid: redis.Redis, names: Mapping[str, Any] | None = None
+) -> list[str]:
+    """The lines that `hybrid` answers otherwise than `plain` does. `names`: what they may use besides `r`."""
+    wrong = []
+    for line in lines:
+        expected, found = answer(line, plain, names), answer(line, hybrid, names)
+        if found != expected:
+            wrong.append(f"{line}: {found!r}, redis-py: {expected!r}")
+    return wrong
+
+
+def answer(line: str, client: redis.Redis, names: Mapping[str, Any] | None = None) -> Any:
     """What `line` gives, or the type and the words of the error."""
     try:
-        return eval(line, {"r": client})
+        return eval(line, {"r": client, **(names or {})})
     except Exception as error:
         return type(error).__name__, str(error)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import redis
-from client.calls import LINES, answer
+from client.calls import LINES, wrong_answers
 from client.rig import assert_equal, one_pair
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
@@ -33,13 +33,8 @@ def test_every_call_is_answered_as_by_redis_py(
     open_hybrid: Callable[..., HybridRedis], plain_server: ServerProcess, stores: Stores, protocol: int, decoded: bool
 ) -> None:
     hybrid = open_hybrid(decode_responses=decoded, ack="local")
-    wrong = []
     with client(plain_server.url, protocol=protocol, decode_responses=decoded) as plain:
-        for line in LINES:
-            expected, found = answer(line, plain), answer(line, hybrid)
-            if found != expected:
-                wrong.append(f"{line}: {found!r}, redis-py: {expected!r}")
-        assert not wrong, "\n".join(wrong)
+        assert wrong_answers(LINES, plain, hybrid) == []
         assert_equal(hybrid, stores)
         with client(stores.local.url) as local:
             found = compare(local, plain)

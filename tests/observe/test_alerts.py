@@ -320,6 +320,9 @@ def test_events_that_are_over_soon_are_pulses() -> None:
     wiped = events.WipeDetected(store=Store.LOCAL)
     [pulse] = pulses_of([wiped, events.StoreUp(store=Store.LOCAL)])
     assert (pulse.rule, pulse.subject, pulse.pulse_s) == ("wiped", "local", wiped.at_s)
+    unknown = events.CommandUnknown(store=Store.CLOUD, command="FT.CREATE")
+    [pulse] = pulses_of([unknown])
+    assert (pulse.rule, pulse.text) == ("refused", unknown.message)
 
 
 def test_days_left_of_a_certificate() -> None:

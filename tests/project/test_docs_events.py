@@ -18,6 +18,7 @@ from hybrid.core.refusals import Refusal
 from hybrid.events import (
     AuthorityMoved,
     CatchingUp,
+    CommandUnknown,
     ConflictsArchived,
     Degraded,
     DualWriteResumed,
@@ -62,6 +63,7 @@ EXAMPLES: list[Event] = [
     SettingsChanged(changes="ack=local", version=2, author="ana"),
     DualWriteResumed(apart_s=90),
     KeyRefused(store=Store.CLOUD, key=b"report:7", reason="max request size exceeded"),
+    CommandUnknown(store=Store.CLOUD, command="FT.CREATE"),
     ShippingRefused(store=Store.CLOUD, reason="DB capacity quota exceeded", advice=Refusal.FULL.value),
     LogFolded(source=Store.LOCAL, entries=50_000),
 ]

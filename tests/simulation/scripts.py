@@ -27,7 +27,7 @@ redis = {
   pcall = function(...) return raw(...) end,
   error_reply = function(text) return {err = text} end,
   status_reply = function(text) return {ok = text} end,
-  sha1hex = nil, setresp = function() end,
+  REDIS_VERSION_NUM = 0x70000, sha1hex = nil, setresp = function() end,
 }
 """
 

@@ -1,0 +1,146 @@
+"""Stores of different generations in one pair: redis-py's replies, equal data, and what only one can hold is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from client.calls import LINES, wrong_answers
+from client.rig import assert_equal
+from servers import Pool, Stores, client, wait_until
+
+from hybrid import HybridRedis
+from hybrid.core.resp import pack
+from hybrid.events import CommandUnknown, Event, KeyRefused
+from hybrid.ops.diff import DiffOptions, run_diff
+
+LIBRARY = "#!lua name=lib\nredis.register_function('one', function() return 1 end)"
+PAIRS = [
+    ("redis-6.2", "valkey"),
+    ("valkey", "redis-6.2"),
+    ("redis-7.4", "redis-8.2"),
+    ("redis-8.2", "redis-6.2"),
+]
+Open = Callable[..., HybridRedis]
+
+
+@pytest.fixture
+def stores(request: pytest.FixtureRequest, server_pool: Pool) -> Stores:
+    local, cloud = request.param
+    return Stores(server_pool.get(local, "local"), server_pool.get(cloud, "cloud"))
+
+
+@pytest.fixture
+def told() -> list[Event]:
+    """The events of the client."""
+    return []
+
+
+@pytest.fixture
+def hybrid(stores: Stores, open_client: Open, told: list[Event]) -> HybridRedis:
+    options = {"protocol": 3, "decode_responses": True, "ack": "local", "hooks": (told.append,)}
+    return open_client(stores.local.url, stores.cloud.url, **options)
+
+
+@pytest.mark.parametrize("stores", PAIRS, indirect=True, ids="-and-".join)
+def test_every_call_is_answered_as_by_redis_py(
+    request: pytest.FixtureRequest,
+    hybrid: HybridRedis,
+    stores: Stores,
+    server_pool: Pool,
+    told: list[Event],
+    tmp_path: Path,
+) -> None:
+    kind = request.node.callspec.params["stores"][0]
+    with client(server_pool.get(kind, "plain").url, protocol=3, decode_responses=True) as plain:
+        assert wrong_answers(LINES, plain, hybrid) == []
+    assert_equal(hybrid, stores)
+    assert not [event for event in told if isinstance(event, KeyRefused)]
+    options = DiffOptions(pause_s=0.01)
+    with (
+        client(stores.local.url) as local,
+        client(stores.cloud.url) as cloud,
+        run_diff(local, cloud, tmp_path, options=options) as found,
+    ):
+        assert list(found.differences()) == []
+
+
+@pytest.mark.parametrize("stores", [("redis-7.4", "redis-6.2")], indirect=True)
+def test_deliveries_are_replayed_on_a_store_without_counters(hybrid: HybridRedis, stores: Stores) -> None:
+    """ENTRIESREAD is no word of Redis 6.2: with it, each delivery would copy the whole stream."""
+    hybrid.xadd("x", {"n": 0})
+    hybrid.xgroup_create("x", "g", id="0", entries_read=0)
+    assert hybrid.wait_in_sync(20)
+    with client(stores.cloud.url) as cloud:
+        cloud.config_resetstat()
+        for number in range(5):
+            hybrid.xadd("x", {"n": number})
+            hybrid.xreadgroup("g", "c", {"x": ">"})
+            hybrid.xgroup_setid("x", "g", "$", entries_read=number)
+        hybrid.xgroup_create("x", "h", id="$", entries_read=3)
+        assert_equal(hybrid, stores)
+        calls = cloud.info("commandstats")
+    assert calls["cmdstat_xgroup"]["failed_calls"] == 0
+    assert "cmdstat_del" not in calls, "a copy begins with DEL"
+
+
+@pytest.mark.parametrize("stores", [("valkey", "redis-6.2"), ("redis-8.2", "redis")], indirect=True)
+def test_fields_that_expire_are_set_aside_where_none_can(
+    hybrid: HybridRedis, stores: Stores, told: list[Event]
+) -> None:
+    """Without its expiry a field would stay there for ever."""
+    hybrid.hset("h", mapping={"a": 1, "b": 2})
+    assert hybrid.wait_in_sync(20)
+    hybrid.hexpire("h", 100, "a")
+    hybrid.set("after", 1)
+    wait_until(lambda: any(isinstance(event, KeyRefused) for event in told), "the refusal to be told")
+    [event] = [event for event in told if isinstance(event, KeyRefused)]
+    assert event.key == b"h" and "expire one by one" in event.reason
+    assert hybrid.status().refused_keys == 1
+    assert not hybrid.wait_in_sync(0.1)
+    with client(stores.cloud.url) as cloud:
+        wait_until(lambda: cloud.get("after") == b"1", "the keys behind it")
+    hybrid.hpersist("h", "a")
+    assert_equal(hybrid, stores)
+    assert hybrid.status().refused_keys == 0
+
+
+@pytest.mark.parametrize("stores", [("valkey", "redis-6.2")], indirect=True)
+def test_a_library_that_the_other_store_cannot_load_is_told(
+    hybrid: HybridRedis, stores: Stores, told: list[Event]
+) -> None:
+    hybrid.function_load(LIBRARY)
+    hybrid.set("after", 1)
+    assert_equal(hybrid, stores)
+    wait_until(lambda: any(isinstance(event, CommandUnknown) for event in told), "that to be told")
+    assert {event.command for event in told if isinstance(event, CommandUnknown)} == {"FUNCTION LOAD"}
+
+
+@pytest.mark.parametrize("stores", [("valkey", "redis")], indirect=True)
+def test_a_library_is_loaded_once_more_by_a_catch_up(stores: Stores, open_client: Open) -> None:
+    """What changes no key is sent again by a stream that begins in doubt: that it is there already is no failure."""
+    urls = (stores.local.url, stores.cloud.url)
+    first = open_client(*urls, ack="both")
+    first.function_load(LIBRARY)
+    first.close()
+    with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
+        assert cloud.function_list()
+        local.set("hybrid:stream", "unknown")
+        local.xadd("hybrid:log", {"v": pack(("FUNCTION", "LOAD", LIBRARY))})
+    second = open_client(*urls)
+    second.set("k", "v")
+    assert_equal(second, stores)
+
+
+@pytest.mark.parametrize("stores", [("redis-7.4", "redis-8.2")], indirect=True)
+def test_a_document_that_the_other_store_cannot_hold(hybrid: HybridRedis, stores: Stores, told: list[Event]) -> None:
+    hybrid.json().set("doc", "$", {"secret": "hush"})
+    hybrid.set("after", 1)
+    wait_until(lambda: any(isinstance(event, KeyRefused) for event in told), "the refusal to be told")
+    [event] = [event for event in told if isinstance(event, KeyRefused)]
+    assert event.key == b"doc" and event.reason == "unknown command 'JSON.SET'", "no value is told"
+    with client(stores.cloud.url) as cloud:
+        wait_until(lambda: cloud.get("after") == b"1", "the keys behind it")
+    hybrid.delete("doc")
+    assert_equal(hybrid, stores)
