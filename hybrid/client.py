@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -16,12 +16,16 @@ from hybrid import events, loading
 from hybrid.base import CLOSE_S, Base, pooled
 from hybrid.core.names import RESERVED
 from hybrid.errors import AllStoresDown
+from hybrid.module_parts import DECODER, ENCODER
 from hybrid.pipeline import HybridPipeline
 from hybrid.pubsub import HybridPubSub
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
 from hybrid.stores.meter import metered_pool
 from hybrid.types import Purpose, Status, Store, StoreState
+
+if TYPE_CHECKING:
+    from hybrid.modules import HybridJson, HybridSearch, HybridSeries
 
 __all__ = ["HybridRedis"]
 
@@ -144,6 +148,24 @@ class HybridRedis(Base, redis.Redis):
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> HybridPipeline:
         """A pipeline or transaction; on the other store it arrives as one."""
         return HybridPipeline(self, transaction, shard_hint)
+
+    def json(self, encoder: Any = ENCODER, decoder: Any = DECODER) -> HybridJson:
+        """redis-py's commands on JSON documents; its pipeline reaches both stores too."""
+        from hybrid.modules import HybridJson  # only now: they are heavy
+
+        return HybridJson(client=self, encoder=encoder, decoder=decoder)
+
+    def ft(self, index_name: str = "idx") -> HybridSearch:
+        """redis-py's commands on a search index; its pipeline reaches both stores too."""
+        from hybrid.modules import HybridSearch  # only now: they are heavy
+
+        return HybridSearch(client=self, index_name=index_name)
+
+    def ts(self) -> HybridSeries:
+        """redis-py's commands on time series; its pipeline reaches both stores too."""
+        from hybrid.modules import HybridSeries  # only now: they are heavy
+
+        return HybridSeries(client=self)
 
     def pubsub(self, **kwargs: Any) -> HybridPubSub:
         """Subscriptions that follow the store which takes writes, and so `publish`, through a failover and back."""

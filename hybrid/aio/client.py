@@ -7,7 +7,7 @@ import copy
 import inspect
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import redis.asyncio
 from redis.asyncio.client import Monitor
@@ -21,9 +21,13 @@ from hybrid.aio.pipeline import HybridPipeline
 from hybrid.aio.pubsub import HybridPubSub
 from hybrid.base import CLOSE_S, Base, pooled
 from hybrid.core.names import RESERVED
+from hybrid.module_parts import DECODER, ENCODER
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
 from hybrid.types import Purpose, Status, Store, StoreState
+
+if TYPE_CHECKING:
+    from hybrid.aio.modules import HybridJson, HybridSearch, HybridSeries
 
 __all__ = ["HybridRedis"]
 
@@ -177,6 +181,24 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
     def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> HybridPipeline:
         """A pipeline or transaction; on the other store it arrives as one."""
         return HybridPipeline(self, transaction, shard_hint)
+
+    def json(self, encoder: Any = ENCODER, decoder: Any = DECODER) -> HybridJson:  # type: ignore[override]
+        """redis-py's commands on JSON documents; its pipeline reaches both stores too."""
+        from hybrid.aio.modules import HybridJson  # only now: they are heavy
+
+        return HybridJson(client=self, encoder=encoder, decoder=decoder)
+
+    def ft(self, index_name: str = "idx") -> HybridSearch:
+        """redis-py's commands on a search index; its pipeline reaches both stores too."""
+        from hybrid.aio.modules import HybridSearch  # only now: they are heavy
+
+        return HybridSearch(client=self, index_name=index_name)
+
+    def ts(self) -> HybridSeries:  # type: ignore[override]
+        """redis-py's commands on time series; its pipeline reaches both stores too."""
+        from hybrid.aio.modules import HybridSeries  # only now: they are heavy
+
+        return HybridSeries(client=self)
 
     def pubsub(self, **kwargs: Any) -> HybridPubSub:
         """Subscriptions that follow the store which takes writes, and so `publish`, through a failover and back."""

@@ -6,12 +6,11 @@ import gzip
 import json
 import pickle
 import time
-from collections.abc import Iterator
 from threading import Thread
 from typing import Any
 
 import pytest
-from servers import Pool, Stores, client, wait_until
+from servers import Pool, Stores, wait_until
 
 from hybrid import HybridRedis
 from hybrid.core.state import Absent
@@ -50,41 +49,11 @@ from hybrid.types import Store
 
 BOTH = tuple(Store)
 FAR_MS = 4_102_444_800_000
-PATIENT = {"local_timeout_s": 3.0, "cloud_timeout_s": 3.0, "sync_enabled": False}
 
 
 @pytest.fixture(scope="module", params=["valkey", "redis"])
 def pair(request: pytest.FixtureRequest, server_pool: Pool) -> Stores:
     return Stores(server_pool.get(request.param, "local"), server_pool.get("valkey", "cloud"))
-
-
-@pytest.fixture(scope="module")
-def opened(pair: Stores) -> Iterator[HybridRedis]:
-    with HybridRedis.from_urls(pair.local.url, pair.cloud.url, decode_responses=True, **PATIENT) as hybrid:
-        hybrid.start()
-        assert hybrid.wait_in_sync(10)
-        yield hybrid
-
-
-@pytest.fixture
-def hybrid(opened: HybridRedis) -> HybridRedis:
-    opened.flushall()
-    assert opened.wait_in_sync(10)
-    return opened
-
-
-@pytest.fixture
-def lines(hybrid: HybridRedis) -> Iterator[Lines]:
-    kept = Lines(hybrid)
-    yield kept
-    kept.close()
-
-
-@pytest.fixture
-def sides(pair: Stores) -> Iterator[dict[Store, Any]]:
-    """Plain clients: what is written through them is drift."""
-    with client(pair.local.url) as local, client(pair.cloud.url) as cloud:
-        yield {Store.LOCAL: local, Store.CLOUD: cloud}
 
 
 def walked(lines: Lines, wanted: Filter, stores: tuple[Store, ...] = BOTH) -> list[bytes]:
