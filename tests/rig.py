@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from fleet import Fleet, Worker
 from history import History
 from servers import client
@@ -20,7 +21,17 @@ from hybrid.ops.compare import compare
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
 
-__all__ = ["HEAL_S", "PATIENT", "Rig", "is_missed", "is_well", "patient_with", "shipper_pid"]
+__all__ = [
+    "HEAL_S",
+    "PATIENT",
+    "Rig",
+    "is_missed",
+    "is_well",
+    "patient_with",
+    "shipper_pid",
+    "state_of",
+    "takes_writes",
+]
 
 HEAL_S = 30.0
 """Far more than healing takes: a test that waits this long has found a store that does not come back."""
@@ -111,6 +122,21 @@ def is_well(status: Status) -> bool:
     """Both stores up, local in charge."""
     stores = (status.local, status.cloud)
     return status.authority is Store.LOCAL and all(store and store.state is StoreState.UP for store in stores)
+
+
+def state_of(hybrid: HybridRedis, store: Store) -> StoreState:
+    """What this client knows of one of its two stores."""
+    status = hybrid.status()
+    assert status.cloud is not None
+    return (status.local if store is Store.LOCAL else status.cloud).state
+
+
+def takes_writes(hybrid: HybridRedis) -> bool:
+    """Whether a write succeeds now."""
+    try:
+        return bool(hybrid.set("there", 1))
+    except redis.ConnectionError:
+        return False
 
 
 def is_missed(status: Status, store: Store) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import redis
-from rig import PATIENT, Rig
+from rig import PATIENT, Rig, state_of, takes_writes
 from servers import client as plain
 from servers import wait_until
 
@@ -26,27 +25,14 @@ def healed(rig: Rig) -> HybridRedis:
     write(hybrid, "local")
     hybrid.set("only", "local")
     hybrid.delete("d")
-    wait_until(lambda: state(hybrid, Store.CLOUD) is StoreState.DOWN, "the cloud store's end is noticed")
+    wait_until(lambda: state_of(hybrid, Store.CLOUD) is StoreState.DOWN, "the cloud store's end is noticed")
     rig.local.kill()
     rig.cloud.start()
-    wait_until(lambda: written(hybrid), "the cloud store takes over")
+    wait_until(lambda: takes_writes(hybrid), "the cloud store takes over")
     write(hybrid, "cloud")
     rig.local.start()
     rig.assert_healed(hybrid)
     return hybrid
-
-
-def state(hybrid: HybridRedis, store: Store) -> StoreState:
-    status = hybrid.status()
-    assert status.cloud is not None
-    return (status.local if store is Store.LOCAL else status.cloud).state
-
-
-def written(hybrid: HybridRedis) -> bool:
-    try:
-        return bool(hybrid.set("there", 1))
-    except redis.ConnectionError:
-        return False
 
 
 def write(hybrid: HybridRedis, who: str) -> None:
