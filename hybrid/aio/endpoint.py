@@ -22,6 +22,7 @@ from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.meter import Tally
+from hybrid.stores.wire import plain_reason
 from hybrid.types import Purpose
 
 __all__ = ["LoopEndpoint", "connection_pool", "listening_pool"]
@@ -91,7 +92,7 @@ class LoopEndpoint:
         record = (await wire.exchange_alone(self.endpoint.fence_payload, 3))[2]
         if isinstance(record, Exception):
             wire.close()
-            raise NotSent(str(record).partition(" ")[0])
+            raise NotSent(plain_reason(record))
         wire.authority = Authority.parse(record)
 
     async def take(self) -> Wire:

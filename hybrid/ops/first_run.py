@@ -131,7 +131,13 @@ ADVICE: Final = {
     "host name not found": "look for a typing mistake in the host's name",
     "wrong user name or password": "copy the URL again from where you got it",
     "password required": "write it into the URL, as redis://:PASSWORD@host:6379",
+    "its user may not touch hybrid's own keys (hybrid:*)": "give it the key pattern ~hybrid:*",
     "TLS handshake failed": "does this port speak TLS? rediss:// is with, redis:// without",
+    "its certificate is for another name": "connect to the name that it is for",
+    "its certificate has expired": "it has to be renewed; until then nothing is sent there",
+    "its certificate is not from an authority that is trusted here": "give the authority's certificate, as "
+    "?ssl_ca_certs=/path/ca.crt in the URL",
+    "it wants a certificate from its clients": "give one, as ?ssl_certfile=...&ssl_keyfile=... in the URL",
     "still loading its data": "try again in a moment",
 }
 

@@ -22,7 +22,7 @@ from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
 from hybrid.stores.meter import Meter
-from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire
+from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire, plain_reason
 from hybrid.types import Purpose, Store
 
 __all__ = ["Endpoint"]
@@ -215,7 +215,7 @@ class Endpoint:
         record = wire.exchange(self.fence_payload, 3, decode=False)[2]
         if isinstance(record, Exception):
             wire.disconnect()
-            raise NotSent(str(record).partition(" ")[0])
+            raise NotSent(plain_reason(record))
         wire.authority = Authority.parse(record)
         return wire
 

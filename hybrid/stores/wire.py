@@ -203,11 +203,20 @@ class UnixWire(Wire, UnixDomainSocketConnection):
     """Unix domain socket."""
 
 
+_TLS_REASONS: Final = (
+    ("hostname mismatch", "its certificate is for another name"),
+    ("ip address mismatch", "its certificate is for another name"),
+    ("certificate has expired", "its certificate has expired"),
+    ("verify failed", "its certificate is not from an authority that is trusted here"),
+    ("certificate required", "it wants a certificate from its clients"),
+)
+
+
 def plain_reason(error: BaseException) -> str:
     """What went wrong in a few words, without addresses (the caller names the store)."""
     text = str(error).lower()
     if isinstance(error, ssl.SSLError) or "certificate" in text or "ssl" in text:
-        return "TLS handshake failed"
+        return next((words for mark, words in _TLS_REASONS if mark in text), "TLS handshake failed")
     for mark, words in (
         ("refused", "connection refused"),
         ("timeout", _SILENT),
@@ -220,7 +229,9 @@ def plain_reason(error: BaseException) -> str:
         ("authentication required", "password required"),
         ("loading", "still loading its data"),
         ("readonly", "it is a read-only replica"),
+        ("no such file", "a file that its URL names is not there"),
         ("noperm", "its user lacks a permission"),
+        ("permissions to access", "its user may not touch hybrid's own keys (hybrid:*)"),
     ):
         if mark in text:
             return words
