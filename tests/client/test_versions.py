@@ -16,12 +16,7 @@ from hybrid.events import CommandUnknown, Event, KeyRefused
 from hybrid.ops.diff import DiffOptions, run_diff
 
 LIBRARY = "#!lua name=lib\nredis.register_function('one', function() return 1 end)"
-PAIRS = [
-    ("redis-6.2", "valkey"),
-    ("valkey", "redis-6.2"),
-    ("redis-7.4", "redis-8.2"),
-    ("redis-8.2", "redis-6.2"),
-]
+PAIRS = [("redis-7.4", "redis-8.2")]
 Open = Callable[..., HybridRedis]
 
 

@@ -19,7 +19,6 @@ from hybrid.stores.processes import ServerProcess
 
 PAIRS = [
     ("redis-6.2", "valkey"),
-    ("valkey", "redis-6.2"),
     ("redis-7.4", "redis-8.2"),
     ("redis-8.2", "redis-7.4"),
 ]
