@@ -11,6 +11,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -100,13 +101,28 @@ class HttpEndpoint:
     async def _serve_until_ended(self) -> None:
         server = await asyncio.start_server(self._serve, sock=self._socket, limit=LONGEST_HEAD, backlog=BACKLOG)
         await self._ended.wait()
+        waiting = self._waiting()
         server.close()
+        for connection in waiting:
+            await self._take(connection)
         serving = asyncio.all_tasks() - {asyncio.current_task()}
         if serving:
             _, late = await asyncio.wait(serving, timeout=LEAVE_S)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    def _waiting(self) -> list[socket.socket]:
+        """Those who have connected and were not accepted yet: closing would reset them."""
+        found = []
+        with suppress(BlockingIOError):
+            while True:
+                found.append(self._socket.accept()[0])
+        return found
+
+    async def _take(self, connection: socket.socket) -> None:
+        reader = asyncio.StreamReader(LONGEST_HEAD)
+        await self._loop.connect_accepted_socket(lambda: asyncio.StreamReaderProtocol(reader, self._serve), connection)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._clients += 1

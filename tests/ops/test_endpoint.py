@@ -130,6 +130,25 @@ def test_who_has_connected_before_the_end_gets_an_answer_and_who_says_nothing_is
         closing.join()
 
 
+def test_who_was_not_accepted_yet_at_the_end_gets_an_answer(serve: Serve) -> None:
+    busy, goes_on = threading.Event(), threading.Event()
+
+    def ends() -> Reply:
+        busy.set()
+        goes_on.wait(5.0)
+        endpoint._ended.set()
+        return json_reply(200, {"x": 1})
+
+    endpoint = serve({"/ends": ends, "/x": lambda: json_reply(200, {"x": 2})})
+    with connected(endpoint) as first:
+        first.sendall(b"GET /ends HTTP/1.1\r\n\r\n")
+        busy.wait(5.0)
+        with connected(endpoint) as second:
+            second.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+            goes_on.set()
+            assert received(first, 1).endswith(b'{"x": 1}') and received(second, 1).endswith(b'{"x": 2}')
+
+
 def test_an_address_that_is_taken_leaves_all_requests_to_the_other_until_it_is_started(serve: Serve) -> None:
     first = serve({"/x": lambda: json_reply(200, {"from": 1})})
     second = HttpEndpoint(("127.0.0.1", int(first.url.rpartition(":")[2])), {"/x": lambda: json_reply(503, {})})
