@@ -105,12 +105,20 @@ class HttpEndpoint:
         server.close()
         for connection in waiting:
             await self._take(connection)
-        serving = asyncio.all_tasks() - {asyncio.current_task()}
-        if serving:
-            _, late = await asyncio.wait(serving, timeout=LEAVE_S)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """Until all who have connected are served, which some begin to be only now, or have had the time for it."""
+        until_s = self._loop.time() + LEAVE_S
+        while (serving := self._serving()) and (left_s := until_s - self._loop.time()) > 0:
+            await asyncio.wait(serving, timeout=left_s)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
+    @staticmethod
+    def _serving() -> set[asyncio.Task[None]]:
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
     def _waiting(self) -> list[socket.socket]:
         """Those who have connected and were not accepted yet: closing would reset them."""

@@ -76,9 +76,9 @@ def test_four_applications_two_agents_and_a_panel_idle_for_less_than_ten_thousan
     counted = {purpose: now - counted_before[purpose] for purpose, now in by_purpose(engines).items()}
     grown = {name: calls for name, calls in grown.items() if calls}
     print(grown, counted)
-    assert grown.keys() <= {"ping", "info", "exists"} and grown["ping"] >= 4 and grown["info"] >= 4
-    assert counted["health"] >= 4 and counted["panel"] >= 3
-    assert not any(counted[purpose] for purpose in ("application", "shipping", "sync"))
+    # A busy machine can seem to be a slow local store: what was shipped last is then told on the cloud's channel, too.
+    assert grown.keys() <= {"ping", "info", "exists", "publish"} and grown["ping"] >= 4 and grown["info"] >= 4
+    assert counted["health"] >= 4 and counted["panel"] >= 3 and counted["application"] == counted["sync"] == 0
     a_day = sum(grown.values()) / SPED_UP / counted_s * DAY_S
     assert a_day + DAILY_COMMANDS < MOST_A_DAY, grown
 
