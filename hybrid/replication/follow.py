@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -71,9 +72,11 @@ class Follow:
             stream.control.collect(readable=True)
         if stream.reader.fileno() in readable and stream.has_room:
             self._asked = False
+            began_s = time.monotonic()
             count = self.forward(stream.reader.receive(1)[0])
             if count:
-                self._linger_s = LONG_LINGER_S if count >= BURST_ENTRIES else LINGER_S
+                patience_s = LONG_LINGER_S if count >= BURST_ENTRIES else LINGER_S
+                self._linger_s = max(0.0, patience_s - (time.monotonic() - began_s))
             return count
         return 0
 

@@ -1,17 +1,18 @@
-"""Copy many small keys in one step: the source packs their DUMPs into one reply, the other store RESTOREs them all.
+"""Copy many small keys in one step: the source makes the very commands that RESTORE them on the other store.
 
-The values pass through this process as one opaque string, so it costs next to nothing here, and one round trip for
+They pass through this process as one opaque string, so they cost next to nothing here, and one round trip for
 hundreds of keys on either side. Only between servers that understand each other's dumps: that shows at the first one.
 A key that is big, or that a server will not dump, is left to the typed copy (`hybrid.replication.copy`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from hashlib import sha1
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
+from hybrid.core.lua import CLOCK
 from hybrid.core.resp import pack
 from hybrid.core.shipping import failed
 from hybrid.errors import HybridError
@@ -19,67 +20,70 @@ from hybrid.replication.copy import temporary_key
 from hybrid.replication.stream import Stream
 from hybrid.stores.capabilities import Capabilities
 
-__all__ = ["LOAD_RESTORE", "PACKED_KEYS", "Packed", "PackedCopy", "dump_command", "packed_of", "restore_command"]
+__all__ = ["PackedCopy"]
 
-PACKED_KEYS: Final = 250
+PACKED_KEYS: Final = 500
 BIG_BYTES: Final = 64 * 1024
 PACKED_BYTES: Final = 256 * 1024
-"""No script may keep a server from its other clients for more than a few milliseconds."""
+PACKED_S: Final = 0.003
+"""No script may keep a server from its other clients for more than a few milliseconds, of its own processor time."""
 
-DUMP_SCRIPT: Final = b"""
--- KEYS[1] the log, the others to be dumped; ARGV: bytes of one key, of all. What is packed is key, dump, expiry, ...
--- Returns [packed, last log id, how many were looked at, index of each that is left out].
-local packed, left, size, seen = {}, {}, 0, 0
+_DUMP: Final = r"""
+-- KEYS[1] the log, the others to be dumped; ARGV: bytes of one key, of all, seconds.
+-- Returns [commands, last log id, how many keys were looked at, index of each that is left out].
+local call = redis.call
+local most_bytes, all_bytes, until_s = tonumber(ARGV[1]), tonumber(ARGV[2]), clock() + ARGV[3]
+local commands, n, left, size, seen = {}, 0, {}, 0, 0
+
+-- A text with a length in it, made once for each length.
+local function by_length(before, after)
+  return setmetatable({}, {__index = function(known, length)
+    known[length] = before .. length .. after
+    return known[length]
+  end})
+end
+local restore, unlink = by_length('*6\r\n$7\r\nRESTORE\r\n$', '\r\n'), by_length('*2\r\n$6\r\nUNLINK\r\n$', '\r\n')
+local lasting, length = by_length('\r\n$1\r\n0\r\n$', '\r\n'), by_length('$', '\r\n')
+local last_part = '\r\n$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n'
+local function expiring(moment, size)
+  local text = string.format('%.0f', moment)
+  return '\r\n' .. length[#text] .. text .. '\r\n' .. length[size]
+end
+
 for i = 2, #KEYS do
-  if size > tonumber(ARGV[2]) then break end
-  seen = seen + 1
   local key = KEYS[i]
-  local memory = redis.call('MEMORY', 'USAGE', key)
-  if not memory then
-    packed[#packed + 1], packed[#packed + 2], packed[#packed + 3] = key, false, 0
-  elseif memory > tonumber(ARGV[1]) then
-    left[#left + 1] = seen
+  local memory = call('MEMORY', 'USAGE', key)
+  local dump = memory and memory <= most_bytes and redis.pcall('DUMP', key)
+  if type(dump) == 'string' then
+    local moment = call('PEXPIRETIME', key)
+    commands[n + 1], commands[n + 2] = restore[#key], key
+    commands[n + 3] = moment > 0 and expiring(moment, #dump) or lasting[#dump]
+    commands[n + 4], commands[n + 5] = dump, last_part
+    n, size = n + 5, size + #dump
+  elseif memory then
+    left[#left + 1] = i - 1
   else
-    local dump = redis.pcall('DUMP', key)
-    if type(dump) == 'string' then
-      size = size + #dump
-      packed[#packed + 1], packed[#packed + 2] = key, dump
-      packed[#packed + 1] = math.max(redis.call('PEXPIRETIME', key), 0)
-    else
-      left[#left + 1] = seen
-    end
+    commands[n + 1], commands[n + 2], commands[n + 3] = unlink[#key], key, '\r\n'
+    n = n + 3
   end
+  seen = i - 1
+  if size > all_bytes or (i % 16 == 0 and clock() > until_s) then break end
 end
 local log, last = redis.pcall('XINFO', 'STREAM', KEYS[1]), '0-0'
 for i = 1, #log, 2 do
   if log[i] == 'last-generated-id' then last = log[i + 1] end
 end
-return {cmsgpack.pack(packed), last, seen, left}
+return {table.concat(commands), last, seen, left}
 """
 
-RESTORE_SCRIPT: Final = b"""
--- ARGV[1] as packed above. Every key is tried; fails with the first refusal.
-local packed, refused = cmsgpack.unpack(ARGV[1]), nil
-for i = 1, #packed, 3 do
-  if packed[i + 1] then
-    local done = redis.pcall('RESTORE', packed[i], packed[i + 2], packed[i + 1], 'REPLACE', 'ABSTTL')
-    if done.err then refused = refused or done end
-  else
-    redis.call('DEL', packed[i])
-  end
-end
-return refused or redis.status_reply('OK')
-"""
-
-_RESTORE_SHA: Final = sha1(RESTORE_SCRIPT).hexdigest()
-LOAD_RESTORE: Final = pack((b"SCRIPT", b"LOAD", RESTORE_SCRIPT))
+DUMP_SCRIPT: Final = (CLOCK + _DUMP).encode()
 
 
 class Packed(NamedTuple):
-    """`values` is what `restore_command` takes; the states of `keys` as of the place `place` of the log. `left` are to
-    be copied by type, `rest` were not looked at yet."""
+    """`commands` give `keys`, one each, their states as of the place `place` of the log. `left` are to be copied by
+    type, `rest` were not looked at yet."""
 
-    values: bytes
+    commands: bytes
     place: Position
     keys: Sequence[bytes]
     left: Sequence[bytes]
@@ -88,24 +92,19 @@ class Packed(NamedTuple):
 
 def dump_command(log: bytes, keys: Sequence[bytes]) -> bytes:
     """The request that packs `keys`, at most `PACKED_KEYS`; its reply goes to `packed_of`."""
-    return pack((b"EVAL", DUMP_SCRIPT, len(keys) + 1, log, *keys, BIG_BYTES, PACKED_BYTES))
+    return pack((b"EVAL", DUMP_SCRIPT, len(keys) + 1, log, *keys, BIG_BYTES, PACKED_BYTES, PACKED_S))
 
 
 def packed_of(keys: Sequence[bytes], reply: Any) -> Packed:
-    values, last, seen, left = reply
+    commands, last, seen, left = reply
     gone = {index - 1 for index in left}
     return Packed(
-        values=values,
+        commands=commands,
         place=position(last),
         keys=[key for index, key in enumerate(keys[:seen]) if index not in gone],
         left=[keys[index] for index in sorted(gone)],
         rest=keys[seen:],
     )
-
-
-def restore_command(values: bytes) -> bytes:
-    """The request that gives the keys their states; the reply is an error when the server refused one of them."""
-    return pack((b"EVALSHA", _RESTORE_SHA, 0, values))
 
 
 class PackedCopy:
@@ -128,26 +127,46 @@ class PackedCopy:
         return self._tried and not self._other.refuses_dumps
 
     def copy(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Copy what can go packed; the result is left to be copied by type."""
+        """Copy what can go packed; the result is left to be copied by type.
+
+        While the other store takes what was read, the source packs the next keys already.
+        """
+        if not keys or not self._can_pack():
+            return list(keys)
+        try:
+            return self._copy(deque(keys))
+        except BaseException:
+            self._stream.states.disconnect()  # a reply may still be due there
+            raise
+
+    def _copy(self, waiting: deque[bytes]) -> list[bytes]:
         stream = self._stream
         by_type: list[bytes] = []
-        rest = keys
-        while rest and self._can_pack():
-            stream.keep_going()
-            some = rest[:PACKED_KEYS]
-            reply = stream.states.exchange(dump_command(stream.names.log, some), 1)[0]
+        some = self._ask(waiting)
+        while some:
+            reply = stream.states.receive(1)[0]
             if isinstance(reply, Exception):
                 self._other.refuses_dumps = True
-                break
+                return [*by_type, *some, *waiting]
             packed = packed_of(some, reply)
-            rest = [*packed.rest, *rest[PACKED_KEYS:]] if packed.rest else rest[PACKED_KEYS:]
             by_type += packed.left
+            waiting.extendleft(reversed(packed.rest))
             if packed.keys:
                 self._note_ahead(packed.place)
                 self._skip.update(dict.fromkeys(packed.keys, packed.place))
-                stream.push(restore_command(packed.values), 1, self._restored)
+            some = self._ask(waiting)
+            if packed.keys:
+                stream.push(packed.commands, len(packed.keys), self._restored)
                 stream.flush()
-        return [*by_type, *rest]
+            stream.keep_going()
+        return by_type
+
+    def _ask(self, waiting: deque[bytes]) -> list[bytes]:
+        """Have the source pack the first of these keys; they are the result."""
+        some = [waiting.popleft() for _ in range(min(PACKED_KEYS, len(waiting)))]
+        if some:
+            self._stream.states.send(dump_command(self._stream.names.log, some))
+        return some
 
     def _can_pack(self) -> bool:
         """Whether the other store reads the source's dumps: tried with a record that each authority has."""
@@ -166,10 +185,10 @@ class PackedCopy:
         if not isinstance(dump, bytes):
             return False
         trial = temporary_key()
-        payload = LOAD_RESTORE + pack((b"RESTORE", trial, 0, dump)) + pack((b"DEL", trial))
+        payload = pack((b"RESTORE", trial, 0, dump)) + pack((b"DEL", trial))
         stream.await_replies()
         with stream.target_errors():
-            return failed(stream.pipe.wire.exchange(payload, 3)) is None
+            return failed(stream.pipe.wire.exchange(payload, 2)) is None
 
     def _restored(self, replies: list[Any]) -> None:
         if (error := failed(replies)) is not None:

@@ -11,12 +11,14 @@ from hashlib import sha1
 from typing import Final
 
 from hybrid.core.fingerprint import DELIVERY_BUCKET_MS, PIECE_BYTES
+from hybrid.core.lua import CLOCK
 
 __all__ = ["FACTS_SCRIPT", "PIECE_SCRIPT", "QUICK_SCRIPT", "sha_of"]
 
 BIG_BYTES: Final = 8 * 1024
 SLICE_ELEMENTS: Final = 1500
 SLICE_BYTES: Final = 256 * 1024
+SLICE_S: Final = 0.003
 PIECE_ELEMENTS: Final = 500
 PIECE_TOTAL_BYTES: Final = 256 * 1024
 
@@ -212,8 +214,11 @@ end
 return {done, sha1hex(table.concat(parts, ',')), big}
 """
 
-_FACTS = r"""
+_FACTS = (
+    CLOCK
+    + r"""
 -- Returns one text for each key done: "none", "<kind> big", or kind, sum, sum of groups, expiry, size.
+local until_s = clock() + SLICE_S
 local replies, elements, bytes = {}, 0, 0
 for i = 1, #KEYS do
   local key = KEYS[i]
@@ -236,10 +241,11 @@ for i = 1, #KEYS do
       replies[i] = kind .. ' big'
     end
   end
-  if elements > SLICE_ELEMENTS or bytes > SLICE_BYTES then break end
+  if elements > SLICE_ELEMENTS or bytes > SLICE_BYTES or clock() > until_s then break end
 end
 return replies
 """
+)
 
 _PIECE = r"""
 -- ARGV: ..., kind, cursor. Returns [next cursor ("" at the end), sum of this piece, its elements that count, size,
@@ -289,6 +295,7 @@ _CONSTANTS: Final = {
     "BIG_BYTES": BIG_BYTES,
     "SLICE_ELEMENTS": SLICE_ELEMENTS,
     "SLICE_BYTES": SLICE_BYTES,
+    "SLICE_S": SLICE_S,
     "PIECE_ELEMENTS": PIECE_ELEMENTS,
     "PIECE_TOTAL_BYTES": PIECE_TOTAL_BYTES,
     "BUCKET": DELIVERY_BUCKET_MS,

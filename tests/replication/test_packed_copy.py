@@ -1,0 +1,71 @@
+"""Many small keys in one step: a script makes the commands that put them on another server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from servers import Pool, client
+
+from hybrid.core.resp import unpack_all
+from hybrid.replication.packed_copy import DUMP_SCRIPT, Packed, packed_of
+
+FAR_MS = 4_102_444_800_000
+LOG = b"hybrid:log"
+
+
+@pytest.fixture
+def source(server_pool: Pool) -> Iterator[redis.Redis]:
+    with client(server_pool.get("valkey", "local").url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def target(server_pool: Pool) -> Iterator[redis.Redis]:
+    with client(server_pool.get("valkey", "cloud").url) as opened:
+        yield opened
+
+
+def packed(store: redis.Redis, *keys: bytes, all_bytes: int = 1_000_000, seconds: float = 10.0) -> Packed:
+    arguments: tuple[Any, ...] = (DUMP_SCRIPT, len(keys) + 1, LOG, *keys, 10_000, all_bytes, seconds)
+    return packed_of(keys, store.execute_command("EVAL", *arguments))
+
+
+def run(store: redis.Redis, found: Packed) -> None:
+    commands = list(unpack_all(found.commands))
+    assert len(commands) == len(found.keys)
+    for command in commands:
+        store.execute_command(*command)
+
+
+def test_the_commands_make_the_other_store_equal(source: redis.Redis, target: redis.Redis) -> None:
+    place = source.xadd(LOG, {"s": "a"})
+    source.set(b"a \r\n\x00", b"\xff\r\n" * 500, pxat=FAR_MS)
+    source.hset("hash", mapping={"f": "v", "": "empty"})
+    target.sadd("hash", "another type")
+    target.set("gone", "v")
+    found = packed(source, b"a \r\n\x00", b"hash", b"gone")
+    assert b"%d-%d" % found.place == place
+    run(target, found)
+    assert (target.dump(b"a \r\n\x00"), target.pexpiretime(b"a \r\n\x00")) == (source.dump(b"a \r\n\x00"), FAR_MS)
+    assert (target.dump("hash"), target.exists("gone")) == (source.dump("hash"), 0)
+
+
+def test_big_keys_are_left_to_the_typed_copy(source: redis.Redis, target: redis.Redis) -> None:
+    source.mset({"first": "v", "big": bytes(20_000), "last": "v"})
+    found = packed(source, b"first", b"big", b"last")
+    assert (found.keys, found.left, found.rest) == ([b"first", b"last"], [b"big"], ())
+    run(target, found)
+    assert target.exists("first", "big", "last") == 2
+
+
+@pytest.mark.parametrize(("all_bytes", "seconds", "most_keys"), [(500, 10.0, 20), (1_000_000, 0.0, 16)])
+def test_a_script_ends_before_it_holds_the_server(
+    source: redis.Redis, all_bytes: int, seconds: float, most_keys: int
+) -> None:
+    keys = tuple(b"key:%d" % number for number in range(100))
+    source.mset({key: key * 12 for key in keys})
+    found = packed(source, *keys, all_bytes=all_bytes, seconds=seconds)
+    assert 0 < len(found.keys) <= most_keys and found.rest == keys[len(found.keys) :]
