@@ -38,6 +38,7 @@ def plan_put(
 ) -> list[list[Command]]:
     """Groups of commands that give `key` this state on the target, whatever it held there. Idempotent as a whole.
 
+    What stood there is unlinked rather than deleted: freeing a large value would hold the server.
     A group of several commands must run as one MULTI/EXEC. A state that fits in `chunk_bytes` is one group. A larger
     one fills `temporary` in groups of at most `chunk_bytes` (a single element may be larger) and is swapped in by the
     last group. Send that last group only when every reply before it was good: a RENAME that follows a refused chunk
@@ -49,7 +50,7 @@ def plan_put(
     Raises `CommandRefused` for a module's type without a dump.
     """
     if isinstance(state, Absent):
-        return [[[b"DEL", key]]]
+        return [[[b"UNLINK", key]]]
     expiry = [] if state.expires_at_ms is None else [[b"PEXPIREAT", key, b"%d" % state.expires_at_ms]]
     if isinstance(state.body, String) and len(state.body.value) <= chunk_bytes:
         until = [] if state.expires_at_ms is None else [b"PXAT", b"%d" % state.expires_at_ms]
@@ -59,9 +60,9 @@ def plan_put(
         return [[[b"RESTORE", key, expires_at, state.body.dump, b"REPLACE", b"ABSTTL"]]]
     direct = list(build(key, state, chunk_bytes, field_ttl, stream_counters))
     if sum(map(command_bytes, direct)) <= chunk_bytes:
-        return [[[b"DEL", key], *direct, *expiry]]
-    filling = [[b"DEL", temporary], *build(temporary, state, chunk_bytes, field_ttl, stream_counters)]
-    return [*packed(filling, chunk_bytes), [[b"RENAME", temporary, key], *expiry]]
+        return [[[b"UNLINK", key], *direct, *expiry]]
+    filling = [[b"UNLINK", temporary], *build(temporary, state, chunk_bytes, field_ttl, stream_counters)]
+    return [*packed(filling, chunk_bytes), [[b"UNLINK", key], [b"RENAME", temporary, key], *expiry]]
 
 
 def check_field_ttl(state: KeyState | Absent, *, field_ttl: bool) -> None:
@@ -194,8 +195,10 @@ def packed(commands: Iterable[Command], chunk_bytes: int) -> Iterator[list[Comma
         yield group
 
 
-WIRE_OVERHEAD_BYTES = 12  # "$<length>\r\n" before and "\r\n" after each argument
+ARGUMENT_BYTES = 100
+"""What an argument costs beside its length: adding a member takes a server about as long as copying so many bytes, and
+no command or transaction may hold it for more than a few milliseconds."""
 
 
 def command_bytes(arguments: Sequence[bytes]) -> int:
-    return sum(map(len, arguments)) + WIRE_OVERHEAD_BYTES * len(arguments)
+    return sum(map(len, arguments)) + ARGUMENT_BYTES * len(arguments)

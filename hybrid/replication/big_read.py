@@ -15,7 +15,8 @@ from hybrid.stores.exchange import Command, RedisConnection, exchange, transact
 __all__ = ["read_in_chunks"]
 
 CHUNK_BYTES = 1024 * 1024
-CHUNK_ELEMENTS = 10_000
+CHUNK_ELEMENTS = 2500
+"""A server is done with so many in about two milliseconds, whatever their type."""
 NO_LIMIT = b"1000000000"
 GONE = -2  # what PEXPIRETIME and PTTL say of no key
 COUNTS = {

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import redis
 
-__all__ = ["Command", "RedisConnection", "exchange", "transact"]
+__all__ = ["Command", "RedisConnection", "exchange", "transact", "transact_all"]
 
 Command = Sequence[bytes]
 
@@ -35,7 +35,18 @@ def transact(connection: RedisConnection, commands: Sequence[Command]) -> list[A
     Errors of single commands are returned in place. Raises the `redis.ResponseError` of a command that the server
     refused to queue: then nothing was run.
     """
-    *queued, results = exchange(connection, [(b"MULTI",), *commands, (b"EXEC",)])
+    return transact_all(connection, [commands])[0]
+
+
+def transact_all(connection: RedisConnection, groups: Sequence[Sequence[Command]]) -> list[list[Any] | None]:
+    """As `transact`, a transaction for each group, in one round trip."""
+    replies = iter(exchange(connection, [part for group in groups for part in ((b"MULTI",), *group, (b"EXEC",))]))
+    return [results_of([next(replies) for _ in range(len(group) + 2)]) for group in groups]
+
+
+def results_of(replies: Sequence[Any]) -> list[Any] | None:
+    """What the commands of a transaction replied, out of all that came for it."""
+    *queued, results = replies
     for reply in queued:
         if isinstance(reply, redis.ResponseError):
             raise reply

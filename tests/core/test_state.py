@@ -57,7 +57,7 @@ def with_group(**changes: object) -> Stream:
 
 class TestPlan:
     def test_absent_is_one_del(self) -> None:
-        assert plan_put(b"k", ABSENT, b"t") == [[[b"DEL", b"k"]]]
+        assert plan_put(b"k", ABSENT, b"t") == [[[b"UNLINK", b"k"]]]
 
     def test_a_string_is_one_set(self) -> None:
         assert plan(String(b"v")) == [[[b"SET", b"k", b"v"]]]
@@ -74,8 +74,8 @@ class TestPlan:
         ],
     )
     def test_a_small_collection_is_one_group(self, body: Body, command: list[bytes]) -> None:
-        assert plan(body) == [[[b"DEL", b"k"], command]]
-        assert plan(body, 99) == [[[b"DEL", b"k"], command, [b"PEXPIREAT", b"k", b"99"]]]
+        assert plan(body) == [[[b"UNLINK", b"k"], command]]
+        assert plan(body, 99) == [[[b"UNLINK", b"k"], command, [b"PEXPIREAT", b"k", b"99"]]]
 
     def test_fields_of_one_moment_share_a_command(self) -> None:
         body = Hash({b"a": b"1", b"b": b"2", b"c": b"3"}, {b"a": 7, b"b": 8, b"c": 7})
@@ -98,12 +98,26 @@ class TestPlan:
     )
     def test_a_large_value_fills_the_temporary_key_and_is_renamed_last(self, body: Body) -> None:
         *filling, last = plan(body, 99, chunk_bytes=200)
-        assert last == [[b"RENAME", b"hybrid:tmp:1", b"k"], [b"PEXPIREAT", b"k", b"99"]]
-        assert filling[0][0] == [b"DEL", b"hybrid:tmp:1"]
+        assert last == [[b"UNLINK", b"k"], [b"RENAME", b"hybrid:tmp:1", b"k"], [b"PEXPIREAT", b"k", b"99"]]
+        assert filling[0][0] == [b"UNLINK", b"hybrid:tmp:1"]
         assert all(command[1] == b"hybrid:tmp:1" for group in filling for command in group)
         # a string chunk carries exactly chunk_bytes of payload besides the names
         assert all(sum(map(len, command)) <= 230 for group in filling for command in group)
         assert len(filling) > 4
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            Hash({b"%d" % i: b"v" for i in range(20_000)}, {}),
+            List((b"1",) * 20_000),
+            Set(frozenset(b"%d" % i for i in range(20_000))),
+            ZSet({b"%d" % i: b"1" for i in range(20_000)}),
+        ],
+    )
+    def test_no_group_keeps_a_server_busy_with_many_small_elements(self, body: Body) -> None:
+        groups = plan(body)
+        assert len(groups) > 3
+        assert max(sum(map(len, group)) for group in groups) < 6000
 
     def test_every_element_is_in_exactly_one_chunk_in_order(self) -> None:
         items = tuple(b"%d" % i for i in range(500))
@@ -117,7 +131,7 @@ class TestPlan:
         assert [len(command) - 2 for command in pushes] == [1, 1, 1]
 
     def test_a_stream_that_its_entries_describe_needs_no_xsetid(self) -> None:
-        assert [command[0] for command in plan(replace(STREAM, groups={}))[0]] == [b"DEL", b"XADD", b"XADD"]
+        assert [command[0] for command in plan(replace(STREAM, groups={}))[0]] == [b"UNLINK", b"XADD", b"XADD"]
 
     def test_stream_options_are_left_out_for_servers_without_them(self) -> None:
         commands = list(chain.from_iterable(plan(replace(STREAM, last_id=b"9-0"), stream_counters=False)))
