@@ -24,7 +24,7 @@ from hybrid.core.state import KeyState
 from hybrid.core.syncplan import Direction, SyncEnding
 from hybrid.errors import ConfigurationError
 from hybrid.ops.diff.export import shown
-from hybrid.ops.sync.apply import SyncOptions
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.transfer import Conflict, Format, copy_keys, export_keys, import_keys, listed_keys, resp_lines
 from hybrid.types import Store

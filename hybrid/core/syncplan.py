@@ -6,9 +6,9 @@ A plan is lazy: a million differences become actions one by one, and only their 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from hybrid.core.drift import Cause, Difference, Facts, Sighting, causes_between
 from hybrid.types import Store
@@ -19,6 +19,7 @@ __all__ = [
     "PlanSums",
     "Policy",
     "Prefer",
+    "SyncCounts",
     "SyncEnding",
     "SyncResult",
     "Verb",
@@ -146,19 +147,11 @@ class PlanSums:
 
 
 @dataclass(frozen=True, slots=True)
-class SyncResult:
-    """What a sync did. `changed` keys were left alone because a store no longer held what the plan expected, `busy`
-    ones because writes to them were on their way, `equal` ones because they had become equal. `asked` keys wait for a
-    decision. Times are Unix times; `undo_until_s` is None when nothing was overwritten.
-    """
+class SyncCounts:
+    """What became of the keys of a sync. `changed` keys were left alone because a store no longer held what the plan
+    expected, `busy` ones because writes to them were on their way, `equal` ones because they had become equal. `asked`
+    keys wait for a decision, `refused` ones cannot be copied. `size_bytes` is the payload that was copied."""
 
-    id: str
-    direction: str
-    pattern: str
-    author: str
-    started_at_s: float
-    ended_at_s: float
-    ending: SyncEnding
     copied: int = 0
     deleted: int = 0
     kept: int = 0
@@ -168,6 +161,29 @@ class SyncResult:
     equal: int = 0
     refused: int = 0
     size_bytes: int = 0
+
+    @property
+    def done(self) -> int:
+        """How many keys that is."""
+        settled = self.kept + self.asked + self.changed + self.busy + self.equal + self.refused
+        return self.copied + self.deleted + settled
+
+    def plus(self, **more: int) -> Self:
+        """With so many more under these names."""
+        return replace(self, **{name: getattr(self, name) + count for name, count in more.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncResult(SyncCounts):
+    """What a sync did. Times are Unix times; `undo_until_s` is None when nothing was overwritten."""
+
+    id: str
+    direction: str
+    pattern: str
+    author: str
+    started_at_s: float
+    ended_at_s: float
+    ending: SyncEnding
     cloud_commands: int = 0
     undo_until_s: float | None = None
     reason: str = ""

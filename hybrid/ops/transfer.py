@@ -21,7 +21,8 @@ from hybrid.core.state import Absent, KeyState, Unsupported
 from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResult, plan_actions
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops.sync import archive
-from hybrid.ops.sync.apply import BATCH_BYTES, SyncOptions, chunked, split_large, undo_commands, undo_record, work_off
+from hybrid.ops.sync.batches import BATCH_BYTES, chunked, split_large, work_off
+from hybrid.ops.sync.options import NO_OPTIONS, SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.run import IMPORT, new_id, run
 from hybrid.replication.copy import put_commands
@@ -42,7 +43,6 @@ PAGE_KEYS: Final = 500
 BATCH_KEYS: Final = 200
 CONFIRM_S: Final = 5.0
 ALL: Final = Scope()
-NO_OPTIONS: Final = SyncOptions()
 
 
 class Format(StrEnum):
@@ -202,12 +202,12 @@ class Importer:
                 for chunk in chunked(filling):
                     pair.send(store, chunk)
                 records = [
-                    undo_record(pair, store, key, here[key], pair.facts(state))
+                    archive.undo_record(pair, store, key, here[key], pair.facts(state))
                     for key, state in ready
                     if isinstance(here[key], KeyState)
                 ]
                 if records and self._options.undo:
-                    commands = [*undo_commands(pair.names, self._id, self._options, store, records), *commands]
+                    commands = [*archive.undo_commands(pair.names, self._id, self._options, store, records), *commands]
                     self.result = replace(self.result, undo=self._id)
                 if pair.is_logged:
                     named = [part for key, _ in ready for part in (b"s", key)]

@@ -16,7 +16,7 @@ from hybrid.ops.control import AuditEntry
 from hybrid.ops.diff import Scope
 from hybrid.ops.keys import Filter, KeyUndo, Rewritten, Walk, delete_keys, expire_keys, put_back
 from hybrid.ops.keys.edit import Edit, Edited, Reached, apply_edit
-from hybrid.ops.sync.apply import SyncOptions
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.run import SyncEnding, SyncResult, undo_sync
 from hybrid.ops.transfer import Conflict, Format, ImportResult, export_keys, import_keys
 from hybrid.types import Store

@@ -18,10 +18,10 @@ from hybrid.ops.sync.run import (
     Direction,
     Policy,
     Prefer,
+    SyncCounts,
     SyncEnding,
     SyncOptions,
     SyncResult,
-    Tally,
     apply_plan,
     plan_sync,
     undo_sync,
@@ -140,10 +140,10 @@ def start_sync(
                 raise JobFailed(f"Nothing was changed: it would delete keys, and the words “{phrase}” were not typed.")
             total, estimated = plan.sums.changes, plan.sums.cloud_commands
 
-            def told(tally: Tally) -> None:
-                spent = round(estimated * tally.done / total) if total else 0
-                detail = f"{tally.copied:,} copied, {tally.deleted:,} deleted, about {spent:,} cloud commands"
-                job.say(Progress("copying", tally.done, total, detail=detail))
+            def told(counts: SyncCounts) -> None:
+                spent = round(estimated * counts.done / total) if total else 0
+                detail = f"{counts.copied:,} copied, {counts.deleted:,} deleted, about {spent:,} cloud commands"
+                job.say(Progress("copying", counts.done, total, detail=detail))
 
             options = SyncOptions(max_commands=max_commands, author=author)
             confirmed = plan.confirmation
@@ -160,8 +160,8 @@ def start_undo(bundle: str, *, everywhere: bool = False) -> Outcome:
         return Outcome(False, _(NO_CLIENT))
 
     def work(job: Job) -> SyncResult:
-        def told(tally: Tally) -> None:
-            job.say(Progress("undoing", tally.done, None, detail=f"{tally.copied + tally.deleted:,} put back"))
+        def told(counts: SyncCounts) -> None:
+            job.say(Progress("undoing", counts.done, None, detail=f"{counts.copied + counts.deleted:,} put back"))
 
         options = SyncOptions(author=author)
         result = undo_sync(client, bundle, everywhere=everywhere, options=options, cancel=job.cancel, on_progress=told)

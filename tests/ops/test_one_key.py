@@ -12,8 +12,8 @@ from hybrid import HybridRedis
 from hybrid.core.drift import Cause
 from hybrid.core.field_diff import Part
 from hybrid.errors import ConfigurationError, HybridError
-from hybrid.ops.sync.apply import SyncOptions
 from hybrid.ops.sync.one_key import look_at_key, merge_fields
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.run import sync_history, undo_sync
 from hybrid.types import Store
 

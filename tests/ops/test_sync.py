@@ -17,7 +17,7 @@ from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResu
 from hybrid.errors import ConfigurationError
 from hybrid.ops.compare import compare
 from hybrid.ops.diff import DiffOptions, run_diff
-from hybrid.ops.sync.apply import SyncOptions
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.run import apply_plan, fill_store, plan_sync, sync_history, undo_sync
 
 FAR_MS = 4_102_444_800_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 
 import redis
 
@@ -29,6 +29,7 @@ REPLY_BYTES = 4 * 1024 * 1024  # Upstash stops at 10 MB
 ROUND_BYTES = 4 * REPLY_BYTES
 ROUND_KEYS = 20_000
 
+T = TypeVar("T")
 Found: TypeAlias = dict[bytes, Facts | None]
 
 
@@ -45,8 +46,8 @@ class FactsReader(Protocol):
         ...
 
 
-def slices(keys: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
-    return (keys[start : start + size] for start in range(0, len(keys), size))
+def slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def can_run_scripts(line: Line) -> bool:

@@ -22,7 +22,8 @@ from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported
 from hybrid.core.syncplan import SyncEnding, SyncResult, is_unchanged
 from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
 from hybrid.ops.sync import archive
-from hybrid.ops.sync.apply import SyncOptions, chunked, split_large, undo_commands, undo_record, work_off
+from hybrid.ops.sync.batches import chunked, split_large, work_off
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.run import new_id
 from hybrid.replication.copy import put_commands
@@ -236,9 +237,11 @@ class _Rewriter:
             wishes = {k: s for k, s in wishes.items() if not isinstance(getattr(s, "body", None), Unsupported)}
             if wishes:
                 filling, commands = _commands(pair, wishes)
-                records = [undo_record(pair, store, key, here[key], pair.facts(wishes[key])) for key in wishes]
+                records = [archive.undo_record(pair, store, key, here[key], pair.facts(wishes[key])) for key in wishes]
                 undo = (
-                    undo_commands(pair.names, self.bundle, self._options, store, records) if self._options.undo else []
+                    archive.undo_commands(pair.names, self.bundle, self._options, store, records)
+                    if self._options.undo
+                    else []
                 )
                 for chunk in chunked(filling):
                     pair.send(store, chunk)

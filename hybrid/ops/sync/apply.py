@@ -10,92 +10,28 @@ written there directly in the meantime. What is lost on a store goes to the undo
 from __future__ import annotations
 
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
-from hybrid.core.authority import Position, position
 from hybrid.core.drift import Facts, Scope
-from hybrid.core.names import Names
-from hybrid.core.resp import first_args, pack
+from hybrid.core.resp import first_args
 from hybrid.core.state import Absent, KeyState, Unsupported
-from hybrid.core.syncplan import Action, SyncEnding, Verb, is_unchanged
-from hybrid.core.undo import UNREAD, UndoRecord, undo_fields
-from hybrid.errors import StoreUnavailable
+from hybrid.core.syncplan import Action, SyncCounts, SyncEnding, Verb, is_unchanged
+from hybrid.core.undo import UNREAD, UndoRecord
+from hybrid.ops.diff.readers import slices
+from hybrid.ops.sync.archive import States, undo_commands, undo_record
+from hybrid.ops.sync.batches import PUSH_KEYS, batches, chunked, split_large, within, work_off
+from hybrid.ops.sync.feed import Feed
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Guard, Pair
 from hybrid.replication.copy import put_commands
 from hybrid.types import Store
 
-__all__ = [
-    "BATCH_BYTES",
-    "Applier",
-    "States",
-    "SyncOptions",
-    "Tally",
-    "chunked",
-    "split_large",
-    "undo_commands",
-    "undo_record",
-    "work_off",
-]
+__all__ = ["Applier"]
 
-BATCH_KEYS: Final = 200
-PUSH_KEYS: Final = 1000
 FILL_KEYS: Final = 5 * PUSH_KEYS
-BATCH_BYTES: Final = 256 * 1024
-"""The values of one transaction: it must not keep a server from its other clients for more than a few milliseconds."""
-
-LEAST_WINDOW, MOST_WINDOW = 2, 64
-DELAY_S: Final = 0.25
-"""How many batches the shipper may have before it adapts: enough to keep a slow link busy, few enough that a write of
-the application does not wait longer than this behind them."""
-
-TRIES: Final = 10
-BUSY_S: Final = 0.02
-STALLED_S: Final = 30.0
-TEMPORARY: Final = b"hybrid:tmp:"
-
-T = TypeVar("T")
-States = Mapping[bytes, KeyState | Absent]
-
-
-@dataclass(frozen=True, slots=True)
-class SyncOptions:
-    """`max_commands` on the cloud store, None: no limit. `undo`: keep what is overwritten, for `undo_keep_s`, at most
-    `undo_bytes` of it (compressed); a sync that would need more stops. `author` is for the history."""
-
-    max_commands: int | None = None
-    undo: bool = True
-    undo_keep_s: float = 7 * 86_400.0
-    undo_bytes: int = 64 * 1024 * 1024
-    author: str = ""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a sync has done so far; see `hybrid.core.syncplan.SyncResult`."""
-
-    copied: int = 0
-    deleted: int = 0
-    kept: int = 0
-    asked: int = 0
-    changed: int = 0
-    busy: int = 0
-    equal: int = 0
-    refused: int = 0
-    size_bytes: int = 0
-    shipped_commands: int = 0
-    undo_bytes: int = 0
-    overwritten: int = 0
-
-    @property
-    def done(self) -> int:
-        return (
-            self.copied + self.deleted + self.kept + self.asked + self.changed + self.busy + self.equal + self.refused
-        )
 
 
 class Applier:
@@ -108,7 +44,7 @@ class Applier:
         options: SyncOptions,
         *,
         cancel: threading.Event | None = None,
-        on_progress: Callable[[Tally], None] = lambda _: None,
+        on_progress: Callable[[SyncCounts], None] = lambda _: None,
     ) -> None:
         self.bundle = bundle
         self.options = options
@@ -116,14 +52,15 @@ class Applier:
         self._cancel = cancel or threading.Event()
         self._on_progress = on_progress
         self._before = pair.cloud_commands
-        self._on_the_way: deque[tuple[Position, float]] = deque()
-        self._window = LEAST_WINDOW
-        self.tally = Tally()
+        self._feed = Feed(pair)
+        self._shipped_commands = 0
+        self.undo_bytes = 0
+        self.counts = SyncCounts()
 
     @property
     def cloud_commands(self) -> int:
         """Commands on the cloud store so far: those from here exactly, what the shipper needs as estimated."""
-        return self._pair.cloud_commands - self._before + self.tally.shipped_commands
+        return self._pair.cloud_commands - self._before + self._shipped_commands
 
     def run(self, actions: Iterable[Action]) -> SyncEnding:
         """Apply all `actions`, as far as they still hold, and wait until the other store has them.
@@ -139,7 +76,7 @@ class Applier:
                 self._onto_authority(batch)
             else:
                 self._onto_other(batch)
-            self._on_progress(self.tally)
+            self._on_progress(self.counts)
         return self._ended(SyncEnding.FINISHED)
 
     def fill(self, scope: Scope) -> SyncEnding:
@@ -148,16 +85,14 @@ class Applier:
         pair, source = self._pair, self._pair.authority
         keys = iter(pair.scan(source, scope))
         while page := list(islice(keys, FILL_KEYS)):
-            missing = list(dict.fromkeys(pair.absent(source.other, page)))
-            for start in range(0, len(missing), PUSH_KEYS):
-                some = missing[start : start + PUSH_KEYS]
+            for some in slices(list(dict.fromkeys(pair.absent(source.other, page))), PUSH_KEYS):
                 if stopped := self._stopped_by(len(some)):
                     return self._ended(stopped)
                 pair.check()
                 self._log(source.other, [UndoRecord(key, None, UNREAD) for key in some])
-                self.tally.copied += len(some)
-                self.tally.shipped_commands += len(some) * (source is Store.LOCAL)
-                self._on_progress(self.tally)
+                self.counts = self.counts.plus(copied=len(some))
+                self._shipped_commands += len(some) * (source is Store.LOCAL)
+                self._on_progress(self.counts)
         return self._ended(SyncEnding.FINISHED)
 
     def _stopped_by(self, commands: int) -> SyncEnding | None:
@@ -167,27 +102,28 @@ class Applier:
             return SyncEnding.CANCELLED
         if most is not None and self.cloud_commands + commands > most:
             return SyncEnding.BUDGET
-        if self.options.undo and self.tally.undo_bytes > self.options.undo_bytes:
+        if self.options.undo and self.undo_bytes > self.options.undo_bytes:
             return SyncEnding.UNDO_FULL
         return None
 
     def _open(self, actions: Iterable[Action]) -> Iterator[Action]:
         """Those that change something; the others are counted."""
         for action in actions:
-            self.tally.kept += action.verb is Verb.KEEP
-            self.tally.asked += action.verb is Verb.ASK
             if action.verb in (Verb.COPY, Verb.DELETE):
                 yield action
+            else:
+                self.counts = self.counts.plus(kept=action.verb is Verb.KEEP, asked=action.verb is Verb.ASK)
 
     def _ended(self, ending: SyncEnding) -> SyncEnding:
-        self._await_window(0)
-        self._on_progress(self.tally)
+        self._feed.finish()
+        self._on_progress(self.counts)
         return ending
 
     # -- onto the authority: guarded, in one transaction
 
     def _onto_authority(self, batch: list[Action]) -> None:
-        self.tally.busy += work_off(batch, self._attempt, self._cancel)
+        busy = work_off(batch, self._attempt, self._cancel)
+        self.counts = self.counts.plus(busy=busy)
 
     def _attempt(self, some: list[Action]) -> list[Action]:
         """Apply `some`, or leave them alone for good; the result is to be tried again."""
@@ -226,7 +162,7 @@ class Applier:
             applied = guard.commit([*self._undo_commands(target, records), *commands]) is not None
         finally:
             if filling and not applied:
-                pair.ask(target, ("DEL", *{first_args(command, 2)[1] for command in filling}))
+                pair.ask(target, ("UNLINK", *{first_args(command, 2)[1] for command in filling}))
         return applied
 
     # -- onto the other store: through the log
@@ -246,37 +182,12 @@ class Applier:
         if records:
             self._log(target, records)
             self._count_applied([*ready, *fresh])
-            self.tally.shipped_commands += sum(
+            self._shipped_commands += sum(
                 action.cloud_commands() - 4 * action.overwrites for action in (*ready, *fresh) if target is Store.CLOUD
             )
 
-    def _log(self, target: Store, records: list[UndoRecord]) -> None:
-        source, names = target.other, self._pair.names
-        fields = [part for record in records for part in (b"s", record.key)]
-        with self._pair.guard(source) as guard:
-            replies = guard.commit([*self._undo_commands(target, records), pack(("XADD", names.log, "*", *fields))])
-        if replies is None:
-            raise StoreUnavailable("the authority moved during the sync: run it again")
-        place = position(replies[-1])
-        self._pair.engine.board.wrote(place)
-        self._on_the_way.append((place, time.monotonic()))
-        self._await_window(self._window)
-
-    def _await_window(self, most: int) -> None:
-        """Until the shipper has at most so many batches before it."""
-        source, until_s = self._pair.authority, time.monotonic() + STALLED_S
-        while len(self._on_the_way) > most:
-            place, logged_s = self._on_the_way[0]
-            if self._pair.await_applied(source, place, 0.5):
-                self._on_the_way.popleft()
-                now_s = time.monotonic()
-                until_s = now_s + STALLED_S
-                change = 1 if now_s - logged_s < DELAY_S else -1
-                self._window = min(MOST_WINDOW, max(LEAST_WINDOW, self._window + change))
-                continue
-            self._pair.check()
-            if time.monotonic() > until_s or self._pair.authority is not source:
-                raise StoreUnavailable("the keys are logged, and nobody ships them now: they follow by themselves")
+    def _log(self, target: Store, records: Sequence[UndoRecord]) -> None:
+        self._feed.add([record.key for record in records], self._undo_commands(target, records))
 
     # -- both
 
@@ -299,52 +210,24 @@ class Applier:
                 ready.append(action)
         return ready, settled
 
-    def _count(self, settled: list[tuple[Action, str]]) -> None:
-        for _, outcome in settled:
-            setattr(self.tally, outcome, getattr(self.tally, outcome) + 1)
+    def _count(self, settled: Iterable[tuple[Action, str]]) -> None:
+        self.counts = self.counts.plus(**Counter(outcome for _, outcome in settled))
 
-    def _count_applied(self, actions: list[Action]) -> None:
-        tally = self.tally
-        for action in actions:
-            tally.copied += action.verb is Verb.COPY
-            tally.deleted += action.verb is Verb.DELETE
-            tally.overwritten += action.overwrites
-            known = action.facts(action.target.other)
-            tally.size_bytes += known.size_bytes if known else 0
+    def _count_applied(self, actions: Sequence[Action]) -> None:
+        copied = sum(action.verb is Verb.COPY for action in actions)
+        size_bytes = sum(known.size_bytes for action in actions if (known := expected(action)))
+        self.counts = self.counts.plus(copied=copied, deleted=len(actions) - copied, size_bytes=size_bytes)
 
     def _record(self, action: Action, target: States, source: States) -> UndoRecord:
         before, after = target[action.key], self._pair.facts(source[action.key])
         return undo_record(self._pair, action.target, action.key, before, after)
 
-    def _undo_commands(self, target: Store, records: list[UndoRecord]) -> list[bytes]:
+    def _undo_commands(self, target: Store, records: Sequence[UndoRecord]) -> list[bytes]:
         if not self.options.undo:
             return []
         commands = undo_commands(self._pair.names, self.bundle, self.options, target, records)
-        self.tally.undo_bytes += len(commands[0])
+        self.undo_bytes += len(commands[0])
         return commands
-
-
-def work_off(batch: list[T], attempt: Callable[[list[T]], list[T]], cancel: threading.Event | None = None) -> int:
-    """Try `batch` until nothing is left of it, in ever smaller parts, so that keys which are written all the time spoil
-    no others; how many had to be given up."""
-    cancel = cancel or threading.Event()
-    parts, tries, given_up = [batch], 0, 0
-    while parts:
-        some = parts.pop()
-        left = attempt(some)
-        if len(left) < len(some):
-            tries = 0
-            parts += [left] if left else []
-        elif len(left) > 1:
-            parts += [left[len(left) // 2 :], left[: len(left) // 2]]
-        elif tries < TRIES and not cancel.is_set():
-            tries += 1
-            cancel.wait(BUSY_S)
-            parts.append(left)
-        else:
-            tries = 0
-            given_up += 1
-    return given_up
 
 
 def expected(action: Action) -> Facts | None:
@@ -352,75 +235,5 @@ def expected(action: Action) -> Facts | None:
     return action.facts(action.target.other)
 
 
-def undo_record(pair: Pair, store: Store, key: bytes, before: KeyState | Absent, after: Facts | None) -> UndoRecord:
-    """The record of a key of `store` that holds `before`, and is about to hold what `after` describes."""
-    if isinstance(before, Absent):
-        return UndoRecord(key, None, after)
-    groups = put_commands(key, before, pair.can(store))
-    return UndoRecord(key, pair.facts(before), after, [command for group in groups for command in group])
-
-
-def undo_commands(
-    names: Names, bundle: str, options: SyncOptions, store: Store, records: list[UndoRecord]
-) -> list[bytes]:
-    """Packed commands that keep `records`, on the authority."""
-    keep_ms = int(options.undo_keep_s * 1000)
-    return [
-        pack(("XADD", names.undo, "*", *undo_fields(bundle, store, records))),
-        pack(("PEXPIRE", names.undo, keep_ms)),
-    ]
-
-
 def unsupported(state: KeyState | Absent) -> bool:
     return isinstance(state, KeyState) and isinstance(state.body, Unsupported)
-
-
-def batches(actions: Iterable[Action]) -> Iterator[list[Action]]:
-    """Actions with the same target, few and small enough for one step."""
-    open_: dict[Store, list[Action]] = {store: [] for store in Store}
-    sizes = dict.fromkeys(Store, 0)
-    for action in actions:
-        batch = open_[action.target]
-        batch.append(action)
-        sizes[action.target] += sum(known.size_bytes for store in Store if (known := action.facts(store)))
-        # What is new to the other store is not read here, so more of it fits.
-        most = BATCH_KEYS if action.overwrites or action.target is Store.LOCAL else PUSH_KEYS
-        if len(batch) >= most or sizes[action.target] > 16 * BATCH_BYTES:
-            yield batch
-            open_[action.target], sizes[action.target] = [], 0
-    yield from (batch for batch in open_.values() if batch)
-
-
-def within(actions: list[Action], source: States) -> Iterator[Action]:
-    """The first ones whose values together are no more than a transaction may carry; always one."""
-    size = 0
-    for action in actions:
-        state = source[action.key]
-        size += state.size_bytes if isinstance(state, KeyState) else 0
-        yield action
-        if size > BATCH_BYTES:
-            return
-
-
-def split_large(commands: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """The commands that build a large value in a temporary key, and those that change the key itself."""
-    filling: list[bytes] = []
-    last: list[bytes] = []
-    for command in commands:
-        name, key = first_args(command, 2)
-        (filling if key.startswith(TEMPORARY) and name != b"RENAME" else last).append(command)
-    return filling, last
-
-
-def chunked(commands: list[bytes]) -> Iterator[list[bytes]]:
-    """Commands to send together, at most about a megabyte."""
-    chunk: list[bytes] = []
-    size = 0
-    for command in commands:
-        chunk.append(command)
-        size += len(command)
-        if size > 4 * BATCH_BYTES:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk

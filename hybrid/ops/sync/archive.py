@@ -4,20 +4,38 @@ store that lost its data has lost these too."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Final
+from typing import Final, TypeAlias
 
+from hybrid.core.drift import Facts
+from hybrid.core.names import Names
+from hybrid.core.resp import pack
+from hybrid.core.state import Absent, KeyState
 from hybrid.core.syncplan import SyncEnding, SyncResult
-from hybrid.core.undo import UndoBatch, undo_batch
+from hybrid.core.undo import UndoBatch, UndoRecord, undo_batch, undo_fields
 from hybrid.errors import ConfigurationError
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Pair
+from hybrid.replication.copy import put_commands
 from hybrid.types import Store
 
-__all__ = ["batches_of", "begin", "forget_old", "history", "record", "result_of"]
+__all__ = [
+    "States",
+    "batches_of",
+    "begin",
+    "forget_old",
+    "history",
+    "record",
+    "result_of",
+    "undo_commands",
+    "undo_record",
+]
 
 KEPT_SYNCS: Final = 1000
 PAGE: Final = 20
+
+States: TypeAlias = Mapping[bytes, KeyState | Absent]
 
 
 def begin(pair: Pair, keep_s: float) -> bytes:
@@ -77,3 +95,22 @@ def batches_of(pair: Pair, store: Store, bundle: str, start: bytes, ended_at_s: 
         if len(entries) < PAGE:
             return
         end = b"(" + entries[-1][0]
+
+
+def undo_record(pair: Pair, store: Store, key: bytes, before: KeyState | Absent, after: Facts | None) -> UndoRecord:
+    """The record of a key of `store` that holds `before`, and is about to hold what `after` describes."""
+    if isinstance(before, Absent):
+        return UndoRecord(key, None, after)
+    groups = put_commands(key, before, pair.can(store))
+    return UndoRecord(key, pair.facts(before), after, [command for group in groups for command in group])
+
+
+def undo_commands(
+    names: Names, bundle: str, options: SyncOptions, store: Store, records: Sequence[UndoRecord]
+) -> list[bytes]:
+    """Packed commands that keep `records`, on the authority."""
+    keep_ms = int(options.undo_keep_s * 1000)
+    return [
+        pack(("XADD", names.undo, "*", *undo_fields(bundle, store, records))),
+        pack(("PEXPIRE", names.undo, keep_ms)),
+    ]

@@ -19,7 +19,8 @@ from hybrid.core.state import KeyState
 from hybrid.core.syncplan import SyncEnding, SyncResult, is_unchanged
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops.sync import archive
-from hybrid.ops.sync.apply import SyncOptions, chunked, split_large, undo_commands, undo_record
+from hybrid.ops.sync.batches import chunked, split_large
+from hybrid.ops.sync.options import NO_OPTIONS, SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.run import new_id
 from hybrid.replication.copy import put_commands
@@ -31,7 +32,6 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 MOST_PLACES: Final = 1000
 CONFIRM_S: Final = 5.0
 FIELDS: Final = "fields"
-NO_OPTIONS: Final = SyncOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,8 @@ def _merge(
         undo = [
             command
             for where in Store
-            for record in [undo_record(pair, where, key, states[where], pair.facts(merged))]
-            for command in undo_commands(pair.names, bundle, options, where, [record])
+            for record in [archive.undo_record(pair, where, key, states[where], pair.facts(merged))]
+            for command in archive.undo_commands(pair.names, bundle, options, where, [record])
         ]
         for chunk in chunked(filling):
             pair.send(store, chunk)

@@ -28,7 +28,7 @@ from hybrid.errors import HybridError
 from hybrid.ops.diff.line import Account, Line
 from hybrid.ops.diff.looks import look_at
 from hybrid.ops.diff.readers import FactsReader, PlainReader, ScriptReader, can_run_scripts
-from hybrid.ops.sync.apply import SyncOptions
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.run import run
 from hybrid.replication.engine import Engine

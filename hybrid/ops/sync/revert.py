@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
 
 from hybrid.core.authority import position
 from hybrid.core.resp import pack
-from hybrid.core.syncplan import SyncEnding, is_unchanged
+from hybrid.core.syncplan import SyncCounts, SyncEnding, is_unchanged
 from hybrid.core.undo import UNREAD, UndoBatch, UndoRecord
-from hybrid.ops.sync.apply import (
-    States,
-    SyncOptions,
-    Tally,
-    chunked,
-    split_large,
-    undo_commands,
-    undo_record,
-    work_off,
-)
+from hybrid.ops.sync.archive import States, undo_commands, undo_record
+from hybrid.ops.sync.batches import BATCH_BYTES, chunked, split_large, work_off
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Guard, Pair
 from hybrid.types import Store
 
 __all__ = ["Reverter"]
-
-BATCH_BYTES: Final = 256 * 1024
 
 
 class Reverter:
@@ -39,11 +29,12 @@ class Reverter:
         *,
         everywhere: bool,
         cancel: threading.Event | None = None,
-        on_progress: Callable[[Tally], None] = lambda _: None,
+        on_progress: Callable[[SyncCounts], None] = lambda _: None,
     ) -> None:
         self.bundle = bundle
         self.options = options
-        self.tally = Tally()
+        self.counts = SyncCounts()
+        self.undo_bytes = 0
         self._pair = pair
         self._everywhere = everywhere
         self._cancel = cancel or threading.Event()
@@ -62,15 +53,16 @@ class Reverter:
                     return SyncEnding.CANCELLED
                 self._pair.check()
                 self._undo(self._pair.authority if self._everywhere else batch.store, records)
-                self._on_progress(self.tally)
+                self._on_progress(self.counts)
         return SyncEnding.FINISHED
 
     def _undo(self, store: Store, records: list[UndoRecord]) -> None:
         waiting = [record for record in records if not (self._everywhere and record.created)]
-        self.tally.kept += len(records) - len(waiting)
+        self.counts = self.counts.plus(kept=len(records) - len(waiting))
         if not waiting:
             return
-        self.tally.busy += work_off(waiting, lambda some: self._attempt(store, some), self._cancel)
+        busy = work_off(waiting, lambda some: self._attempt(store, some), self._cancel)
+        self.counts = self.counts.plus(busy=busy)
 
     def _attempt(self, store: Store, records: list[UndoRecord]) -> list[UndoRecord]:
         """Undo `records`, or leave them alone for good; the result is to be tried again."""
@@ -82,11 +74,10 @@ class Reverter:
             there = pair.read(store.other, [record.key for record in free if record.after == UNREAD])
             ready = [record for record in free if self._holds(record, here, there)]
             changed = {record.key for record in free} - {record.key for record in ready}
-            self.tally.changed += len(changed)
             if ready and not self._put(guard, store, ready, here):
                 ready = []
-        self.tally.deleted += sum(record.created for record in ready)
-        self.tally.copied += sum(not record.created for record in ready)
+        deleted = sum(record.created for record in ready)
+        self.counts = self.counts.plus(changed=len(changed), deleted=deleted, copied=len(ready) - deleted)
         done = changed | {record.key for record in ready}
         return [record for record in records if record.key not in done]
 
@@ -113,7 +104,7 @@ class Reverter:
             commands.append(pack(("XADD", pair.names.log, "*", *keys)))
         if store is not pair.authority and self.options.undo:
             pair.send(pair.authority, undo_commands(pair.names, self.bundle, self.options, store, redo))
-        self.tally.undo_bytes += self.options.undo
+        self.undo_bytes += self.options.undo
         replies = guard.commit(commands)
         if replies is not None and self._everywhere:
             pair.engine.board.wrote(position(replies[-1]))

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from hybrid.client import HybridRedis
 from hybrid.core.drift import Difference, Scope
@@ -16,6 +16,7 @@ from hybrid.core.syncplan import (
     PlanSums,
     Policy,
     Prefer,
+    SyncCounts,
     SyncEnding,
     SyncResult,
     Verb,
@@ -25,7 +26,8 @@ from hybrid.core.syncplan import (
 )
 from hybrid.errors import ConfigurationError, StoreUnavailable
 from hybrid.ops.sync import archive
-from hybrid.ops.sync.apply import Applier, SyncOptions, Tally
+from hybrid.ops.sync.apply import Applier
+from hybrid.ops.sync.options import NO_OPTIONS, SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.revert import Reverter
 from hybrid.types import Store
@@ -36,11 +38,11 @@ __all__ = [
     "Direction",
     "Policy",
     "Prefer",
+    "SyncCounts",
     "SyncEnding",
     "SyncOptions",
     "SyncPlan",
     "SyncResult",
-    "Tally",
     "Verb",
     "apply_plan",
     "fill_store",
@@ -50,7 +52,6 @@ __all__ = [
     "undo_sync",
 ]
 
-NO_OPTIONS = SyncOptions()
 IMPORT = "import"
 ON_BOTH = frozenset({IMPORT, "delete keys", "set expiry"})
 """What was written to the authority as any write is: undone so, too."""
@@ -100,7 +101,7 @@ def apply_plan(
     options: SyncOptions = NO_OPTIONS,
     confirmed: str | None = None,
     cancel: threading.Event | None = None,
-    on_progress: Callable[[Tally], None] = lambda _: None,
+    on_progress: Callable[[SyncCounts], None] = lambda _: None,
 ) -> SyncResult:
     """Run a plan. Every key is guarded: one that no longer is as the plan expects is left alone.
 
@@ -122,7 +123,7 @@ def run(
     pattern: str,
     options: SyncOptions,
     cancel: threading.Event | None = None,
-    on_progress: Callable[[Tally], None] = lambda _: None,
+    on_progress: Callable[[SyncCounts], None] = lambda _: None,
     *,
     quiet: bool = False,
 ) -> SyncResult:
@@ -142,7 +143,7 @@ def recorded(
     except StoreUnavailable as error:
         ending, reason = SyncEnding.FAILED, str(error)
     result = result_from(applier, direction, pattern, started_at_s, ending, reason)
-    if not quiet or applier.tally.copied or applier.tally.deleted:
+    if not quiet or result.copied or result.deleted:
         remember(pair, result, undo_from)
     return result
 
@@ -150,27 +151,18 @@ def recorded(
 def result_from(
     applier: Applier | Reverter, direction: str, pattern: str, started_at_s: float, ending: SyncEnding, reason: str
 ) -> SyncResult:
-    tally, now_s = applier.tally, time.time()
-    keep_s = applier.options.undo_keep_s
+    now_s, options = time.time(), applier.options
     return SyncResult(
+        **asdict(applier.counts),
         id=applier.bundle,
         direction=direction,
         pattern=pattern,
-        author=applier.options.author,
+        author=options.author,
         started_at_s=started_at_s,
         ended_at_s=now_s,
         ending=ending,
-        copied=tally.copied,
-        deleted=tally.deleted,
-        kept=tally.kept,
-        asked=tally.asked,
-        changed=tally.changed,
-        busy=tally.busy,
-        equal=tally.equal,
-        refused=tally.refused,
-        size_bytes=tally.size_bytes,
         cloud_commands=applier.cloud_commands,
-        undo_until_s=now_s + keep_s if tally.undo_bytes else None,
+        undo_until_s=now_s + options.undo_keep_s if applier.undo_bytes else None,
         reason=reason,
     )
 
@@ -190,7 +182,7 @@ def fill_store(
     scope: Scope = ALL,
     options: SyncOptions = NO_OPTIONS,
     cancel: threading.Event | None = None,
-    on_progress: Callable[[Tally], None] = lambda _: None,
+    on_progress: Callable[[SyncCounts], None] = lambda _: None,
 ) -> SyncResult:
     """Copy the keys in `scope` that the store which takes no writes lacks, without comparing what it has: the quick
     way to fill one that is empty, or nearly so. Undone as any sync. Raises as `plan_sync`."""
@@ -218,7 +210,7 @@ def undo_sync(
     everywhere: bool = False,
     options: SyncOptions = NO_OPTIONS,
     cancel: threading.Event | None = None,
-    on_progress: Callable[[Tally], None] = lambda _: None,
+    on_progress: Callable[[SyncCounts], None] = lambda _: None,
 ) -> SyncResult:
     """Undo the sync with the id `bundle`, by default the last one.
 

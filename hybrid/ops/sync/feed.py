@@ -1,0 +1,75 @@
+"""The way to the store that takes no writes: keys are logged by state, and the shipper copies them, in order with all
+else that it ships. It is never given more than it can copy in a moment, so that nobody's write waits behind a sync."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Final
+
+from hybrid.core.authority import Position, position
+from hybrid.core.resp import pack
+from hybrid.errors import StoreUnavailable
+from hybrid.ops.diff.readers import slices
+from hybrid.ops.sync.pair import Pair
+
+__all__ = ["Feed"]
+
+ENTRY_KEYS: Final = 250
+"""Keys that one entry of the log names: whoever asks for the log's place is sent its first and its last entry."""
+
+LEAST_WINDOW, MOST_WINDOW = 2, 16
+DELAY_S: Final = 0.25
+"""How many batches the shipper may have before it adapts: enough to keep a slow link busy, few enough that a write of
+the application does not wait longer than this behind them."""
+
+STALLED_S: Final = 30.0
+
+
+class Feed:
+    """Batches on their way through the log of `pair`'s authority."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._on_the_way: deque[tuple[Position, float]] = deque()
+        self._window = LEAST_WINDOW
+
+    def add(self, keys: Sequence[bytes], commands: Sequence[bytes]) -> None:
+        """Run `commands` and log `keys` in one transaction, then wait until the shipper has room for more.
+
+        Raises StoreUnavailable when the authority moves or nobody ships.
+        """
+        pair, source = self._pair, self._pair.authority
+        entries = [
+            pack(("XADD", pair.names.log, "*", *(part for key in some for part in (b"s", key))))
+            for some in slices(keys, ENTRY_KEYS)
+        ]
+        with pair.guard(source) as guard:
+            replies = guard.commit([*commands, *entries])
+        if replies is None:
+            raise StoreUnavailable("the authority moved during the sync: run it again")
+        place = position(replies[-1])
+        pair.engine.board.wrote(place)
+        self._on_the_way.append((place, time.monotonic()))
+        self._await(self._window)
+
+    def finish(self) -> None:
+        """Until the other store has everything. Raises StoreUnavailable when nobody ships."""
+        self._await(0)
+
+    def _await(self, most: int) -> None:
+        """Until the shipper has at most so many batches before it."""
+        source, until_s = self._pair.authority, time.monotonic() + STALLED_S
+        while len(self._on_the_way) > most:
+            place, logged_s = self._on_the_way[0]
+            if self._pair.await_applied(source, place, 0.5):
+                self._on_the_way.popleft()
+                now_s = time.monotonic()
+                until_s = now_s + STALLED_S
+                change = 1 if now_s - logged_s < DELAY_S else -1
+                self._window = min(MOST_WINDOW, max(LEAST_WINDOW, self._window + change))
+                continue
+            self._pair.check()
+            if time.monotonic() > until_s or self._pair.authority is not source:
+                raise StoreUnavailable("the keys are logged, and nobody ships them now: they follow by themselves")
