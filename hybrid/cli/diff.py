@@ -44,6 +44,8 @@ def run(options: argparse.Namespace, stop: threading.Event) -> int:
         stores = agent.client.store(Store.LOCAL), agent.client.store(Store.CLOUD, Purpose.SYNC)
         try:
             return compare(stores, scope, options, folder, terminal, stop)
+        except ConfigurationError:
+            raise
         except redis.RedisError as error:
             urls = f"{masked_url(settings.local_url)} and {masked_url(settings.cloud_url)}"
             raise ConfigurationError(f"{urls} could not be compared: {error}") from None

@@ -17,17 +17,18 @@ from hybrid.cli.status import settled_overview
 from hybrid.cli.terminal import Terminal, aligned, duration, size
 from hybrid.client import HybridRedis
 from hybrid.core.cost import Budget
-from hybrid.core.drift import Scope
-from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResult
+from hybrid.core.drift import Ending, Scope
+from hybrid.core.syncplan import Direction, Policy, Prefer, SyncCounts, SyncEnding, SyncResult
 from hybrid.errors import ConfigurationError
 from hybrid.ops.diff import DiffFile, DiffOptions, run_diff
-from hybrid.ops.sync.apply import SyncOptions, Tally
+from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.run import SyncPlan, apply_plan, fill_store, is_worth_filling, plan_sync, sync_history, undo_sync
 from hybrid.types import Purpose, Store
 
 __all__ = ["result_lines", "run"]
 
 FOLDER = "diffs"
+UNFINISHED = "the comparison ended early ({ending}): do the rest with diff --resume {id}, then sync --diff {id}"
 
 
 def run(options: argparse.Namespace, stop: threading.Event) -> int:
@@ -65,9 +66,12 @@ def sync(
     with compared(client, pattern, options, terminal, stop) as file:
         policy = Policy(Direction(options.direction), Prefer(options.prefer), options.delete_extras)
         plan = plan_sync(client, file.differences, policy, pattern=pattern)
+        is_whole = file.result.ending is Ending.FINISHED
+        if not is_whole and not options.json:
+            terminal.line(UNFINISHED.format(ending=file.result.ending, id=file.id))
         if options.dry_run:
             show_plan(plan, terminal, options.json)
-            return 0 if not plan.sums.changes and not plan.sums.asked else 1
+            return 0 if is_whole and not plan.sums.changes and not plan.sums.asked else 1
         if not options.json:
             show_plan(plan, terminal, False)
         confirmed = consent(plan, options)
@@ -80,7 +84,7 @@ def sync(
             cancel=stop,
             on_progress=progress(terminal, plan.sums.changes, options.json),
         )
-    return show_result(result, terminal, options.json)
+    return max(show_result(result, terminal, options.json), 0 if is_whole else 1)
 
 
 def compared(
@@ -127,10 +131,10 @@ def sync_options(options: argparse.Namespace, max_commands: int | None) -> SyncO
     return SyncOptions(max_commands=max_commands, undo=not options.no_undo, author=author())
 
 
-def progress(terminal: Terminal, total: int | None, quiet: bool) -> Callable[[Tally], None]:
-    def show(tally: Tally) -> None:
+def progress(terminal: Terminal, total: int | None, quiet: bool) -> Callable[[SyncCounts], None]:
+    def show(counts: SyncCounts) -> None:
         if not quiet:
-            terminal.update(f"{tally.done}{'' if total is None else f' of {total}'} keys", plain=False)
+            terminal.update(f"{counts.done}{'' if total is None else f' of {total}'} keys", plain=False)
 
     return show
 

@@ -74,6 +74,16 @@ def test_a_sync_from_plan_to_undo(call: Call, stores: tuple[redis.Redis, redis.R
     assert first["id"] in call("sync", "history")[1]
 
 
+def test_a_budget_that_the_comparison_uses_up_is_told(call: Call, stores: tuple[redis.Redis, redis.Redis]) -> None:
+    _, cloud = stores
+    cloud.set("same:1", "from elsewhere")
+    code, output, _ = call("sync", "--direction", "cloud-to-local", "--max-commands", "3")
+    assert code == 1 and "0 copied" in output
+    name = output.partition("diff --resume ")[2].partition(",")[0]
+    assert call("diff", "--resume", name)[0] == 1
+    assert call("sync", "--direction", "cloud-to-local", "--diff", name)[0] == 0
+
+
 def test_much_deleting_takes_words(call: Call, stores: tuple[redis.Redis, redis.Redis]) -> None:
     local, cloud = stores
     cloud.mset({f"extra:{i}": i for i in range(20)})
