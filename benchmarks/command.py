@@ -19,6 +19,7 @@ from benchmarks.failover import failover_rows
 from benchmarks.keys import keys_rows
 from benchmarks.latency import latency_rows
 from benchmarks.metrics import metrics_rows
+from benchmarks.million import million_rows
 from benchmarks.proxy import proxy_rows
 from benchmarks.rig import LINK_S
 from benchmarks.stalls import stall_rows
@@ -41,6 +42,7 @@ AIO: dict[str, Callable[[Effort], Iterator[Row]]] = {"aio": aio_rows}
 DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
 WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}
 KEYS: dict[str, Callable[[Effort], Iterator[Row]]] = {"keys": keys_rows}
+MILLION: dict[str, Callable[[Effort], Iterator[Row]]] = {"million": million_rows}
 PROXY: dict[str, Callable[[Effort], Iterator[Row]]] = {"proxy": proxy_rows}
 
 
@@ -76,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         ("diff", DIFF, "the diff beside pipelined reads of both stores in plain redis-py"),
         ("keys", KEYS, "pages, filters and badges of the key browser at a million keys on each side"),
         ("sync", SYNC, "a full copy beside pipelined DUMP and RESTORE in plain redis-py"),
+        ("million", MILLION, "a million keys on each side: differences found, made equal, undone; memory"),
     ):
         benchmark = benchmarks.add_parser(name, help=text)
         benchmark.add_argument("--quick", action="store_true", help="tiny counts: shows that it runs, measures nothing")
