@@ -20,25 +20,31 @@ from benchmarks.table import Row
 from hybrid import HybridRedis
 from hybrid.core.syncplan import Direction, Policy, SyncEnding, SyncResult
 from hybrid.ops.diff import DiffOptions, run_diff
-from hybrid.ops.sync.run import apply_plan, fill_store, plan_sync
+from hybrid.ops.sync.run import apply_plan, fill_store, plan_sync, undo_sync
 
 __all__ = ["sync_rows"]
 
 BATCH: Final = 1000
 HOLD_MS: Final = 10
+TRIPS: Final = 1.0
+"""A copy that waits for each thousand keys takes two round trips, one for reading and one for writing."""
+
+BIG_ELEMENTS: Final = 100_000
+BIG_KEYS: Final = tuple(f"big:{kind}" for kind in ("hash", "list", "set", "zset", "stream", "string"))
 PATIENT: Final = {"local_timeout_s": 2.0, "cloud_timeout_s": 2.0}
 """Nothing fails here: a busy machine must not be taken for a dead store."""
 POLICY: Final = Policy(Direction.LOCAL_TO_CLOUD)
 
 
 def sync_rows(effort: Effort) -> Iterator[Row]:
-    keys, rounds = (2_000, 1) if effort is QUICK else (100_000, 3)
+    keys, rounds, elements = (2_000, 1, 2_000) if effort is QUICK else (100_000, 3, BIG_ELEMENTS)
     with Rig() as rig, tempfile.TemporaryDirectory(prefix="hybrid-bench-") as name:
         local, cloud, linked = (rig.plain(url) for url in (rig.local.url, rig.cloud.url, rig.link.url))
         with rig.hybrid(rig.cloud.url, sync_enabled=False, **PATIENT) as hybrid:
             fill_mixed(local, keys)
             yield from copies("on this machine", hybrid, local, cloud, Path(name), keys, rounds)
-            yield from holds(hybrid, local, cloud, Path(name))
+            yield from holds(hybrid, local, cloud, Path(name), elements)
+            local.unlink(*BIG_KEYS)
         with rig.hybrid(sync_enabled=False, **PATIENT) as hybrid:
             yield from copies(f"link {LINK_S * 1000:.0f} ms", hybrid, local, linked, Path(name), keys, 1)
 
@@ -65,10 +71,15 @@ def copies(
     what = f"full copy of {keys:,} keys of six types, {where}"
     yield Row(what, f"{mine:,.0f} keys/s", mine / theirs, "times", beside, target=2.0, at_least=True)
     yield Row(f"{what}, by comparing first", f"{whole:,.0f} keys/s", whole / theirs, "times", beside)
-    trips = median(copy_s) / LINK_S
-    yield Row(
-        f"{what}: time of the copy", f"{median(copy_s):.2f} s", trips / keys * 1000, " round trips' time per 1,000"
-    )
+    if where.startswith("link"):
+        per_batch = median(copy_s) / LINK_S / (keys / BATCH)
+        yield Row(
+            f"{what}, per {BATCH:,} keys",
+            f"{median(copy_s):.2f} s",
+            per_batch,
+            "round trips",
+            target=TRIPS if keys > 10 * BATCH else None,
+        )
 
 
 def filled(hybrid: HybridRedis, keys: int) -> None:
@@ -100,18 +111,48 @@ def dump_and_restore(local: redis.Redis, cloud: redis.Redis) -> None:
             writing.execute()
 
 
-def holds(hybrid: HybridRedis, local: redis.Redis, cloud: redis.Redis, folder: Path) -> Iterator[Row]:
-    """The longest that either server kept its other clients waiting, by its own latency monitor."""
+def holds(hybrid: HybridRedis, local: redis.Redis, cloud: redis.Redis, folder: Path, elements: int) -> Iterator[Row]:
+    """The longest that either server kept its other clients waiting, by its own latency monitor: a diff and a sync of
+    keys that the cloud lacks and of big ones that differ, and the undo."""
     hybrid_keys_only(cloud)
-    for store in (local, cloud):
-        store.config_set("latency-monitor-threshold", HOLD_MS)
+    stores = local, cloud
+    for store, text in zip(stores, ("local", "cloud"), strict=True):
+        fill_big(store, text, elements)
+        store.config_set("latency-monitor-threshold", 1)
         store.latency_reset()
     with run_diff(local, cloud, folder) as file:
+        yield hold("diff", stores, elements)
         apply_plan(hybrid, plan_sync(hybrid, file.differences, POLICY))
-    longest_ms = max((event[3] for store in (local, cloud) for event in store.latency_latest()), default=0)
-    for store in (local, cloud):
+        yield hold("sync", stores, elements)
+    undo_sync(hybrid)
+    yield hold("undo", stores, elements)
+    for store in stores:
         store.config_set("latency-monitor-threshold", 0)
-    yield Row("longest hold of a server by a sync", f"threshold {HOLD_MS} ms", longest_ms, "ms", target=HOLD_MS)
+
+
+def hold(what: str, stores: tuple[redis.Redis, redis.Redis], elements: int) -> Row:
+    """The longest command since the last row."""
+    events = [event for store in stores for event in store.latency_latest()]
+    longest_ms = max((event[3] for event in events if event[0] in (b"command", b"fast-command")), default=0)
+    for store in stores:
+        store.latency_reset()
+    told = f"longest command of a {what} on either server, keys of up to {elements:,} elements"
+    return Row(told, "latency monitor", longest_ms, "ms", target=HOLD_MS)
+
+
+def fill_big(store: redis.Redis, text: str, elements: int) -> None:
+    """A big key of each type, another one on each store."""
+    pipeline = store.pipeline(transaction=False)
+    for start in range(0, elements, BATCH):
+        numbers = range(start, start + BATCH)
+        pipeline.hset("big:hash", mapping={f"field-{number}": text for number in numbers})
+        pipeline.rpush("big:list", *(f"{text}-{number}" for number in numbers))
+        pipeline.sadd("big:set", *(f"{text}-{number}" for number in numbers))
+        pipeline.zadd("big:zset", {f"{text}-{number}": number for number in numbers})
+        for number in numbers:
+            pipeline.xadd("big:stream", {"field": text}, id=f"1-{number + 1}")
+        pipeline.execute()
+    store.set("big:string", text * 20 * elements)
 
 
 def hybrid_keys_only(store: redis.Redis) -> None:

@@ -55,6 +55,8 @@ def number(value: float, unit: str) -> str:
             return f"{value:,.2f} µs"
         case "ms":
             return f"{value:,.0f} ms"
+        case "round trips":
+            return f"{value:.2f} {unit}"
         case "a write":
             return f"{value:.3f}"
         case "keys" | "entries":
