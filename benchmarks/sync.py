@@ -47,6 +47,7 @@ def sync_rows(effort: Effort) -> Iterator[Row]:
             local.unlink(*BIG_KEYS)
         with rig.hybrid(sync_enabled=False, **PATIENT) as hybrid:
             yield from copies(f"link {LINK_S * 1000:.0f} ms", hybrid, local, linked, Path(name), keys, 1)
+            yield back(hybrid, local, linked, Path(name), keys)
 
 
 def copies(
@@ -72,23 +73,35 @@ def copies(
     yield Row(what, f"{mine:,.0f} keys/s", mine / theirs, "times", beside, target=2.0, at_least=True)
     yield Row(f"{what}, by comparing first", f"{whole:,.0f} keys/s", whole / theirs, "times", beside)
     if where.startswith("link"):
-        per_batch = median(copy_s) / LINK_S / (keys / BATCH)
-        yield Row(
-            f"{what}, per {BATCH:,} keys",
-            f"{median(copy_s):.2f} s",
-            per_batch,
-            "round trips",
-            target=TRIPS if keys > 10 * BATCH else None,
-        )
+        took_s = median(copy_s)
+        target = TRIPS if keys > 10 * BATCH else None
+        yield Row(f"{what}, per {BATCH:,}", f"{took_s:.2f} s", per_batch(took_s, keys), "round trips", target=target)
+
+
+def back(hybrid: HybridRedis, local: redis.Redis, linked: redis.Redis, folder: Path, keys: int) -> Row:
+    """Everything from the cloud into an empty local store that has the authority, compared first and guarded."""
+    hybrid_keys_only(local)
+    began_s = time.perf_counter()
+    synced(hybrid, local, linked, folder, keys, Policy(Direction.CLOUD_TO_LOCAL))
+    took_s = time.perf_counter() - began_s
+    rate = f"{keys / took_s:,.0f} keys/s"
+    return Row(f"sync of {keys:,} keys from the cloud, per {BATCH:,}", rate, per_batch(took_s, keys), "round trips")
+
+
+def per_batch(took_s: float, keys: int) -> float:
+    """In round trips over the link."""
+    return took_s / LINK_S / (keys / BATCH)
 
 
 def filled(hybrid: HybridRedis, keys: int) -> None:
     check(fill_store(hybrid), keys)
 
 
-def synced(hybrid: HybridRedis, local: redis.Redis, cloud: redis.Redis, folder: Path, keys: int) -> None:
+def synced(
+    hybrid: HybridRedis, local: redis.Redis, cloud: redis.Redis, folder: Path, keys: int, policy: Policy = POLICY
+) -> None:
     with run_diff(local, cloud, folder, options=DiffOptions(looks=1, pause_s=0.0)) as file:
-        check(apply_plan(hybrid, plan_sync(hybrid, file.differences, POLICY)), keys)
+        check(apply_plan(hybrid, plan_sync(hybrid, file.differences, policy)), keys)
 
 
 def check(result: SyncResult, keys: int) -> None:

@@ -22,7 +22,7 @@ from hybrid.core.syncplan import Action, SyncCounts, SyncEnding, Verb, is_unchan
 from hybrid.core.undo import UNREAD, UndoRecord
 from hybrid.ops.diff.readers import slices
 from hybrid.ops.sync.archive import States, undo_commands, undo_record
-from hybrid.ops.sync.batches import PUSH_KEYS, batches, chunked, split_large, within, work_off
+from hybrid.ops.sync.batches import BATCH_KEYS, batches, chunked, split_large, within, work_off
 from hybrid.ops.sync.feed import Feed
 from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Guard, Pair
@@ -31,7 +31,7 @@ from hybrid.types import Store
 
 __all__ = ["Applier"]
 
-FILL_KEYS: Final = 5 * PUSH_KEYS
+FILL_KEYS: Final = 5 * BATCH_KEYS
 
 
 class Applier:
@@ -85,7 +85,7 @@ class Applier:
         pair, source = self._pair, self._pair.authority
         keys = iter(pair.scan(source, scope))
         while page := list(islice(keys, FILL_KEYS)):
-            for some in slices(list(dict.fromkeys(pair.absent(source.other, page))), PUSH_KEYS):
+            for some in slices(list(dict.fromkeys(pair.absent(source.other, page))), BATCH_KEYS):
                 if stopped := self._stopped_by(len(some)):
                     return self._ended(stopped)
                 pair.check()

@@ -12,10 +12,9 @@ from hybrid.core.syncplan import Action
 from hybrid.ops.sync.archive import States
 from hybrid.types import Store
 
-__all__ = ["BATCH_BYTES", "PUSH_KEYS", "batches", "chunked", "split_large", "within", "work_off"]
+__all__ = ["BATCH_BYTES", "BATCH_KEYS", "batches", "chunked", "split_large", "within", "work_off"]
 
-BATCH_KEYS: Final = 200
-PUSH_KEYS: Final = 1000
+BATCH_KEYS: Final = 1000
 BATCH_BYTES: Final = 128 * 1024
 """The values of one transaction: a few milliseconds of the server's time."""
 
@@ -34,9 +33,7 @@ def batches(actions: Iterable[Action]) -> Iterator[list[Action]]:
         batch = open_[action.target]
         batch.append(action)
         sizes[action.target] += sum(known.size_bytes for store in Store if (known := action.facts(store)))
-        # What is new to the other store is not read here, so more of it fits.
-        most = BATCH_KEYS if action.overwrites or action.target is Store.LOCAL else PUSH_KEYS
-        if len(batch) >= most or sizes[action.target] > 32 * BATCH_BYTES:
+        if len(batch) == BATCH_KEYS or sizes[action.target] > 4 * BATCH_BYTES:
             yield batch
             open_[action.target], sizes[action.target] = [], 0
     yield from (batch for batch in open_.values() if batch)
