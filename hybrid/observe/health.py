@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hybrid.core.divergence import Divergence
 from hybrid.ops.overview import Observer, Overview, StoreFacts
 from hybrid.types import Health
 
@@ -39,7 +38,7 @@ def health_document(overview: Overview, parts: Parts | None = None) -> tuple[int
         "unconfirmed_writes": status.unconfirmed_writes,
         "shipper": {"name": status.shipper, "here": status.shipping_here},
         "sync": {"enabled": settings.sync_enabled, "interval_s": settings.sync_interval_s},
-        "divergence": divergence_document(overview.divergence, overview.taken_at_s),
+        "divergence": None,
         "settings_version": status.config_version,
         "configuration": {
             "write_both": settings.write_both,
@@ -70,18 +69,6 @@ def liveness(observer: Observer) -> tuple[int, dict[str, Any]]:
     """200 while the process works, whatever its stores do; 503 when it hangs, and a restart is in order."""
     age_s = time.time() - observer.overview().status.taken_at_s if observer.ready else 0.0
     return (503, {"status": "hangs", "age_s": round(age_s, 1)}) if age_s > STALE_S else (200, {"status": "alive"})
-
-
-def divergence_document(found: Divergence | None, now_s: float) -> dict[str, Any] | None:
-    """What the periodic sync measured last, null when it never ran."""
-    if found is None:
-        return None
-    return {
-        "equal_share": found.equal_share,
-        "open_differences": found.open_differences,
-        "oldest_age_s": found.oldest_age_s(now_s),
-        "checked_at_s": found.checked_at_s,
-    }
 
 
 def store_document(facts: StoreFacts) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -19,7 +19,6 @@ from typing import Protocol
 
 import redis
 
-from hybrid.core.divergence import Divergence
 from hybrid.core.names import Names
 from hybrid.events import Event, EventLog
 from hybrid.observe.latency import LatencySummary, LatencyWindow
@@ -85,7 +84,6 @@ class Overview:
     events: tuple[Event, ...]
     embedded: bool
     taken_at_s: float
-    divergence: Divergence | None = None
 
 
 class Observed(Protocol):
@@ -103,11 +101,10 @@ class Observed(Protocol):
 class StoreWatch:
     """Reads the facts of one store; remembers the last good ones."""
 
-    def __init__(self, client: Observed, store: Store, names: Names) -> None:
+    def __init__(self, client: Observed, store: Store, own_keys: Sequence[bytes]) -> None:
         self._client = client
         self._store = store
-        self._names = names
-        self.divergence: Divergence | None = None
+        self._own_keys = own_keys
         self._own_count = 0
         self._own_counted_at_s = -OWN_KEYS_INTERVAL_S
         self._probes = LatencyWindow(keep=100, horizon_s=120.0)
@@ -155,8 +152,6 @@ class StoreWatch:
         keys = facts.keys
         if keys is None or self._store is Store.LOCAL:
             keys = int(connection.dbsize())
-        if self._store is Store.LOCAL:
-            self.divergence = Divergence.parse(connection.get(self._names.divergence))
         return replace(facts, keys=max(keys - self._own(connection), 0))
 
     def _probed_info(self, connection: redis.Redis) -> Mapping[str, object]:
@@ -174,7 +169,7 @@ class StoreWatch:
         """How many of hybrid's own keys are in the key count; in the cloud asked rarely, because EXISTS is billed."""
         now = time.monotonic()
         if self._store is Store.LOCAL or now - self._own_counted_at_s >= OWN_KEYS_INTERVAL_S:
-            self._own_count = int(connection.exists(*self._names.keys))
+            self._own_count = int(connection.exists(*self._own_keys))
             self._own_counted_at_s = now
         return self._own_count
 
@@ -204,7 +199,7 @@ class Observer:
         self._client = client
         self._embedded = embedded
         self._intervals_s = intervals_s
-        self._watches = {store: StoreWatch(client, store, names) for store in Store}
+        self._watches = {store: StoreWatch(client, store, names.keys) for store in Store}
         self._samples: deque[Sample] = deque(maxlen=sum(int(HISTORY_S / intervals_s[store]) for store in Store))
         self._status: Status | None = None
         self._news = threading.Event()
@@ -250,7 +245,6 @@ class Observer:
             events=self._client.events.recent(),
             embedded=self._embedded,
             taken_at_s=now,
-            divergence=self._watches[Store.LOCAL].divergence,
         )
 
     def _watch_status(self) -> None:

@@ -7,7 +7,6 @@ import time
 import pytest
 from ops.fakes import FakeClient, status
 
-from hybrid.core.divergence import Divergence
 from hybrid.observe.health import health_document, liveness, observed_health, readiness
 from hybrid.ops.overview import Observer
 from hybrid.settings import Settings
@@ -41,13 +40,6 @@ def test_the_document_is_json_without_secrets_and_unknown_is_null() -> None:
     assert "hunter2" not in text
     assert document["stores"]["local"]["keys"] is None
     assert document["settings_version"] == 3
-
-
-def test_what_the_periodic_sync_measured_is_told() -> None:
-    overview = Observer(FakeClient(SETTINGS, status())).overview()
-    measured = Divergence(sampled=4, differed=1, open_differences=1, oldest_since_s=overview.taken_at_s - 60)
-    document = health_document(dataclasses.replace(overview, divergence=measured))[1]["divergence"]
-    assert (document["equal_share"], document["open_differences"], document["oldest_age_s"]) == (0.75, 1, 60)
 
 
 def test_before_the_first_look_nothing_is_asked_and_the_answer_is_starting() -> None:

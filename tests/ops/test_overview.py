@@ -7,7 +7,6 @@ from unittest.mock import ANY
 from ops.fakes import FakeClient, status
 from servers import Stores, client, wait_until
 
-from hybrid.core.divergence import Divergence
 from hybrid.events import StoreDown
 from hybrid.ops.facts import ServerFacts, server_facts
 from hybrid.ops.overview import Observer
@@ -30,16 +29,15 @@ def watching(fake: FakeClient) -> Iterator[Observer]:
 
 
 def test_facts_of_both_stores(stores: Stores) -> None:
-    measured = Divergence(sampled=4, differed=1)
     with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
-        local.mset({"a": 1, "b": 2, "hybrid:identity": "x", "hybrid:divergence": measured.packed})
+        local.mset({"a": 1, "b": 2, "hybrid:identity": "x"})
         cloud.mset({"a": 1, "hybrid:identity": "x"})
     fake = FakeClient(Settings(local_url=stores.local.url, cloud_url=stores.cloud.url), status())
     with watching(fake) as observer:
         wait_until(lambda: len({sample.store for sample in observer.overview().samples}) == 2)
         overview = observer.overview()
     assert overview.cloud is not None
-    assert (overview.local.keys, overview.cloud.keys, overview.divergence) == (2, 1, measured)
+    assert (overview.local.keys, overview.cloud.keys) == (2, 1)
     for facts in (overview.local, overview.cloud):
         assert facts.software is not None and facts.software.split()[0] in ("Redis", "Valkey")
         assert facts.latency_p50_ms is not None and facts.latency_p50_ms > 0
