@@ -53,20 +53,27 @@ class Group:
     @property
     def empties(self) -> bool:
         """Whether the store was emptied in this group."""
-        return any(name == b"f" for name, _ in self.fields)
+        return b"f" in self.names
 
     @property
     def refills(self) -> bool:
         """Whether everything is to be copied anew."""
-        return any(name == b"r" for name, _ in self.fields)
+        return b"r" in self.names
 
     @property
     def by_state(self) -> bool:
-        return any(name == b"s" for name, _ in self.fields)
+        return b"s" in self.names
+
+    @cached_property
+    def names(self) -> frozenset[bytes]:
+        """The names of the fields."""
+        return frozenset(name for name, _ in self.fields)
 
     @cached_property
     def keys(self) -> tuple[bytes, ...]:
         """Every key that the group may have changed."""
+        if self.names == {b"s"}:
+            return tuple(dict.fromkeys(payload for _, payload in self.fields))
         keys: dict[bytes, None] = {}
         for name, payload in self.fields:
             if name == b"s":
@@ -80,6 +87,8 @@ class Group:
     def touched(self) -> frozenset[bytes]:
         """Every key that the group may have changed or read: replayed next to the state of a later moment, a command
         with a source (PFMERGE, BITOP, COPY, ...) would read the future."""
+        if self.names == {b"s"}:
+            return frozenset(self.keys)
         touched = set(self.keys)
         for name, payload in self.fields:
             if name in (b"v", b"t"):
@@ -95,6 +104,8 @@ class Group:
     @cached_property
     def keyless(self) -> tuple[bytes, ...]:
         """Packed commands that change something other than keys (scripts, functions): they are replayed in any case."""
+        if b"v" not in self.names:
+            return ()
         return tuple(p for name, p in self.fields if name == b"v" and not _names_a_key(p))
 
     def replay(self, *, stream_counters: bool = True) -> tuple[bytes, int]:
@@ -132,7 +143,11 @@ def groups(entries: Iterable[Entry], open_fields: list[Field]) -> Iterator[Group
     """Groups from raw entries (id, flat fields). `open_fields` holds a group that the previous read left unfinished."""
     for entry_id, flat in entries:
         more, token, atomic = False, None, True
-        for name, payload in zip(flat[::2], flat[1::2], strict=True):
+        names = flat[::2]
+        fields = zip(names, flat[1::2], strict=True)
+        if names.count(b"s") == len(names):  # hundreds of keys of a sync
+            open_fields += fields
+        for name, payload in fields:
             if name == b"m":
                 more = True
             elif name == b"w":

@@ -15,7 +15,7 @@ from hybrid.core.drift import Facts
 from hybrid.core.resp import pack, unpack
 from hybrid.types import Store
 
-__all__ = ["UNREAD", "UndoBatch", "UndoRecord", "undo_batch", "undo_fields"]
+__all__ = ["UNREAD", "UndoBatch", "UndoRecord", "created_fields", "undo_batch", "undo_fields"]
 
 LEVEL = 1  # the fastest: most of a bundle is never read
 _NOTHING = pack((b"-",))
@@ -54,14 +54,20 @@ def undo_fields(bundle: str, store: Store, records: Iterable[UndoRecord]) -> tup
     """The fields of one entry."""
     parts: list[bytes] = []
     records = list(records)
-    head = (b"b", bundle.encode(), b"t", store.value.encode())
-    if all(record.after is UNREAD and record.created for record in records):
-        return (*head, b"c", zlib.compress(_framed([record.key for record in records]), LEVEL))
     for record in records:
         before, after = _packed_facts(record.before), _packed_facts(record.after)
         parts += (record.key, before, after, _framed(record.restore))
     compressed = zlib.compress(_framed(parts), LEVEL)
-    return (*head, b"z", compressed)
+    return (*_head(bundle, store), b"z", compressed)
+
+
+def created_fields(bundle: str, store: Store, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    """The fields of one entry for keys that are created there unread."""
+    return (*_head(bundle, store), b"c", zlib.compress(_framed(keys), LEVEL))
+
+
+def _head(bundle: str, store: Store) -> tuple[bytes, ...]:
+    return b"b", bundle.encode(), b"t", store.value.encode()
 
 
 def undo_batch(fields: Mapping[bytes, bytes]) -> UndoBatch:

@@ -102,6 +102,14 @@ def test_a_group_in_which_nothing_changed_has_a_place_and_nothing_to_do() -> Non
     assert one.replay() == (b"", 0)
 
 
+def test_keys_that_are_called_like_fields() -> None:
+    [mixed] = grouped([entry(0, "s s", "s e", "v SET s s")])
+    assert mixed.keys == (b"s", b"e") and mixed.by_state and not mixed.empties
+    [copied] = grouped([entry(0, "s s", "s f", "s s")])
+    assert copied.keys == (b"s", b"f") and copied.touched == {b"s", b"f"}
+    assert not copied.empties and copied.keyless == ()
+
+
 def test_half_a_field_is_not_overlooked() -> None:
     with pytest.raises(ValueError):
         grouped([(b"1-0", [b"v"])])

@@ -12,16 +12,16 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import accumulate, islice, repeat
 from typing import Final
 
 from hybrid.core.drift import Facts, Scope
 from hybrid.core.resp import first_args
 from hybrid.core.state import Absent, KeyState, Unsupported
 from hybrid.core.syncplan import Action, SyncCounts, SyncEnding, Verb, is_unchanged
-from hybrid.core.undo import UNREAD, UndoRecord
+from hybrid.core.undo import UndoRecord, created_fields, undo_fields
 from hybrid.ops.diff.readers import slices
-from hybrid.ops.sync.archive import States, undo_commands, undo_record
+from hybrid.ops.sync.archive import States, kept, undo_record
 from hybrid.ops.sync.batches import BATCH_KEYS, batches, chunked, split_large, within, work_off
 from hybrid.ops.sync.feed import Feed
 from hybrid.ops.sync.options import SyncOptions
@@ -32,6 +32,8 @@ from hybrid.types import Store
 __all__ = ["Applier"]
 
 FILL_KEYS: Final = 5 * BATCH_KEYS
+STEP_COMMANDS: Final = 10
+"""What a batch costs the cloud store beside its keys: MULTI, EXEC, the place of the log."""
 
 
 class Applier:
@@ -69,14 +71,17 @@ class Applier:
         later is safe.
         """
         for batch in batches(self._open(actions)):
-            if stopped := self._stopped_by(sum(action.cloud_commands() for action in batch)):
+            if stopped := self._stopped():
                 return self._ended(stopped)
             self._pair.check()
-            if batch[0].target is self._pair.authority:
-                self._onto_authority(batch)
-            else:
-                self._onto_other(batch)
+            some = batch[: self._affordable(action.cloud_commands() for action in batch)]
+            if some and some[0].target is self._pair.authority:
+                self._onto_authority(some)
+            elif some:
+                self._onto_other(some)
             self._on_progress(self.counts)
+            if len(some) < len(batch):
+                return self._ended(SyncEnding.BUDGET)
         return self._ended(SyncEnding.FINISHED)
 
     def fill(self, scope: Scope) -> SyncEnding:
@@ -85,23 +90,29 @@ class Applier:
         pair, source = self._pair, self._pair.authority
         keys = iter(pair.scan(source, scope))
         while page := list(islice(keys, FILL_KEYS)):
-            for some in slices(list(dict.fromkeys(pair.absent(source.other, page))), BATCH_KEYS):
-                if stopped := self._stopped_by(len(some)):
+            for batch in slices(list(dict.fromkeys(pair.absent(source.other, page))), BATCH_KEYS):
+                some = batch[: self._affordable(repeat(int(source is Store.LOCAL), len(batch)))]
+                if stopped := self._stopped() or (SyncEnding.BUDGET if not some else None):
                     return self._ended(stopped)
                 pair.check()
-                self._log(source.other, [UndoRecord(key, None, UNREAD) for key in some])
+                created = created_fields(self.bundle, source.other, some)
+                self._feed.add(some, self._kept(created) if self.options.undo else [])
                 self.counts = self.counts.plus(copied=len(some))
                 self._shipped_commands += len(some) * (source is Store.LOCAL)
                 self._on_progress(self.counts)
         return self._ended(SyncEnding.FINISHED)
 
-    def _stopped_by(self, commands: int) -> SyncEnding | None:
-        """Why a batch of so many cloud commands must not begin."""
-        most = self.options.max_commands
+    def _affordable(self, commands: Iterable[int]) -> int:
+        """How many keys, each of which takes so many cloud commands, the budget still allows."""
+        left = self.options.max_commands
+        if left is not None:
+            left -= self.cloud_commands + STEP_COMMANDS
+        return sum(left is None or spent <= left for spent in accumulate(commands))
+
+    def _stopped(self) -> SyncEnding | None:
+        """Why no further batch must begin."""
         if self._cancel.is_set():
             return SyncEnding.CANCELLED
-        if most is not None and self.cloud_commands + commands > most:
-            return SyncEnding.BUDGET
         if self.options.undo and self.undo_bytes > self.options.undo_bytes:
             return SyncEnding.UNDO_FULL
         return None
@@ -223,9 +234,10 @@ class Applier:
         return undo_record(self._pair, action.target, action.key, before, after)
 
     def _undo_commands(self, target: Store, records: Sequence[UndoRecord]) -> list[bytes]:
-        if not self.options.undo:
-            return []
-        commands = undo_commands(self._pair.names, self.bundle, self.options, target, records)
+        return self._kept(undo_fields(self.bundle, target, records)) if self.options.undo else []
+
+    def _kept(self, fields: Sequence[bytes]) -> list[bytes]:
+        commands = kept(self._pair.names, self.options, fields)
         self.undo_bytes += len(commands[0])
         return commands
 

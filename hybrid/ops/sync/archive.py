@@ -26,6 +26,7 @@ __all__ = [
     "begin",
     "forget_old",
     "history",
+    "kept",
     "record",
     "result_of",
     "undo_commands",
@@ -109,8 +110,10 @@ def undo_commands(
     names: Names, bundle: str, options: SyncOptions, store: Store, records: Sequence[UndoRecord]
 ) -> list[bytes]:
     """Packed commands that keep `records`, on the authority."""
+    return kept(names, options, undo_fields(bundle, store, records))
+
+
+def kept(names: Names, options: SyncOptions, fields: Sequence[bytes]) -> list[bytes]:
+    """Packed commands that keep one entry of a bundle."""
     keep_ms = int(options.undo_keep_s * 1000)
-    return [
-        pack(("XADD", names.undo, "*", *undo_fields(bundle, store, records))),
-        pack(("PEXPIRE", names.undo, keep_ms)),
-    ]
+    return [pack(("XADD", names.undo, "*", *fields)), pack(("PEXPIRE", names.undo, keep_ms))]
