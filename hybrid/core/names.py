@@ -12,7 +12,7 @@ _KEYS = (
     *("log", "authority", "lease", "stream", "identity", "seal", "conflicts", "merged", "sent"),
     *("folded", "folded_commands", "refused", "checkpoint"),
     *("config", "audit", "processes", "apart"),
-    *("agent", "bid", "alerts"),
+    *("agent", "bid", "alerts", "relay"),
     *("undo", "syncs", "divergence", "drills", "drilling"),
     *("metrics_10", "metrics_60", "metrics_600", "metrics_days"),
 )
@@ -31,10 +31,10 @@ class Names:
     other store could not take, and why, `checkpoint` how far the local log has gone once, `config` the live
     configuration (also a channel, on which it is pushed), `audit` who changed it, `processes` those that use the store,
     `apart` says that the cloud store was left alone for a while, `agent` is the lease of the active agent, `bid` the
-    wish of one to ship, `alerts` the incidents and what is told of them, `undo` what syncs overwrote and `syncs` their
-    history (streams), `divergence` what the periodic sync measured, `drills` the history of drills, `drilling` those
-    that run now, `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is a channel,
-    `moved` another.
+    wish of one to ship, `alerts` the incidents and what is told of them, `relay` the writes that were run for other
+    processes (also a channel, on which those ask), `undo` what syncs overwrote and `syncs` their history (streams),
+    `divergence` what the periodic sync measured, `drills` the history of drills, `drilling` those that run now,
+    `metrics_*` are what was measured (in spans of so many seconds, and by day); `applied` is a channel, `moved` another.
     """
 
     prefix: bytes = RESERVED
@@ -58,6 +58,7 @@ class Names:
     agent: bytes = field(init=False)
     bid: bytes = field(init=False)
     alerts: bytes = field(init=False)
+    relay: bytes = field(init=False)
     undo: bytes = field(init=False)
     syncs: bytes = field(init=False)
     divergence: bytes = field(init=False)
