@@ -21,6 +21,7 @@ from typing import Any, Final
 import redis
 
 from hybrid.core.authority import Position, position, position_text
+from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.health import Evidence
 from hybrid.core.marks import Marks
 from hybrid.core.names import Names
@@ -205,7 +206,7 @@ class Stream:
         """A store that came back empty may be met here before its watcher has greeted it: what the log names would then
         be taken for all that it lacks."""
         marks = Marks(*replies[0])
-        if marks.own is None and self.board.state(self.target) is not StoreState.WIPED:
+        if marks.own in (None, OUTDATED) and self.board.state(self.target) is not StoreState.WIPED:
             self.endpoints[self.target].retire()
             self.board.observe(self.target, Evidence.LOST, "its mark is gone")
             raise TargetLost
@@ -214,9 +215,9 @@ class Stream:
 
     def _introduce(self, local: Marks, cloud: Marks) -> None:
         """Have each store name the other one."""
-        if local.own is not None and cloud.partner != local.own:
+        if local.own not in (None, cloud.partner):
             self.pipe.push(pack(("SET", self.names.partner, local.own)), 1, ignore)
-        if cloud.own is not None and local.partner != cloud.own:
+        if cloud.own not in (None, OUTDATED, local.partner):
             self.control.push(pack(("SET", self.names.partner, cloud.own)), 1, ignore)
 
     def _run_of_local(self) -> bytes:

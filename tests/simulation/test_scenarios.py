@@ -94,3 +94,25 @@ def test_a_process_that_alone_is_cut_off_moves_the_others_once(ack: str) -> None
         assert not world.scheduler.crashes
         for name, count in written.items():
             assert [int(world.stores[store].data.values[name.encode()].body) for store in Store] == [count, count]
+
+
+@pytest.mark.parametrize("delay_s", [1.1, 1.25, 1.4])
+def test_a_refill_that_dies_with_its_process_is_begun_again(delay_s: float) -> None:
+    """The only process is killed while the local store, which lost its data, is half refilled; another one starts."""
+    with opened(f"half {delay_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        process, local = world.start("p1", 0.0), world.stores[Store.LOCAL]
+        world.scheduler.spawn(lambda: process.client.mset({f"k{n}": n for n in range(20)}), "writer", process)
+        wait(world, 1.0)
+        local.crash()
+        wait(world, 0.3)
+        local.boot({})
+        wait(world, delay_s)
+        world.kill_process(process)
+        fresh = world.start("p2", 0.0)
+        world.scheduler.spawn(lambda: fresh.client.incr("n"), "writer", fresh)
+
+        def is_whole() -> bool:
+            return world.is_quiet() and not world.unequal() and len(world.user_values(Store.LOCAL)) == 21
+
+        assert world.scheduler.run(is_whole, world.scheduler.now_s + 30)

@@ -108,7 +108,8 @@ class Writer:
         self.history.attempts.append(attempt)
         due_before = self._confirms()
         attempt.outcome = self.attempt(f"{kind} {key} {token}", action)
-        attempt.both = self.world.on_both(raw, holds)
+        # That a key is nowhere proves nothing: perhaps neither its value nor its deletion has arrived yet.
+        attempt.both = self.world.on_both(raw, holds) and (kind != "gone" or due_before)
         if attempt.outcome == "acked" and due_before and self._confirms() and not attempt.both and kind != "gone":
             self.history.early.append(f"{self.name} {kind} {key} {token} at {self.world.scheduler.now_s:.6f}")
 
