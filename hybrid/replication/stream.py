@@ -62,6 +62,10 @@ POLL_S: Final = 0.1
 _RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _IDENTITY = re.compile(rb"id=(\d+) addr=(\S+)")
 UNKNOWN_STREAM: Final = b"unknown"
+_TAKE_OVER: Final = (
+    "local before=redis.call('GET',KEYS[1]) "
+    "if not before or string.sub(before,1,5)=='clean' then redis.call('SET',KEYS[1],ARGV[1]) end return before"
+)
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 
@@ -187,9 +191,10 @@ class Stream:
 
     def _end_previous(self) -> None:
         """Have the server close the connection of the stream before this one: what is still on its way there would
-        arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
+        arrive after the copies of this one, and undo them. It stays known until this stream has a name of its own: if
+        that breaks before, the next one has to do the same. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
-        taken = pack(("SET", self.names.stream, UNKNOWN_STREAM, "GET"))
+        taken = pack(("EVAL", _TAKE_OVER, 1, self.names.stream, UNKNOWN_STREAM))
         about_pair = pack(("MGET", self.names.identity, self.names.partner))
         before, marks = self.states.exchange(taken + about_pair, 2)
         self._source_marks = Marks(*marks)

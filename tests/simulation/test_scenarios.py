@@ -116,3 +116,18 @@ def test_a_refill_that_dies_with_its_process_is_begun_again(delay_s: float) -> N
             return world.is_quiet() and not world.unequal() and len(world.user_values(Store.LOCAL)) == 21
 
         assert world.scheduler.run(is_whole, world.scheduler.now_s + 30)
+
+
+def test_a_connection_that_may_hold_something_back_stays_known() -> None:
+    """A stream that breaks before it has a name must not hide the one before it from the next, which is to end that."""
+    with opened("held back", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        process = world.start("p1", 0.0)
+        world.scheduler.spawn(lambda: process.client.set("k", 1), "writer", process)
+        wait(world, 1.0)
+        link, local = world.link(process, Store.CLOUD), world.stores[Store.LOCAL]
+        link.lose_replies = 1000
+        link.cut()
+        for _ in range(20):
+            wait(world, 0.1)
+            assert len(local.data.values[b"hybrid:stream"].body.split()) == 2
