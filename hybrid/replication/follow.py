@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final
@@ -48,7 +48,8 @@ class Follow:
     def __init__(self, stream: Stream, catch_up: CatchUp) -> None:
         self._stream = stream
         self._catch_up = catch_up
-        self._failed: deque[Group] = deque()
+        self._failed: list[Group] = []
+        self._wrong: Counter[bytes] = Counter()
         self._volatile: set[bytes] = set()
         self._asked = False
         self._linger_s = 0.0
@@ -121,7 +122,7 @@ class Follow:
         return plain_run(entries, now_ms, stream_counters=self._stream.capabilities.has_stream_counters)
 
     def _ran(self, run: Run, entries: Sequence[Entry], replies: list[Any]) -> None:
-        if failed(replies) is None:
+        if failed(replies) is None and not self._wrong:
             self._stream.advance(run.place)
             return
         rest = iter(replies)
@@ -199,20 +200,29 @@ class Follow:
             skip.clear()
 
     def _replayed(self, group: Group, replies: list[Any]) -> None:
-        if failed(replies) is None:
+        if failed(replies) is None and self._wrong.keys().isdisjoint(group.touched):
             self._stream.advance(group.place)
-        else:
-            # It failed on the authority as well, or the stores differ: the state of its keys settles it either way.
-            self._failed.append(group)
-            self._stream.hold(group.place)
+            return
+        # It failed on the authority as well, or the stores differ: the state of its keys settles it either way. What is
+        # on its way behind it may have read those keys as they were, and written others from them.
+        self._failed.append(group)
+        self._wrong.update(group.keys)
+        self._stream.hold(group.place)
 
     def settle_failed(self) -> bool:
-        """Copy the keys of a group whose replay failed; whether there was one."""
+        """Copy the keys of groups whose replay failed, or that may have read what such a one left; whether any did."""
         if not self._failed:
             return False
-        group = self._failed.popleft()
-        self._catch_up.push_keyless(group)
-        self._catch_up.copy(group.keys)
-        self._stream.push(b"", 0, lambda _: self._stream.release())
+        groups, self._failed = self._failed, []
+        for group in groups:
+            self._catch_up.push_keyless(group)
+        self._catch_up.copy(dict.fromkeys(key for group in groups for key in group.keys))
+        self._stream.push(b"", 0, lambda _: self._settled(groups))
         self._stream.flush()
         return True
+
+    def _settled(self, groups: Sequence[Group]) -> None:
+        """The copies have arrived, and so has everything that was sent before them."""
+        for group in groups:
+            self._wrong -= Counter(group.keys)
+            self._stream.release()
