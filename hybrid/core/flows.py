@@ -41,6 +41,8 @@ __all__ = [
     "write",
 ]
 
+LEAST_WAIT_S: Final = 0.002
+"""Redis 6.2 takes a millisecond for none, and would wait for ever."""
 WAIT_SLICE_S: Final = 1.0
 """A blocking command waits on its store in slices, so that it notices a failover."""
 
@@ -66,14 +68,12 @@ class Ask(NamedTuple):
 
 class Commit(NamedTuple):
     """Run a transaction on `store` behind the fence; the result is Committed or Fenced. `token`: the one it had when it
-    was run before, on a store that was lost: by it, a merge of that store's log knows that it was run again. `relayed`:
-    have another process run it."""
+    was run before, on a store that was lost: by it, a merge of that store's log knows that it was run again."""
 
     store: Store
     transaction: Transaction
     decode: bool = True
     token: bytes = b""
-    relayed: bool = False
 
 
 class Claim(NamedTuple):
@@ -183,14 +183,14 @@ def write(
     token = b""
     for _ in range(ATTEMPTS):
         routes = board.routes
-        store = Store.LOCAL if routes.relayed else routes.writer
+        store = routes.writer
         if store is None:
             break
-        if routes.claim and not routes.relayed:
+        if routes.claim:
             yield Claim()
             continue
         try:
-            outcome = yield Commit(store, transaction, decode, token, routes.relayed)
+            outcome = yield Commit(store, transaction, decode, token)
         except NotSent:
             continue
         except ReplyLost as error:
@@ -204,7 +204,7 @@ def write(
         token = outcome.token
         result = verdict(transaction, outcome.replies)
         if result.expiring:
-            result = yield from _log_expiring(store, result, hints, relayed=routes.relayed)
+            result = yield from _log_expiring(store, result, hints)
         if not confirm or result.position is None:
             return result
         confirmation = yield from _confirmation(board, store, result.position)
@@ -224,10 +224,9 @@ def confirm(board: Board, store: Store, place: Position, name: str) -> Flow:
 
 def _confirmation(board: Board, store: Store, place: Position) -> Flow:
     """The other store is not waited for while it cannot confirm. It is when it takes writes itself now: the authority
-    moved while the reply was on its way, and what was written may be on the lost store alone. A write that another
-    process has run was confirmed to that one."""
+    moved while the reply was on its way, and what was written may be on the lost store alone."""
     routes = board.routes
-    if routes.confirm or (routes.writer is store.other and not routes.relayed):
+    if routes.confirm or routes.writer is store.other:
         return (yield AwaitConfirmation(store, place))
     return Confirmation.UNAVAILABLE
 
@@ -275,13 +274,11 @@ def wait_out(board: Board, outcome: Fenced) -> Flow:
         yield Pause(FENCE_PAUSE_S)
 
 
-def _log_expiring(
-    store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction], *, relayed: bool
-) -> Flow:
+def _log_expiring(store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction]) -> Flow:
     """Log the keys that were about to expire once more, by state; a failure leaves it to the periodic sync."""
     transaction = hints(result.expiring)
     try:
-        outcome = yield Commit(store, transaction, relayed=relayed)
+        outcome = yield Commit(store, transaction)
     except HybridError:
         return result
     if isinstance(outcome, Committed):
@@ -328,7 +325,7 @@ def block(
 
 
 def _has_data(board: Board, blocking: Blocking, left_s: float) -> Flow:
-    slice_s = max(min(left_s, WAIT_SLICE_S), 0.001)
+    slice_s = max(min(left_s, WAIT_SLICE_S), LEAST_WAIT_S)
     if blocking.wait is None:
         keys = [key for command in blocking.attempts for key in keys_of(lookup(command), command)]
         payload, timeout_s = pack(("EXISTS", *keys)), None

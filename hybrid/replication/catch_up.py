@@ -13,7 +13,6 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Position, position, position_text
-from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.commands import lookup
 from hybrid.core.folding import Folded, forgotten
 from hybrid.core.names import RESERVED
@@ -22,7 +21,7 @@ from hybrid.core.refusals import Refusal, is_unknown_command, reason_of, refusal
 from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Field, Group, failed, groups
 from hybrid.core.state import Absent, KeyState, check_field_ttl
-from hybrid.errors import HybridError
+from hybrid.errors import CommandRefused, HybridError
 from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.fold import folded
 from hybrid.replication.packed_copy import PackedCopy
@@ -172,9 +171,6 @@ class CatchUp:
         stream.await_replies()
         with stream.target_errors():
             known = stream.pipe.wire.exchange(pack(("EXISTS", stream.names.identity)), 1)[0]
-        if stream.refills:
-            # Whoever meets it half filled, when all who refill it have died, is to go on.
-            stream.push(pack(("SET", stream.names.identity, OUTDATED)), 1, stream.accepted)
         copied = self._copy_all(stream.pipe.wire) if known else 0
         copied += self._copy_all(stream.states)
         self.copy((stream.names.conflicts,))
@@ -215,8 +211,8 @@ class CatchUp:
         try:
             check_field_ttl(state, field_ttl=stream.capabilities.has_field_ttl)
             *filling, last = put_commands(key, state, stream.capabilities, temporary)
-        except HybridError as error:
-            self._refuse(key, error)
+        except CommandRefused as refused:
+            self._refuse(key, refused.reason)
             return
         if filling:
             refusals: list[Exception] = []
@@ -242,7 +238,7 @@ class CatchUp:
         else:
             raise HybridError(str(error))
 
-    def _refuse(self, key: bytes, error: Exception) -> None:
+    def _refuse(self, key: bytes, error: object) -> None:
         stream, reason = self._stream, reason_of(error)
         if key not in self.refused:
             stream.board.events.emit(events.KeyRefused(store=stream.target, key=key, reason=reason))

@@ -563,7 +563,7 @@ def test_the_wait_is_cut_into_slices() -> None:
 def test_nothing_came_in_time() -> None:
     waiting = Waiting("BLPOP k 1", 1.0, 0.0)
     assert waiting.drive(NOTHING, NOTHING) is None
-    assert waiting.world.actions == [waits(1.0), waits(0.001)], "a last look, which must not block for ever"
+    assert waiting.world.actions == [waits(1.0), waits(0.002)], "a last look, which must not block for ever"
 
 
 def test_another_client_was_faster() -> None:

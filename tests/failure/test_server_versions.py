@@ -19,6 +19,7 @@ from hybrid.stores.processes import ServerProcess
 
 PAIRS = [
     ("redis-6.2", "valkey"),
+    ("valkey", "redis-6.2"),
     ("redis-7.4", "redis-8.2"),
     ("redis-8.2", "redis-7.4"),
 ]
@@ -85,7 +86,7 @@ def test_a_document_written_on_both_sides_is_archived_and_restored(rig: Rig) -> 
     assert hybrid.json().get("only") == ["local"]
     [conflict] = conflicts.listed(hybrid)
     assert [list(side.commands) for side in (conflict.lost, conflict.kept)] == [
-        [[b"DEL", b"doc"], [b"JSON.SET", b"doc", b"$", b'{"n":%d}' % n]] for n in (1, 2)
+        [[b"UNLINK", b"doc"], [b"JSON.SET", b"doc", b"$", b'{"n":%d}' % n]] for n in (1, 2)
     ]
     conflicts.restore(hybrid, conflict.id, author="test")
     assert hybrid.json().get("doc") == {"n": 1}

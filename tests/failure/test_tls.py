@@ -72,6 +72,7 @@ def test_the_whole_client(pair: Callable[..., Pair], good: Certificate, authorit
     with HybridRedis.from_urls(
         stores.local.url, stores.cloud_url, ack="both", ssl_ca_certs=str(authority.path), **PATIENT
     ) as hybrid:
+        assert hybrid.wait_in_sync(HEAL_S), "connecting takes its time on a busy machine"
         hybrid.set("small", 1)
         hybrid.set("large", b"x" * 3_000_000)
         hybrid.pipeline().incr("n").rpush("list", *range(1000)).execute()
@@ -99,6 +100,7 @@ def test_the_asyncio_client(pair: Callable[..., Pair], good: Certificate, author
         ) as hybrid:
             await asyncio.gather(*(hybrid.incr("n") for _ in range(200)))
             await hybrid.set("large", b"x" * 3_000_000)
+            assert await hybrid.wait_in_sync(HEAL_S)
             stores.local.kill()
             assert await hybrid.incr("n") == 201
             assert await hybrid.strlen("large") == 3_000_000
@@ -114,6 +116,7 @@ def test_everything_in_the_url(pair: Callable[..., Pair], good: Certificate, aut
     url = f"{stores.cloud_url}?ssl_ca_certs={authority.path}&ssl_check_hostname=true"
     with HybridRedis.from_urls(stores.local.url, url, ack="both", **PATIENT) as hybrid:
         hybrid.set("k", "v")
+        assert hybrid.wait_in_sync(HEAL_S)
         with client(stores.cloud.url) as cloud:
             assert cloud.get("k") == b"v"
     found = check_url(Store.CLOUD, url)
