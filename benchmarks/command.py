@@ -20,6 +20,7 @@ from benchmarks.keys import keys_rows
 from benchmarks.latency import latency_rows
 from benchmarks.metrics import metrics_rows
 from benchmarks.million import million_rows
+from benchmarks.outage import lasting_rows, volume_rows
 from benchmarks.proxy import proxy_rows
 from benchmarks.rig import LINK_S
 from benchmarks.stalls import stall_rows
@@ -37,6 +38,7 @@ PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
     "dual": dual_rows,
 }
 FAILOVER: dict[str, Callable[[Effort], Iterator[Row]]] = {"stalls": stall_rows, "failover": failover_rows}
+OUTAGE: dict[str, Callable[[Effort], Iterator[Row]]] = {"lasting": lasting_rows, "volume": volume_rows}
 SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"sync": sync_rows}
 AIO: dict[str, Callable[[Effort], Iterator[Row]]] = {"aio": aio_rows}
 DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, parts, text in (
         ("client", PARTS, "the client beside redis-py, MultiDBClient and a dual write"),
         ("failover", FAILOVER, "what losing a store costs, beside MultiDBClient"),
+        ("outage", OUTAGE, "ten minutes without the cloud store under steady writes, and the writes of an hour"),
         ("aio", AIO, "the asyncio client beside redis.asyncio, and a thousand tasks over the link"),
         ("proxy", PROXY, "the proxy under redis-benchmark, beside the store itself"),
         ("metrics", WATCHING, "what recording metrics and answering probes costs"),

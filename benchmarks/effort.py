@@ -11,7 +11,7 @@ __all__ = ["FULL", "QUICK", "Effort"]
 class Effort:
     """`rounds` of `calls` (of `link_calls` where each waits for the link), `load_s` of sustained writing, `dual_writes`
     of each of two writers, `stall_limit_s` after which a stall counts as endless, `missed_keys` of a store that was
-    away."""
+    away, for `outage_s` or for `outage_writes`."""
 
     rounds: int
     calls: int
@@ -20,7 +20,29 @@ class Effort:
     dual_writes: int
     stall_limit_s: float
     missed_keys: int
+    outage_s: float
+    outage_writes: int
 
 
-FULL = Effort(rounds=30, calls=500, link_calls=5, load_s=10.0, dual_writes=200, stall_limit_s=30.0, missed_keys=100_000)
-QUICK = Effort(rounds=2, calls=10, link_calls=1, load_s=0.2, dual_writes=20, stall_limit_s=1.0, missed_keys=500)
+FULL = Effort(
+    rounds=30,
+    calls=500,
+    link_calls=5,
+    load_s=10.0,
+    dual_writes=200,
+    stall_limit_s=30.0,
+    missed_keys=100_000,
+    outage_s=600.0,
+    outage_writes=3_600_000,
+)
+QUICK = Effort(
+    rounds=2,
+    calls=10,
+    link_calls=1,
+    load_s=0.2,
+    dual_writes=20,
+    stall_limit_s=1.0,
+    missed_keys=500,
+    outage_s=1.0,
+    outage_writes=2_000,
+)

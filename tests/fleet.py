@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import subprocess
 import sys
@@ -79,13 +80,13 @@ class Worker:
 class Fleet:
     """Workers that run together: `go`, then `stop` (or `finish`, when they know how much to do), then `close`."""
 
-    def __init__(self, folder: Path, local: str, cloud: str, readers: Sequence[str], **spec: Any) -> None:
-        """One worker for each read preference in `readers`; `spec` holds for all of them."""
+    def __init__(self, folder: Path, urls: Sequence[tuple[str, str]], readers: Sequence[str], **spec: Any) -> None:
+        """One worker for each read preference in `readers`, with its URLs of both stores; `spec` holds for all."""
         names = [f"w{number}" for number in range(len(readers))]
         folder.mkdir(parents=True, exist_ok=True)
         self.workers = [
-            Worker(Spec(name, local, cloud, str(folder / f"{name}.jsonl"), reads=reads, peers=names, **spec))
-            for name, reads in zip(names, readers, strict=True)
+            Worker(Spec(name, *stores, str(folder / f"{name}.jsonl"), reads=reads, peers=names, **spec))
+            for name, stores, reads in zip(names, urls, readers, strict=True)
         ]
 
     def __enter__(self) -> Fleet:
@@ -107,6 +108,15 @@ class Fleet:
     def go(self) -> None:
         for worker in self.workers:
             worker.say("go")
+
+    def replace(self, worker: Worker) -> None:
+        """Start another one with the ways of `worker`, which was killed."""
+        name = f"{worker.spec.name}+"
+        record = str(worker.record.with_name(f"{name}.jsonl"))
+        fresh = Worker(dataclasses.replace(worker.spec, name=name, record=record))
+        self.workers.append(fresh)
+        fresh.hear("ready")
+        fresh.say("go")
 
     def after(self, outcomes: int) -> Callable[[], bool]:
         """A condition: every living worker has recorded this many outcomes more than now."""

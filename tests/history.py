@@ -65,11 +65,16 @@ class History:
 
     def lost(self, store: redis.Redis, scratch: redis.Redis) -> list[str]:
         """Acknowledged tokens that neither the store nor its conflict archive has."""
-        asked = {key for kind, key, _ in self.acked if kind != "counter"}
+        kinds = ("counter", "gone")
+        asked = {key for kind, key, _ in self.acked if kind not in kinds}
         kept = archived_values(store, scratch, asked)
         for key in asked:
             kept.setdefault(key, set()).update(values_of(store, key))
-        return [token for kind, key, token in self.acked if kind != "counter" and token not in kept[key]]
+        return [token for kind, key, token in self.acked if kind not in kinds and token not in kept[key]]
+
+    def returned(self, store: redis.Redis) -> list[str]:
+        """Keys that were deleted, and are back."""
+        return [key for kind, key, _ in self.acked if kind == "gone" and store.exists(key)]
 
     def doubled(self, store: redis.Redis) -> list[str]:
         """Tokens that a list holds more than once, and counters that counted more than was asked of them."""
@@ -87,12 +92,14 @@ class History:
 
 
 def values_of(store: redis.Redis, key: str) -> list[str]:
-    """The values in a string, list or set; none of a key that is not there."""
+    """The values in a string, list or set, the fields of a hash; none of a key that is not there."""
     kind = store.type(key)
     if kind == b"list":
         values = store.lrange(key, 0, -1)
     elif kind == b"set":
         values = list(store.smembers(key))
+    elif kind == b"hash":
+        values = store.hkeys(key)
     else:
         values = [value] if kind == b"string" and (value := store.get(key)) is not None else []
     return [value.decode() for value in values]

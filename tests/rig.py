@@ -58,11 +58,12 @@ class Rig:
         setattr(self, f"{store}_url", link.url)
         return link
 
-    def fleet(self, readers: Sequence[str], **spec: Any) -> Fleet:
-        """Workers that are ready to go, one for each read preference."""
+    def fleet(self, readers: Sequence[str], urls: Sequence[tuple[str, str]] = (), **spec: Any) -> Fleet:
+        """Workers that are ready to go, one for each read preference; `urls` are their ways to both stores."""
         self._fleets += 1
         folder = self.folder / f"fleet-{self._fleets}"
-        fleet = self._open.enter_context(Fleet(folder, self.local_url, self.cloud_url, readers, **spec))
+        urls = urls or [(self.local_url, self.cloud_url)] * len(readers)
+        fleet = self._open.enter_context(Fleet(folder, urls, readers, **spec))
         self._workers += fleet.workers
         return fleet
 
@@ -111,6 +112,7 @@ class Rig:
             assert history.acked
             assert not history.lost(cloud, scratch)
             assert not history.doubled(cloud)
+            assert not history.returned(cloud)
 
 
 def patient_with(store: Store) -> dict[str, float]:

@@ -127,16 +127,23 @@ class Loop:
 
     def add_token(self) -> None:
         client, prefix, token = self.client, self.prefix, f"{self.prefix}-{self.done}"
-        kind = self.random.choice(("list", "set", "string", "counter", "transaction"))
-        key = f"{prefix}:{kind}" if kind != "string" else f"{prefix}:string:{self.done}"
+        kind = self.random.choice(("list", "set", "hash", "string", "expiring", "gone", "counter", "transaction"))
+        key = f"{prefix}:{kind}:{self.done}" if kind in ("string", "expiring", "gone") else f"{prefix}:{kind}"
 
         def both() -> None:
             client.pipeline().rpush(key, token).incr(f"{prefix}:transactions").execute()
 
+        def set_and_delete() -> None:
+            client.set(key, token)
+            client.delete(key)
+
         actions: dict[str, Callable[[], Any]] = {
             "list": lambda: client.rpush(key, token),
             "set": lambda: client.sadd(key, token),
+            "hash": lambda: client.hset(key, token, "1"),
             "string": lambda: client.set(key, token),
+            "expiring": lambda: client.set(key, token, ex=3600),
+            "gone": set_and_delete,
             "counter": lambda: client.incr(key),
             "transaction": both,
         }

@@ -183,6 +183,8 @@ class Driver:
         return replies
 
     async def _commit(self, action: Commit) -> Committed | Fenced:
+        if action.relayed:
+            return await self.in_thread(partial(self._engine.relayed, action))
         outcome = await self._commits[action.store].submit(action.transaction, action.token)
         if isinstance(outcome, Committed):
             return Committed(self._decoded(action.store, outcome.replies, action.decode), outcome.token)

@@ -68,12 +68,14 @@ class Ask(NamedTuple):
 
 class Commit(NamedTuple):
     """Run a transaction on `store` behind the fence; the result is Committed or Fenced. `token`: the one it had when it
-    was run before, on a store that was lost: by it, a merge of that store's log knows that it was run again."""
+    was run before, on a store that was lost: by it, a merge of that store's log knows that it was run again. `relayed`:
+    have another process run it."""
 
     store: Store
     transaction: Transaction
     decode: bool = True
     token: bytes = b""
+    relayed: bool = False
 
 
 class Claim(NamedTuple):
@@ -183,14 +185,14 @@ def write(
     token = b""
     for _ in range(ATTEMPTS):
         routes = board.routes
-        store = routes.writer
+        store = Store.LOCAL if routes.relayed else routes.writer
         if store is None:
             break
-        if routes.claim:
+        if routes.claim and not routes.relayed:
             yield Claim()
             continue
         try:
-            outcome = yield Commit(store, transaction, decode, token)
+            outcome = yield Commit(store, transaction, decode, token, routes.relayed)
         except NotSent:
             continue
         except ReplyLost as error:
@@ -204,7 +206,7 @@ def write(
         token = outcome.token
         result = verdict(transaction, outcome.replies)
         if result.expiring:
-            result = yield from _log_expiring(store, result, hints)
+            result = yield from _log_expiring(store, result, hints, relayed=routes.relayed)
         if not confirm or result.position is None:
             return result
         confirmation = yield from _confirmation(board, store, result.position)
@@ -224,9 +226,10 @@ def confirm(board: Board, store: Store, place: Position, name: str) -> Flow:
 
 def _confirmation(board: Board, store: Store, place: Position) -> Flow:
     """The other store is not waited for while it cannot confirm. It is when it takes writes itself now: the authority
-    moved while the reply was on its way, and what was written may be on the lost store alone."""
+    moved while the reply was on its way, and what was written may be on the lost store alone. A write that another
+    process has run was confirmed to that one."""
     routes = board.routes
-    if routes.confirm or routes.writer is store.other:
+    if routes.confirm or (routes.writer is store.other and not routes.relayed):
         return (yield AwaitConfirmation(store, place))
     return Confirmation.UNAVAILABLE
 
@@ -274,11 +277,13 @@ def wait_out(board: Board, outcome: Fenced) -> Flow:
         yield Pause(FENCE_PAUSE_S)
 
 
-def _log_expiring(store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction]) -> Flow:
+def _log_expiring(
+    store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction], *, relayed: bool
+) -> Flow:
     """Log the keys that were about to expire once more, by state; a failure leaves it to the periodic sync."""
     transaction = hints(result.expiring)
     try:
-        outcome = yield Commit(store, transaction)
+        outcome = yield Commit(store, transaction, relayed=relayed)
     except HybridError:
         return result
     if isinstance(outcome, Committed):

@@ -17,13 +17,14 @@ class Routes:
     """`reads`: stores to ask, in order. `writer`: the store to write to, None when none can take a write.
 
     `claim`: the authority must first be claimed for `writer`, because the other store is lost. `confirm`: the other
-    store can confirm writes now.
+    store can confirm writes now. `relayed`: instead of a claim, another process writes to the local one.
     """
 
     reads: tuple[Store, ...]
     writer: Store | None
     claim: bool
     confirm: bool
+    relayed: bool = False
 
 
 def planned_routes(
@@ -32,21 +33,25 @@ def planned_routes(
     authority: Authority,
     preference: ReadPreference,
     faster: Store = Store.LOCAL,
+    *,
+    relay: bool = False,
 ) -> Routes:
-    """The routes of one process. `cloud` is None when only the local store is in use."""
+    """The routes of one process. `cloud` is None when only the local store is in use. `relay`: others are known
+    to reach the local store when this process does not."""
     if cloud is None:
         usable = local not in _LOST
         return Routes((Store.LOCAL,) if usable else (), Store.LOCAL if usable else None, False, False)
     states = {Store.LOCAL: local, Store.CLOUD: cloud}
-    writer, claim = _writer(states, authority)
-    return Routes(_reads(states, authority, preference, faster), writer, claim, _confirms(states, writer))
+    writer, claim = _writer(states, authority, relay)
+    relayed = relay and claim
+    return Routes(_reads(states, authority, preference, faster), writer, claim, _confirms(states, writer), relayed)
 
 
-def _writer(states: dict[Store, StoreState], authority: Authority) -> tuple[Store | None, bool]:
+def _writer(states: dict[Store, StoreState], authority: Authority, relay: bool) -> tuple[Store | None, bool]:
     holder = authority.store
     if states[holder] not in _LOST:
         # A handover or drain that lost its goal must be taken back, or writers would wait for a dead store.
-        return holder, authority.is_moving and states[holder.other] in _LOST
+        return holder, authority.is_moving and states[holder.other] in _LOST and not relay
     return (holder.other, True) if states[holder.other] is StoreState.UP else (None, False)
 
 

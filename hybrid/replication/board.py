@@ -13,7 +13,7 @@ from math import inf
 from typing import Final
 
 from hybrid import events
-from hybrid.core.authority import FIRST, Authority, Position
+from hybrid.core.authority import FIRST, Authority, Holder, Position
 from hybrid.core.damping import return_at_s
 from hybrid.core.health import Evidence, View, next_view
 from hybrid.core.routing import Routes, planned_routes
@@ -48,6 +48,7 @@ class Board:
         self.preferred = False
         """Whether this process ships rather than an application: it is an agent or a panel."""
         self.closing = False
+        self._relay = False
         self.apart = False
         self.bells: set[Ringing] = set()
         self.on_doubt: Callable[[Store], None] = lambda store: None
@@ -112,6 +113,9 @@ class Board:
             changes: list[_Change] = []
             if later:
                 self.authority = authority
+                # Whoever hands it back reaches the local store, even if this process does not.
+                handed_back = authority.holder in (Holder.HANDOVER, Holder.LOCAL)
+                self._relay = handed_back and self.state(Store.LOCAL) is StoreState.DOWN
             if moved:
                 self.last_written = (0, 0)
                 self.acks[authority.store].unseal()
@@ -136,6 +140,8 @@ class Board:
         if after is before:
             return []
         self._views[store] = after
+        if store is Store.LOCAL and after.state is not StoreState.DOWN:
+            self._relay = False
         if store is Store.LOCAL and after.state is StoreState.DOWN and self.authority.store is Store.CLOUD:
             self._unexplained_s.clear()  # here is the reason: others were faster to see it
         return [(store, before, after)]
@@ -162,6 +168,12 @@ class Board:
             self._replan()
         shown = self.version if version is None else version
         self.events.emit(events.SettingsChanged(changes=changes, version=shown, author=author))
+
+    def stop_relaying(self) -> None:
+        """Nobody wrote for this process: it claims the authority then."""
+        with self._changed:
+            self._relay = False
+            self._replan()
 
     def wrote(self, place: Position) -> None:
         if place > self.last_written:
@@ -239,7 +251,8 @@ class Board:
         local, cloud = (self._views[store].state for store in Store)
         if not self.settings.replicated:
             return planned_routes(local, None, FIRST, ReadPreference.LOCAL)
-        return planned_routes(local, cloud, self.authority, self.settings.read_preference, self.faster)
+        preference = self.settings.read_preference
+        return planned_routes(local, cloud, self.authority, preference, self.faster, relay=self._relay)
 
     def _announce(self, changes: list[_Change]) -> None:
         for store, before, after in changes:

@@ -13,6 +13,7 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Position, position, position_text
+from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.commands import lookup
 from hybrid.core.folding import Folded, forgotten
 from hybrid.core.names import RESERVED
@@ -171,6 +172,9 @@ class CatchUp:
         stream.await_replies()
         with stream.target_errors():
             known = stream.pipe.wire.exchange(pack(("EXISTS", stream.names.identity)), 1)[0]
+        if stream.refills:
+            # Whoever meets it half filled, when all who refill it have died, is to go on.
+            stream.push(pack(("SET", stream.names.identity, OUTDATED)), 1, stream.accepted)
         copied = self._copy_all(stream.pipe.wire) if known else 0
         copied += self._copy_all(stream.states)
         self.copy((stream.names.conflicts,))

@@ -41,6 +41,7 @@ from hybrid.replication.board import Board
 from hybrid.replication.live_settings import LiveSettings
 from hybrid.replication.pairing import Pairing
 from hybrid.replication.registry import Registry
+from hybrid.replication.relay import Relay
 from hybrid.replication.shipper import Shipper
 from hybrid.replication.steward import Steward
 from hybrid.replication.watcher import Watcher
@@ -115,6 +116,7 @@ class Engine:
         self._watchers: dict[Store, Watcher] = {}
         self._starting = threading.Lock()
         self.started = False
+        self.relay = Relay(self.endpoints, self.board, names)
         self.board.on_doubt = self._poke
         _engines.add(self)
 
@@ -131,7 +133,8 @@ class Engine:
             pairing = Pairing(self.names, self.board, self.live.hear, self.endpoints)
             for store, endpoint in self.endpoints.items():
                 peer = self.endpoints.get(store.other)
-                watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store), self.live)
+                relay = self.relay.hear if store is Store.CLOUD else None
+                watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store), self.live, relay)
                 self._watchers[store] = watcher
                 watcher.start()
             if Store.CLOUD in self.endpoints:
@@ -191,6 +194,7 @@ class Engine:
         self.registry = Registry(self)
         self.live.forget_after_fork()
         self.metrics.forget_after_fork()
+        self.relay.forget_after_fork()
         self.board.forget_after_fork()
         for endpoint in self.endpoints.values():
             endpoint.forget_after_fork()
@@ -290,6 +294,8 @@ class Engine:
         return replies
 
     def _commit(self, action: Commit) -> Committed | Fenced:
+        if action.relayed:
+            return self.relayed(action)
         store, transaction = action.store, action.transaction
         endpoint = self.endpoints[store]
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self.board.authority.epoch))
@@ -320,6 +326,18 @@ class Engine:
         if transaction.scripted and any(isinstance(reply, NoScriptError) for reply in ran):
             return self._forgotten_script(action, wire, ran)
         return Committed(ran, token)
+
+    def relayed(self, action: Commit) -> Committed:
+        """Have the process that ships run it. Raises NotSent or ReplyLost, and others are no longer relied on then."""
+        transaction = action.transaction
+        try:
+            replies, token = self.relay.run(transaction, action.token, decode=action.decode)
+        except (NotSent, ReplyLost):
+            self.board.stop_relaying()
+            raise
+        if isinstance(replies[-3], Exception):
+            raise transaction.refusal(replies[1:-3], replies[-3])
+        return Committed(replies[-3], token)
 
     def _forgotten_script(self, action: Commit, wire: Wire, ran: list[Any]) -> Committed | Fenced:
         """Somebody emptied the server's script cache. A single command has done nothing then, and is run again; in a

@@ -69,8 +69,9 @@ class HandBack:
             with suppress(NotSent, ReplyLost):
                 cloud.move(wire, halted.succeeded_by(Holder.CLOUD))
             raise
-        # Another shipper would not know that nothing is in doubt, and begin by copying while writers wait.
-        stream.push(Lease(Store.LOCAL, stream.names.lease, stream.lease.holder).acquire(), 1, ignore)
+        # Another shipper would not know that nothing is in doubt, and begin by copying while writers wait. One that
+        # still holds the lease shipped before the authority moved; the merge has closed its connection to the cloud.
+        stream.push(Lease(Store.LOCAL, stream.names.lease, stream.lease.holder).seize(), 1, ignore)
         stream.flush()
         cloud.move(wire, returned)
         if wire.authority != returned:

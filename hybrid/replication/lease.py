@@ -82,6 +82,11 @@ class Lease:
         self._asked_s = time.monotonic()
         return self._asked(_ACQUIRE, _ACQUIRE_BIDDING)
 
+    def seize(self) -> bytes:
+        """The command that takes the lease from whoever has it."""
+        self._asked_s = time.monotonic()
+        return pack(("SET", self._key, self.holder, "PX", int(self._term_s * 1000)))
+
     def acquired(self, reply: object) -> bool:
         granted = reply == 1
         if granted:

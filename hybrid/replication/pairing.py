@@ -19,6 +19,7 @@ from hybrid.core.apart import mark_apart
 from hybrid.core.authority import FIRST, Authority, Holder, Position
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.health import Evidence
+from hybrid.core.marks import Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
 from hybrid.replication.board import Board
@@ -36,6 +37,11 @@ UNPAIRED: Final = (
     "`python -m hybrid pair` to compare them and to say whose data counts, or give another URL"
 )
 
+FOREIGN: Final = (
+    "the two stores are halves of different pairs: nothing is overwritten; give URLs of stores that belong together, "
+    "or run `python -m hybrid pair` to say whose data counts"
+)
+
 PARTNER_S: Final = 0.5
 """How long a store without a mark waits for word of its partner."""
 
@@ -44,11 +50,16 @@ PARTNER_S: Final = 0.5
 class _Greeting:
     mark: bytes | None
     user_keys: int
+    partner: bytes | None = None
+
+    @property
+    def marks(self) -> Marks:
+        return Marks(self.mark, self.partner)
 
     @classmethod
-    def of(cls, mark: bytes | None, size: int, own: int) -> _Greeting:
+    def of(cls, mark: bytes | None, size: int, own: int, partner: bytes | None = None) -> _Greeting:
         """`own` of the store's `size` keys are hybrid's. It is counted last: one that was added since is no user's."""
-        return cls(mark, max(0, size - own))
+        return cls(mark, max(0, size - own), partner)
 
     @property
     def is_blank(self) -> bool:
@@ -87,14 +98,16 @@ class Pairing:
             self._part(store, wire)
             return Evidence.ANSWERED
         about_local = (("EXISTS", names.apart),) if store is Store.LOCAL else ()
-        config, mark, size, own, *apart = checked(
+        config, (mark, partner), size, own, *apart = checked(
             wire,
             ("GET", names.config),
-            ("GET", names.identity),
+            ("MGET", names.identity, names.partner),
             ("DBSIZE",),
             ("EXISTS", *names.keys),
             *about_local,
         )
+        greeting = _Greeting.of(mark, size, own, partner)
+        self._refuse_foreign(store, greeting)
         self._hear(store, config)
         if not self._board.settings.replicated:
             self._part(store, wire)
@@ -104,7 +117,6 @@ class Pairing:
             if self._is_older(wire, mark):
                 set_outdated(wire, names, mark)
                 return Evidence.WIPED
-        greeting = _Greeting.of(mark, size, own)
         if is_wiped := self._is_wiped(store, greeting):
             # At once: where both are greeted at the same time, one of the two greetings has to see it.
             self._board.observe(store, Evidence.WIPED)
@@ -113,6 +125,19 @@ class Pairing:
             return Evidence.WIPED
         self._mark(store, wire, self._next_life if begins_anew else FIRST)
         return Evidence.MARKED if begins_anew else Evidence.ANSWERED
+
+    def _refuse_foreign(self, store: Store, greeting: _Greeting) -> None:
+        """Raise NotSent where the two stores are halves of different pairs; the local one serves then."""
+        with self._heard:
+            if store is Store.CLOUD and greeting.partner is not None:
+                self._wait_for_partner(store)
+            other = self._greetings.get(store.other)
+        if other is not None and greeting.marks.is_foreign_to(other.marks):
+            raise NotSent(FOREIGN)
+
+    def _wait_for_partner(self, store: Store) -> None:
+        other, down = store.other, StoreState.DOWN
+        self._heard.wait_for(lambda: other in self._greetings or self._board.state(other) is down, PARTNER_S)
 
     def _mark(self, store: Store, wire: Wire, record: Authority) -> None:
         """Learn the store's mark and record; create what is missing. A record older than `record` was left by a shipper
@@ -183,8 +208,7 @@ class Pairing:
                 return True
             if greeting.mark is not None:
                 return False
-            down = StoreState.DOWN
-            self._heard.wait_for(lambda: other in self._greetings or self._board.state(other) is down, PARTNER_S)
+            self._wait_for_partner(store)
             partner = self._greetings.get(other)
         if partner is None or partner.user_keys == 0:
             return False

@@ -71,6 +71,8 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
         else:
             endpoints[returning].renew_record(board.authority)
         fence = _record(wire, names, board, returning)
+        if returning is Store.LOCAL:
+            _end_stream(wire, wires[Store.CLOUD], names)
         end = last_place(wire, names.log)
         if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
@@ -137,6 +139,14 @@ def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
     record = authority.record
     if _transaction(local, [pack(("SET", names.authority, record)), pack(("PUBLISH", endpoint.moved, record))]) is None:
         raise Superseded("the authority has moved")
+
+
+def _end_stream(local: Wire, cloud: Wire, names: Names) -> None:
+    """Have the cloud store close the connection over which the local log was shipped: what is held up on its way would
+    arrive after the merge, and count twice. A service without CLIENT KILL refuses."""
+    before = _one(local, "GET", names.stream)
+    if before is not None and len(known := before.split()) == 2:
+        cloud.exchange(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1)
 
 
 def _sealed(cloud: Wire, names: Names, authority: Authority) -> tuple[Position, Position | None]:

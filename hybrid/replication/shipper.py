@@ -87,6 +87,9 @@ class Shipper(threading.Thread):
         try:
             names = self._names
             lease = Lease(source, names.lease, self._holder, bid=names.bid, preferred=self._board.preferred)
+            if not self._board.reachable(source.other):
+                # Perhaps it is this process alone that does not reach it: one that does comes first.
+                self._gives_way_until_s = max(self._gives_way_until_s, time.monotonic() + RENEW_S[source])
             while not self._board.closing and self._board.authority.store is source and not self._is_wiped(source):
                 reached = self._board.reachable(source.other)
                 may_lead = reached or time.monotonic() > self._gives_way_until_s

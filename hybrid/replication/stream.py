@@ -21,7 +21,9 @@ from typing import Any, Final
 import redis
 
 from hybrid.core.authority import Position, position, position_text
+from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.health import Evidence
+from hybrid.core.marks import Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
@@ -60,6 +62,10 @@ POLL_S: Final = 0.1
 _RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _IDENTITY = re.compile(rb"id=(\d+) addr=(\S+)")
 UNKNOWN_STREAM: Final = b"unknown"
+_TAKE_OVER: Final = (
+    "local before=redis.call('GET',KEYS[1]) "
+    "if not before or string.sub(before,1,5)=='clean' then redis.call('SET',KEYS[1],ARGV[1]) end return before"
+)
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 
@@ -146,6 +152,7 @@ class Stream:
         self.accounts_for_all = False
         self.refills = False
         self._local_run = b""
+        self._source_marks = Marks(None, None)
         self.is_open = False
 
     # -- opening and closing
@@ -184,15 +191,18 @@ class Stream:
 
     def _end_previous(self) -> None:
         """Have the server close the connection of the stream before this one: what is still on its way there would
-        arrive after the copies of this one, and undo them. A service without CLIENT KILL refuses; there, only the
+        arrive after the copies of this one, and undo them. It stays known until this stream has a name of its own: if
+        that breaks before, the next one has to do the same. A service without CLIENT KILL refuses; there, only the
         pause until the lease had run out protects."""
-        taken = pack(("SET", self.names.stream, UNKNOWN_STREAM, "GET"))
-        [before] = self.states.exchange(taken, 1)
+        taken = pack(("EVAL", _TAKE_OVER, 1, self.names.stream, UNKNOWN_STREAM))
+        about_pair = pack(("MGET", self.names.identity, self.names.partner))
+        before, marks = self.states.exchange(taken + about_pair, 2)
+        self._source_marks = Marks(*marks)
         self.is_clean = self.accounts_for_all = self.source is Store.LOCAL and before == self.clean_mark
         if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) == 2:
             # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
             self.push(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1, ignore)
-        self.push(pack(("EXISTS", self.names.identity)), 1, self._check_mark)
+        self.push(about_pair, 1, self._check_mark)
         self.push(pack(("CLIENT", "INFO")), 1, self._remember_connection)
         if self.target is Store.LOCAL:
             self.await_replies()
@@ -200,10 +210,20 @@ class Stream:
     def _check_mark(self, replies: list[Any]) -> None:
         """A store that came back empty may be met here before its watcher has greeted it: what the log names would then
         be taken for all that it lacks."""
-        if replies[0] == 0 and self.board.state(self.target) is not StoreState.WIPED:
+        marks = Marks(*replies[0])
+        if marks.own in (None, OUTDATED) and self.board.state(self.target) is not StoreState.WIPED:
             self.endpoints[self.target].retire()
             self.board.observe(self.target, Evidence.LOST, "its mark is gone")
             raise TargetLost
+        if self.source is Store.LOCAL:
+            self._introduce(self._source_marks, marks)
+
+    def _introduce(self, local: Marks, cloud: Marks) -> None:
+        """Have each store name the other one."""
+        if local.own not in (None, cloud.partner):
+            self.pipe.push(pack(("SET", self.names.partner, local.own)), 1, ignore)
+        if cloud.own not in (None, OUTDATED, local.partner):
+            self.control.push(pack(("SET", self.names.partner, cloud.own)), 1, ignore)
 
     def _run_of_local(self) -> bytes:
         """The local server's name for its current run. A server that was restarted may have lost its last seconds."""

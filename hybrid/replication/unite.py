@@ -16,6 +16,7 @@ import redis
 
 from hybrid.core.authority import Authority, Holder
 from hybrid.core.conflict import Conflict, Side
+from hybrid.core.marks import Marks
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, Absent, KeyState
@@ -90,8 +91,10 @@ class Unity:
 
     @property
     def is_paired(self) -> bool:
-        """Whether both stores have their mark."""
-        return all(self._one(store, "GET", self._names.identity) is not None for store in Store)
+        """Whether both stores have their mark, and are not halves of two other pairs."""
+        ask = ("MGET", self._names.identity, self._names.partner)
+        local, cloud = (Marks(*self._one(store, *ask)) for store in Store)
+        return None not in (local.own, cloud.own) and not local.is_foreign_to(cloud)
 
     def sizes(self) -> dict[Store, int]:
         """The application's keys on each store, hybrid's own not counted."""
@@ -151,7 +154,7 @@ class Unity:
         no shipper goes on from where an earlier stream ended in order."""
         mark = ("SET", self._names.identity, token_hex(8), "NX")
         told = ("PUBLISH", self._endpoints[store].moved, record.record)
-        anew = ("DEL", self._names.stream, self._names.sent)
+        anew = ("DEL", self._names.stream, self._names.sent, self._names.partner)
         self._run(store, [anew, *commands, ("SET", self._names.authority, record.record), mark, told])
 
     def _batches(self) -> Iterator[list[bytes]]:

@@ -48,7 +48,8 @@ class Live(Protocol):
 
 
 class Watcher(threading.Thread):
-    """Watches `endpoint`; `greet` is called on each new connection, before the store counts as answering."""
+    """Watches `endpoint`; `greet` is called on each new connection, before the store counts as answering, `relay` with
+    each message on its channel."""
 
     def __init__(
         self,
@@ -57,12 +58,14 @@ class Watcher(threading.Thread):
         peer: Endpoint | None,
         greet: Callable[[Wire], Evidence],
         live: Live,
+        relay: Callable[[bytes], None] | None = None,
     ) -> None:
         super().__init__(name=f"hybrid-watch-{endpoint.store}", daemon=True)
         self._endpoint = endpoint
         self._board = board
         self._greet = greet
         self._live = live
+        self._relay = relay
         self._store = endpoint.store
         self._bell = Bell()
         self._renewing = False
@@ -133,7 +136,10 @@ class Watcher(threading.Thread):
 
     def _subscribe(self, wire: Wire) -> None:
         endpoint, asked_s = self._endpoint, time.monotonic()
-        replies = wire.exchange(pack(("SUBSCRIBE", endpoint.applied, endpoint.moved, endpoint.config)), 3)
+        channels = [endpoint.applied, endpoint.moved, endpoint.config]
+        if self._relay is not None:
+            channels.append(endpoint.relay)
+        replies = wire.exchange(pack(("SUBSCRIBE", *channels)), len(channels))
         self._board.measure(self._store, time.monotonic() - asked_s)
         for reply in replies:
             if isinstance(reply, Exception):
@@ -180,6 +186,9 @@ class Watcher(threading.Thread):
             return
         if message[1] == self._endpoint.config:
             self._live.hear(self._store, message[2])
+            return
+        if message[1] == self._endpoint.relay and self._relay is not None:
+            self._relay(message[2])
             return
         if message[1] == self._endpoint.moved:
             self._board.learn(Authority.parse(message[2]), source=self._store)

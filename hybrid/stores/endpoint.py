@@ -72,6 +72,11 @@ class Endpoint:
         """The channel on which a new live configuration is pushed."""
         return self._channel(self.names.config)
 
+    @property
+    def relay(self) -> bytes:
+        """The channel on which a process that alone cannot reach the local store has others write there."""
+        return self._channel(self.names.relay)
+
     def _channel(self, name: bytes) -> bytes:
         return b"%b@%d" % (name, int(self._kwargs.get("db") or 0))
 

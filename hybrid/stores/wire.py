@@ -33,6 +33,7 @@ class Wire(Metered):
 
     authority: Authority | None = None
     effects_loaded: bool = False
+    _kept: bytearray | None = None
 
     def open(self) -> None:
         """Connect. Raises NotSent when the store refuses, stays silent or rejects the credentials."""
@@ -96,6 +97,20 @@ class Wire(Metered):
         """
         self.send(payload, count)
         return self.receive(count, decode=decode, timeout_s=timeout_s)
+
+    def exchange_raw(self, payload: bytes, count: int) -> tuple[bytes, list[Any]]:
+        """As `exchange`; the replies as they came, and read."""
+        self._kept = bytearray()
+        try:
+            replies = self.exchange(payload, count, decode=False)
+            return bytes(self._kept), replies
+        finally:
+            self._kept = None
+
+    def replayed(self, raw: bytes, count: int, *, decode: bool) -> list[Any]:
+        """`count` replies that another wire has received, read as if they had come over this one."""
+        self._replies.feed(raw)
+        return self.receive(count, decode=decode)
 
     def send(self, payload: bytes, commands: int = 1) -> None:
         sock = self._sock
@@ -173,6 +188,8 @@ class Wire(Metered):
             raise ReplyLost("connection closed by the store", silent=False)
         self.tally.received_bytes += size
         self._replies.feed(self._inbox, 0, size)
+        if self._kept is not None:
+            self._kept += self._inbox[:size]
 
 
 class SocketWire(Wire, Connection):

@@ -93,6 +93,19 @@ def test_a_dead_goal_of_a_handover_is_not_waited_for() -> None:
             assert routes.claim, case
 
 
+def test_where_others_reach_the_local_store_they_write_there_for_this_process() -> None:
+    def routes(holder: Holder, cloud: StoreState = StoreState.UP, *, relay: bool = True) -> Routes:
+        return planned_routes(StoreState.DOWN, cloud, Authority(holder, 3), ReadPreference.LOCAL, relay=relay)
+
+    assert routes(Holder.LOCAL).relayed
+    assert not routes(Holder.LOCAL, relay=False).relayed
+    assert not routes(Holder.LOCAL, StoreState.DOWN).relayed
+    assert not routes(Holder.CLOUD).relayed
+    handover = routes(Holder.HANDOVER)
+    assert not handover.claim, "it comes to its end without this process"
+    assert not handover.relayed
+
+
 def test_confirmation_is_asked_of_the_other_store_if_it_is_up() -> None:
     for case, routes in every_case():
         up = routes.writer is not None and case.state(routes.writer.other) is StoreState.UP

@@ -1,55 +1,118 @@
-"""One process cannot reach the local store, the others can: it must not take them to the cloud again and again."""
+"""One process cannot reach the local store, the others can: it moves them once, and goes on by way of them."""
 
 from __future__ import annotations
 
-import threading
-import time
+import asyncio
+from collections.abc import Callable
 
+import pytest
+import redis
 from rig import HEAL_S, PATIENT, Rig
 from servers import client as plain
 from servers import wait_until
 
+import hybrid.aio
 from hybrid import HybridRedis, Store
 from hybrid.events import AuthorityMoved, Event
 
+FAR = {"cloud_timeout_s": 2.0}
 
-def test_a_process_that_is_cut_off_does_not_make_the_authority_flap(rig: Rig) -> None:
-    moves: list[Event] = []
 
-    def hear(event: Event) -> None:
+class Moves:
+    """Where the authority went, as a process that reaches both stores sees it."""
+
+    def __init__(self) -> None:
+        self.seen: list[Store] = []
+
+    def __call__(self, event: Event) -> None:
         if isinstance(event, AuthorityMoved):
-            moves.append(event)
+            self.seen.append(event.authority)
 
-    near = rig.client(**PATIENT, hooks=[hear])
+    def wait_back(self) -> None:
+        wait_until(lambda: self.seen == [Store.CLOUD, Store.LOCAL], f"one move, and back: {self.seen}", HEAL_S)
+
+
+@pytest.mark.parametrize("ack", ["both", "local"])
+def test_it_takes_the_others_to_the_cloud_once(rig: Rig, ack: str) -> None:
+    moves = Moves()
+    near = rig.client(**PATIENT, hooks=[moves], ack=ack)
     near.set("k", 1)
-    direct = rig.local_url
-    link = rig.link(Store.LOCAL, 0.0)
-    with HybridRedis.from_urls(rig.local_url, rig.cloud_url, cloud_timeout_s=2.0) as far:
-        far.incr("far")
+    direct, link = rig.local_url, rig.link(Store.LOCAL, 0.0)
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url, ack=ack, **FAR) as far:
+        far.sadd("members", *range(50))
         assert near.wait_in_sync(HEAL_S)
         link.apply(refuse=True, cut=True)
-        stop = threading.Event()
-        written = [1]
-
-        def write() -> None:
-            while not stop.is_set():
-                far.incr("far")
-                written[0] += 1
-
-        thread = threading.Thread(target=write)
-        thread.start()
-        wait_until(lambda: len(moves) >= 3, "taken, handed back and taken again", HEAL_S)
-        begun_s, before, counted = time.monotonic(), len(moves), 0
-        while time.monotonic() - begun_s < 2.0:
-            near.set(f"near:{counted}", counted)
-            counted += 1
-        assert len(moves) - before <= 4, moves
-        stop.set()
-        thread.join()
+        far.incr("far")
+        moves.wait_back()
+        for number in range(2, 20):
+            assert far.incr("far") == number
+            assert far.get("far") == b"%d" % number, "it reads what it wrote"
+            near.set(f"near:{number}", number)
+        check_every_kind(far)
+        assert moves.seen == [Store.CLOUD, Store.LOCAL]
         link.heal()
-        wait_until(lambda: far.status().authority is Store.LOCAL, "it returns", HEAL_S)
     rig.local_url = direct
     rig.assert_healed(near)
     with plain(rig.local.url) as local:
-        assert int(local.get("far") or 0) == written[0]
-        assert all(local.get(f"near:{number}") == b"%d" % number for number in range(counted))
+        assert local.get("far") == b"19"
+        assert local.scard("members") == 49
+
+
+def check_every_kind(far: HybridRedis) -> None:
+    """What goes by way of another process is answered as ever."""
+    assert far.pipeline().rpush("list", "a", "b").expire("list", 100).execute() == [2, True]
+    assert far.pipeline(transaction=False).hset("hash", "f", "1").hgetall("hash").execute() == [1, {b"f": b"1"}]
+    assert far.spop("members") is not None
+    assert far.blpop("list", timeout=1) == [b"list", b"a"] or far.lrange("list", 0, -1) == [b"b"]
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        far.rpush("far", "x")
+    with pytest.raises(redis.ResponseError, match="wrong number"):
+        far.pipeline().rpush("list", "c").execute_command("SET", "alone").execute()
+
+
+def test_an_asyncio_client_that_is_cut_off(rig: Rig) -> None:
+    moves = Moves()
+    near = rig.client(**PATIENT, hooks=[moves])
+    direct, link = rig.local_url, rig.link(Store.LOCAL, 0.0)
+
+    async def write() -> None:
+        async with hybrid.aio.HybridRedis.from_urls(rig.local_url, rig.cloud_url, **FAR) as far:
+            await far.incr("far")
+            link.apply(refuse=True, cut=True)
+            await far.incr("far")
+            await asyncio.to_thread(moves.wait_back)
+            counted = await asyncio.gather(*(far.incr("far") for _ in range(20)))
+            assert sorted(counted) == list(range(3, 23))
+            assert await far.get("far") == b"22"
+        link.heal()
+
+    asyncio.run(write())
+    assert moves.seen == [Store.CLOUD, Store.LOCAL]
+    rig.local_url = direct
+    rig.assert_healed(near)
+
+
+def lose_it(rig: Rig) -> None:
+    rig.local.kill()
+
+
+@pytest.mark.parametrize("fail", [lose_it], ids=["the local store dies"])
+def test_what_it_relies_on_fails(rig: Rig, fail: Callable[[Rig], None]) -> None:
+    moves = Moves()
+    near = rig.client(cloud_timeout_s=2.0, hooks=[moves])
+    direct, link = rig.local_url, rig.link(Store.LOCAL, 0.0)
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url, **FAR) as far:
+        far.incr("far")
+        link.apply(refuse=True, cut=True)
+        far.incr("far")
+        moves.wait_back()
+        assert far.incr("far") == 3
+        fail(rig)
+        for number in range(4, 20):
+            assert far.incr("far") == number
+        rig.local.start()
+        link.heal()
+    rig.local_url = direct
+    rig.assert_healed(near)
+    with plain(rig.local.url) as local:
+        assert local.get("far") == b"19"

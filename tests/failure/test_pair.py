@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rig import PATIENT, Rig
+from rig import HEAL_S, PATIENT, Rig
 from servers import client as plain
 from servers import wait_until
 
@@ -99,3 +99,39 @@ def test_one_of_them_is_paired_with_another(strangers: Rig) -> None:
     assert pair(live, Origin.CLOUD, author="test").in_sync
     strangers.assert_healed(live)
     assert live.mget("k", "mine", "written") == [b"cloud", None, b"1"]
+
+
+def test_each_of_them_is_paired_with_another(strangers: Rig) -> None:
+    """The URL of a wrong store, say."""
+    with plain(strangers.local.url) as local, plain(strangers.cloud.url) as cloud:
+        local.mset({"hybrid:identity": "a", "hybrid:partner": "b", "hybrid:authority": "local 5"})
+        cloud.mset({"hybrid:identity": "c", "hybrid:partner": "d", "hybrid:authority": "local 7"})
+    live = opened(strangers)
+    status = live.status()
+    assert status.local.state is StoreState.UP
+    assert status.cloud is not None and "different pairs" in status.cloud.reason
+    assert live.get("k") == b"local"
+    with plain(strangers.cloud.url) as cloud:
+        assert cloud.mget("k", "theirs", "hybrid:authority") == [b"cloud", b"1", b"local 7"]
+    assert not preview(live).paired
+    assert pair(live, Origin.LOCAL, author="test").in_sync
+    strangers.assert_healed(live)
+    with plain(strangers.local.url) as local, plain(strangers.cloud.url) as cloud:
+        assert cloud.get("hybrid:partner") == local.get("hybrid:identity")
+
+
+def test_a_refilled_store_is_no_stranger(rig: Rig) -> None:
+    live = rig.client(**PATIENT)
+    live.set("k", 1)
+    assert live.wait_in_sync(HEAL_S)
+    for server in (rig.local, rig.cloud, rig.cloud, rig.local):
+        with plain(server.url) as store:
+            store.flushall()
+        server.kill()
+        server.start()
+        rig.wait_well(live)
+        live.incr("n")
+        rig.assert_healed(live)
+        with HybridRedis.from_urls(rig.local.url, rig.cloud.url, **PATIENT) as fresh:
+            fresh.incr("n")
+            rig.wait_well(fresh)

@@ -20,6 +20,7 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "stores": ("kill local", "hang local", "kill cloud", "hang cloud"),
     "links": ("cut", "refuse", "hang link", "slow", "lose"),
     "processes": ("kill process", "stop process", "kill local", "hang local", "lose"),
+    "alone": ("cut off", "cut off", "cut off", "lose", "hang link", "kill process", "stop process", "hang local"),
     "wiped": ("wipe local", "wipe cloud", "kill process"),
     "older": ("older local", "kill local", "kill process"),
     "all": (
@@ -130,7 +131,8 @@ class Nemesis:
 
     def _link_fault(self, fault: str) -> Undo | None:
         world, random = self._world, self._random
-        process, store = random.choice(world.living), random.choice(tuple(Store))
+        process = random.choice(world.living)
+        store = Store.LOCAL if fault == "cut off" else random.choice(tuple(Store))
         link = world.link(process, store)
         if (process, store) in self._busy:
             return None
@@ -139,7 +141,7 @@ class Nemesis:
         self._trouble(process, store)
         if fault == "cut":
             link.cut()
-        elif fault == "refuse":
+        elif fault in ("refuse", "cut off"):
             link.refuse = True
             link.cut()
         elif fault == "hang link":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
 from hybrid import OutcomeUnknown
 from hybrid.types import Store
 
-from .world import World, opened
+from .world import Process, World, opened
 
 KEY = b"counter"
 
@@ -56,3 +57,77 @@ def test_a_stream_that_has_only_begun_says_nothing_of_those_before_it(delay_s: f
         assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
         assert counted(world, Store.LOCAL) == counted(world, Store.CLOUD)
         assert 0 < counted(world, Store.LOCAL) <= tried
+
+
+@pytest.mark.parametrize("ack", ["both", "local"])
+def test_a_process_that_alone_is_cut_off_moves_the_others_once(ack: str) -> None:
+    """It goes on writing, each increment counted once, and reads what it wrote; the others' writes stay local."""
+    written = dict.fromkeys(("p1", "p2"), 0)
+    with opened(f"cut off {ack}", preempt=0.05, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.03
+        processes = [world.start(name, 0.0, ack=ack) for name in written]
+
+        def write(process: Process) -> None:
+            process.writers += 1
+            process.client.start()
+            while not process.stopping:
+                written[process.name] += 1
+                process.client.incr(process.name)
+                assert int(process.client.get(process.name)) == written[process.name]
+                world.scheduler.sleep(0.05)
+            process.writers -= 1
+
+        for process in processes:
+            world.scheduler.spawn(partial(write, process), "writer", process)
+        wait(world, 1.0)
+        link = world.link(processes[1], Store.LOCAL)
+        link.refuse = True
+        link.cut()
+        wait(world, 10.0)
+        assert written["p2"] > 50
+        assert processes[0].client._board.authority.record == b"local 4", "one move, and back"
+        link.heal()
+        wait(world, 1.0)
+        for process in processes:
+            process.stopping = True
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
+        assert not world.scheduler.crashes
+        for name, count in written.items():
+            assert [int(world.stores[store].data.values[name.encode()].body) for store in Store] == [count, count]
+
+
+@pytest.mark.parametrize("delay_s", [1.1, 1.25, 1.4])
+def test_a_refill_that_dies_with_its_process_is_begun_again(delay_s: float) -> None:
+    """The only process is killed while the local store, which lost its data, is half refilled; another one starts."""
+    with opened(f"half {delay_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        process, local = world.start("p1", 0.0), world.stores[Store.LOCAL]
+        world.scheduler.spawn(lambda: process.client.mset({f"k{n}": n for n in range(20)}), "writer", process)
+        wait(world, 1.0)
+        local.crash()
+        wait(world, 0.3)
+        local.boot({})
+        wait(world, delay_s)
+        world.kill_process(process)
+        fresh = world.start("p2", 0.0)
+        world.scheduler.spawn(lambda: fresh.client.incr("n"), "writer", fresh)
+
+        def is_whole() -> bool:
+            return world.is_quiet() and not world.unequal() and len(world.user_values(Store.LOCAL)) == 21
+
+        assert world.scheduler.run(is_whole, world.scheduler.now_s + 30)
+
+
+def test_a_connection_that_may_hold_something_back_stays_known() -> None:
+    """A stream that breaks before it has a name must not hide the one before it from the next, which is to end that."""
+    with opened("held back", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        process = world.start("p1", 0.0)
+        world.scheduler.spawn(lambda: process.client.set("k", 1), "writer", process)
+        wait(world, 1.0)
+        link, local = world.link(process, Store.CLOUD), world.stores[Store.LOCAL]
+        link.lose_replies = 1000
+        link.cut()
+        for _ in range(20):
+            wait(world, 0.1)
+            assert len(local.data.values[b"hybrid:stream"].body.split()) == 2

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from hybrid import OutcomeUnknown
 from hybrid.types import Store, StoreState
@@ -16,6 +17,9 @@ from .keyspace import Value
 from .world import Process, World
 
 __all__ = ["Attempt", "History", "Writer"]
+
+TOLD_S: Final = 0.01
+"""Until every process that is reached has heard of a new record."""
 
 
 @dataclass(slots=True)
@@ -53,6 +57,7 @@ class Writer:
         self.count = 0
         self.floor: dict[str, int] = {}
         self.seen: dict[str, int] = {}
+        self.local_leads_from_s = inf
 
     def run(self) -> None:
         self.process.writers += 1
@@ -103,7 +108,8 @@ class Writer:
         self.history.attempts.append(attempt)
         due_before = self._confirms()
         attempt.outcome = self.attempt(f"{kind} {key} {token}", action)
-        attempt.both = self.world.on_both(raw, holds)
+        # That a key is nowhere proves nothing: perhaps neither its value nor its deletion has arrived yet.
+        attempt.both = self.world.on_both(raw, holds) and (kind != "gone" or due_before)
         if attempt.outcome == "acked" and due_before and self._confirms() and not attempt.both and kind != "gone":
             self.history.early.append(f"{self.name} {kind} {key} {token} at {self.world.scheduler.now_s:.6f}")
 
@@ -118,7 +124,7 @@ class Writer:
     def attempt(self, what: str, action: Callable[[], Any]) -> str:
         world, started_s = self.world, self.world.scheduler.now_s
         self.history.commands += 1
-        local_led = world.local_leads()
+        self._look_who_leads()
         try:
             action()
             outcome = "acked"
@@ -127,20 +133,24 @@ class Writer:
             what = f"{what} ({error})"
         except Exception as error:
             outcome = "failed"
-            self._failed(what, error, started_s, local_led=local_led)
+            self._failed(what, error, started_s)
             what = f"{what} ({type(error).__name__}: {error})"
         took_s = world.scheduler.now_s - started_s
         self.history.longest_s = max(self.history.longest_s, took_s if not any(self.process.troubles.values()) else 0)
         world.say(self.name, f"{outcome} {what} in {took_s * 1000:.1f} ms")
         return outcome
 
-    def _failed(self, what: str, error: Exception, started_s: float, *, local_led: bool) -> None:
+    def _look_who_leads(self) -> None:
+        leads = self.world.local_leads()
+        self.local_leads_from_s = min(self.local_leads_from_s, self.world.scheduler.now_s) if leads else inf
+
+    def _failed(self, what: str, error: Exception, started_s: float) -> None:
         """A failure counts if some store was there for it all the time, and had everything."""
         process, grace_s = self.process, 3.0
         for store in Store:
             since_s = max(process.working_since_s[store], self.world.stores[store].marked_at_s)
             steady = not process.troubles[store] and since_s < started_s - grace_s
-            entitled = store is Store.CLOUD or local_led
+            entitled = store is Store.CLOUD or self.local_leads_from_s < started_s - TOLD_S
             if steady and entitled:
                 text = f"{self.name} {what}: {type(error).__name__}: {error}"
                 self.history.failed.append(f"{self.world.scheduler.now_s:.6f} {text} ({store} was there)")

@@ -1,0 +1,116 @@
+"""A long outage of the cloud store under steady writes: what it costs the local store's memory, and the way back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import redis
+
+from benchmarks.effort import Effort
+from benchmarks.rig import SYNC_S, Rig
+from benchmarks.table import Row
+from hybrid import HybridRedis
+from hybrid.ops.compare import compare
+
+__all__ = ["lasting_rows", "volume_rows"]
+
+RATE = 1_000
+TICK_S = 0.02
+VALUE = "x" * 100
+BATCH = 500
+MIB = 1 << 20
+
+
+def lasting_rows(effort: Effort) -> Iterator[Row]:
+    """Writes at a steady rate, for as long as the outage lasts."""
+    return _outage(f"{effort.outage_s:,.0f} s at {RATE:,} writes a second", effort, _paced(effort))
+
+
+def volume_rows(effort: Effort) -> Iterator[Row]:
+    """As many writes as an hour of that brings, as fast as they go."""
+    return _outage(f"{effort.outage_writes:,} writes", effort, _hurried(effort))
+
+
+def _paced(effort: Effort) -> Iterator[int]:
+    """How many writes to make now."""
+    started_s, due = time.perf_counter(), 0
+    while (passed_s := time.perf_counter() - started_s) < effort.outage_s:
+        yield int(passed_s * RATE) - due
+        due = int(passed_s * RATE)
+        time.sleep(TICK_S)
+
+
+def _hurried(effort: Effort) -> Iterator[int]:
+    for _ in range(0, effort.outage_writes, BATCH):
+        yield BATCH
+
+
+def _outage(what: str, effort: Effort, batches: Iterator[int]) -> Iterator[Row]:
+    keys, random = effort.missed_keys, Random(1)
+    with Rig() as rig:
+        client, local = rig.hybrid(ack="local"), rig.plain(rig.local.url)
+        _write(client, range(keys))
+        client.wait_in_sync(SYNC_S)
+        before = _memory(local)
+        rig.cloud.kill()
+        written = failed = 0
+        with _watched(client, local) as peaks:
+            for count in batches:
+                try:
+                    _write(client, (random.randrange(keys) for _ in range(count)))
+                    written += count
+                except redis.RedisError:
+                    failed += 1
+            rig.cloud.start()
+            started_s = time.perf_counter()
+            while not client.wait_in_sync(1.0) and time.perf_counter() - started_s < SYNC_S:
+                pass
+            took_s = time.perf_counter() - started_s
+        with rig.plain(rig.cloud.url) as cloud:
+            unequal = compare(local, cloud).different
+        after = _memory(local)
+    name = f"cloud outage, {what} on {keys:,} keys"
+    yield Row(f"{name}: commands that failed", f"{written:,} writes", failed, "", target=0)
+    most = f"{peaks['entries']:,} entries and {peaks['folded']:,} folded keys at most"
+    yield Row(f"{name}: memory above {before / MIB:.0f} MiB", most, (peaks["memory"] - before) / MIB, " MiB")
+    yield Row(f"{name}: the same when all was over", "", (after - before) / MIB, " MiB")
+    yield Row(f"{name}: until in sync again", "", took_s * 1000, "ms")
+    yield Row(f"{name}: keys that differ afterwards", "", unequal, "keys", target=0)
+
+
+def _write(client: HybridRedis, numbers: Any) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        for number in numbers:
+            pipeline.set(f"bench:outage:{number}", VALUE)
+        pipeline.execute()
+
+
+def _memory(local: redis.Redis) -> int:
+    return int(local.info("memory")["used_memory"])
+
+
+@contextmanager
+def _watched(client: HybridRedis, local: redis.Redis) -> Iterator[dict[str, int]]:
+    """The largest values meanwhile: the local store's memory, what waits in its log, and what that was folded into."""
+    peaks = {"memory": 0, "entries": 0, "folded": 0}
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.5):
+            status = client.status()
+            now = {"memory": _memory(local), "entries": status.lag_entries, "folded": status.folded_keys}
+            for name, value in now.items():
+                peaks[name] = max(peaks[name], value or 0)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peaks
+    finally:
+        over.set()
+        watcher.join()

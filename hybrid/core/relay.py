@@ -1,0 +1,60 @@
+"""What a process that alone cannot reach the local store asks of the one that ships, over a channel of the cloud.
+
+The request holds the transaction as it would go to the local store, the answer that store's replies as they came.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from hybrid.core.authority import Position, position, position_text
+
+__all__ = ["LARGEST_BYTES", "Answer", "Request", "parsed"]
+
+LARGEST_BYTES: Final = 512 * 1024
+"""A larger transaction is not relayed: services limit the size of a message."""
+
+_ASK: Final = b"ask"
+_ANSWER: Final = b"answer"
+
+
+class Request(NamedTuple):
+    """Run `payload` on the local store, which answers with as many `replies`, under the authority's `epoch` and no
+    other. `name` is unique. `protocol` is RESP's version, `scripted` says that the effect scripts are needed."""
+
+    name: bytes
+    epoch: int
+    protocol: int
+    replies: int
+    scripted: bool
+    payload: bytes
+
+    @property
+    def packed(self) -> bytes:
+        numbers = b"%d %d %d %d" % (self.epoch, self.protocol, self.replies, self.scripted)
+        return b" ".join((_ASK, self.name, numbers, self.payload))
+
+
+class Answer(NamedTuple):
+    """The `replies` to the request of this name, and how far the local store's log is on the cloud store; no replies:
+    nothing was run."""
+
+    name: bytes
+    applied: Position
+    replies: bytes
+
+    @property
+    def packed(self) -> bytes:
+        return b" ".join((_ANSWER, self.name, position_text(self.applied), self.replies))
+
+
+def parsed(message: bytes) -> Request | Answer:
+    """Raises ValueError when the message is neither."""
+    word, _, rest = message.partition(b" ")
+    if word == _ASK:
+        name, epoch, protocol, replies, scripted, payload = rest.split(b" ", 5)
+        return Request(name, int(epoch), int(protocol), int(replies), scripted == b"1", payload)
+    if word == _ANSWER:
+        name, applied, answer = rest.split(b" ", 2)
+        return Answer(name, position(applied), answer)
+    raise ValueError("neither a request nor an answer")

@@ -1,0 +1,139 @@
+"""Writes of a process that alone cannot reach the local store, run there by the process that ships.
+
+Such a process takes the authority to the cloud store once, as for any loss: it cannot know better. When it hears that
+the authority was handed back while it still cannot reach the local store, somebody else can, and from then on it hands
+its transactions over (`hybrid.core.relay`). They and their tokens are the same as if it had reached the store itself; a
+lost answer is treated as a lost reply: by the shipper's seal, once the authority has moved.
+
+At most once: the request is bound to an epoch, which the fence guards, and claimed on the local store before it is run,
+because two processes may both believe that they ship.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hybrid.core.names import Names
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.relay import LARGEST_BYTES, Answer, Request, parsed
+from hybrid.core.resp import pack
+from hybrid.core.tokens import token
+from hybrid.core.transaction import Transaction
+from hybrid.replication.board import Board
+from hybrid.replication.relay_worker import RelayWorker
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
+from hybrid.types import Store
+
+__all__ = ["Relay"]
+
+ANSWER_S: Final = 1.0
+"""How long an answer is waited for, beyond what the transaction takes."""
+
+ASK_AGAIN_S: Final = 0.25
+"""Nobody may have been shipping just then."""
+
+logger = logging.getLogger("hybrid")
+
+
+class Relay:
+    """Of one process: asks others, and does what others ask."""
+
+    def __init__(self, endpoints: Mapping[Store, Endpoint], board: Board, names: Names) -> None:
+        self._endpoints = endpoints
+        self._board = board
+        self._names = names
+        self._answers: dict[bytes, Answer | None] = {}
+        self._heard = threading.Condition()
+        self._worker: RelayWorker | None = None
+
+    # -- asking
+
+    def run(self, transaction: Transaction, mark: bytes, *, decode: bool) -> tuple[list[Any], bytes]:
+        """The replies of the local store to `transaction`, and the token it had; `mark` is the one of an earlier run.
+
+        Raises NotSent when it was not run, ReplyLost when that is not known.
+        """
+        name = secrets.token_hex(8).encode()
+        traced = mark or (token(name[:8], 1) if transaction.traced else b"")
+        generation, wire = self._endpoints[Store.CLOUD].take()
+        try:
+            # The answer is read by this wire's parser, as the local store's own would.
+            protocol = 3 if str(wire.protocol) == "3" else 2
+            request = Request(
+                name,
+                self._board.authority.epoch,
+                protocol,
+                transaction.replies,
+                transaction.scripted,
+                transaction.payload(traced),
+            )
+            answer = self._answered(request, wire, transaction.work_s)
+            return wire.replayed(answer.replies, transaction.replies, decode=decode), traced
+        except ReplyLost as error:
+            error.token = traced
+            raise
+        finally:
+            self._endpoints[Store.CLOUD].give(generation, wire)
+
+    def _answered(self, request: Request, wire: Wire, work_s: float) -> Answer:
+        if len(request.payload) > LARGEST_BYTES:
+            raise NotSent("too large to be relayed")
+        until_s = time.monotonic() + ANSWER_S + work_s
+        self._answers[request.name] = answer = None
+        asked = False
+        try:
+            while answer is None and time.monotonic() < until_s and self._board.authority.epoch == request.epoch:
+                wire.exchange(pack(("PUBLISH", self._channel, request.packed)), 1)
+                asked = True
+                answer = self._heard_within(request, ASK_AGAIN_S)
+        except NotSent as error:
+            if asked:
+                raise ReplyLost(str(error), silent=error.silent) from None
+            raise
+        finally:
+            del self._answers[request.name]
+        if answer is None:
+            raise ReplyLost("the process that ships has not answered", silent=False)
+        if not answer.replies:
+            raise NotSent("the process that ships has refused")
+        self._board.acks[Store.LOCAL].advance(answer.applied)
+        return answer
+
+    def _heard_within(self, request: Request, seconds: float) -> Answer | None:
+        board, name = self._board, request.name
+        with self._heard:
+            self._heard.wait_for(lambda: self._answers[name] or board.authority.epoch != request.epoch, seconds)
+        return self._answers[name]
+
+    @property
+    def _channel(self) -> bytes:
+        return self._endpoints[Store.CLOUD].relay
+
+    # -- hearing
+
+    def hear(self, message: bytes) -> None:
+        """A message on the channel. Never waits."""
+        try:
+            heard = parsed(message)
+        except ValueError:
+            logger.warning("a message on %r that is not hybrid's was ignored", self._channel)
+            return
+        if isinstance(heard, Answer):
+            if heard.name in self._answers:
+                with self._heard:
+                    self._answers[heard.name] = heard
+                    self._heard.notify_all()
+        elif self._board.shipping:
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = RelayWorker(self._endpoints, self._board, self._names)
+                self._worker.start()
+            self._worker.take(heard)
+
+    def forget_after_fork(self) -> None:
+        self._answers, self._heard, self._worker = {}, threading.Condition(), None

@@ -1,0 +1,143 @@
+"""The thread of the process that ships which runs the writes that others ask for, see `hybrid.replication.relay`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from hybrid.core.authority import Position, admits_write, position
+from hybrid.core.names import Names
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.relay import Answer, Request
+from hybrid.core.resp import pack
+from hybrid.replication.board import Board
+from hybrid.replication.records import checked
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
+from hybrid.types import Store
+
+__all__ = ["RelayWorker"]
+
+SHIPPED_S: Final = 0.5
+"""How long the shipping process waits until the cloud store has what it ran, before it answers."""
+
+LOOK_S: Final = 0.05
+IDLE_S: Final = 5.0
+CLAIMS_MS: Final = 600_000
+
+logger = logging.getLogger("hybrid")
+
+
+class _Waiting(NamedTuple):
+    """An answer that waits until the cloud store has everything up to `place`."""
+
+    name: bytes
+    place: Position
+    until_s: float
+    replies: bytes
+
+
+class RelayWorker(threading.Thread):
+    """Runs what others ask, in order, and answers each when the cloud store has it."""
+
+    def __init__(self, endpoints: Mapping[Store, Endpoint], board: Board, names: Names) -> None:
+        super().__init__(name="hybrid-relay", daemon=True)
+        self._endpoints = endpoints
+        self._board = board
+        self._names = names
+        self._requests: deque[Request] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._woken = threading.Event()
+        self._wires: dict[int, Wire] = {}
+
+    def take(self, request: Request) -> None:
+        self._requests.append(request)
+        self._woken.set()
+
+    def run(self) -> None:
+        acks, asked_s = self._board.acks[Store.LOCAL], time.monotonic()
+        while not self._board.closing and time.monotonic() - asked_s < IDLE_S:
+            self._woken.wait(LOOK_S if self._waiting else IDLE_S)
+            self._woken.clear()
+            if self._requests or self._waiting:
+                asked_s = time.monotonic()
+            try:
+                self._turn()
+            except Exception:
+                logger.exception("relaying failed and goes on")
+            (acks.listeners.add if self._waiting else acks.listeners.discard)(self._woken.set)
+        acks.listeners.discard(self._woken.set)
+        for wire in self._wires.values():
+            wire.disconnect()
+
+    def _turn(self) -> None:
+        answers = []
+        while self._requests:
+            answers += self._run(self._requests.popleft())
+        applied, now_s = self._board.acks[Store.LOCAL].applied, time.monotonic()
+        while self._waiting and (self._waiting[0].place <= applied or self._waiting[0].until_s < now_s):
+            waiting = self._waiting.popleft()
+            answers.append(Answer(waiting.name, applied, waiting.replies))
+        if answers:
+            self._publish(answers)
+
+    def _run(self, request: Request) -> list[Answer]:
+        """Run it, and have its answer wait. The result is the answer if nothing was run; none if that is not known."""
+        refused = [Answer(request.name, (0, 0), b"")]
+        try:
+            wire = self._wire(request.protocol)
+            if not self._claimed(wire, request):
+                return []  # another process runs it, or has refused
+            if not self._admits(wire, request):
+                return refused
+            raw, replies = wire.exchange_raw(request.payload, request.replies)
+            wire.see(replies[-1])
+            if replies[-3] is None:
+                return refused
+            place = self._logged_to(wire)
+        except (NotSent, ReplyLost) as error:
+            logger.debug("what another process asked for is not known to have been done: %s", error)
+            return []
+        self._waiting.append(_Waiting(request.name, place, time.monotonic() + SHIPPED_S, raw))
+        return []
+
+    def _logged_to(self, wire: Wire) -> Position:
+        [entries] = checked(wire, ("XREVRANGE", self._names.log, "+", "-", "COUNT", 1))
+        return position(entries[0][0]) if entries else (0, 0)  # none: all of it is on the cloud store already
+
+    def _wire(self, protocol: int) -> Wire:
+        wire = self._wires.get(protocol)
+        if wire is None or not wire.is_connected or not wire.is_quiet():
+            endpoint = self._endpoints[Store.LOCAL]
+            wire = self._wires[protocol] = endpoint.connect(protocol=protocol, decode_responses=False)
+        return wire
+
+    def _admits(self, wire: Wire, request: Request) -> bool:
+        """Whether the record of the request's epoch is in force; the standing WATCH of `wire` guards it then."""
+        endpoint = self._endpoints[Store.LOCAL]
+        if wire.authority is None or wire.authority.epoch != request.epoch:
+            endpoint.fence(wire)
+        if request.scripted and not wire.effects_loaded:
+            endpoint.load_effects(wire)
+        asked_under = wire.authority is not None and wire.authority.epoch == request.epoch
+        return asked_under and admits_write(wire.authority, Store.LOCAL, self._board.authority)
+
+    def _claimed(self, wire: Wire, request: Request) -> bool:
+        """Whether it is this process that runs it."""
+        key = self._names.relay
+        claimed, _ = checked(wire, ("HSET", key, request.name, "1"), ("PEXPIRE", key, CLAIMS_MS))
+        return bool(claimed)
+
+    def _publish(self, answers: list[Answer]) -> None:
+        endpoint = self._endpoints[Store.CLOUD]
+        payload = b"".join(pack(("PUBLISH", endpoint.relay, answer.packed)) for answer in answers)
+        try:
+            generation, wire = endpoint.take()
+            wire.exchange(payload, len(answers))
+            endpoint.give(generation, wire)
+        except (NotSent, ReplyLost) as error:
+            logger.debug("an answer was lost: %s", error)
