@@ -23,8 +23,10 @@ from streamlit import config
 
 from panel import oidc, queries
 from panel.access import Access, AccessConfig, AccessRefused
-from panel.gate import access_middleware, access_routes, login_link, say
+from panel.document import document_routes
+from panel.gate import access_middleware
 from panel.process import process
+from panel.signin import access_routes, login_link, say
 
 logger = logging.getLogger("hybrid.panel")
 
@@ -120,6 +122,7 @@ app = st.App(
         Route("/api/health", health),
         *(Route(path, probe) for path in ("/api/health/live", "/api/health/ready", "/metrics")),
         *access_routes(access),
+        *document_routes(),
     ],
     middleware=access_middleware(access),
     lifespan=lifespan,

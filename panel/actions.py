@@ -100,16 +100,21 @@ def end_override() -> Outcome:
 def _steered(act: Callable[[Control, str], Changed]) -> Outcome:
     author, control = require_operator(), process().control
     if control is None:
-        return Outcome(False, "Nothing was changed: the panel's client is not running.")
+        return Outcome(False, _("Nothing was changed: the panel's client is not running."))
     try:
         changed = act(control, author)
     except HybridError as error:
-        return Outcome(False, f"Nothing was changed: {error}")
+        return Outcome(False, _("Nothing was changed: {error}").format(error=error))
     if not changed.changes:
-        return Outcome(True, "Nothing to change: it is so already.")
-    words = [f"Applied in every process: version {changed.version}."]
-    words += [f"The {store} store is down and gets it when it returns." for store in changed.missed]
-    words += [f"{name} keeps its own {', '.join(held)}: its code says so." for name, held in changed.pinned.items()]
+        return Outcome(True, _("Nothing to change: it is so already."))
+    words = [_("Applied in every process: version {n}.").format(n=changed.version)]
+    words += [
+        _("The {store} store is down and gets it when it returns.").format(store=_(store)) for store in changed.missed
+    ]
+    words += [
+        _("{process} keeps its own {settings}: its code says so.").format(process=name, settings=", ".join(held))
+        for name, held in changed.pinned.items()
+    ]
     return Outcome(True, " ".join(words))
 
 
@@ -117,39 +122,39 @@ def write_env(plan: EnvPlan) -> Outcome:
     """Write the lines that were shown to `.env`."""
     author, control = require_operator(), process().control
     if control is None:
-        return Outcome(False, "Nothing was written: the panel's client is not running.")
+        return Outcome(False, _("Nothing was written: the panel's client is not running."))
     try:
         control.write_env(author, plan)
     except HybridError as error:
-        return Outcome(False, f"Nothing was written: {error}")
-    return Outcome(True, f"Written to {plan.path}.")
+        return Outcome(False, _("Nothing was written: {error}").format(error=error))
+    return Outcome(True, _("Written to {path}.").format(path=plan.path))
 
 
 def start_demo() -> Outcome:
     """Start the demo application on the panel's stores."""
     author, agent = require_operator(), process().agent
     if agent is None:
-        return Outcome(False, "The demo needs running stores.")
+        return Outcome(False, _("The demo needs running stores."))
     try:
         process().demo.start(agent)
     except (HybridError, OSError) as error:
-        return Outcome(False, f"The demo did not start: {error}")
+        return Outcome(False, _("The demo did not start: {error}").format(error=error))
     record(author, "demo traffic started")
-    return Outcome(True, "Demo traffic is running: watch the keys grow.")
+    return Outcome(True, _("Demo traffic is running: watch the keys grow."))
 
 
 def stop_demo() -> Outcome:
     author = require_operator()
     process().demo.stop()
     record(author, "demo traffic stopped")
-    return Outcome(True, "Demo traffic has stopped.")
+    return Outcome(True, _("Demo traffic has stopped."))
 
 
 def start_test() -> Outcome:
     """Start the test in the background; it goes on when the page is left."""
     author, agent = require_operator(), process().agent
     if agent is None:
-        return Outcome(False, "The test needs a running client.")
+        return Outcome(False, _("The test needs a running client."))
     settings = agent.client.settings
 
     def work(job: Job) -> Report:
@@ -167,17 +172,17 @@ def cancel_test() -> Outcome:
     require_operator()
     for job in process().jobs.of(TEST_JOB):
         job.cancel.set()
-    return Outcome(True, "Stopping after the current step.")
+    return Outcome(True, _("Stopping after the current step."))
 
 
 def cancel_job(number: int) -> Outcome:
     """Ask a background job to end soon."""
     author, job = require_operator(), process().jobs.find(number)
     if job is None or not job.running:
-        return Outcome(True, "It has ended already.")
+        return Outcome(True, _("It has ended already."))
     job.cancel.set()
     logger.info("%s cancelled %s", author, job.title)
-    return Outcome(True, f"Stopping: {job.title}.")
+    return Outcome(True, _("Stopping: {title}.").format(title=job.title))
 
 
 def dismiss_introduction() -> None:
@@ -189,4 +194,4 @@ def start_agent() -> Outcome:
     require_operator()
     process().start()
     problem = process().problem
-    return Outcome(problem is None, problem or "Started.")
+    return Outcome(problem is None, problem or _("Started."))

@@ -17,6 +17,7 @@ __all__ = [
     "money",
     "plural",
     "seconds",
+    "sentence",
     "share",
     "size",
 ]
@@ -80,6 +81,12 @@ def share(part: float | None, whole: float | None) -> str | None:
 def plural(number: int, word: str, words: str | None = None) -> str:
     """1 entry, 2 entries."""
     return f"{number:,} {word if number == 1 else words or word + 's'}"
+
+
+def sentence(error: Exception | str) -> str:
+    """An error, or what the library says, as a sentence."""
+    text = str(error).strip() or type(error).__name__
+    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
 
 
 def money(value_usd: float | None) -> str:

@@ -8,7 +8,7 @@ from panel import actions
 from panel.i18n import LANGUAGE_KEY, LANGUAGES, N_, _, language, preferred
 from panel.keyboard import keyboard
 
-__all__ = ["frame"]
+__all__ = ["frame", "shortcuts"]
 
 KEYS = {
     "/": N_("Search: jumps into the page's search field, or to the keys"),
@@ -27,12 +27,16 @@ HELP = {
 
 
 def frame() -> None:
-    """Draw it; before the page, so that the language chosen here is already that of the page."""
+    """Draw the sidebar; before the page, so that the language chosen here is already that of the page."""
     with st.sidebar:
         language_switch()
         person()
         if st.button(_("Keyboard and words"), icon=":material/help:", key="help", type="tertiary"):
             help_dialog()
+
+
+def shortcuts() -> None:
+    """Listen to the keyboard; after the page, because even what is not seen would leave a gap above it."""
     if keyboard(language()):
         help_dialog()
 

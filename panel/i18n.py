@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import gettext
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +27,7 @@ from typing import Final
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-__all__ = ["DOMAIN", "LANGUAGES", "LANGUAGE_KEY", "LOCALE", "N_", "_", "language", "ngettext", "preferred"]
+__all__ = ["DOMAIN", "LANGUAGES", "LANGUAGE_KEY", "LOCALE", "N_", "_", "language", "ngettext", "preferred", "speak"]
 
 LOCALE: Final = Path(__file__).resolve().parent / "locale"
 DOMAIN: Final = "panel"
@@ -35,6 +36,7 @@ LANGUAGES: Final[Mapping[str, str]] = MappingProxyType({"en": "English", "pt_BR"
 LANGUAGE_KEY: Final = "lang"
 """Of the session state, of an address (`?lang=pt_BR`) and of the cookie that keeps it."""
 _SOURCE: Final = next(iter(LANGUAGES))
+_outside: ContextVar[str] = ContextVar("language", default=_SOURCE)
 
 
 def N_(message: str) -> str:
@@ -53,11 +55,17 @@ def ngettext(one: str, many: str, number: int) -> str:
 
 
 def language() -> str:
-    """The code of this session's language: chosen there, or what the browser asks for. English outside a session."""
+    """The code of this session's language: chosen there, or what the browser asks for. Outside a session what `speak`
+    chose, else English."""
     if get_script_run_ctx(suppress_warning=True) is None:
-        return _SOURCE
+        return _outside.get()
     chosen = st.session_state.get(LANGUAGE_KEY)
     return str(chosen) if chosen in LANGUAGES else preferred()
+
+
+def speak(*asked: str | None) -> None:
+    """Outside a session, until the end of this request: the language of the first of these codes that there is."""
+    _outside.set(next((found for each in asked if (found := _matching(each)) is not None), _SOURCE))
 
 
 def preferred() -> str:

@@ -11,6 +11,7 @@ import streamlit as st
 from panel import actions, format, queries
 from panel.i18n import N_, _
 from panel.queries import Job, JobState
+from panel.said import said
 from panel.widgets import perform, zone
 
 __all__ = ["finished_jobs", "follow", "job_line", "running_jobs"]
@@ -42,17 +43,17 @@ def running_jobs(*kinds: str) -> None:
     st.fragment(draw, run_every=TICK_S, key=f"jobs-{'-'.join(kinds)}")()
 
 
-def follow(pending: bool, key: str) -> None:
-    """Draw the page anew every second while an answer is awaited."""
+def follow(pending: bool, key: str, tick_s: float = TICK_S) -> None:
+    """Draw the page anew every `tick_s` while an answer is awaited."""
     if not pending:
         return
     drawn_s = time.monotonic()
 
     def again() -> None:
-        if time.monotonic() - drawn_s >= TICK_S / 2:  # a tick of its own, not the drawing of the page
+        if time.monotonic() - drawn_s >= tick_s / 2:  # a tick of its own, not the drawing of the page
             st.rerun()
 
-    st.fragment(again, run_every=TICK_S, key=f"follow-{key}")()
+    st.fragment(again, run_every=tick_s, key=f"follow-{key}")()
 
 
 def _card(job: Job) -> None:
@@ -67,7 +68,7 @@ def _card(job: Job) -> None:
         progress = job.progress
         st.progress(progress.share or 0.0, text=job_line(job))
         if progress.detail:
-            st.caption(progress.detail)
+            st.caption(said(progress.detail))
 
 
 def job_line(job: Job) -> str:
@@ -75,7 +76,7 @@ def job_line(job: Job) -> str:
     told = job.progress
     if job.cancel.is_set():
         return _("stopping")
-    parts = [told.phase or _("starting")]
+    parts = [said(told.phase) if told.phase else _("starting")]
     if told.total:
         parts.append(
             _("{done} of {total} {unit}").format(done=f"{told.done:,}", total=f"{told.total:,}", unit=_(told.unit))
@@ -105,7 +106,7 @@ def finished_jobs(jobs: Sequence[Job], title: str | None = None) -> None:
             _("Started"): format.clock(job.started_at_s, zone(), with_seconds=True),
             _("What"): job.title,
             _("State"): _(STATES[job.state]),
-            _("Result"): job.problem or job.summary or "",
+            _("Result"): said(job.problem or job.summary or ""),
             _("Took"): format.duration(job.elapsed_s),
             _("By"): job.author,
         }

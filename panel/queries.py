@@ -60,10 +60,10 @@ __all__ = [
     "live",
     "masked_url",
     "overview",
-    "password_set",
     "probes",
     "processes",
     "setting_rows",
+    "sign_in_way",
     "start_problem",
     "test_runs",
 ]
@@ -113,9 +113,12 @@ def introduced() -> bool:
     return process().introduced
 
 
-def password_set() -> bool:
+def sign_in_way(user: str) -> str:
+    """How this person came in: by "provider", "password" or "link"."""
     access = process().access
-    return access is not None and access.config.stored_hash is not None
+    if access is None or not access.config.asks_who:
+        return "link"
+    return "provider" if access.config.sign_in_elsewhere and "@" in user else "password"
 
 
 def test_runs() -> tuple[Job, ...]:

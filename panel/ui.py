@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import queries, widgets
-from panel.frame import frame
+from panel import firstday, queries
+from panel.frame import frame, shortcuts
 from panel.i18n import N_, _
 from panel.nav import page, pages_for
 
@@ -20,5 +20,6 @@ frame()
 if queries.start_problem() is None:
     st.navigation(pages_for(str(st.user.get("role") or "viewer")), position="top").run()
 else:
-    problem = st.Page(widgets.start_problem, title=_("Not started"), default=True)
+    problem = st.Page(firstday.start_problem, title=_("Not started"), default=True)
     st.navigation([problem, page("setup")], position="hidden").run()
+shortcuts()

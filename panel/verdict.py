@@ -100,33 +100,33 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
     known = [facts for facts in (overview.local, overview.cloud) if facts is not None]
     by_state = {state: [facts for facts in known if facts.status.state is state] for state in StoreState}
     if len(by_state[StoreState.DOWN]) == len(known):
-        return _all_down(overview)
+        return _all_down(overview, zone)
     if by_state[StoreState.WIPED]:
-        return _wiped(by_state[StoreState.WIPED][0])
+        return _wiped(by_state[StoreState.WIPED][0], zone)
     if by_state[StoreState.DOWN]:
         return _one_down(overview, by_state[StoreState.DOWN][0], zone)
     if by_state[StoreState.CATCHING_UP]:
-        return _catching_up(by_state[StoreState.CATCHING_UP][0])
+        return _catching_up(by_state[StoreState.CATCHING_UP][0], zone)
     if by_state[StoreState.UNKNOWN]:
         return _unknown(by_state[StoreState.UNKNOWN], zone)
     return _up(overview)
 
 
-def _all_down(overview: Overview) -> Verdict:
+def _all_down(overview: Overview, zone: str | None) -> Verdict:
     stores = [facts for facts in (overview.local, overview.cloud) if facts is not None]
     where = _(" or ").join(facts.status.address for facts in stores)
-    return Verdict(
-        Tone.ALARM, _("Down"),
-        _("No store answers: the application runs on its own data source, and writes are refused."),
-        _("Start or reconnect {where}. The panel notices by itself.").format(where=where),
-    )  # fmt: skip
+    since = clock(max(facts.status.since_s for facts in stores), zone)
+    sentence = _("No store answers since {since}: the application runs on its own data source, and writes are refused.")
+    advice = _("Start or reconnect {where}. The panel notices by itself.").format(where=where)
+    return Verdict(Tone.ALARM, _("Down"), sentence.format(since=since), advice)
 
 
-def _wiped(facts: StoreFacts) -> Verdict:
+def _wiped(facts: StoreFacts, zone: str | None) -> Verdict:
     store = facts.status.store
-    sentence = _("The {store} store lost its data. It serves nothing until the {other} store has filled it again.")
+    sentence = _("The {store} store lost its data at {since}. It serves nothing until the {other} store has filled it.")
+    since = clock(facts.status.since_s, zone)
     return Verdict(
-        Tone.ALARM, _("Data lost"), sentence.format(store=named(store), other=named(store.other)),
+        Tone.ALARM, _("Data lost"), sentence.format(store=named(store), other=named(store.other), since=since),
         _("If nobody emptied it on purpose, check its disk and persistence."),
     )  # fmt: skip
 
@@ -155,10 +155,13 @@ def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdic
     return Verdict(Tone.WARNING, word, sentence.format(**said, n=f"{waiting or 0:,}"), advice)
 
 
-def _catching_up(facts: StoreFacts) -> Verdict:
+def _catching_up(facts: StoreFacts, zone: str | None) -> Verdict:
     store = facts.status.store
-    sentence = _("The {store} store is back and catching up; until then the {other} store serves. Nothing to do.")
-    return Verdict(Tone.NOTE, _("Catching up"), sentence.format(store=named(store), other=named(store.other)))
+    sentence = _(
+        "The {store} store is back since {since} and catching up; until then the {other} store serves. Nothing to do."
+    )
+    said = {"store": named(store), "other": named(store.other), "since": clock(facts.status.since_s, zone)}
+    return Verdict(Tone.NOTE, _("Catching up"), sentence.format(**said))
 
 
 def _unknown(unknown: list[StoreFacts], zone: str | None) -> Verdict:

@@ -9,6 +9,7 @@ from panel.console import actions as console
 from panel.console import view
 from panel.console.queries import Target, completions, runs
 from panel.i18n import _
+from panel.weatherline import weather_line
 
 
 def run(text: str, target: Target, past_hybrid: bool) -> None:
@@ -41,6 +42,7 @@ def draw_line(target: Target) -> str:
 
 
 st.title(_("Console"), anchor=False)
+weather_line()
 snapshot = queries.overview()
 if snapshot is None:
     st.info(_("The panel is still starting; nothing is known yet."), icon=":material/info:")

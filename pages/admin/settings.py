@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from panel import actions, format, queries, widgets
+from panel import actions, format, queries, routing, widgets
 from panel.i18n import N_, _
+from panel.weatherline import weather_line
 
 PRESETS = {
     "development": (N_("Development"), ":material/code:", N_("Writes stay local: the fastest, while code changes.")),
@@ -22,6 +23,11 @@ PRESETS = {
 SOURCE = ":gray-badge[{}]"
 PRESENCES = {"connected": N_("connected"), "gone": N_("gone")}
 ROLES = {"ships": N_("ships"), "stands by": N_("stands by"), "local only": N_("local only")}
+WAYS = {
+    "link": N_("with a one-time link, on this machine only"),
+    "password": N_("with the password"),
+    "provider": N_("by the OpenID Connect provider"),
+}
 MINUTES = {10: N_("10 minutes"), 30: N_("30 minutes"), 60: N_("1 hour"), 240: N_("4 hours")}
 
 
@@ -92,7 +98,7 @@ def draw_override(live: queries.Live, fixed: bool) -> None:
             reads = st.segmented_control(
                 _("Read preference"),
                 list(queries.ReadPreference),
-                format_func=lambda value: _(widgets.READ_WORDS[value]),
+                format_func=lambda value: _(routing.READ_WORDS[value]),
                 key="override-read",
             )
             minutes = st.selectbox(
@@ -188,17 +194,18 @@ def shown(value: object, name: str = "") -> str:
 
 
 st.title(_("Settings"), anchor=False)
+weather_line()
 snapshot = queries.overview()
 if snapshot is None:
     st.info(_("The panel is still starting; nothing is known yet."), icon=":material/info:")
 else:
     live = queries.live()
     draw_version(live)
-    facts = widgets.routing_form(snapshot, "settings")
+    facts = routing.routing_form(snapshot, "settings")
     with facts:
-        widgets.routing_facts(snapshot)
+        routing.routing_facts(snapshot)
     if not snapshot.settings.write_both and snapshot.cloud is not None:
-        st.warning(_(widgets.LOCAL_ONLY), icon=":material/warning:")
+        st.warning(_(routing.LOCAL_ONLY), icon=":material/warning:")
     fixed = snapshot.cloud is None or not actions.is_operator()
     draw_override(live, fixed)
     draw_presets(snapshot.settings, fixed)
@@ -207,8 +214,8 @@ else:
     draw_values(snapshot)
     draw_history()
 st.subheader(_("Access"), anchor=False)
-way = _("with the password") if queries.password_set() else _("with a one-time link, on this machine only")
 who = str(st.user.get("name") or _("nobody"))
+way = _(WAYS[queries.sign_in_way(who)])
 role = _("operator") if actions.is_operator() else _("viewer")
 st.caption(_("Signed in as {name} ({role}), {way}.").format(name=who, role=role, way=way))
 st.link_button(_("Sign out"), "/logout", icon=":material/logout:")

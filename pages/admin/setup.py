@@ -9,8 +9,10 @@ from panel.i18n import _
 from panel.setup import queries as setup
 from panel.setup import view
 from panel.setup.actions import CHECKS
+from panel.weatherline import weather_line
 
 st.title(_("Connect your stores"), anchor=False)
+weather_line()
 if not actions.is_operator():
     st.info(_("You may look here. Connecting stores takes an operator."), icon=":material/visibility:")
 snapshot = queries.overview()

@@ -11,6 +11,7 @@ from panel.insights import keysview, liveview, view
 from panel.insights import queries as insights
 from panel.links import from_address, to_address
 from panel.queries import Store
+from panel.weatherline import weather_line
 
 VIEWS = {"commands": N_("Commands"), "clients": N_("Clients"), "keys": N_("Keyspace"), "live": N_("Live")}
 
@@ -29,6 +30,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         _("Refresh"), icon=":material/refresh:", key="insights-refresh", on_click=widgets.perform,
         args=(starting.ask_again,), help=_("Ask both servers again."),
     )  # fmt: skip
+weather_line()
 
 
 def draw_server() -> None:

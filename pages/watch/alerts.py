@@ -6,9 +6,11 @@ import streamlit as st
 
 from panel import actions as access
 from panel import format, jobview, widgets
-from panel.alerts import actions, queries, view
+from panel.alerts import actions, eventview, queries, quietview, rulesview, view
 from panel.i18n import N_, _
 from panel.reads import Known
+from panel.said import said
+from panel.weatherline import weather_line
 
 INCIDENTS, SENT, RULES, EVENTS = "incidents", "sent", "rules", "events"
 VIEWS = {INCIDENTS: N_("Incidents"), SENT: N_("Sent"), RULES: N_("Rules"), EVENTS: N_("Events")}
@@ -34,8 +36,8 @@ def draw_rules() -> None:
     if found is None:
         st.info(_("The panel is still starting; nothing is known yet."), icon=":material/info:")
         return
-    view.rules_part(found)
-    view.summary_part(found)
+    rulesview.rules_part(found)
+    rulesview.summary_part(found)
 
 
 def draw_events() -> None:
@@ -44,12 +46,12 @@ def draw_events() -> None:
     )
     answer = queries.measured(SPANS_S[str(span)])
     if isinstance(answer, Known):
-        view.event_table(queries.event_rows(answer.value))
+        eventview.event_table(queries.event_rows(answer.value))
     elif answer.pending:
         st.caption(_(":material/hourglass_top: The events are being read."))
     else:
         since = format.clock(answer.since_s, widgets.zone())
-        st.warning(_("Unknown since {time}. {why}").format(time=since, why=answer.why), icon=":material/help:")
+        st.warning(_("Unknown since {time}. {why}").format(time=since, why=said(answer.why)), icon=":material/help:")
     jobview.follow(not isinstance(answer, Known) and answer.pending, "events")
 
 
@@ -75,6 +77,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         help=_("To every receiver, through the agent that sends real ones."),
         on_click=widgets.perform, args=(actions.send_test,),
     )  # fmt: skip
+weather_line()
 if chosen == RULES:
     draw_rules()
 elif chosen == EVENTS:
@@ -84,4 +87,4 @@ else:
     known = queries.snapshot()
     if chosen == INCIDENTS and known is not None:
         st.subheader(_("Silences and maintenance"), anchor=False)
-        view.quiet_part(known)
+        quietview.quiet_part(known)

@@ -15,6 +15,8 @@ from panel.metrics.charts import Unit
 from panel.metrics.queries import ALL, Measured
 from panel.queries import Store
 from panel.reads import Answer, Known
+from panel.said import said
+from panel.weatherline import weather_line
 
 SPANS_S = {"15 min": 900.0, "1 h": 3600.0, "6 h": 21_600.0, "24 h": 86_400.0, "7 d": 604_800.0}
 CUSTOM = "Custom"
@@ -143,7 +145,10 @@ def draw_costs() -> None:
     costs = answer.value if isinstance(answer, Known) else answer.last.value if answer.last else None
     if not isinstance(answer, Known) and not answer.pending:
         st.warning(
-            f"Unknown since {format.clock(answer.since_s, widgets.zone())}. {answer.why}", icon=":material/help:"
+            _("Unknown since {time}. {why}").format(
+                time=format.clock(answer.since_s, widgets.zone()), why=said(answer.why)
+            ),
+            icon=":material/help:",
         )
     if costs is None:
         st.caption(_("What was spent is not known yet."))
@@ -170,6 +175,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
         help=_("On: the charts follow every 10 seconds. Off: they stand still, to be zoomed, compared and saved."),
     )  # fmt: skip
     st.button(_("Refresh"), icon=":material/refresh:", key="metrics-refresh", help=_("Read what was measured since."))
+weather_line()
 live = live and span != CUSTOM
 chosen = choose_range()
 first = ask()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import charts, queries, widgets
+from panel import charts, eventlist, firstday, pairfacts, queries, routing, storecard, widgets
 from panel.i18n import _
 from panel.nav import page
 from panel.queries import Overview, Store
+from panel.repair.queries import divergence
 from panel.verdict import verdict
 
 SPANS_S = {"5 min": 300.0, "15 min": 900.0, "1 h": 3600.0}
@@ -24,14 +25,14 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
         _("Time span"), list(SPANS_S), default="5 min", required=True, key="span", label_visibility="collapsed"
     )
     st.toggle(_("Live"), value=True, key="live", help=_("Off: nothing moves, so that you can look closely."))
-    widgets.demo_button()
+    firstday.demo_button()
     st.page_link(page("tests"), label=_("Run the test"), icon=":material/fact_check:")
 answer = st.container()
 current = queries.overview()
 if current is not None and current.embedded and not queries.introduced():
-    widgets.introduction()
+    firstday.introduction()
 stores = st.container()
-routing = widgets.routing_form(current, "overview") if current is not None else st.container()
+choices = routing.routing_form(current, "overview") if current is not None else st.container()
 course = st.container()
 
 
@@ -50,8 +51,8 @@ def draw() -> None:
         st.rerun()  # the stores are known from now on: the rest of the page can be drawn
     with stores:
         draw_stores(snapshot)
-    with routing:
-        widgets.routing_facts(snapshot)
+    with choices:
+        routing.routing_facts(snapshot)
     with course:
         draw_course(snapshot)
 
@@ -59,7 +60,7 @@ def draw() -> None:
 def draw_stores(snapshot: Overview) -> None:
     with st.grid(2, min_column_width=340):
         for store in Store:
-            widgets.store_card(snapshot, store, snapshot.taken_at_s - SPANS_S[span], span)
+            storecard.store_card(snapshot, store, snapshot.taken_at_s - SPANS_S[span], span)
 
 
 def draw_course(snapshot: Overview) -> None:
@@ -72,8 +73,10 @@ def draw_course(snapshot: Overview) -> None:
         alt = _("Latency of each store over the last {span}").format(span=span)
         st.echarts_chart(figure, key="latency", height=270, alt=alt)
     with events, st.container(border=True, height="stretch"):
-        widgets.lag(snapshot)
-        widgets.events(snapshot)
+        with st.grid(2, min_column_width=140):
+            pairfacts.lag(snapshot)
+            pairfacts.agreement(snapshot, divergence(patience_s=0.0))
+        eventlist.events(snapshot)
 
 
 st.fragment(draw, run_every=TICK_S if live else None, key="tick")()

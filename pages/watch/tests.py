@@ -9,6 +9,7 @@ from panel.drills import historyview, scheduleview, view
 from panel.i18n import N_, _
 from panel.queries import JobState
 from panel.repair.links import link, linked
+from panel.weatherline import weather_line
 
 TICK_S = 1.0
 SECTIONS = {
@@ -39,6 +40,7 @@ def draw_run() -> None:
 with st.container(horizontal=True, vertical_alignment="center"):
     st.title(_("Tests"), anchor=False, width="stretch")
     testview.run_button(running)
+weather_line()
 if queries.overview() is None:
     st.info(_("The panel is still starting; the test needs its client."), icon=":material/info:")
 wanted = linked("section", "test")

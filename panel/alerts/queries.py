@@ -71,6 +71,10 @@ class Snapshot:
     def firing(self) -> tuple[Incident, ...]:
         return tuple(incident for incident in self.incidents if incident.is_active)
 
+    def advice(self, incident: Incident) -> str:
+        """What to do about it, as its rule says; "" for a rule that is gone."""
+        return next((row.rule.advice for row in self.rules if row.rule.name == incident.rule), "")
+
     @property
     def failing(self) -> tuple[DeliveryRow, ...]:
         """Deliveries that failed and are tried again, or were given up."""

@@ -13,6 +13,7 @@ from panel.drills import queries, reportview
 from panel.drills.queries import DrillReport, Known, Outcome
 from panel.i18n import N_, _
 from panel.jobview import follow
+from panel.said import said
 from panel.tables import csv_button, table_height
 from panel.widgets import zone
 
@@ -40,7 +41,7 @@ def history() -> None:
         else:
             since = format.clock(answer.since_s, zone(), with_seconds=True)
             st.warning(
-                _("The history is unknown since {time}. {why}").format(time=since, why=answer.why),
+                _("The history is unknown since {time}. {why}").format(time=since, why=said(answer.why)),
                 icon=":material/help:",
             )
         follow(answer.pending, "drill-history")

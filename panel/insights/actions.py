@@ -14,18 +14,19 @@ from hybrid.ops.insights import connected
 from hybrid.ops.keyspace import Keyspace, ScanLimits, scan_keyspace
 from hybrid.ops.listen import HotKeys, ListenLimits, Message, MonitorLine, monitor, subscribe
 from hybrid.types import Store
-from panel.actions import Outcome, require_operator
-from panel.format import count, duration
+from panel.actions import Outcome, record, require_operator
+from panel.format import count, duration, sentence
+from panel.i18n import _, ngettext
 from panel.insights.queries import LINES_KEPT, MONITOR_JOB, SCAN_JOBS, SUBSCRIBE_JOB, Heard, estimate
 from panel.jobs import Job, JobFailed, Progress
 from panel.process import process
+from panel.work import FAILURES, NO_CLIENT, client
 
-__all__ = ["ask_again", "start_monitor", "start_scan", "start_subscription"]
+__all__ = ["ask_again", "post", "start_monitor", "start_scan", "start_subscription"]
 
 logger = logging.getLogger("hybrid.panel")
 
 SCAN_TIMEOUT_S = 10.0
-NO_CLIENT = "The panel's client is not running."
 HOT_EVERY = 200  # lines
 
 
@@ -54,7 +55,7 @@ def start_scan(store: Store, limits: ScanLimits) -> Outcome:
         )
         return found
 
-    return _started(SCAN_JOBS[store], f"Scan of the {store} store", store, work)
+    return _started(SCAN_JOBS[store], _("Scan of the {store} store").format(store=_(store)), store, work)
 
 
 def start_monitor(limits: ListenLimits, with_own: bool) -> Outcome:
@@ -71,7 +72,12 @@ def start_monitor(limits: ListenLimits, with_own: bool) -> Outcome:
         _, ending = monitor(connection, limits, job.cancel, take)
         return heard.result(ending, hot)
 
-    return _started(MONITOR_JOB, f"MONITOR of the local store, for {duration(limits.seconds)}", Store.LOCAL, work)
+    return _started(
+        MONITOR_JOB,
+        _("MONITOR of the local store, for {time}").format(time=duration(limits.seconds)),
+        Store.LOCAL,
+        work,
+    )
 
 
 def start_subscription(store: Store, pattern: str, limits: ListenLimits) -> Outcome:
@@ -82,7 +88,24 @@ def start_subscription(store: Store, pattern: str, limits: ListenLimits) -> Outc
         _, ending = subscribe(connection, pattern, limits, job.cancel, heard.take)
         return heard.result(ending)
 
-    return _started(SUBSCRIBE_JOB, f"Channels {pattern} of the {store} store", store, work)
+    return _started(
+        SUBSCRIBE_JOB, _("Channels {pattern} of the {store} store").format(pattern=pattern, store=_(store)), store, work
+    )
+
+
+def post(channel: str, text: str) -> Outcome:
+    """Post a message where applications listen: on the store that takes the writes."""
+    author, found = require_operator(), client()
+    if found is None:
+        return Outcome(False, _(NO_CLIENT))
+    if not channel.strip():
+        return Outcome(False, _("Name a channel first."))
+    try:
+        heard = found.publish(channel.strip(), text)
+    except FAILURES as error:
+        return Outcome(False, sentence(error))
+    record(author, f"message posted to {channel.strip()}")
+    return Outcome(True, ngettext("{n} subscriber heard it.", "{n} subscribers heard it.", heard).format(n=heard))
 
 
 class _Hearing:
@@ -115,7 +138,7 @@ class _Hearing:
 def _started(kind: str, title: str, store: Store, work: Callable[[Job, Any], Any]) -> Outcome:
     author, agent = require_operator(), process().agent
     if agent is None:
-        return Outcome(False, NO_CLIENT)
+        return Outcome(False, _(NO_CLIENT))
 
     def run(job: Job) -> Any:
         try:

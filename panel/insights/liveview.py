@@ -17,6 +17,7 @@ from panel.insights.queries import Heard, HotKey, ListenLimits, Message, Monitor
 from panel.insights.view import STORE_WORDS, refusal
 from panel.queries import Job, JobState, Store
 from panel.reads import Answer, Known
+from panel.said import said
 from panel.tables import heading, table_height
 from panel.widgets import perform, zone
 
@@ -68,11 +69,24 @@ def pubsub_part(stores: Sequence[Store], answers: dict[Store, Answer[ServerInsig
             disabled=running or not pattern or not actions.is_operator(),
             on_click=perform, args=(starting.start_subscription, store, pattern, limits),
         )  # fmt: skip
+    _post()
     if store is Store.CLOUD and queries.is_billed(Store.CLOUD) is not False:
         text = _("The service bills every message that arrives: at most {n} of them here.")
         st.warning(text.format(n=format.count(limits.lines)), icon=":material/payments:")
     jobview.running_jobs(queries.SUBSCRIBE_JOB)
     _follow(queries.SUBSCRIBE_JOB, running, _draw_messages)
+
+
+def _post() -> None:
+    fixed = not actions.is_operator()
+    with st.form("post", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+        channel = st.text_input(_("Post to"), key="post-channel", placeholder=_("channel"), width=190, disabled=fixed)
+        text = st.text_input(_("Message"), key="post-text", disabled=fixed)
+        if st.form_submit_button(
+            _("Post"), icon=":material/send:", disabled=fixed, key="post",
+            help=_("On the store that takes the writes, where applications listen."),
+        ):  # fmt: skip
+            perform(starting.post, channel, text)
 
 
 def _limits(name: str) -> ListenLimits:
@@ -90,7 +104,7 @@ def _channels(store: Store, answer: Answer[ServerInsights]) -> None:
         rows = [asdict(channel) for channel in known]
         heading(_(STORE_WORDS[store]), _("channels with subscribers"), rows, f"channels-{store}")
         if found is None:
-            why = _("The store is being asked.") if isinstance(answer, Known) or answer.pending else answer.why
+            why = _("The store is being asked.") if isinstance(answer, Known) or answer.pending else said(answer.why)
             st.caption(":material/help: " + why)
         elif isinstance(found.channels, NotOffered):
             refusal(found.channels)

@@ -15,6 +15,7 @@ from panel.insights import queries
 from panel.insights.queries import ClientRow, CommandUse, NotOffered, ServerInsights, SlowCall
 from panel.queries import Store
 from panel.reads import Answer, Known
+from panel.said import said
 from panel.tables import csv_button, table_height
 from panel.widgets import COLORS, STORE_ICONS, zone
 
@@ -57,7 +58,7 @@ def _known(store: Store, answer: Answer[ServerInsights], name: str, title: str) 
             st.caption(":material/hourglass_top: " + _("The store is being asked."))
         else:
             since = format.clock(answer.since_s, zone())
-            st.caption(":material/help: " + _("Unknown since {time}. {why}").format(time=since, why=answer.why))
+            st.caption(":material/help: " + _("Unknown since {time}. {why}").format(time=since, why=said(answer.why)))
     return None
 
 

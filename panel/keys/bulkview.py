@@ -10,10 +10,12 @@ from panel import actions as panel_actions
 from panel import confirm, jobview, queries
 from panel.i18n import N_, _, ngettext
 from panel.jobs import Job
-from panel.keys import actions, state
-from panel.keys.actions import BULK_JOB, COLLECT_JOB, EXPORT_JOB, IMPORT_JOB, Collected, Exported
+from panel.keys import bulkactions, state
+from panel.keys.bulkactions import BULK_JOB, COLLECT_JOB, EXPORT_JOB, IMPORT_JOB, Collected, Exported
 from panel.keys.queries import Conflict, Format
 from panel.repair.links import key_text
+from panel.said import said
+from panel.verdict import named
 from panel.widgets import perform
 
 __all__ = ["draw"]
@@ -73,13 +75,15 @@ def matching() -> None:
     if not found.complete:
         st.caption(_("Not all were found: do these first, then look again."))
     for store in found.missing:
-        st.caption(_("Without the keys that only the {store} store has: it could not be asked.").format(store=store))
+        st.caption(
+            _("Without the keys that only the {store} store has: it could not be asked.").format(store=named(store))
+        )
     with_keys(found.names, "matching")
 
 
 def collect() -> None:
     st.session_state["keys-collected"] = state.filter_of_session()
-    perform(actions.collect, state.filter_of_session())
+    perform(bulkactions.collect, state.filter_of_session())
 
 
 def with_keys(names: tuple[bytes, ...], name: str) -> None:
@@ -95,19 +99,19 @@ def with_keys(names: tuple[bytes, ...], name: str) -> None:
         )
         st.button(
             _("Set expiry"), icon=":material/timer:", key=f"keys-expire-go-{name}", disabled=fixed,
-            on_click=perform, args=(actions.start_expire, names, after_s or None),
+            on_click=perform, args=(bulkactions.start_expire, names, after_s or None),
         )  # fmt: skip
         confirm.confirmed_button(
-            _("Delete"), actions.delete_phrase(count),
+            _("Delete"), bulkactions.delete_phrase(count),
             _("Deletes {n} keys on both stores. An undo is kept for a week, up to 64 MB of it.").format(n=f"{count:,}"),
-            actions.start_delete, names, key=f"keys-delete-go-{name}",
+            bulkactions.start_delete, names, key=f"keys-delete-go-{name}",
         )  # fmt: skip
         form = st.selectbox(
             _("Format"), list(FORMATS), format_func=lambda f: _(FORMATS[f]), key=f"keys-as-{name}", width=180
         )
         st.button(
             _("Export"), icon=":material/download:", key=f"keys-export-go-{name}", disabled=fixed, on_click=perform,
-            args=(actions.start_export, state.filter_of_session(), names, None, form),
+            args=(bulkactions.start_export, state.filter_of_session(), names, None, form),
         )  # fmt: skip
 
 
@@ -128,7 +132,7 @@ def bring_in() -> None:
         ):
             st.button(
                 label, icon=icon, key=f"keys-import-{preview}", disabled=fixed, on_click=perform,
-                args=(actions.start_import, file.getvalue(), rule), kwargs={"preview": preview},
+                args=(bulkactions.start_import, file.getvalue(), rule), kwargs={"preview": preview},
             )  # fmt: skip
 
 
@@ -146,9 +150,9 @@ def latest() -> None:
 def result(job: Job) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-job-result"):
         if job.problem:
-            st.markdown(f":red[:material/error:] **{job.title}** {job.problem}", width="stretch")
+            st.markdown(f":red[:material/error:] **{job.title}** {said(job.problem)}", width="stretch")
         else:
-            st.markdown(f":green[:material/check_circle:] **{job.title}** {job.summary}", width="stretch")
+            st.markdown(f":green[:material/check_circle:] **{job.title}** {said(job.summary)}", width="stretch")
         done: Any = job.result
         if isinstance(done, Exported):
             name, mime = FILES[done.form]
@@ -164,5 +168,5 @@ def result(job: Job) -> None:
         elif (bundle := job.noted("undo")) and not job.noted("preview"):
             st.button(
                 _("Undo"), icon=":material/undo:", key="keys-undo-job", disabled=not panel_actions.is_operator(),
-                on_click=perform, args=(actions.start_undo, bundle),
+                on_click=perform, args=(bulkactions.start_undo, bundle),
             )  # fmt: skip

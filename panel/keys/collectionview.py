@@ -64,7 +64,7 @@ def turns(page: ElementPage, places: list[Any]) -> None:
         if page.passed:
             st.caption(_("{n} elements looked at for such that only this store has").format(n=f"{page.passed:,}"))
         elif page.next is not None and page.next.extras:
-            st.caption(_("Next: what only the {store} store has.").format(store=page.next.leader))
+            st.caption(_("Next: what only the {store} store has.").format(store=_(page.next.leader)))
 
 
 def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store, ...], number: int) -> Element | None:

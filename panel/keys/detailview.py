@@ -16,6 +16,8 @@ from panel.keys.queries import Badge, Form, KeyInfo, KeyRow, Known, NotInThisFor
 from panel.nav import page
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading
+from panel.said import said
+from panel.verdict import named
 
 __all__ = ["draw"]
 
@@ -32,6 +34,7 @@ MOST_EDITED = 1024 * 1024
 def draw(key: bytes, authority: Store) -> None:
     """Everything about one key."""
     stores = queries.stores_up()
+    queries.ask_ahead(key, stores)
     infos: dict[Store, KeyInfo] = {}
     awaited = False
     with st.container(border=True, key="keys-detail"):
@@ -83,7 +86,7 @@ def head(key: bytes, stores: tuple[Store, ...]) -> KeyRow | None:
         word, _mark, icon, color = BADGES[badge]
         st.badge(_(word), icon=icon, color=color)  # type: ignore[arg-type]
     if row is not None and row.detail:
-        st.caption(row.detail)
+        st.caption(format.sentence(said(row.detail)))
     return row
 
 
@@ -113,7 +116,7 @@ def commands(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     elif answer.value is None:
         st.caption(_("Too big to be shown as commands; export it instead."))
     else:
-        st.caption(_("Creates the key as the {store} store has it:").format(store=store))
+        st.caption(_("Creates the key as the {store} store has it:").format(store=named(store)))
         st.code(answer.value, language="bash", wrap_lines=True, height=240 if len(answer.value) > CUT else "content")
 
 

@@ -16,6 +16,8 @@ from panel.keys import queries, state
 from panel.keys.queries import Badge, Filter, KeyRow, Known, Listing, Store, Walk
 from panel.repair.links import key_text
 from panel.repair.pieces import missing
+from panel.said import said
+from panel.verdict import named
 from panel.widgets import COLORS
 
 __all__ = ["BADGES", "expires_text", "filters", "left_text", "page"]
@@ -28,6 +30,7 @@ BADGES = {
     Badge.ON_ITS_WAY: (N_("on its way"), "→", ":material/schedule_send:", "yellow"),
     Badge.UNKNOWN: (N_("unknown"), "?", ":material/help:", "gray"),
 }
+BADGES_TICK_S = 0.25
 HEIGHT = 560
 ROW_PX = 35
 
@@ -120,7 +123,7 @@ def pager(listing: Listing, at: int, searching: bool) -> None:
             total = f"{listing.known:,}" if listing.ended else about_total()
             st.caption(_("{first} to {last} of {total}").format(first=first + 1 if last else 0, last=last, total=total))
         for store, why in listing.missing:
-            st.caption(f":material/help: {_('Without the {store} store').format(store=store)}: {why}")
+            st.caption(f":material/help: {_('Without the {store} store').format(store=named(store))}: {said(why)}")
 
 
 def about_total() -> str:
@@ -163,7 +166,7 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
         compared = answer.value
     elif answer is not None:
         compared = answer.last.value if answer.last else compared
-        follow(answer, "badges")
+        follow(answer, "badges", 1.0 if state.just_opened() else BADGES_TICK_S)
         if not answer.pending:
             missing(answer, _("Whether they are equal"))
     words = {badge: f"{mark} {_(word)}" for badge, (word, mark, _icon, _color) in BADGES.items()}
@@ -225,8 +228,8 @@ def left_text(expires_at_ms: int | None) -> str:
     return format.duration(left_s) if left_s > 0 else _("now")
 
 
-def follow(answer: Any, name: str) -> None:
-    jobview.follow(not isinstance(answer, Known) and answer.pending, f"keys-{name}")
+def follow(answer: Any, name: str, tick_s: float = 1.0) -> None:
+    jobview.follow(not isinstance(answer, Known) and answer.pending, f"keys-{name}", tick_s)
 
 
 def follow_now(name: str) -> None:

@@ -47,6 +47,7 @@ from hybrid.ops.keys.tree import Folder, Level, level_of
 from hybrid.ops.transfer import Conflict, Format
 from hybrid.types import Store, StoreState
 from panel import queries
+from panel.format import sentence
 from panel.process import process
 from panel.reads import Answer, Known, ReadFailed, Unknown
 
@@ -81,6 +82,7 @@ __all__ = [
     "Store",
     "Unknown",
     "Walk",
+    "ask_ahead",
     "badge_of_key",
     "badges",
     "commands_of",
@@ -109,7 +111,7 @@ KINDS = ("keys", "badges", "info", "text", "elements", "groups", "document", "le
 FRESH_S = 5.0
 BADGES_S = 30.0  # a badge costs cloud commands: it is not asked again with every click
 PATIENCE_S = 0.6
-BADGE_PATIENCE_S = 0.15  # rows are shown at once, badges when they are there
+BADGE_PATIENCE_S = 0.02  # rows are shown at once, badges when they are there
 TREE_NAMES = 5000
 
 _lines: WeakKeyDictionary[HybridRedis, Lines] = WeakKeyDictionary()
@@ -164,8 +166,7 @@ def _asked(
         try:
             return ask(lines())
         except HybridError as error:
-            text = str(error)
-            raise ReadFailed(text[:1].upper() + text[1:].rstrip(".") + ".") from None
+            raise ReadFailed(sentence(error)) from None
 
     return process().reads.get((kind, *question), run, max_age_s=age_s, patience_s=patience_s)
 
@@ -204,11 +205,21 @@ def rows_of(names: tuple[bytes, ...], stores: tuple[Store, ...]) -> Answer[tuple
     return _asked("rows", (names, stores), lambda kept: tuple(quick_rows(kept, stores, names)))
 
 
-def badge_of_key(key: bytes, stores: tuple[Store, ...]) -> Answer[tuple[KeyRow, ...]]:
+def badge_of_key(key: bytes, stores: tuple[Store, ...], patience_s: float = PATIENCE_S) -> Answer[tuple[KeyRow, ...]]:
     """One key, compared."""
-    return _asked(
-        "badges", ("one", key, stores), lambda kept: tuple(badge_rows(kept, stores, quick_rows(kept, stores, [key])))
-    )
+
+    def ask(kept: Lines) -> tuple[KeyRow, ...]:
+        return tuple(badge_rows(kept, stores, quick_rows(kept, stores, [key])))
+
+    return _asked("badges", ("one", key, stores), ask, patience_s=patience_s)
+
+
+def ask_ahead(key: bytes, stores: tuple[Store, ...]) -> None:
+    """Begin to ask both stores about a key at the same time, before its parts are drawn one after the other."""
+    for store in stores:
+        info(store, key, patience_s=0.0)
+    if len(stores) == 2:
+        badge_of_key(key, stores, patience_s=0.0)
 
 
 def level(walk: Walk, walk_id: int, prefix: bytes, stores: tuple[Store, ...], names: int = TREE_NAMES) -> Answer[Level]:
@@ -221,8 +232,8 @@ def level(walk: Walk, walk_id: int, prefix: bytes, stores: tuple[Store, ...], na
     return _asked("level", (walk_id, prefix, stores, names), ask)
 
 
-def info(store: Store, key: bytes) -> Answer[KeyInfo | None]:
-    return _asked("info", (store, key), lambda kept: read_info(kept, store, key))
+def info(store: Store, key: bytes, patience_s: float = PATIENCE_S) -> Answer[KeyInfo | None]:
+    return _asked("info", (store, key), lambda kept: read_info(kept, store, key), patience_s=patience_s)
 
 
 def text(key: bytes, stores: tuple[Store, ...], offset: int, length: int) -> Answer[dict[Store, bytes]]:

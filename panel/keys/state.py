@@ -13,8 +13,8 @@ from panel.keys.queries import Filter, Store, Walk, new_walk_id
 from panel.repair.links import key_from, key_text, link, linked
 
 __all__ = [
-    "KINDS", "PAGE_KEYS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form", "open_form",
-    "open_key", "opened_key", "prefix", "remember", "restart", "restore", "set_prefix", "turn",
+    "KINDS", "PAGE_KEYS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form", "just_opened",
+    "open_form", "open_key", "opened_key", "prefix", "remember", "restart", "restore", "set_prefix", "turn",
 ]  # fmt: skip
 
 PAGE_KEYS = 50
@@ -46,6 +46,7 @@ ALLOWED = {"type": KINDS, "store": STORES, "ttl": tuple(TTLS), "size": tuple(SIZ
 def restore() -> None:
     """Take from the address what this session has not chosen itself."""
     state = st.session_state
+    state["keys-just-opened"] = "keys-view" not in state
     for name in LINKED:
         value = linked(name, "list" if name == "view" else "")
         allowed = ALLOWED.get(name)
@@ -61,6 +62,12 @@ def remember() -> None:
     values = {name: str(state.get(f"keys-{name}") or "") for name in LINKED}
     values["view"] = "" if values["view"] == "list" else values["view"]
     link(**values, key=state["keys-open-key"], prefix=state["keys-open-prefix"])
+
+
+def just_opened() -> bool:
+    """Whether this is the first drawing of a visit: the browser must get it before the next one, or it misses what the
+    controls were set to from the address."""
+    return bool(st.session_state["keys-just-opened"])
 
 
 def filter_of_session() -> Filter:

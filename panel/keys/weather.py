@@ -5,7 +5,7 @@ from __future__ import annotations
 from panel.format import clock
 from panel.i18n import _
 from panel.queries import Overview, StoreState
-from panel.verdict import Tone, Verdict
+from panel.verdict import Tone, Verdict, named
 
 __all__ = ["notice"]
 
@@ -22,12 +22,12 @@ def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None
         return Verdict(Tone.ALARM, _("Down"), sentence, _("Start or reconnect a store; the panel notices by itself."))
     for facts in down:
         store = facts.status.store
-        values = {"store": store, "other": store.other, "since": clock(facts.status.since_s, zone)}
+        values = {"store": named(store), "other": named(store.other), "since": clock(facts.status.since_s, zone)}
         sentence = _("The {store} store is down since {since}: only keys of the {other} store are shown.")
         advice = _("Whether they are equal is unknown. Changes go to the {other} store; the {store} store follows.")
         return Verdict(Tone.WARNING, _("Down"), sentence.format(**values), advice.format(**values))
     for facts in sides:
-        values = {"store": facts.status.store, "since": clock(facts.status.since_s, zone)}
+        values = {"store": named(facts.status.store), "since": clock(facts.status.since_s, zone)}
         if facts.status.state is StoreState.CATCHING_UP:
             sentence = _("The {store} store is catching up since {since}: what differs may be on its way.")
             return Verdict(Tone.NOTE, _("Catching up"), sentence.format(**values))

@@ -17,7 +17,7 @@ from panel.metrics.figures import PLOTLY_CONFIG, cost_figure, heat_figure, month
 from panel.metrics.live import echarts
 from panel.metrics.queries import ALL, Costs, EventRow, Measured
 from panel.queries import Overview, Store
-from panel.tables import csv_button, heading
+from panel.tables import csv_button, heading, table_height
 from panel.widgets import COLORS, STORE_ICONS, zone
 
 __all__ = ["SOURCE", "chart_frame", "costs_part", "events_part", "group_word", "heat_part", "numbers", "table_part"]
@@ -107,7 +107,7 @@ def table_part(found: Measured) -> None:
         frame = pd.DataFrame(rows).drop(columns=["at_s"])
         frame["store"] = frame["store"].str.title()
         st.dataframe(
-            frame, hide_index=True, key="groups", height=HEIGHT,
+            frame, hide_index=True, key="groups", height=table_height(len(frame)),
             column_order=["store", "group", "count", "p50_ms", "p95_ms", "p99_ms", "max_ms"],
             column_config={
                 "store": st.column_config.MultiselectColumn(
@@ -136,7 +136,11 @@ def heat_part(found: Measured, store: Store, group: str) -> None:
             return _empty(_("No call to this store was measured in this range."))
         figure = heat_figure(rows, store, found.slot_s, found.shown_since_s, found.until_s, zone())
         st.plotly_chart(
-            figure, key=f"plot-{name}", height=HEIGHT, config=PLOTLY_CONFIG, alt=f"Heat map of {store} latency"
+            figure,
+            key=f"plot-{name}",
+            height=HEIGHT,
+            config=PLOTLY_CONFIG,
+            alt=_("Heat map of the latency of the {store} store").format(store=_(store)),
         )
 
 

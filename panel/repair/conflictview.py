@@ -12,12 +12,13 @@ from panel import actions, format
 from panel.i18n import N_, _
 from panel.jobview import follow
 from panel.queries import Overview, Store
-from panel.repair import actions as repair
+from panel.repair import conflictactions as repair
 from panel.repair import queries
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading, store_name, tinted
 from panel.repair.queries import Conflict, Known
 from panel.repair.syncview import snapshot_blocks
+from panel.said import said
 from panel.widgets import perform, zone
 
 __all__ = ["conflicts", "value_rows"]
@@ -80,10 +81,10 @@ def table(entries: Sequence[Conflict]) -> Conflict | None:
         {
             _("Archived"): format.clock(entry.archived_at_ms / 1000, zone()),
             _("Key"): key_text(entry.key),
-            _("Live value from"): entry.kept.store.value,
-            _("Archived value from"): entry.lost.store.value,
+            _("Live value from"): store_name(entry.kept.store),
+            _("Archived value from"): store_name(entry.lost.store),
             _("Size"): format.size(entry.size_bytes),
-            _("Why"): entry.why,
+            _("Why"): said(entry.why),
         }
         for entry in entries
     ]

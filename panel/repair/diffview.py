@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
@@ -19,6 +20,7 @@ from panel.repair import queries
 from panel.repair.links import key_text, link, linked
 from panel.repair.pieces import CAUSES, cost_text, facts_text, missing, store_name, tinted
 from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Known, Scope, Selection
+from panel.said import said
 from panel.verdict import Tone, Verdict
 from panel.widgets import perform, zone
 
@@ -244,7 +246,7 @@ def row_of(difference: Difference) -> dict[str, str]:
         _("Cause"): ", ".join(_(CAUSES[cause]) for cause in difference.causes),
         store_name(Store.LOCAL): facts_text(difference.local),
         store_name(Store.CLOUD): facts_text(difference.cloud),
-        _("Detail"): difference.detail,
+        _("Detail"): re.sub(r"\bb(['\"])", r"\1", said(difference.detail)),  # as text, not as Python writes bytes
     }
 
 

@@ -13,6 +13,7 @@ from panel.charts import STORE_COLORS
 from panel.i18n import N_, _, ngettext
 from panel.queries import Store
 from panel.repair.queries import Cause, Cost, Facts, Unknown
+from panel.said import said
 from panel.verdict import Tone, Verdict
 from panel.widgets import COLORS, STORE_ICONS, answer_line, zone
 
@@ -72,11 +73,11 @@ def cost_text(cost: Cost) -> str:
 def missing(answer: Unknown[Any], what: str) -> None:
     """What is said where an answer lacks."""
     if answer.pending:
-        said = _("asking the stores…")
-        st.caption(f":material/hourglass_empty: {what}: {said}")
+        awaited = _("asking the stores…")
+        st.caption(f":material/hourglass_empty: {what}: {awaited}")
         return
     since = format.clock(answer.since_s, zone(), with_seconds=True)
-    st.caption(f":material/help: {what}: {_('unknown since {time}').format(time=since)}. {answer.why}")
+    st.caption(f":material/help: {what}: {_('unknown since {time}').format(time=since)}. {said(answer.why)}")
 
 
 def obstacle_line(found: Verdict | None) -> None:

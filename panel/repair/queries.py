@@ -47,6 +47,7 @@ from hybrid.ops.sync.run import (
     sync_history,
 )
 from hybrid.types import Purpose, Store
+from panel.format import sentence
 from panel.i18n import _, ngettext
 from panel.process import FOLDER_VARIABLE, process
 from panel.reads import Answer, Known, ReadFailed, Unknown
@@ -98,7 +99,6 @@ __all__ = [
     "planned",
     "rows",
     "scope_text",
-    "sentence",
     "shown",
     "syncs",
 ]
@@ -245,9 +245,9 @@ def syncs() -> Answer[list[SyncResult]]:
     return _asked(("syncs",), lambda: sync_history(client()), max_age_s=20.0)
 
 
-def divergence() -> Answer[Divergence | None]:
+def divergence(patience_s: float = 0.8) -> Answer[Divergence | None]:
     """What the periodic sync measured last; None inside when it never ran."""
-    return _asked(("divergence",), lambda: read_divergence(client()), max_age_s=20.0)
+    return _asked(("divergence",), lambda: read_divergence(client()), max_age_s=20.0, patience_s=patience_s)
 
 
 def conflicts(before: str | None = None) -> Answer[list[Conflict]]:
@@ -274,12 +274,6 @@ def _asked(
             raise ReadFailed(sentence(error)) from None
 
     return process().reads.get(question, said, max_age_s=max_age_s, patience_s=patience_s)
-
-
-def sentence(error: Exception | str) -> str:
-    """An error as a sentence."""
-    text = str(error) or type(error).__name__
-    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."
 
 
 # -- the panel's client

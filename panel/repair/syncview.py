@@ -177,7 +177,7 @@ def schedule(snapshot: Overview | None) -> None:
                 changes["sync_interval_s"] = float(interval)
             st.button(
                 _("Apply"), icon=":material/check:", type="primary" if changes else "secondary", key="sync-apply",
-                disabled=fixed or not changes, help=EVERYWHERE,
+                disabled=fixed or not changes, help=_(EVERYWHERE),
                 on_click=perform, args=(actions.change_settings, panel_queries.live().version), kwargs=changes,
             )  # fmt: skip
     if snapshot_blocks(snapshot):

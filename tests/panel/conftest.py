@@ -83,6 +83,12 @@ WEATHERS: dict[str, Overview | None] = {
 }
 
 
+@pytest.fixture
+def weathers() -> Mapping[str, Overview | None]:
+    """All of them, by name."""
+    return WEATHERS
+
+
 class FakeClient:
     """Takes live settings, as the real client does; its register knows one process."""
 

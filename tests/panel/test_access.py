@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from hybrid.cli import main
 from hybrid.ops.password import password_hash, password_matches
 from panel import actions, confirm, oidc, widgets
 from panel.access import Access, AccessConfig, AccessRefused, is_loopback
-from panel.gate import access_middleware, access_routes, login_link
+from panel.gate import access_middleware
 from panel.process import PanelProcess
+from panel.signin import access_routes, login_link
 
 PASSWORD = "a long password"
 STORED = password_hash(PASSWORD)
@@ -106,6 +108,26 @@ def test_stranger_on_loopback_is_told_where_the_link_is(by_link: Access) -> None
     assert page.status_code == 200
     assert "terminal where the panel was started" in page.text
     assert "token=" not in page.text.replace("token=&hellip;", "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "cookie", "title"),
+    [
+        ({"Accept-Language": "pt-BR,pt;q=0.9,en;q=0.8"}, None, "Quase lá"),
+        ({"Accept-Language": "pt-BR"}, "en", "Almost there"),
+        ({"Accept-Language": "ja"}, None, "Almost there"),
+        ({}, "pt_BR", "Quase lá"),
+    ],
+)
+def test_sign_in_speaks_the_reader_s_language(
+    by_link: Access, headers: dict[str, str], cookie: str | None, title: str
+) -> None:
+    client = client_of(by_link)
+    if cookie is not None:
+        client.cookies.set("lang", cookie, domain="127.0.0.1")
+    page = client.get("/login", headers=headers).text
+    assert f"<h1>{title}</h1>" in page
+    assert ('lang="pt-BR"' in page) == (title == "Quase lá")
 
 
 def test_fresh_link_goes_to_the_terminal_only(by_link: Access, capsys: pytest.CaptureFixture[str]) -> None:
@@ -399,6 +421,12 @@ def test_sign_in_page_leads_to_the_provider_and_only_its_routes_are_open(by_prov
         assert client.get(path).text == "fine"
     assert client.get("/auth/login/more").status_code == 303
     assert client.get("/").status_code == 303
+
+
+def test_provider_without_its_packages_is_one_sentence(by_provider: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, oidc.CLIENT, None)
+    with pytest.raises(AccessRefused, match="needs Authlib and httpx2"):
+        oidc.is_configured()
 
 
 def test_routes_of_the_provider_are_closed_where_none_is_configured(by_link: Access) -> None:

@@ -17,7 +17,7 @@ from hybrid.core.outbox import Delivery, DeliveryState, Kind, Message
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
-from panel.alerts import actions, queries, view
+from panel.alerts import actions, queries, rulesview
 from panel.process import PanelProcess
 from panel.reads import Known, Unknown
 
@@ -83,7 +83,7 @@ def test_what_fires_is_acknowledged_and_silenced(
     at = open_view(open_page, "incidents")
     assert at.error[0].value == "1 incident is open."
     assert "json-1f3a did not take a message: error=500" in at.warning[0].value
-    assert "Store down: cloud" in text_of(at) and "timed out" in text_of(at)
+    assert "Store down: cloud" in text_of(at) and "Timed out." in text_of(at)
     at.button(key="ack-0a1b2c3d").click().run()
     assert [toast.value for toast in at.toast] == ["Acknowledged: no more reminders."]
     assert store.desk.active[0].acknowledged_by == "tester"
@@ -137,12 +137,12 @@ def test_edited_rows_become_changes_and_can_be_reset(store: FakeStore, open_page
     assert at.button(key="rules-apply").disabled
     found = queries.snapshot()
     assert found is not None
-    rows = [view._rule_row(row.rule) for row in found.rules]
+    rows = [rulesview._rule_row(row.rule) for row in found.rules]
     names = [row.rule.name for row in found.rules]
-    assert view.changed_values(found, rows) == {}
+    assert rulesview.changed_values(found, rows) == {}
     rows[names.index("lag")] |= {"threshold": 60.0, "remind_after_h": 1.0}
     rows[names.index("memory")] |= {"threshold": 95.0, "enabled": False}
-    changes = view.changed_values(found, rows)
+    changes = rulesview.changed_values(found, rows)
     assert changes == {
         "lag": {"threshold": 60.0, "remind_after_s": 3600.0},
         "memory": {"threshold": 0.95, "enabled": False},

@@ -17,7 +17,7 @@ from hybrid.ops.overview import Overview
 from panel.actions import NotAllowed
 from panel.process import PanelProcess
 from panel.queries import Store
-from panel.repair import actions, queries
+from panel.repair import actions, conflictactions, queries
 from panel.repair.conflictview import value_rows
 from panel.repair.diffview import exported
 from panel.repair.links import key_from, key_text
@@ -187,8 +187,8 @@ def test_viewer_may_look_and_not_act(
         lambda: actions.start_diff(Scope()),
         lambda: actions.start_sync(Selection("x"), Direction.MERGE),
         lambda: actions.start_undo("x"),
-        lambda: actions.keep_conflict("1-1"),
-        lambda: actions.discard_conflicts(None, typed="discard"),
+        lambda: conflictactions.keep_conflict("1-1"),
+        lambda: conflictactions.discard_conflicts(None, typed="discard"),
     ):
         with pytest.raises(NotAllowed):
             act()

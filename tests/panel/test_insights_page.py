@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from servers import wait_until
 from streamlit.testing.v1 import AppTest
 
 from hybrid.ops.insights import Channel, ClientRow, CommandUse, NotOffered, ServerInsights, SlowCall
@@ -148,10 +150,21 @@ def test_viewer_starts_nothing(open_page: OpenPage, monkeypatch: pytest.MonkeyPa
         lambda: actions.start_scan(Store.LOCAL, ScanLimits()),
         lambda: actions.start_monitor(ListenLimits(), with_own=False),
         lambda: actions.start_subscription(Store.LOCAL, "*", ListenLimits()),
+        lambda: actions.post("news", "hello"),
     ):
         with pytest.raises(NotAllowed):
             start()
     assert not panel_queries.jobs()
+
+
+@pytest.mark.usefixtures("as_operator")
+def test_a_posted_message_is_heard(real_panel: types.SimpleNamespace) -> None:
+    with real_panel.agent.client.pubsub(ignore_subscribe_messages=True) as listening:
+        listening.subscribe("news")
+        wait_until(lambda: actions.post(" news ", "hello").sentence == "1 subscriber heard it.", "the subscription")
+        wait_until(lambda: (listening.get_message(timeout=0.1) or {}).get("data") == "hello", "the message")
+    assert real_panel.agent.client.live.audit.history(1)[0].what == "message posted to news"
+    assert not actions.post("  ", "hello").done
 
 
 @pytest.mark.usefixtures("healthy")

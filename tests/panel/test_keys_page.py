@@ -16,7 +16,7 @@ from hybrid import HybridRedis
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
-from panel.keys import actions, queries
+from panel.keys import actions, bulkactions, queries
 from panel.process import PanelProcess
 
 OpenPage = Callable[..., AppTest]
@@ -40,11 +40,14 @@ def opened(pair: Stores) -> Iterator[HybridRedis]:
 
 
 @pytest.fixture
-def hybrid(opened: HybridRedis, panel_process: PanelProcess, set_weather: SetWeather) -> HybridRedis:
+def hybrid(
+    opened: HybridRedis, panel_process: PanelProcess, set_weather: SetWeather, monkeypatch: pytest.MonkeyPatch
+) -> HybridRedis:
     opened.flushall()
     assert opened.wait_in_sync(10)
     panel_process.agent = types.SimpleNamespace(client=opened)  # type: ignore[assignment]
     set_weather("healthy")
+    monkeypatch.setattr(queries, "BADGE_PATIENCE_S", 2.0)  # here nobody draws the page again when they come later
     return opened
 
 
@@ -252,11 +255,11 @@ def test_many_keys_are_found_counted_exported_and_deleted(
     at = open_keys()
     at.text_input(key="keys-pattern").set_value("a:*").run()
     press(at, "keys-collect")
-    assert panel_process.jobs.of(actions.COLLECT_JOB)[0].wait(10)
+    assert panel_process.jobs.of(bulkactions.COLLECT_JOB)[0].wait(10)
     at = settled(at.run())
     assert "**30 keys**" in text_of(at)
     press(at, "keys-export-go-matching")
-    job = panel_process.jobs.of(actions.EXPORT_JOB)[0]
+    job = panel_process.jobs.of(bulkactions.EXPORT_JOB)[0]
     assert job.wait(10) and job.result.count == 30
     press(at, "keys-delete-go-matching")
     assert values(sides, "DBSIZE")[0] > 30  # the button only asks
@@ -272,8 +275,8 @@ def test_a_viewer_looks_and_changes_nothing(
     monkeypatch.setattr(st, "user", {"name": "v", "role": "viewer"})
     for act in (
         lambda: actions.apply(queries.edits.delete_key(b"k", "string")),
-        lambda: actions.start_delete([b"k"]),
-        lambda: actions.start_import(io.BytesIO().getvalue(), queries.Conflict.SKIP, preview=False),
+        lambda: bulkactions.start_delete([b"k"]),
+        lambda: bulkactions.start_import(io.BytesIO().getvalue(), queries.Conflict.SKIP, preview=False),
     ):
         with pytest.raises(panel_actions.NotAllowed):
             act()
@@ -285,24 +288,24 @@ def test_bulk_changes_run_on_both_and_are_audited(
 ) -> None:
     monkeypatch.setattr(st, "user", {"name": "ann", "role": "operator"})
     hybrid.mset({f"a:{n}": "v" for n in range(30)})
-    assert actions.start_expire([b"a:1", b"a:2"], 600).done
-    assert panel_process.jobs.of(actions.BULK_JOB)[0].wait(10)
+    assert bulkactions.start_expire([b"a:1", b"a:2"], 600).done
+    assert panel_process.jobs.of(bulkactions.BULK_JOB)[0].wait(10)
     assert hybrid.wait_in_sync(5)
     assert all(0 < left <= 600 for left in values(sides, "TTL", "a:1"))
-    actions.start_delete([f"a:{n}".encode() for n in range(30)])
-    job = panel_process.jobs.of(actions.BULK_JOB)[0]
+    bulkactions.start_delete([f"a:{n}".encode() for n in range(30)])
+    job = panel_process.jobs.of(bulkactions.BULK_JOB)[0]
     assert job.wait(10) and job.summary == "30 deleted"
     assert hybrid.wait_in_sync(5)
     assert values(sides, "EXISTS", "a:1") == [0, 0]
-    actions.start_undo(job.noted("undo"))
-    assert panel_process.jobs.of(actions.BULK_JOB)[0].wait(10)
+    bulkactions.start_undo(job.noted("undo"))
+    assert panel_process.jobs.of(bulkactions.BULK_JOB)[0].wait(10)
     assert hybrid.wait_in_sync(5)
     assert values(sides, "EXISTS", "a:1") == [1, 1]
     assert any("Delete 30 keys" in line.what and line.author == "ann" for line in hybrid.live.audit.history(10))
     line = b'{"key":"new","type":"string","expires_at_ms":null,"value":"v"}\n'
     for preview, there in ((True, 0), (False, 1)):
-        actions.start_import(line, queries.Conflict.SKIP, preview=preview)
-        assert panel_process.jobs.of(actions.IMPORT_JOB)[0].wait(10)
+        bulkactions.start_import(line, queries.Conflict.SKIP, preview=preview)
+        assert panel_process.jobs.of(bulkactions.IMPORT_JOB)[0].wait(10)
         assert hybrid.exists("new") == there
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from hybrid.core.divergence import Divergence
 from hybrid.ops.overview import Overview
 from hybrid.settings import ReadPreference
 from panel import actions, queries
 from panel.nav import FOLDER, PAGES
 from panel.process import PanelProcess
+from panel.reads import Known
+from panel.repair import queries as repair_queries
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
 SetWeather = Callable[[str], Overview | None]
 SETTINGS_PAGE = "admin/settings.py"
+NOW = time.time()
 
 
 @pytest.mark.parametrize("name", list(PAGES))
@@ -50,6 +55,45 @@ def test_page_stands_every_weather(weather: str, name: str, open_page: OpenPage,
 )
 def test_overview_answers_whether_we_are_fine(weather: str, answer: str, open_page: OpenPage, text_of: TextOf) -> None:
     assert answer in text_of(open_page())
+
+
+@pytest.mark.parametrize(
+    ("measured", "share", "note"),
+    [
+        (Divergence(sampled=1000, checked_at_s=NOW), "100%", "compared at"),
+        (Divergence(sampled=1000, differed=2, open_differences=2, checked_at_s=NOW), "99.80%", "2 keys differ · "),
+        (Divergence(sampled=10**6, differed=1, open_differences=1, checked_at_s=NOW), "99.99%", "1 key differs · "),
+        (None, ":gray[unknown]", "not compared yet"),
+    ],
+)
+def test_overview_says_how_equal_the_stores_are(
+    measured: Divergence | None, share: str, note: str, set_weather: SetWeather, open_page: OpenPage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(repair_queries, "divergence", lambda **_: Known(measured, NOW))
+    set_weather("healthy")
+    shown = next(metric for metric in open_page().metric if metric.label == "Equal on both stores")
+    assert shown.value == share
+    assert note in shown.proto.delta_description
+
+
+@pytest.mark.parametrize("name", ["tests", "measurements", "insights", "console", "alerts", "settings", "setup"])
+def test_pages_about_something_else_say_what_is_wrong_since_when_and_what_to_do(
+    name: str, set_weather: SetWeather, open_page: OpenPage, text_of: TextOf
+) -> None:
+    for weather, what, then in (
+        ("local down", "The local store is down since", "Bring back local.example:6379"),
+        ("both down", "No store answers since", "Start or reconnect"),
+        ("wiped", "The local store lost its data at", "check its disk"),
+        ("catching up", "The cloud store is back since", "Nothing to do"),
+        ("unknown", "unknown since", "This settles within seconds"),
+    ):
+        set_weather(weather)
+        text = text_of(open_page(PAGES[name].path))
+        assert what in text
+        assert then in text
+    set_weather("healthy")
+    assert "Everything is fine" not in text_of(open_page(PAGES[name].path))
 
 
 def test_unknown_is_never_shown_as_a_number(set_weather: SetWeather, open_page: OpenPage) -> None:

@@ -18,7 +18,7 @@ from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import queries as panel_queries
 from panel.process import PanelProcess
-from panel.repair import actions, queries
+from panel.repair import actions, conflictactions, queries
 from panel.repair.queries import Divergence, Scope
 
 OpenPage = Callable[..., AppTest]
@@ -130,20 +130,20 @@ def test_conflicts_are_kept_discarded_and_emptied(
     real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], archived: list[str], as_operator: None
 ) -> None:
     local, _ = drift
-    assert actions.keep_conflict(archived[0]).done
+    assert conflictactions.keep_conflict(archived[0]).done
     assert local.xlen("hybrid:conflicts") == 1
-    assert not actions.keep_conflict(archived[0]).done
-    assert actions.discard_conflicts(archived[1:]).done
+    assert not conflictactions.keep_conflict(archived[0]).done
+    assert conflictactions.discard_conflicts(archived[1:]).done
     assert local.xlen("hybrid:conflicts") == 0
-    assert not actions.discard_conflicts(None, typed="yes").done
-    assert actions.discard_conflicts(None, typed="discard").done
+    assert not conflictactions.discard_conflicts(None, typed="yes").done
+    assert conflictactions.discard_conflicts(None, typed="discard").done
 
 
 def test_a_conflict_whose_key_was_written_since_is_not_decided_blindly(
     real_panel: SimpleNamespace, archived: list[str], as_operator: None
 ) -> None:
     real_panel.agent.client.set("c1", "newer")
-    outcome = actions.restore_conflict(archived[0])
+    outcome = conflictactions.restore_conflict(archived[0])
     assert not outcome.done
     assert "written since" in outcome.sentence
 

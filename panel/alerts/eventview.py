@@ -1,0 +1,50 @@
+"""The log of events, with filters."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from panel import format, widgets
+from panel.alerts import queries
+from panel.i18n import _, ngettext
+from panel.said import said
+
+__all__ = ["event_table"]
+
+
+def event_table(rows: list[queries.EventRow]) -> None:
+    """All events of all processes that the filters let through, newest first."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        levels = sorted({row["level"] for row in rows})
+        kinds = sorted({row["event"] for row in rows})
+        processes = sorted({row["process"] for row in rows})
+        usual = [each for each in levels if each != "debug"]
+        level = st.multiselect(_("Level"), levels, usual, key="event-level", placeholder=_("All"))
+        kind = st.multiselect(_("Event"), kinds, key="event-kind", placeholder=_("All"))
+        process = st.multiselect(_("Process"), processes, key="event-process", placeholder=_("All"))
+        text = st.text_input(_("Text"), key="event-text", placeholder=_("in the message"), type="search")
+    found = [
+        row
+        for row in reversed(rows)
+        if (not level or row["level"] in level)
+        and (not kind or row["event"] in kind)
+        and (not process or row["process"] in process)
+        and (not text or text.lower() in said(row["message"]).lower())
+    ]
+    shown = ngettext("{n} event", "{n} events", len(found)).format(n=len(found))
+    st.caption(_("{shown} of {all}. Kept on the local store for 8 days.").format(shown=shown, all=len(rows)))
+    if not found:
+        return
+    zone = widgets.zone()
+    table = [
+        {
+            _("When"): format.clock(row["at_s"], zone, with_seconds=True),
+            _("Level"): row["level"],
+            _("Event"): row["event"],
+            _("Message"): format.sentence(said(row["message"])),
+            _("Process"): row["process"],
+        }
+        for row in found
+    ]
+    st.dataframe(pd.DataFrame(table), hide_index=True, key="events")

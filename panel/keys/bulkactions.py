@@ -1,0 +1,200 @@
+"""What the page Keys does with many keys, in the background: find, delete, expire, undo, export, import."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hybrid.client import HybridRedis
+from hybrid.ops.diff import Scope
+from hybrid.ops.keys import Filter, Rewritten, Walk, delete_keys, expire_keys
+from hybrid.ops.sync.options import SyncOptions
+from hybrid.ops.sync.run import SyncEnding, SyncResult, undo_sync
+from hybrid.ops.transfer import Conflict, Format, ImportResult, export_keys, import_keys
+from hybrid.types import Store
+from panel.actions import Outcome, record
+from panel.i18n import _
+from panel.jobs import Job, JobFailed, Progress
+from panel.keys import queries
+from panel.work import in_background
+
+__all__ = [
+    "BULK_JOB",
+    "COLLECT_JOB",
+    "EXPORT_JOB",
+    "IMPORT_JOB",
+    "Collected",
+    "Exported",
+    "collect",
+    "delete_phrase",
+    "start_delete",
+    "start_expire",
+    "start_export",
+    "start_import",
+    "start_undo",
+]
+
+COLLECT_JOB = "collect keys"
+BULK_JOB = "bulk change of keys"
+EXPORT_JOB = "export keys"
+IMPORT_JOB = "import keys"
+MOST_KEYS = 200_000
+MOST_EXPORT_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """The keys that a bulk change would touch; `complete`: there are no others."""
+
+    names: tuple[bytes, ...]
+    complete: bool
+    missing: tuple[Store, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was exported, ready to be taken."""
+
+    content: bytes
+    count: int
+    form: Format
+
+
+def collect(wanted: Filter) -> Outcome:
+    """Find in the background which keys a bulk change would touch: the preview that it is confirmed by."""
+    stores = queries.stores_up()
+
+    def work(client: HybridRedis, author: str, job: Job) -> Collected:
+        walk = Walk(wanted, most_names=MOST_KEYS)
+
+        def told() -> None:
+            looked_at = sum(walk.looked_at(store) for store in Store)
+            job.say(Progress("looking for keys", len(walk.names), None, detail=f"about {looked_at:,} looked at"))
+
+        while not (walk.ended or walk.is_full or job.cancel.is_set()):
+            walk.fill(queries.lines(), stores, len(walk.names) + 5000, deadline_s=0.5, on_progress=told)
+        job.summary = f"{len(walk.names):,} keys"
+        return Collected(tuple(walk.names), walk.ended, tuple(walk.missing))
+
+    return in_background(COLLECT_JOB, _("Look for keys"), work)
+
+
+def delete_phrase(count: int) -> str:
+    """What has to be typed before so many keys are deleted."""
+    return f"delete {count}"
+
+
+def start_delete(names: Sequence[bytes], *, keep_undo: bool = True) -> Outcome:
+    """Delete keys on both stores in the background."""
+    keys = tuple(names)
+
+    def work(client: HybridRedis, author: str, job: Job) -> SyncResult:
+        options = SyncOptions(undo=keep_undo, author=author)
+        done = delete_keys(client, keys, options=options, cancel=job.cancel, on_progress=_teller(job, len(keys)))
+        return _bulk_ended(job, done)
+
+    return in_background(BULK_JOB, _("Delete {count} keys").format(count=f"{len(keys):,}"), work)
+
+
+def start_expire(names: Sequence[bytes], expires_in_s: float | None) -> Outcome:
+    """Have keys expire after so many seconds, or never, on both stores."""
+    keys = tuple(names)
+    moment = None if expires_in_s is None else int((time.time() + expires_in_s) * 1000)
+
+    def work(client: HybridRedis, author: str, job: Job) -> SyncResult:
+        options = SyncOptions(author=author)
+        tell = _teller(job, len(keys))
+        return _bulk_ended(job, expire_keys(client, keys, moment, options=options, cancel=job.cancel, on_progress=tell))
+
+    return in_background(BULK_JOB, _("Set the expiry of {count} keys").format(count=f"{len(keys):,}"), work)
+
+
+def start_undo(bundle: str) -> Outcome:
+    """Bring back what a bulk change or an import overwrote, on both stores."""
+
+    def work(client: HybridRedis, author: str, job: Job) -> SyncResult:
+        done = undo_sync(client, bundle, everywhere=True, options=SyncOptions(author=author), cancel=job.cancel)
+        return _bulk_ended(job, done)
+
+    return in_background(BULK_JOB, _("Undo of {bundle}").format(bundle=bundle), work)
+
+
+def _teller(job: Job, total: int) -> Callable[[Rewritten], None]:
+    return lambda done: job.say(Progress("writing", done.done, total, detail=f"{done.left:,} left alone"))
+
+
+def _bulk_ended(job: Job, result: SyncResult) -> SyncResult:
+    queries.forget()
+    parts = [f"{result.copied:,} written", f"{result.deleted:,} deleted", f"{result.kept:,} left alone"]
+    parts += [f"{result.busy:,} being written by others"] * bool(result.busy)
+    ended = "" if result.ending is SyncEnding.FINISHED else f"{result.ending}: "
+    job.summary = ended + ", ".join(part for part in parts if not part.startswith("0 "))
+    job.note("undo", result.id if result.undo_until_s else None)
+    record(job.author, job.title, {result.id: (None, job.summary)})
+    if result.ending is SyncEnding.FAILED:
+        raise JobFailed(f"{job.summary}. {result.reason}")
+    return result
+
+
+# -- in and out
+
+
+def start_export(wanted: Filter, names: Sequence[bytes] | None, store: Store | None, form: Format) -> Outcome:
+    """Read keys into a file to be downloaded: `names`, or all that match by pattern and type."""
+    scope = wanted.scope if names is None else Scope(keys=tuple(names))
+
+    def work(client: HybridRedis, author: str, job: Job) -> Exported:
+        out = _Bounded(job)
+
+        def told(count: int) -> None:
+            job.say(Progress("reading", count, None if names is None else len(names)))
+
+        count = export_keys(client, out, scope, store=store, form=form, on_progress=told)
+        job.summary = f"{count:,} keys"
+        record(author, job.title)
+        return Exported(out.getvalue(), count, form)
+
+    return in_background(EXPORT_JOB, _("Export keys"), work)
+
+
+class _Bounded(io.BytesIO):
+    """A file in memory that ends when the job is cancelled, and before it harms the panel."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self._job = job
+
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        if self._job.cancel.is_set():
+            raise JobFailed("Cancelled: nothing was kept.")
+        if self.tell() + len(content) > MOST_EXPORT_BYTES:
+            raise JobFailed("More than 256 MB: narrow the filter, or use `python -m hybrid keys export`.")
+        return super().write(content)
+
+
+def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcome:
+    """Write keys from JSON lines to both stores; `preview` only counts."""
+
+    def work(client: HybridRedis, author: str, job: Job) -> ImportResult:
+        rows = content.splitlines()
+
+        def told(result: ImportResult) -> None:
+            done = result.created + result.overwritten + result.skipped + result.expired
+            job.say(Progress("checking" if preview else "writing", done, len(rows)))
+            if job.cancel.is_set():
+                raise JobFailed(f"Cancelled after {done:,} keys; those are written.")
+
+        options = SyncOptions(author=author)
+        result = import_keys(client, rows, conflict=conflict, preview=preview, options=options, on_progress=told)
+        queries.forget()
+        counts = f"{result.created:,} created, {result.overwritten:,} overwritten, {result.skipped:,} skipped"
+        job.summary = (_("would be: ") if preview else "") + counts
+        job.note("undo", result.undo)
+        job.note("preview", preview)
+        if not preview:
+            record(author, job.title, {"keys": (None, counts)})
+        return result
+
+    return in_background(IMPORT_JOB, _("Preview of an import") if preview else _("Import keys"), work)

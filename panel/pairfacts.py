@@ -1,0 +1,53 @@
+"""What is so of both stores together: what waits for the other one, and whether they hold the same."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from panel import format
+from panel.i18n import _, ngettext
+from panel.queries import Overview
+from panel.reads import Answer, Known
+from panel.repair.queries import Divergence
+from panel.verdict import named
+from panel.widgets import zone
+
+__all__ = ["agreement", "lag"]
+
+
+def lag(snapshot: Overview) -> None:
+    """How much of the replication log the other store has not got yet."""
+    if snapshot.cloud is None:
+        return
+    entries, behind = snapshot.status.lag_entries, snapshot.status.lag_s
+    target = snapshot.status.authority.other
+    if entries is None:
+        shown, note = _(":gray[unknown]"), _("the log could not be read")
+    else:
+        shown = ngettext("{n} entry", "{n} entries", entries).format(n=f"{entries:,}")
+        note = _("{time} behind").format(time=format.seconds(behind))
+    title = _("Waiting for the {store} store").format(store=named(target))
+    _fact(title, ":material/schedule_send:", shown, _("all shipped") if entries == 0 else note)
+
+
+def agreement(snapshot: Overview, answer: Answer[Divergence | None]) -> None:
+    """How much of what was compared lately is equal on both stores, and when that was."""
+    if snapshot.cloud is None or not snapshot.settings.replicated:
+        return
+    found = answer if isinstance(answer, Known) else answer.last
+    measured = found.value if found is not None else None
+    share = measured.equal_share if measured is not None else None
+    if measured is None or share is None:
+        shown, note = _(":gray[unknown]"), _("not compared yet") if isinstance(answer, Known) else ""
+    else:
+        shown = "100%" if share == 1.0 else f"{100 * min(share, 0.9999):.2f}%"
+        checked = _("compared at {time}").format(time=format.clock(measured.checked_at_s, zone()))
+        differ = ngettext("{n} key differs", "{n} keys differ", measured.open_differences)
+        note = " · ".join(
+            [differ.format(n=f"{measured.open_differences:,}")] * bool(measured.open_differences) + [checked]
+        )
+    _fact(_("Equal on both stores"), ":material/balance:", shown, note)
+
+
+def _fact(title: str, icon: str, shown: str, note: str) -> None:
+    st.metric(title, shown, icon=icon, delta=" ", delta_color="gray", delta_arrow="off", delta_description=note or None)

@@ -1,0 +1,97 @@
+"""What the library says is shown in the reader's language: the panel knows all of it."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from hybrid.core.alert_rules import RULES
+from hybrid.core.divergence import Divergence
+from hybrid.core.health import Evidence
+from hybrid.core.refusals import Refusal
+from hybrid.core.spending import CostSummary
+from hybrid.observe.alert_readings import Facts, readings_of
+from hybrid.ops.overview import Overview
+from hybrid.stores.wire import plain_reason
+from hybrid.types import Store
+from panel import i18n
+from panel.said import said
+
+PAPER = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text()
+EVENTS = re.findall(r"^\| `\w+` \|.*\| `(.+)` \|$", PAPER, re.MULTILINE)
+ERRORS = (
+    "Connection refused", "Timeout reading from socket", "Name or service not known", "certificate verify failed",
+    "WRONGPASS invalid", "NOAUTH", "LOADING", "READONLY", "NOPERM", "reset by peer", "Hostname mismatch, certificate", "certificate has expired", "certificate required",
+    "[Errno 2] No such file", "No permissions to access a key",
+)  # fmt: skip
+NOW = time.time()
+SPENT = CostSummary("2026-11", 10, 1.0, 20, 2.0, 5.0, 0.4)
+KNOWN = Facts(SPENT, Divergence(open_differences=3, oldest_since_s=NOW - 60, checked_at_s=NOW), 2, {Store.CLOUD: 9.0})
+
+
+@pytest.fixture
+def portuguese(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+
+
+@pytest.fixture
+def findings(weathers: Mapping[str, Overview | None]) -> list[str]:
+    """What the alert rules find in every weather, with and without numbers."""
+    unlucky = {"lag_entries": 3, "lag_s": 40.0, "conflicts": 2, "folded_keys": 5, "refused_keys": 7}
+    found: set[str] = set()
+    for weather in filter(None, weathers.values()):
+        for status in (weather.status, replace(weather.status, **unlucky), replace(weather.status, shipper=None)):
+            for facts in (Facts(), Facts(refused=0), KNOWN, replace(KNOWN, cost=replace(SPENT, budget_usd=None))):
+                found |= {reading.text for reading in readings_of(replace(weather, status=status), facts, NOW)}
+    return sorted(found - {""})
+
+
+def test_every_event(portuguese: None) -> None:
+    assert len(EVENTS) >= 19
+    assert [text for text in EVENTS if said(text) == text or "store" in said(text)] == []
+
+
+def test_every_reason_and_advice(portuguese: None) -> None:
+    reasons = [*Evidence, *(plain_reason(Exception(error)) for error in ERRORS), *(kind.value for kind in Refusal)]
+    advice = [rule.advice for rule in RULES.values()]
+    assert [text for text in map(str, [*reasons, *advice]) if said(text) == text] == []
+
+
+def test_everything_that_the_rules_find(findings: list[str], portuguese: None) -> None:
+    assert len(findings) > 20
+    assert [text for text in findings if said(text) == text or "store" in said(text)] == []
+
+
+def test_parts_are_translated_each_by_itself_and_the_unknown_stays(portuguese: None) -> None:
+    assert said("cloud store unavailable: ERR odd; the local store carries on") == (
+        "armazenamento nuvem indisponível: ERR odd; o armazenamento local segue"
+    )
+    assert said("consumer groups differ; something new") == "os grupos de consumidores diferem; something new"
+    assert said("The cloud store did not answer: no answer in time.") == (
+        "O armazenamento nuvem não respondeu: sem resposta a tempo."
+    )
+    assert said("Something new.") == "Something new."
+    assert said("") == ""
+
+
+def test_in_english_it_is_what_was_said(findings: list[str]) -> None:
+    for text in (*EVENTS, *findings):
+        assert said(text) == text
+
+
+def test_overview_speaks_portuguese_throughout(
+    set_weather: Callable[[str], Overview | None], open_page: Callable[..., AppTest],
+    text_of: Callable[[AppTest], str], portuguese: None,
+) -> None:  # fmt: skip
+    set_weather("cloud down")
+    at = open_page()
+    assert not at.exception
+    labels = " ".join(expander.label for expander in at.expander)
+    assert "Armazenamento nuvem indisponível" in labels
+    assert "timed out after" in text_of(at), "what a store itself says is not translated"
