@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
+from panel.nav import PAGES
 from scripts.screenshots import MODES, RunningPanel, open_context, photograph
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -53,6 +54,7 @@ def test_first_walk(chromium: Browser, panel: RunningPanel) -> None:
     switch_reads_to_cloud_and_back(page)
     stop_demo(page)
     photograph_everything(chromium, page, panel)
+    open_every_address(page, panel)
 
     page.goto(f"{panel.address}/logout")
     page.get_by_role("button", name="Sign out").click()
@@ -106,6 +108,13 @@ def switch_reads_to_cloud_and_back(page: Page) -> None:
     page.locator(".st-key-use-production button").click(timeout=PATIENT_MS)
     settings = page.locator(".st-key-settings-routing")
     expect(settings.get_by_text("Reads go to local")).to_be_visible(timeout=PATIENT_MS)
+
+
+def open_every_address(page: Page, panel: RunningPanel) -> None:
+    """Each page as from a bookmark."""
+    for name, entry in PAGES.items():
+        page.goto(f"{panel.address}/{name}")
+        expect(page.get_by_role("heading", name=entry.title, exact=True)).to_be_visible(timeout=PATIENT_MS)
 
 
 def run_the_test(page: Page) -> None:

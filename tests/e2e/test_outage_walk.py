@@ -1,0 +1,59 @@
+"""Follow an outage: each store killed in the middle, on whatever page one stands; and both back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from e2e.test_first_walk import ARTIFACTS, PATIENT_MS, Watch
+from playwright.sync_api import Browser, Page, expect
+
+from hybrid.stores.processes import ServerProcess
+from scripts.screenshots import MODES, RunningPanel, open_context, photograph
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def test_follow_an_outage(chromium: Browser, server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+    local, cloud = server(persistent=True), server(persistent=True)
+    patient = {"REDIS_LOCAL_TIMEOUT": "0.9", "REDIS_CLOUD_TIMEOUT": "0.9"}
+    with RunningPanel(tmp_path, {"REDIS_URL": local.url, "UPSTASH_REDIS_URL": cloud.url, **patient}) as panel:
+        page = open_context(chromium, MODES[0]).new_page()
+        watch = Watch(page)
+        page.goto(panel.link())
+        expect_said(page, "Everything is fine")
+
+        cloud.kill()
+        expect_said(page, "The cloud store is down since")
+        expect(page.locator(".st-key-card-cloud")).to_contain_text("Down", timeout=PATIENT_MS)
+        open_page(page, "Keys")
+        expect_said(page, "only keys of the local store are shown")
+        open_page(page, "Console")
+        expect_said(page, "The cloud store is down since")
+        local.kill()
+        expect_said(page, "No store answers since")
+        open_page(page, "Diff")
+        expect_said(page, "nothing can be read")
+        open_page(page, "Overview")
+        expect_said(page, "No store answers since")
+        photograph(page, ARTIFACTS / "outage_light.png")
+
+        cloud.start()
+        local.start()
+        expect_said(page, "Everything is fine")
+        open_page(page, "Alerts")
+        expect(page.get_by_text("answers since")).to_have_count(0, timeout=PATIENT_MS)
+        assert watch.errors == []
+        assert watch.foreign == []
+        assert "Traceback" not in panel.output
+
+
+def open_page(page: Page, name: str) -> None:
+    page.get_by_role("link", name=name).first.click()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=PATIENT_MS)
+
+
+def expect_said(page: Page, words: str) -> None:
+    """The page says so, without being asked again."""
+    expect(page.get_by_text(words).first).to_be_visible(timeout=PATIENT_MS)
