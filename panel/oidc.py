@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -17,7 +18,6 @@ from streamlit.auth_util import (
     get_cookie_with_chunks,
     get_origin_from_redirect_uri,
     get_secrets_auth_section,
-    is_authlib_installed,
 )
 from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
@@ -29,6 +29,7 @@ __all__ = ["PATHS", "is_configured", "is_identity_cookie", "login_path", "provid
 
 PATHS: Final = frozenset({"/auth/login", "/oauth2callback"})
 """Streamlit's routes that somebody who is not signed in needs."""
+CLIENT: Final = "authlib.integrations.starlette_client"
 _ONLY: Final = "default"
 
 
@@ -36,8 +37,12 @@ def is_configured() -> bool:
     """Whether `[auth]` names a provider. Raises AccessRefused when what it needs is not installed."""
     if not get_secrets_auth_section():
         return False
-    if not is_authlib_installed():
-        raise AccessRefused("[auth] in .streamlit/secrets.toml needs Authlib: pip install 'Authlib>=1.3.2'")
+    try:
+        import_module(CLIENT)
+    except ImportError:  # Authlib does not bring the HTTP client that this part of it needs
+        raise AccessRefused(
+            "[auth] in .streamlit/secrets.toml needs Authlib and httpx2: pip install 'Authlib>=1.3.2' httpx2"
+        ) from None
     return True
 
 

@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 __all__ = ["MODES", "PAGES", "Mode", "RunningPanel", "browser", "find_chromium", "open_context", "photograph"]
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("overview", "tests", "settings")
+PAGES = ("overview", "keys", "tests", "settings")
 CHROMIUM_OPTIONS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 START_S = 60.0
 TRIES = 3
@@ -62,7 +62,7 @@ class RunningPanel:
     process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> RunningPanel:
-        self.port = free_port()
+        self.port = self.port or free_port()
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "UPSTASH_"))}
         command = [part.format(port=self.port) for part in self.command]
         with self.log.open("w") as log:
@@ -165,10 +165,18 @@ def photograph(page: Page, target: Path) -> None:
     page.set_viewport_size(size)
 
 
-def prepare(page: Page, panel: RunningPanel, traffic_s: float) -> None:
-    """A panel as after some minutes of use: the test has passed once, and demo traffic has run."""
+def prepare(page: Page, panel: RunningPanel, traffic_s: float, *, tested: bool) -> None:
+    """A panel as after some minutes of use: the test has passed once, if it is `tested`; demo traffic has run."""
     page.goto(panel.link())
     page.get_by_text("Got it").click(timeout=30_000)
+    if tested:
+        run_test(page)
+    page.get_by_role("link", name="Overview").first.click()
+    page.locator(".st-key-demo button").click(timeout=30_000)
+    page.wait_for_timeout(traffic_s * 1000)
+
+
+def run_test(page: Page) -> None:
     page.get_by_role("link", name="Tests").first.click()
     for _ in range(TRIES):
         page.locator(".st-key-run-test button").click(timeout=30_000)
@@ -179,24 +187,22 @@ def prepare(page: Page, panel: RunningPanel, traffic_s: float) -> None:
             break
     else:
         raise RuntimeError("the test did not pass on this machine; nothing to be proud of in a picture")
-    page.get_by_role("link", name="Overview").first.click()
-    page.locator(".st-key-demo button").click(timeout=30_000)
-    page.wait_for_timeout(traffic_s * 1000)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--traffic-s", type=float, default=120.0, help="how long the demo works before the pictures")
+    parser.add_argument("--pages", nargs="+", choices=PAGES, default=PAGES)
     options = parser.parse_args()
     # A browser beside everything else keeps a small machine busy: a late answer must not count as an outage here.
     patient = {"REDIS_LOCAL_TIMEOUT": "0.5", "REDIS_CLOUD_TIMEOUT": "0.9"}
     with tempfile.TemporaryDirectory() as folder, RunningPanel(Path(folder), patient) as panel, browser() as started:
         first = open_context(started, MODES[0])
-        prepare(first.new_page(), panel, options.traffic_s)
+        prepare(first.new_page(), panel, options.traffic_s, tested="tests" in options.pages)
         for mode in MODES:
             page = open_context(started, mode, first).new_page()
-            for name in PAGES:
+            for name in options.pages:
                 page.goto(f"{panel.address}/{'' if name == 'overview' else name}")
                 suffix = "" if mode.name == "light" else f"_{mode.name}"
                 photograph(page, options.folder / f"{name}{suffix}.png")
