@@ -21,6 +21,7 @@ from benchmarks.latency import latency_rows
 from benchmarks.metrics import metrics_rows
 from benchmarks.million import million_rows
 from benchmarks.outage import lasting_rows, volume_rows
+from benchmarks.panel import panel_rows
 from benchmarks.proxy import proxy_rows
 from benchmarks.rig import LINK_S
 from benchmarks.stalls import stall_rows
@@ -45,6 +46,7 @@ DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
 WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}
 KEYS: dict[str, Callable[[Effort], Iterator[Row]]] = {"keys": keys_rows}
 MILLION: dict[str, Callable[[Effort], Iterator[Row]]] = {"million": million_rows}
+PANEL: dict[str, Callable[[Effort], Iterator[Row]]] = {"panel": panel_rows}
 PROXY: dict[str, Callable[[Effort], Iterator[Row]]] = {"proxy": proxy_rows}
 
 
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         ("metrics", WATCHING, "what recording metrics and answering probes costs"),
         ("diff", DIFF, "the diff beside pipelined reads of both stores in plain redis-py"),
         ("keys", KEYS, "pages, filters and badges of the key browser at a million keys on each side"),
+        ("panel", PANEL, "the panel in Chromium at a million keys on each side: pages, filters, big values, memory"),
         ("sync", SYNC, "a full copy beside pipelined DUMP and RESTORE in plain redis-py"),
         ("million", MILLION, "a million keys on each side: differences found, made equal, undone; memory"),
     ):
