@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from e2e.provider import CLIENT_ID, CLIENT_SECRET, Provider, running_provider
 from e2e.test_first_walk import PATIENT_MS
 from e2e.test_start import WITHOUT_SERVERS
 from playwright.sync_api import Browser, Page, WebSocket, expect
 
 from scripts.screenshots import MODES, RunningPanel, free_port, open_context
 
+identity = pytest.importorskip("e2e.provider", reason="needs Authlib: see requirements-dev.txt", exc_type=ImportError)
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 OPERATOR, VIEWER, STRANGER = "olga@example.com", "victor@example.org", "eve@evil.example"
 APP = "document.querySelector('[data-testid=stApp]')"
@@ -26,17 +27,22 @@ server_metadata_url = "{issuer}/.well-known/openid-configuration"
 
 
 @pytest.fixture
-def provider() -> Iterator[Provider]:
-    with running_provider() as running:
+def provider() -> Iterator[Any]:
+    with identity.running_provider() as running:
         yield running
 
 
 @pytest.fixture
-def panel_with_provider(provider: Provider, tmp_path: Path) -> Iterator[RunningPanel]:
+def panel_with_provider(provider: Any, tmp_path: Path) -> Iterator[RunningPanel]:
     port = free_port()
     secrets = tmp_path / ".streamlit" / "secrets.toml"
     secrets.parent.mkdir()
-    values = {"port": port, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "issuer": provider.issuer}
+    values = {
+        "port": port,
+        "client_id": identity.CLIENT_ID,
+        "client_secret": identity.CLIENT_SECRET,
+        "issuer": provider.issuer,
+    }
     secrets.write_text(SECRETS.format(**values))
     roles = {"HYBRID_PANEL_OPERATORS": OPERATOR, "HYBRID_PANEL_VIEWERS": "@example.org"}
     with RunningPanel(tmp_path, {**WITHOUT_SERVERS, **roles}, port=port) as panel:
@@ -51,7 +57,7 @@ def sign_in(page: Page, panel: RunningPanel, email: str) -> None:
 
 
 def test_people_of_the_provider_get_their_role_and_sign_out_ends_open_tabs(
-    chromium: Browser, panel_with_provider: RunningPanel, provider: Provider
+    chromium: Browser, panel_with_provider: RunningPanel, provider: Any
 ) -> None:
     panel = panel_with_provider
     page = open_context(chromium, MODES[0]).new_page()

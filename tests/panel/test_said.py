@@ -27,8 +27,9 @@ PAPER = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text()
 EVENTS = re.findall(r"^\| `\w+` \|.*\| `(.+)` \|$", PAPER, re.MULTILINE)
 ERRORS = (
     "Connection refused", "Timeout reading from socket", "Name or service not known", "certificate verify failed",
-    "WRONGPASS invalid", "NOAUTH", "LOADING", "READONLY", "NOPERM", "reset by peer", "Hostname mismatch, certificate", "certificate has expired", "certificate required",
-    "[Errno 2] No such file", "No permissions to access a key",
+    "WRONGPASS invalid", "NOAUTH", "LOADING", "READONLY", "NOPERM", "reset by peer", "certificate required",
+    "Hostname mismatch, certificate", "certificate has expired", "[Errno 2] No such file",
+    "No permissions to access a key",
 )  # fmt: skip
 NOW = time.time()
 SPENT = CostSummary("2026-11", 10, 1.0, 20, 2.0, 5.0, 0.4)
