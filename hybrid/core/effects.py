@@ -59,10 +59,10 @@ def _number(value: bytes) -> int:
 
 
 def _deadline(value: bytes, ms_per_unit: int, entry_ms: int, minimum: int = 1) -> bytes:
-    deadline_ms = entry_ms + _number(value) * ms_per_unit
-    if _number(value) < minimum or abs(deadline_ms) > _TIME_MAX_MS:
+    span_ms = _number(value) * ms_per_unit
+    if _number(value) < minimum or max(abs(span_ms), abs(entry_ms + span_ms)) > _TIME_MAX_MS:
         raise _Refused
-    return b"%d" % deadline_ms
+    return b"%d" % (entry_ms + span_ms)
 
 
 def _expire(name: bytes, ms_per_unit: int, minimum: int) -> _Rewrite:
