@@ -16,7 +16,7 @@ from hybrid.core.flows import Ask, Flow
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
 from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
-from hybrid.core.visible import CURSOR_AT, cursor_of, sent_cursor, shown
+from hybrid.core.visible import CURSOR_AT, LISTS, cursor_of, sent_cursor, shown
 from hybrid.errors import CommandRefused, QueueRefused
 from hybrid.replication.board import Board
 from hybrid.types import Ack, Store
@@ -75,7 +75,7 @@ class Calls:
             return (yield from self._read_without_reserved(name))
         payload, timeout_s = self._packed(args), _block_timeout_s(name, args)
         replies = yield from flows.read(board, board.readers, lambda store: Ask(store, payload, 1, decode, timeout_s))
-        return shown(name, replies[0], Store.LOCAL) if name == "KEYS" else replies[0]
+        return shown(name, replies[0], Store.LOCAL) if name in LISTS else replies[0]
 
     def _scanned(self, name: str, args: tuple[Any, ...], decode: bool) -> Flow:
         board, at = self._board, CURSOR_AT[name]
@@ -112,7 +112,7 @@ class Calls:
         replies = yield from flows.ask_authority(
             self._board, lambda store: Ask(store, payload, 1, decode), name, idempotent=idempotent
         )
-        return replies[0]
+        return shown(name, replies[0], Store.LOCAL) if name in LISTS else replies[0]
 
     def _written(self, write: Write, decode: bool = True) -> Flow:
         self._refuse_reserved(write)
@@ -188,13 +188,13 @@ class Calls:
         name, *operands = args
         return [name, *(arg.encode(self._encoding, self._errors) if isinstance(arg, str) else arg for arg in operands)]
 
-    def parsed(self, name: Any, reply: Any, options: dict[str, Any]) -> Any:
-        """As redis-py's parse_response."""
+    def parsed(self, name: Any, reply: Any, options: dict[str, Any], callbacks: Any = None) -> Any:
+        """As redis-py's parse_response; a pipeline has `callbacks` of its own."""
         if isinstance(reply, Exception):
             if EMPTY_RESPONSE in options and isinstance(reply, redis.ResponseError):
                 return options[EMPTY_RESPONSE]
             raise reply
-        callback = self.response_callbacks.get(name)
+        callback = (callbacks or self.response_callbacks).get(name)
         if callback is None:
             return reply
         if options:

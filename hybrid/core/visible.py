@@ -1,4 +1,4 @@
-"""What applications get to see: hybrid's own keys are hidden, and a scan stays on the store where it began.
+"""What applications get to see: hybrid's own keys and channels are hidden, and a scan stays on the store it began on.
 
 A SCAN cursor means something to one server only. Its lowest bit is made to name the store; if that store is lost, the
 scan begins anew on the other one, which keeps SCAN's promise (every key at least once).
@@ -12,10 +12,14 @@ from typing import Any, Final
 from hybrid.core.names import RESERVED
 from hybrid.types import Store
 
-__all__ = ["CURSOR_AT", "cursor_of", "sent_cursor", "shown"]
+__all__ = ["CURSOR_AT", "LISTS", "cursor_of", "sent_cursor", "shown"]
 
 CURSOR_AT: Final = {"SCAN": 1, "SSCAN": 2, "HSCAN": 2, "ZSCAN": 2}
 """Where the cursor stands among the arguments."""
+
+
+LISTS: Final = frozenset(("KEYS", "PUBSUB CHANNELS"))
+"""Replies that are names of keys or channels, hybrid's own among them."""
 
 
 def sent_cursor(args: Sequence[Any], at: int, store: Store) -> tuple[Any, ...]:
@@ -41,7 +45,7 @@ def shown(name: str, reply: Any, store: Store) -> Any:
         cursor, items = int(reply[0]), reply[1]
         marked = (cursor << 1 | (store is Store.CLOUD)) if cursor else 0
         return [str(marked).encode(), _visible(items) if name == "SCAN" else items]
-    return _visible(reply) if name == "KEYS" else reply
+    return _visible(reply) if name in LISTS else reply
 
 
 def _visible(keys: Sequence[Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from hybrid.core.commands import Command, Policy, is_idempotent, lookup, policy_of
 from hybrid.core.transaction import Write
-from hybrid.core.visible import CURSOR_AT
+from hybrid.core.visible import CURSOR_AT, LISTS
 from hybrid.errors import CommandRefused
 from hybrid.proxy.execution import Execution
 from hybrid.proxy.replies import error_line
@@ -18,10 +18,11 @@ from hybrid.queued import CHUNK_COMMANDS
 __all__ = ["Batch", "refusal_line"]
 
 CHUNK_BYTES: Final = 1024 * 1024
-SPECIAL_READS: Final = frozenset((*CURSOR_AT, "KEYS", "DBSIZE", "RANDOMKEY"))
+SPECIAL: Final = frozenset((*CURSOR_AT, *LISTS, "DBSIZE", "RANDOMKEY"))
 
 
 ALONE: Final = (Policy.BLOCKING, Policy.FLUSH, Policy.REFUSED)
+ASKING: Final = (Policy.READ, Policy.ONE_STORE)
 
 
 class Kind(Enum):
@@ -63,7 +64,7 @@ class Batch:
 
     def _sort(self, command: Command, policy: Policy, request: Request) -> None:
         args = request[0]
-        if policy in ALONE or (policy is Policy.READ and _is_special(command, args)):
+        if policy in ALONE or (policy in ASKING and _is_special(command, args)):
             self.flush()
             if policy is not Policy.REFUSED:
                 self._deliver()
@@ -114,9 +115,7 @@ class Batch:
 
 
 def _is_special(command: Command, args: tuple[bytes, ...]) -> bool:
-    return command.name in SPECIAL_READS or (
-        command.name == "XREAD" and any(word.upper() == b"BLOCK" for word in args[1:6])
-    )
+    return command.name in SPECIAL or (command.name == "XREAD" and any(word.upper() == b"BLOCK" for word in args[1:6]))
 
 
 def refusal_line(error: CommandRefused, args: tuple[bytes, ...]) -> bytes:

@@ -38,6 +38,7 @@ def test_a_subscription_moves_with_the_authority_and_back(pair: Any) -> None:
     pubsub.subscribe("channel", other=lambda message: calls.append(message["data"]))
     pubsub.psubscribe("p.*")
     wait_until(lambda: heard(hybrid, pubsub, "before"))
+    assert sorted(hybrid.pubsub_channels()) == ["channel", "other"], "hybrid's own channels are hidden"
     local.kill()
     wait_until(lambda: heard(hybrid, pubsub, "during the failover"))
     assert hybrid.set("k", 2) and hybrid.status().authority is Store.CLOUD

@@ -28,6 +28,7 @@ def test_channels_and_patterns(r: redis.Redis) -> None:
             ("subscribe", "b", 2),
             ("psubscribe", "p*", 3),
         ]
+        assert sorted(r.pubsub_channels()) == ["a", "b"], "hybrid's own channels are hidden"
         assert (r.publish("a", "1"), r.publish("pp", "2"), r.publish("nobody", "3")) == (1, 1, 0)
         assert [message(pubsub) for _ in range(2)] == [("message", "a", "1"), ("pmessage", "pp", "2")]
         pubsub.unsubscribe("a")
