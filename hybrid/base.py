@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, NoReturn, Self
 from urllib.parse import quote
 
 from hybrid import events
 from hybrid.calls import Calls
 from hybrid.core.names import RESERVED, Names
-from hybrid.errors import ConfigurationError, StoreUnavailable
+from hybrid.errors import AllStoresDown, CommandRefused, ConfigurationError, StoreUnavailable
 from hybrid.observe.latency import LatencySummary
 from hybrid.observe.metrics import Recorder
 from hybrid.replication.engine import Engine
@@ -19,6 +19,7 @@ from hybrid.replication.live_settings import LiveSettings
 from hybrid.replication.registry import Registry
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.pools import NO_CACHE
 from hybrid.types import Source, Store
 
 __all__ = ["CLOSE_S", "Base", "pooled"]
@@ -42,19 +43,31 @@ _POOLED: Final = frozenset(
 
 
 class Base(Calls):
-    """Owns the engine of one client; see `HybridRedis` for the arguments."""
+    """Owns the engine of one client; see `HybridRedis` for the arguments. Mixed in before redis-py's client, which
+    it opens on a pool of the kind that client takes."""
+
+    _pool_of: ClassVar[Callable[..., Any]]
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Settings | None = None,
         *,
+        connection_pool: Any = None,
         hooks: Sequence[events.Hook] = (),
         namespace: str = RESERVED.decode(),
         **options: Any,
     ) -> None:
+        if settings is None:
+            settings, options = pooled(connection_pool, options)
+        self._options = options
         self.events = events.EventLog(tuple(hooks))
         self._engine = Engine(settings, self.events, Names(namespace.encode()), options)
         self._prepare_calls(self._engine.board, self._engine.names, options)
+        self._prepare_driving()
+        pool = self._pool_of(settings.local_url or "", **options)
+        pool.get_connection, pool.hybrid_settings = _no_connection, settings
+        self._resp3 = pool.get_protocol() not in (2, "2")
+        super().__init__(connection_pool=pool)  # type: ignore[call-arg] # redis-py's
         self._closed = False
         self._original: Base | None = None
         # The threads know nothing of the client, so that one that is dropped unclosed does not leave them behind.
@@ -63,7 +76,8 @@ class Base(Calls):
     @classmethod
     def from_pool(cls, connection_pool: Any) -> Self:
         """redis-py: a client on a pool's connection settings. They name the local store; the cloud one's URL and all
-        other settings come from the environment and `.env`. The pool itself stays unused."""
+        other settings come from the environment and `.env`, or, of a HybridRedis' pool, from there. The pool itself
+        stays unused."""
         settings, options = pooled(connection_pool, {})
         return cls(settings, **options)
 
@@ -86,8 +100,14 @@ class Base(Calls):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        """As redis-py's: one URL, so only a local store, unless `cloud_url` is given."""
+        """As redis-py's: one URL, so only a local store, unless `cloud_url` is given. That one connection should serve
+        all (`single_connection_client`) has no meaning here."""
+        for name in ("single_connection_client", "auto_close_connection_pool"):
+            options.pop(name, None)
         return cls.from_urls(url, options.pop("cloud_url", None), **options)
+
+    def _prepare_driving(self) -> None:
+        """Get ready what performs the flows, where that is not the engine itself."""
 
     def __del__(self) -> None:
         """Threads and sockets are daemons of the process; nothing is to be waited for here."""
@@ -110,6 +130,13 @@ class Base(Calls):
             raise StoreUnavailable(f"no {store} store is configured")
         return endpoint
 
+    def _writer(self) -> Store:
+        """The store that takes writes, where `publish` goes too. Raises AllStoresDown."""
+        writer = self._board.routes.writer
+        if writer is None:
+            raise AllStoresDown("no store takes writes now")
+        return writer
+
     @property
     def recorder(self) -> Recorder:
         """What this process measures of its own traffic; `hybrid.ops.metrics` reads what all processes did."""
@@ -130,6 +157,13 @@ class Base(Calls):
         return self._engine.registry
 
 
+def _no_connection(*_: Any, **__: Any) -> NoReturn:
+    """Whoever takes a connection from a client's pool would talk to one store alone."""
+    raise CommandRefused(
+        "connection_pool.get_connection", "hybrid decides which store a command goes to; see store() for a look at one"
+    )
+
+
 def pooled(connection_pool: Any, options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
     """Settings and redis-py's options for `HybridRedis(connection_pool=...)`, as frameworks construct clients.
 
@@ -139,9 +173,13 @@ def pooled(connection_pool: Any, options: dict[str, Any]) -> tuple[Settings, dic
         raise ConfigurationError(
             "say where the stores are: HybridRedis.from_env() or HybridRedis.from_urls(local, cloud)"
         )
+    if getattr(connection_pool, "cache", None) is not None:
+        raise ConfigurationError(NO_CACHE)
     known = connection_pool.connection_kwargs
     kept = {name: value for name, value in known.items() if name in _POOLED or name.startswith("ssl_")}
-    return Settings.from_env(local_url=_url(connection_pool.connection_class, known)), {**kept, **options}
+    own: Settings | None = getattr(connection_pool, "hybrid_settings", None)
+    settings = own or Settings.from_env(local_url=_url(connection_pool.connection_class, known))
+    return settings, {**kept, **options}
 
 
 def _url(connection_class: type, known: Mapping[str, Any]) -> str:

@@ -188,13 +188,13 @@ class Calls:
         name, *operands = args
         return [name, *(arg.encode(self._encoding, self._errors) if isinstance(arg, str) else arg for arg in operands)]
 
-    def parsed(self, name: Any, reply: Any, options: dict[str, Any], callbacks: Any = None) -> Any:
-        """As redis-py's parse_response; a pipeline has `callbacks` of its own."""
+    def parsed(self, name: Any, reply: Any, options: dict[str, Any]) -> Any:
+        """As redis-py's parse_response."""
         if isinstance(reply, Exception):
             if EMPTY_RESPONSE in options and isinstance(reply, redis.ResponseError):
                 return options[EMPTY_RESPONSE]
             raise reply
-        callback = (callbacks or self.response_callbacks).get(name)
+        callback = self.response_callbacks.get(name)
         if callback is None:
             return reply
         if options:

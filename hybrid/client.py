@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
 from redis.client import Monitor
-from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from hybrid import events, loading
-from hybrid.base import CLOSE_S, Base, pooled
-from hybrid.core.names import RESERVED
-from hybrid.errors import AllStoresDown
+from hybrid.base import CLOSE_S, Base
 from hybrid.module_parts import DECODER, ENCODER
 from hybrid.pipeline import HybridPipeline
 from hybrid.pubsub import HybridPubSub
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
 from hybrid.stores.meter import metered_pool
+from hybrid.stores.pools import pool_of
 from hybrid.types import Purpose, Status, Store, StoreState
 
 if TYPE_CHECKING:
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HybridRedis"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -48,22 +47,7 @@ class HybridRedis(Base, redis.Redis):
         ConfigurationError: no local store is configured, or a URL is malformed.
     """
 
-    def __init__(
-        self,
-        settings: Settings | None = None,
-        *,
-        connection_pool: Any = None,
-        hooks: Sequence[events.Hook] = (),
-        namespace: str = RESERVED.decode(),
-        **options: Any,
-    ) -> None:
-        if settings is None:
-            settings, options = pooled(connection_pool, options)
-        Base.__init__(self, settings, hooks=hooks, namespace=namespace, **options)
-        self._options = {"maint_notifications_config": MaintNotificationsConfig(enabled=False), **options}
-        pool = redis.ConnectionPool.from_url(settings.local_url or "", **self._options)
-        redis.Redis.__init__(self, connection_pool=pool)
-        self._resp3 = pool.get_protocol() not in (2, "2")
+    _pool_of = staticmethod(pool_of)
 
     # -- opening and closing
 
@@ -175,10 +159,7 @@ class HybridRedis(Base, redis.Redis):
         """What the store that takes writes is asked from now on, hybrid's own commands among it. A failover ends it.
         Raises AllStoresDown."""
         self.start()
-        writer = self._board.routes.writer
-        if writer is None:
-            raise AllStoresDown("no store can be monitored now")
-        return Monitor(self._listening_pool(writer))
+        return Monitor(self._listening_pool(self._writer()))
 
     # -- loading through the cache
 
@@ -191,7 +172,7 @@ class HybridRedis(Base, redis.Redis):
 
     def cached(
         self, ex: int | None = None, key: Callable[..., str] | None = None
-    ) -> Callable[[Callable[..., T]], Callable[..., T]]:
+    ) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """A decorator: `get_or_load` around a function. `key` makes the key from the call's arguments; by default it
         is the function's name and its arguments as JSON."""
         return loading.cached(self, ex, key)

@@ -7,7 +7,6 @@ from typing import Final
 import redis
 
 from hybrid.base import Base
-from hybrid.errors import AllStoresDown
 from hybrid.types import Store
 
 __all__ = ["LOOK_S", "LOST", "PATIENCE_S", "PAUSE_S", "Following"]
@@ -28,12 +27,6 @@ class Following:
     _client: Base
     _store: Store | None
 
-    def _wanted(self) -> Store:
-        store = self._client._board.routes.writer
-        if store is None:
-            raise AllStoresDown("no store takes subscriptions now")
-        return store
-
     @property
     def _has_moved(self) -> bool:
-        return self._wanted() is not self._store
+        return self._client._writer() is not self._store

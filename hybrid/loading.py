@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import redis
 
@@ -13,6 +13,7 @@ from hybrid.errors import AllStoresDown
 
 __all__ = ["cache_key", "cached", "get_or_load"]
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -36,12 +37,12 @@ def get_or_load(client: redis.Redis, key: str | bytes, loader: Callable[[], T], 
 
 def cached(
     client: redis.Redis, ex: int | None, key: Callable[..., str] | None
-) -> Callable[[Callable[..., T]], Callable[..., T]]:
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """See `HybridRedis.cached`."""
 
-    def decorate(function: Callable[..., T]) -> Callable[..., T]:
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
         @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> T:
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
             name = key(*args, **kwargs) if key else cache_key(function, args, kwargs)
             return get_or_load(client, name, lambda: function(*args, **kwargs), ex)
 

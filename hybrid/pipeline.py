@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import redis
-from redis.client import NEVER_DECODE, Pipeline
+from redis.client import Pipeline
 
 from hybrid.errors import StoreUnavailable
 from hybrid.queued import Queue
@@ -36,7 +36,7 @@ class HybridPipeline(Queue, Pipeline):
         if args[0] == "UNWATCH":
             return self._unwatch()
         try:
-            reply = self._engine.drive(self._at_once(args, NEVER_DECODE not in options))
+            reply = self._engine.drive(self._at_once(args, options))
         except redis.WatchError:
             self.reset()
             raise

@@ -94,7 +94,7 @@ class HybridPubSub(Following, PubSub):
         """Be on the store that takes writes, with everything that was subscribed. Raises AllStoresDown."""
         self._client.start()
         with self._moving:
-            store = self._wanted()
+            store = self._client._writer()
             if store is self._store and self.connection is not None:
                 return
             self._leave(self.connection)

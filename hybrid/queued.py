@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import redis
-from redis.client import EMPTY_RESPONSE
+from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 
 from hybrid.calls import Calls
 from hybrid.core import flows
@@ -17,7 +17,7 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.core.transaction import Transaction, Verdict, Write, transaction, verdict
-from hybrid.errors import CommandRefused, OutcomeUnknown, QueueRefused
+from hybrid.errors import OutcomeUnknown, QueueRefused
 from hybrid.types import Ack, Store
 
 __all__ = ["FencedWire", "Loan", "Queue"]
@@ -161,13 +161,17 @@ class Queue:
         """Whether the loan's wire watches the authority record and nothing else."""
         return not self.watching and self._client._board.settings.replicated
 
-    def _at_once(self, args: tuple[Any, ...], decode: bool) -> Flow:
-        """The flow of a command between WATCH and MULTI; its result is the raw reply."""
-        if args[0] != "WATCH" and policy_of(command := lookup(args), args) is not Policy.READ:
-            raise CommandRefused(command.name, "between WATCH and MULTI only reads can run; call multi() first")
+    def _at_once(self, args: tuple[Any, ...], options: Mapping[str, Any]) -> Flow:
+        """The flow of a command between WATCH and MULTI; its result is the raw reply.
+
+        A read runs where the keys are watched. A write goes its usual way: one to a watched key makes EXEC fail, as it
+        does on a connection of one's own.
+        """
+        if args[0] != "WATCH" and policy_of(lookup(args), args) is not Policy.READ:
+            return (yield from self._client.called(args, options))
         if self._loan is None:
             self._loan = yield from flows.borrow(self._client._board)
-        return (yield from _looked(OnWire(self._loan, pack(args), 1, decode)))[0]
+        return (yield from _looked(OnWire(self._loan, pack(args), 1, NEVER_DECODE not in options)))[0]
 
 
 def _looked(request: OnWire) -> Flow:

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import redis.asyncio
-from redis.asyncio.client import Monitor
 
 from hybrid import events
 from hybrid.aio import loading
 from hybrid.aio.driver import Driver
-from hybrid.aio.endpoint import LoopEndpoint, listening_pool
-from hybrid.aio.endpoint import connection_pool as pool_of
+from hybrid.aio.endpoint import LoopEndpoint
+from hybrid.aio.monitor import HybridMonitor
 from hybrid.aio.pipeline import HybridPipeline
 from hybrid.aio.pubsub import HybridPubSub
-from hybrid.base import CLOSE_S, Base, pooled
-from hybrid.core.names import RESERVED
+from hybrid.base import CLOSE_S, Base
 from hybrid.module_parts import DECODER, ENCODER
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
+from hybrid.stores.pools import asyncio_pool_of
 from hybrid.types import Purpose, Status, Store, StoreState
 
 if TYPE_CHECKING:
@@ -51,22 +50,9 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         ConfigurationError: no local store is configured, or a URL is malformed.
     """
 
-    def __init__(
-        self,
-        settings: Settings | None = None,
-        *,
-        connection_pool: Any = None,
-        hooks: Sequence[events.Hook] = (),
-        namespace: str = RESERVED.decode(),
-        **options: Any,
-    ) -> None:
-        if settings is None:
-            settings, options = pooled(connection_pool, options)
-        Base.__init__(self, settings, hooks=hooks, namespace=namespace, **options)
-        self._options = options
-        pool = pool_of(settings.local_url or "", options)
-        redis.asyncio.Redis.__init__(self, connection_pool=pool)
-        self._resp3 = pool.get_protocol() not in (2, "2")
+    _pool_of = staticmethod(asyncio_pool_of)
+
+    def _prepare_driving(self) -> None:
         self._drivers: dict[asyncio.AbstractEventLoop, Driver] = {}
         self._driver: Driver | None = None
 
@@ -154,7 +140,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         """A plain client of one store, for looking at it. What is written through it is not replicated, nor counted."""
         endpoint = self._endpoint(store)
         timeouts = {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.connect_timeout_s}
-        return redis.asyncio.Redis.from_pool(pool_of(endpoint.url, {**self._options, **timeouts}))
+        return redis.asyncio.Redis.from_pool(asyncio_pool_of(endpoint.url, **{**self._options, **timeouts}))
 
     # -- commands
 
@@ -204,14 +190,18 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         """Subscriptions that follow the store which takes writes, and so `publish`, through a failover and back."""
         return HybridPubSub(self, **kwargs)
 
-    def monitor(self) -> Monitor:
-        """What the store that takes writes is asked from now on, hybrid's own commands among it. A failover ends it."""
-        writer = self._board.routes.writer or Store.LOCAL
-        return Monitor(listening_pool(self._endpoint(writer), self._options))
+    def monitor(self) -> HybridMonitor:
+        """What the store that takes writes is asked from now on, hybrid's own commands among it. A failover ends it.
+        Raises AllStoresDown when it is opened."""
+        return HybridMonitor(self)
 
     # -- loading through the cache
 
-    async def get_or_load(self, key: str | bytes, loader: Callable[[], Awaitable[T] | T], ex: int | None = None) -> T:
+    @overload
+    async def get_or_load(self, key: str | bytes, loader: Callable[[], Awaitable[T]], ex: int | None = None) -> T: ...
+    @overload
+    async def get_or_load(self, key: str | bytes, loader: Callable[[], T], ex: int | None = None) -> T: ...
+    async def get_or_load(self, key: str | bytes, loader: Callable[[], Any], ex: int | None = None) -> Any:
         """The value at `key`, or what `loader` (a plain or coroutine function) returns, stored as JSON for `ex` seconds
         (None: for ever).
 
@@ -219,9 +209,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         """
         return await loading.get_or_load(self, key, loader, ex)
 
-    def cached(
-        self, ex: int | None = None, key: Callable[..., str] | None = None
-    ) -> Callable[[Callable[..., Awaitable[T] | T]], Callable[..., Awaitable[T]]]:
+    def cached(self, ex: int | None = None, key: Callable[..., str] | None = None) -> loading.Cached:
         """A decorator: `get_or_load` around a plain or coroutine function, which becomes a coroutine function. `key`
         makes the key from the call's arguments; by default it is the function's name and its arguments as JSON."""
         return loading.cached(self, ex, key)

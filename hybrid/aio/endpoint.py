@@ -6,26 +6,23 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from redis import RedisError
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection, RedisSSLContext, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.maint_notifications import MaintNotificationsConfig
 
 from hybrid.aio.pulse import Pulse
 from hybrid.aio.replies import decoder
 from hybrid.aio.wire import Wire, opened
 from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent
-from hybrid.errors import ConfigurationError
-from hybrid.settings import masked_url
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.meter import Tally
+from hybrid.stores.pools import asyncio_pool_of
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Purpose
 
-__all__ = ["LoopEndpoint", "connection_pool", "listening_pool"]
+__all__ = ["LoopEndpoint", "listening_pool"]
 
 ATTEMPTS: Final = 3
 """Connecting is tried again when it took too long because the loop was held up."""
@@ -37,7 +34,7 @@ class LoopEndpoint:
     def __init__(self, endpoint: Endpoint, options: Mapping[str, Any]) -> None:
         self.endpoint = endpoint
         self.store = endpoint.store
-        pool = connection_pool(endpoint.url, options)
+        pool = asyncio_pool_of(endpoint.url, **options)
         self._class = pool.connection_class
         self._kwargs = {"driver_info": None, **pool.connection_kwargs, "retry": Retry(NoBackoff(), 0)}
         decodes = self._kwargs.get("decode_responses", False)
@@ -159,15 +156,4 @@ def _timeouts(endpoint: Endpoint) -> dict[str, float]:
 
 def listening_pool(endpoint: Endpoint, options: Mapping[str, Any]) -> ConnectionPool:
     """redis-py's pool for subscriptions: a lost connection is not tried again, because the store may be another one."""
-    return connection_pool(endpoint.url, {**options, **_timeouts(endpoint), "retry": Retry(NoBackoff(), 0)})
-
-
-def connection_pool(url: str, options: Mapping[str, Any]) -> ConnectionPool:
-    """redis-py's pool for `url`. Raises ConfigurationError for a URL or option unknown."""
-    if not url.startswith("rediss://"):
-        options = {name: value for name, value in options.items() if not name.startswith("ssl")}
-    try:
-        quiet = MaintNotificationsConfig(enabled=False)
-        return ConnectionPool.from_url(url, **{"maint_notifications_config": quiet, **options})
-    except (ValueError, TypeError, RedisError) as error:
-        raise ConfigurationError(f"{masked_url(url)}: {error}") from None
+    return asyncio_pool_of(endpoint.url, **{**options, **_timeouts(endpoint), "retry": Retry(NoBackoff(), 0)})

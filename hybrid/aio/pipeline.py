@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.asyncio.client import Pipeline
-from redis.client import NEVER_DECODE
 
 from hybrid.aio.driver import Loan
 from hybrid.errors import StoreUnavailable
@@ -37,7 +36,7 @@ class HybridPipeline(Queue, Pipeline):  # type: ignore[misc]
         if args[0] == "UNWATCH":
             return await self._unwatch()
         try:
-            reply = await self._client.driver.drive(self._at_once(args, NEVER_DECODE not in options))
+            reply = await self._client.driver.drive(self._at_once(args, options))
         except redis.WatchError:
             await self.reset()
             raise

@@ -30,7 +30,7 @@ class HybridPubSub(Following, PubSub):
     async def connect(self) -> None:
         """Connect to the store that takes writes, and subscribe there to what was subscribed. Raises AllStoresDown."""
         await self._client.start()
-        store = self._wanted()
+        store = self._client._writer()
         if store is not self._store:
             await self._leave()
             self.connection_pool = listening_pool(self._client._endpoint(store), self._client._options)

@@ -9,8 +9,7 @@ from typing import Any
 
 from redis import RedisError
 from redis.backoff import NoBackoff
-from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
-from redis.maint_notifications import MaintNotificationsConfig
+from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from hybrid.core.authority import Authority
@@ -22,6 +21,7 @@ from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
 from hybrid.stores.meter import Meter
+from hybrid.stores.pools import pool_of
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire, plain_reason
 from hybrid.types import Purpose, Store
 
@@ -299,23 +299,15 @@ def _connection(
     url: str, timeout_s: float, connect_timeout_s: float, options: dict[str, Any]
 ) -> tuple[Callable[..., Wire], dict[str, Any]]:
     """The kind of wire that `url` needs, and its arguments. Raises ConfigurationError for a URL or option unknown."""
-    if not url.startswith("rediss://"):
-        options = {name: value for name, value in options.items() if not name.startswith("ssl")}
+    pool = pool_of(url, **options)
+    kwargs = {"driver_info": None, **pool.connection_kwargs}
+    kwargs.update(socket_timeout=timeout_s, socket_connect_timeout=connect_timeout_s, retry=Retry(NoBackoff(), 0))
+    wire: Callable[..., Wire] = SocketWire
+    if issubclass(pool.connection_class, SSLConnection):
+        wire = TlsWire
+    elif issubclass(pool.connection_class, UnixDomainSocketConnection):
+        wire = UnixWire
     try:
-        # The pool knows which options are its own and which are the connection's.
-        pool = ConnectionPool.from_url(url, **options)
-        kwargs = {"driver_info": None, **pool.connection_kwargs}
-        kwargs.update(
-            socket_timeout=timeout_s,
-            socket_connect_timeout=connect_timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        )
-        wire: Callable[..., Wire] = SocketWire
-        if issubclass(pool.connection_class, SSLConnection):
-            wire = TlsWire
-        elif issubclass(pool.connection_class, UnixDomainSocketConnection):
-            wire = UnixWire
         wire(**kwargs)
     except (ValueError, TypeError, RedisError) as error:
         raise ConfigurationError(f"{masked_url(url)}: {error}") from None

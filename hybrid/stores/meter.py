@@ -12,6 +12,7 @@ from typing import Any
 
 from redis.connection import AbstractConnection, Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 
+from hybrid.stores.pools import pool_of
 from hybrid.types import Purpose
 
 __all__ = ["Meter", "Metered", "Tally", "metered_pool"]
@@ -112,11 +113,8 @@ class MeteredUnix(Metered, UnixDomainSocketConnection):
 
 def metered_pool(url: str, meter: Meter, purpose: Purpose, **options: Any) -> ConnectionPool:
     """redis-py's pool of connections to `url`, each of which counts on `meter`. Bytes received are not counted.
-
-    TLS options are for stores whose URL asks for TLS."""
-    if not url.startswith("rediss://"):
-        options = {name: value for name, value in options.items() if not name.startswith("ssl")}
-    pool = ConnectionPool.from_url(url, **options)
+    Raises ConfigurationError."""
+    pool = pool_of(url, **options)
     pool.connection_kwargs.update(meter=meter, purpose=purpose)
     if issubclass(pool.connection_class, SSLConnection):
         pool.connection_class = MeteredTls

@@ -49,6 +49,11 @@ def test_errors_inside_a_pipeline_are_those_of_redis_py(face: Any, server_pool: 
         failing(face, transaction, True)
 
 
+def test_nobody_takes_a_connection_past_the_client(face: Any) -> None:
+    with pytest.raises(CommandRefused, match="hybrid decides which store"):
+        face.connection_pool.get_connection()
+
+
 def test_scripts_and_functions(face: Any) -> None:
     script = face.register_script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
     assert script(keys=["n"], args=[5]) == 5

@@ -120,6 +120,10 @@ def test_watched_keys_and_the_transaction_helper(stores: Stores) -> None:
             await pipeline.unwatch()
             await hybrid.set("n", "moved again")
             assert await pipeline.set("n", "won").spop("set").execute() == [True, None]
+            await pipeline.watch("n")
+            assert await pipeline.incr("another") == 1, "a write before multi() runs at once"
+            pipeline.multi()
+            assert await pipeline.get("n").execute() == ["won"]
 
     on_loop(stores, test)
 

@@ -394,6 +394,9 @@ def test_a_pool_names_the_local_store(stores: Stores, monkeypatch: pytest.Monkey
             hybrid.set("k", "v")
             assert hybrid.get("k") == "v"
             assert hybrid.settings.cloud_url == stores.cloud.url
+    monkeypatch.delenv("UPSTASH_REDIS_URL")
+    with HybridRedis.from_urls(stores.local.url, stores.cloud.url, ack="local") as hybrid:
+        assert HybridRedis.from_pool(hybrid.connection_pool).settings == hybrid.settings
     secret = redis.ConnectionPool.from_url("rediss://me:p%40ss@host:7/0")
     with HybridRedis(connection_pool=secret) as hybrid:
         assert hybrid.settings.local_url == "rediss://me:p%40ss@host:7/0"

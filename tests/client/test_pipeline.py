@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 from client.rig import assert_equal, one_pair, outcome
+from redis.client import Pipeline
 from servers import Stores, client
 
 from hybrid import CommandRefused, HybridRedis
@@ -125,6 +126,13 @@ def test_a_large_value_in_a_pipeline(hybrid: HybridRedis, stores: Stores) -> Non
     assert_equal(hybrid, stores)
 
 
+def test_nobody_takes_a_connection_past_the_client(hybrid: HybridRedis) -> None:
+    with pytest.raises(CommandRefused, match="hybrid decides which store"):
+        hybrid.connection_pool.get_connection()
+    with pytest.raises(CommandRefused):
+        Pipeline(hybrid.connection_pool, {}, True, None).set("k", 1).execute()
+
+
 # -- WATCH
 
 
@@ -172,12 +180,24 @@ def test_unwatch_and_the_end_of_a_pipeline_forget_what_was_watched(hybrid: Hybri
 
 
 @one_pair
-def test_a_write_between_watch_and_multi_is_refused(hybrid: HybridRedis) -> None:
+def test_a_write_between_watch_and_multi_runs_at_once(hybrid: HybridRedis, stores: Stores) -> None:
     with hybrid.pipeline() as pipeline:
         pipeline.watch("k")
-        with pytest.raises(CommandRefused, match=r"call multi\(\) first"):
-            pipeline.set("k", 1)
-    assert hybrid.get("k") is None
+        assert pipeline.rpush("other", "a", "b") == 2
+        assert list(pipeline.blpop(["other"], timeout=1)) == ["other", "a"]
+        pipeline.multi()
+        assert pipeline.set("k", 1).lpop("other").execute() == [True, "b"]
+        pipeline.watch("k")
+        assert pipeline.set("k", 2) is True
+        pipeline.multi()
+        pipeline.set("k", 3)
+        with pytest.raises(redis.WatchError):  # as on a connection of one's own
+            pipeline.execute()
+        pipeline.watch("k")
+        with pytest.raises(CommandRefused, match="only database 0"):
+            pipeline.execute_command("SELECT", 1)
+    assert hybrid.get("k") == "2"
+    assert_equal(hybrid, stores)
 
 
 def test_the_transaction_helper_tries_until_it_wins(hybrid: HybridRedis) -> None:

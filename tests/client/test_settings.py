@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client.rig import assert_equal
+import redis
+from client.rig import PATIENT, assert_equal
+from redis.cache import CacheConfig
 from servers import Stores, client, wait_until
 
-from hybrid import Ack, ConfigurationError, HybridRedis, ReadPreference, Settings
+from hybrid import Ack, ConfigurationError, HybridRedis, ReadPreference, Settings, aio
 from hybrid.stores.link import Link
 
 Open = Callable[..., HybridRedis]
@@ -240,3 +242,23 @@ def test_no_repr_shows_a_password() -> None:
     for shown in (repr(settings), str(settings), str(settings.masked()), repr(HybridRedis(settings))):
         assert SECRET not in shown
     assert "redis://***@127.0.0.1:1" in repr(settings)
+
+
+@pytest.mark.parametrize("kind", [HybridRedis, aio.HybridRedis], ids=["threads", "asyncio"])
+def test_a_cache_in_the_connection_is_refused_with_the_reason(kind: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"cache_config: .*would outlive a failover"):
+        kind.from_urls("redis://localhost", protocol=3, cache_config=CacheConfig())
+    pool = redis.ConnectionPool.from_url("redis://localhost", protocol=3, cache_config=CacheConfig())
+    with pytest.raises(ConfigurationError, match="cache_config: "):
+        kind.from_pool(pool)
+
+
+def test_options_of_redis_pys_from_url_are_accepted(stores: Stores) -> None:
+    options = {"single_connection_client": True, "auto_close_connection_pool": True, "decode_responses": True}
+    with HybridRedis.from_url(stores.local.url, cloud_url=stores.cloud.url, **PATIENT, **options) as hybrid:
+        assert hybrid.set("k", "v") and hybrid.get("k") == "v"
+
+
+def test_what_the_asyncio_client_cannot_do_with_an_option_is_said() -> None:
+    with pytest.raises(ConfigurationError, match="redis_connect_func: "):
+        aio.HybridRedis.from_urls("redis://localhost", redis_connect_func=print)
