@@ -44,8 +44,11 @@ def _beside_an_agent(effort: Effort) -> Iterator[Row]:
         yield _ratio("SET, ack=local, an agent ships", sets, HYBRID, 1.3)
         yield _ratio("SET, MultiDBClient (writes one store only)", sets, MULTIDB)
         hybrid.wait_in_sync(SYNC_S)
-        pipelines = _turns({PLAIN: _pipeline(plain), HYBRID: _pipeline(hybrid)}, effort, PIPELINE // 5)
-        yield _ratio(f"pipeline of {PIPELINE} SET, ack=local, an agent ships", pipelines, HYBRID, 1.2)
+        for name, transaction, target in (("pipeline", False, 1.2), ("transaction", True, None)):
+            contenders = {PLAIN: _pipeline(plain, transaction), HYBRID: _pipeline(hybrid, transaction)}
+            turns = _turns(contenders, effort, PIPELINE // 5)
+            yield _ratio(f"{name} of {PIPELINE} SET, ack=local, an agent ships", turns, HYBRID, target)
+            hybrid.wait_in_sync(SYNC_S)
 
 
 def _by_itself(effort: Effort) -> Iterator[Row]:
@@ -83,9 +86,9 @@ def _each(clients: dict[str, Any], call: Callable[[Any], object]) -> dict[str, C
     return {name: partial(call, client) for name, client in clients.items()}
 
 
-def _pipeline(client: redis.Redis) -> Call:
+def _pipeline(client: redis.Redis, transaction: bool) -> Call:
     def call() -> None:
-        with client.pipeline(transaction=False) as pipeline:
+        with client.pipeline(transaction=transaction) as pipeline:
             for index in range(PIPELINE):
                 pipeline.set(f"bench:pipeline:{index}", VALUE)
             pipeline.execute()
