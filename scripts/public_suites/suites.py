@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 
 __all__ = ["SUITES", "Suite"]
 
 
 @dataclass(frozen=True)
 class Suite:
-    """`plugin` is the pytest plugin that puts HybridRedis in the place of redis.Redis; `paths` are the test files whose
-    subject is what a client says to one server (the rest of redis-py's are about clusters, sentinels and its own
-    inner workings)."""
+    """`plugin` is the pytest plugin that puts HybridRedis in the place of redis.Redis; `paths` are the tests whose
+    subject is what a client says to one server; `needs` are packages for the suite alone, installed without theirs;
+    `expected` names the lists of tests that cannot pass."""
 
     package: str
     version: str
-    plugin: str
     paths: list[str]
+    expected: tuple[str, ...]
+    plugin: str = "scripts.public_suites.in_place"
+    arguments: tuple[str, ...] = ()
+    server: str = "valkey"
     server_options: dict[str, str] = field(default_factory=dict)
-    needs: list[str] = field(default_factory=list)
+    needs: tuple[str, ...] = ()
 
-    def arguments(self, local_url: str, protocol: str) -> list[str]:
-        where = [f"--redis-url={local_url}", f"--redis-mod-url={local_url}", f"--protocol={protocol}"]
-        return [*where, "-m", "not onlycluster and not redismod and not ssl"]
+    @property
+    def name(self) -> str:
+        """As files of the source distribution are named."""
+        return f"{re.sub('[-.]', '_', self.package).lower()}-{self.version}"
 
 
-REDIS_PY_FILES = (
+REDIS_PY_FILES: Final = (
     "commands",
     "data_structure",
     "encoding",
@@ -42,7 +48,7 @@ REDIS_PY_FILES = (
     "vsets",
 )
 
-REDIS_PY_ASYNCIO_FILES = (
+REDIS_PY_ASYNCIO_FILES: Final = (
     "commands",
     "encoding",
     "hash",
@@ -54,12 +60,21 @@ REDIS_PY_ASYNCIO_FILES = (
     "vsets",
 )
 
-SUITES = {
+REDIS_PY_ARGUMENTS: Final = (
+    "--redis-url={url}",
+    "--redis-mod-url={url}",
+    "--protocol={protocol}",
+    "-m=not onlycluster and not redismod and not ssl",
+)
+
+SUITES: Final = {
     "redis-py": Suite(
         package="redis",
         version="8.1.0",
         plugin="scripts.public_suites.redis_py",
         paths=[f"tests/test_{name}.py" for name in REDIS_PY_FILES],
+        expected=("redis-py",),
+        arguments=REDIS_PY_ARGUMENTS,
         server_options={"enable-debug-command": "local"},
     ),
     "redis-py-asyncio": Suite(
@@ -67,7 +82,47 @@ SUITES = {
         version="8.1.0",
         plugin="scripts.public_suites.redis_py_asyncio",
         paths=[f"tests/test_asyncio/test_{name}.py" for name in REDIS_PY_ASYNCIO_FILES],
+        expected=("redis-py", "redis-py-asyncio"),
+        arguments=REDIS_PY_ARGUMENTS,
         server_options={"enable-debug-command": "local"},
-        needs=["pytest-asyncio==1.5.0"],
+        needs=("pytest-asyncio==1.5.0",),
+    ),
+    "fakeredis": Suite(
+        package="fakeredis",
+        version="2.41.0",
+        plugin="scripts.public_suites.fakeredis_real",
+        paths=["test/test_mixins", "test/test_async", "test/test_hypothesis"],
+        expected=("fakeredis",),
+        arguments=("-m=real and not load_lua_modules and not tcp_server",),
+        server="redis",
+        needs=("fakeredis==2.41.0", "pytest-asyncio==1.5.0", "pytest-mock==3.15.1"),
+    ),
+    "rq": Suite(package="rq", version="3.0.0", paths=["tests"], expected=("rq",), needs=("psutil==7.1.3",)),
+    "huey": Suite(
+        package="huey",
+        version="3.5.4",
+        paths=["huey/tests/test_storage.py", "huey/tests/test_api.py"],
+        expected=("huey",),
+    ),
+    "django-redis": Suite(  # a process can have one of its settings only: the plain ones
+        package="django-redis",
+        version="7.0.0",
+        paths=["tests"],
+        expected=("django-redis",),
+        arguments=("-k=not (gzip or herd or json or lz4 or msgpack or sentinel or sharding or usock or zlib or zstd)",),
+        needs=("pytest-mock==3.15.1", "msgpack==1.2.4"),
+    ),
+    "dogpile.cache": Suite(
+        package="dogpile.cache",
+        version="1.5.0",
+        paths=["tests/cache/test_redis_backend.py"],
+        expected=("dogpile.cache",),
+    ),
+    "kombu": Suite(
+        package="kombu",
+        version="5.7.0",
+        plugin="scripts.public_suites.through_proxy",
+        paths=["t/integration/test_redis.py", "t/integration/test_redis_brpop_qos.py"],
+        expected=("kombu",),
     ),
 }

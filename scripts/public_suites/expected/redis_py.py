@@ -1,19 +1,24 @@
-"""Tests of others that cannot pass, by the reason. One that passes after all fails the run."""
+"""Of redis-py's own suites."""
 
 from __future__ import annotations
 
-__all__ = ["EXPECTED", "MAY_PASS", "NOT_RUN"]
+from scripts.public_suites.expected.reasons import (
+    ALL_PARSERS,
+    CONNECTION,
+    ELSEWHERE,
+    NO_CONNECTION,
+    ONE_DATABASE,
+    OWN_KEYS,
+    PAUSE,
+    SCRIPTS,
+    SERVERS_OWN,
+    SETUP,
+    Expected,
+)
 
-SERVERS_OWN = "redis.Redis itself fails it on servers of this kind or version"
-OWN_KEYS = "hybrid's own keys lie in the same database: a scan may need one call more"
-NO_CONNECTION = "client() gives no connection of its own, so it is not found in CLIENT LIST and cannot be cut"
-MAY_PASS = (SERVERS_OWN, OWN_KEYS, NO_CONNECTION)
+__all__ = ["REDIS_PY", "REDIS_PY_ASYNCIO"]
 
-ELSEWHERE = "it opens connections of its own to localhost:6379 or 6380"
-ALL_PARSERS = "it breaks the parser of every connection in the process, those of hybrid's threads too"
-NOT_RUN = (ELSEWHERE, ALL_PARSERS)
-
-EXPECTED: dict[str, tuple[str, ...]] = {
+REDIS_PY: Expected = {
     SERVERS_OWN: (
         "test_commands.py::TestRedisCommands::test_acl_getuser_setuser",
         "test_commands.py::TestRedisCommands::test_lolwut",
@@ -41,7 +46,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "test_commands.py::TestRedisCommands::test_client_setinfo_with_driver_info",
         "test_commands.py::TestRedisCommands::test_psync",
     ),
-    "hybrid owns its connections: their state is no command's to change": (
+    CONNECTION: (
         "test_commands.py::TestRedisCommands::test_auth",
         "test_commands.py::TestRedisCommands::test_client_tracking",
         "test_commands.py::TestRedisCommands::test_client_reply",
@@ -50,7 +55,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "test_commands.py::TestRedisCommands::test_cluster_reset",
         "test_commands.py::TestRedisCommands::test_readonly",
     ),
-    "a store's set-up is changed on each store directly": (
+    SETUP: (
         "test_commands.py::TestRedisCommands::test_acl_dryrun",
         "test_commands.py::TestRedisCommands::test_acl_deluser",
         "test_commands.py::TestRedisCommands::test_acl_list",
@@ -73,12 +78,12 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "test_commands.py::TestRedisCommands::test_client_kill_filter_by_laddr",
         "test_commands.py::TestRedisCommands::test_interrupted_command",
     ),
-    "it would stop one store's writers, hybrid's own among them": (
+    PAUSE: (
         "test_commands.py::TestRedisCommands::test_client_pause",
         "test_commands.py::TestRedisCommands::test_client_pause_all",
         "test_commands.py::TestRedisCommands::test_client_unpause",
     ),
-    "only database 0 is kept on both stores": (
+    ONE_DATABASE: (
         "test_commands.py::TestRedisCommands::test_select",
         "test_commands.py::TestRedisCommands::test_copy_to_another_database",
     ),
@@ -93,7 +98,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "test_commands.py::TestRedisCommands::test_cluster_setslot",
         "test_commands.py::TestRedisCommands::test_replicaof",
     ),
-    "scripts and functions must name their keys": (
+    SCRIPTS: (
         "test_function.py::TestFunction::test_function_flush",
         "test_monitor.py::TestMonitor::test_lua_script",
         "test_scripting.py::TestScripting::test_eval_msgpack",
@@ -104,3 +109,17 @@ EXPECTED: dict[str, tuple[str, ...]] = {
         "test_pubsub.py::TestPubSubAutoReconnect::test_reconnect_socket_error",
     ),
 }
+
+REDIS_PY_ASYNCIO: Expected = {
+    NO_CONNECTION: (
+        "test_encoding.py::TestMemoryviewsAreNotPacked::test_memoryviews_are_not_packed",
+        "test_pipeline.py::TestPipeline::test_pipeline_reset_releases_connection_when_cancelled",
+    ),
+    "monitor() shows the UNWATCH of hybrid's own connections": (
+        "test_pipeline.py::TestPipeline::test_watch_exec_no_unwatch",
+    ),
+    "timeouts are hybrid's settings, not the connection's": (
+        "test_pubsub.py::TestAsyncPubSubBlockingListen::test_blocking_listen_does_not_mutate_socket_timeout",
+    ),
+}
+"""Besides those of the other client's suite that have the same names."""

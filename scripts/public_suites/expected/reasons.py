@@ -1,0 +1,47 @@
+"""Why tests of others cannot pass."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ADDRESS",
+    "ALL_PARSERS",
+    "CONNECTION",
+    "ELSEWHERE",
+    "LATE",
+    "MAY_PASS",
+    "NOT_RUN",
+    "NO_CONNECTION",
+    "ONE_DATABASE",
+    "ORDER",
+    "OWN_KEYS",
+    "PATCHED",
+    "PAUSE",
+    "SCRIPTS",
+    "SERVERS_OWN",
+    "SETUP",
+    "SPAWNED",
+    "Expected",
+]
+
+SERVERS_OWN = "redis.Redis itself fails it on servers of this kind or version"
+OWN_KEYS = "hybrid's own keys lie in the same database: a scan may need one call more"
+NO_CONNECTION = "no connection is a client's own: none is found in CLIENT LIST, cut, or taken from a pool"
+ORDER = "it takes for granted that a command which waits was sent before the next one"
+MAY_PASS = (SERVERS_OWN, OWN_KEYS, NO_CONNECTION, ORDER)
+
+ELSEWHERE = "it opens connections of its own to localhost:6379 or 6380"
+ALL_PARSERS = "it breaks the parser of every connection in the process, those of hybrid's threads too"
+NOT_RUN = (ELSEWHERE, ALL_PARSERS)
+
+CONNECTION = "hybrid owns its connections: their state is no command's to change"
+SETUP = "a store's set-up is changed on each store directly"
+PAUSE = "it would stop one store's writers, hybrid's own among them"
+ONE_DATABASE = "a client keeps one database on both stores"
+SCRIPTS = "scripts and functions must name their keys"
+LATE = "what is wrong with a blocking command is said when there is something to find"
+ADDRESS = "it looks at the address that it gave, and here everything leads to the same two stores"
+
+SPAWNED = "it starts processes of its own, which connect with redis.Redis to the local store"
+PATCHED = "it puts something else in the place of a method of redis.client.Pipeline, which hybrid has of its own"
+
+Expected = dict[str, tuple[str, ...]]
