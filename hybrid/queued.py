@@ -58,6 +58,26 @@ class Queue:
     annotate_exception: Any
     raise_first_error: Any
 
+    # redis-py's pipeline is a client too, which would open these on a pool, and so on one store alone.
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
+        """Another pipeline of the same client."""
+        return self._opener.pipeline(transaction, shard_hint)
+
+    def pubsub(self, **kwargs: Any) -> Any:
+        """As of the client."""
+        return self._opener.pubsub(**kwargs)
+
+    def monitor(self) -> Any:
+        """As of the client."""
+        return self._opener.monitor()
+
+    @property
+    def _opener(self) -> Any:
+        return self._client
+
+    # -- executing
+
     def _executed(self, stack: Sequence[Any]) -> Flow:
         """The flow that runs the queue; its result is the raw replies, errors in their places.
 

@@ -124,6 +124,7 @@ def test_watched_keys_and_the_transaction_helper(stores: Stores) -> None:
             assert await pipeline.incr("another") == 1, "a write before multi() runs at once"
             pipeline.multi()
             assert await pipeline.get("n").execute() == ["won"]
+            assert await pipeline.pipeline().set("inner", 1).execute() == [True], "a pipeline is a client too"
 
     on_loop(stores, test)
 

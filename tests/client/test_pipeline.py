@@ -126,6 +126,16 @@ def test_a_large_value_in_a_pipeline(hybrid: HybridRedis, stores: Stores) -> Non
     assert_equal(hybrid, stores)
 
 
+def test_a_pipeline_is_a_client_and_opens_pipelines_too(hybrid: HybridRedis, stores: Stores) -> None:
+    outer = hybrid.pipeline().set("outer", 1)
+    inner = outer.pipeline().set("inner", 2).incr("inner")
+    assert (inner.execute(), outer.execute()) == ([True, 3], [True])
+    with outer.pubsub() as pubsub:
+        pubsub.subscribe("channel")
+        assert pubsub.get_message(timeout=5)["type"] == "subscribe"
+    assert_equal(hybrid, stores)
+
+
 def test_nobody_takes_a_connection_past_the_client(hybrid: HybridRedis) -> None:
     with pytest.raises(CommandRefused, match="hybrid decides which store"):
         hybrid.connection_pool.get_connection()
