@@ -18,8 +18,7 @@ from hybrid.pipeline import HybridPipeline
 from hybrid.pubsub import HybridPubSub
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
-from hybrid.stores.meter import metered_pool
-from hybrid.stores.pools import pool_of
+from hybrid.stores.pools import metered_pool, pool_of
 from hybrid.types import Purpose, Status, Store, StoreState
 
 if TYPE_CHECKING:

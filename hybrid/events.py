@@ -134,7 +134,7 @@ class AuthorityMoved(Event):
     @property
     def message(self) -> str:
         word = "failback" if self.authority is Store.LOCAL else "failover"
-        return f"{word}: the {self.authority} store takes writes now (epoch {self.epoch})"
+        return f"{word}: the {self.authority} store has the authority now (epoch {self.epoch})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

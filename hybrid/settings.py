@@ -18,13 +18,13 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
+from hybrid.core.address import Kind, address_of
 from hybrid.core.schedule import parse_schedule
 from hybrid.errors import ConfigurationError
 from hybrid.types import Ack, ReadPreference, Source
 
 __all__ = ["LIVE", "LOG_LEVELS", "Ack", "ReadPreference", "Settings", "masked_url", "setting_text", "variable_of"]
 
-SCHEMES = ("redis", "rediss", "unix")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -135,6 +135,12 @@ class Settings:
     def replicated(self) -> bool:
         """Whether writes are meant to reach two stores."""
         return self.write_both and self.cloud_url is not None
+
+    @property
+    def cloud_leads(self) -> bool:
+        """Whether the cloud store takes the writes when the local one is lost. A cluster cannot: a write and its log
+        entry would have to be one transaction, and their keys are in different slots."""
+        return self.cloud_url is None or address_of(self.cloud_url).kind is not Kind.CLUSTER
 
     def with_changes(self, **changes: Any) -> Settings:
         """A copy with some settings changed. Raises ConfigurationError as the constructor does."""
@@ -249,16 +255,14 @@ def _checked_url(name: str, url: Any) -> str | None:
     if not isinstance(url, str):
         raise ConfigurationError(f"{variable} must be a URL such as {example}, not a {type(url).__name__}")
     try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - a malformed port raises only when it is read
-    except ValueError:
-        raise ConfigurationError(f"{variable} is not a valid URL; write it as {example}") from None
-    if parts.scheme not in SCHEMES:
-        raise ConfigurationError(f"{variable} must start with redis:// or rediss:// (or unix://), as in {example}")
-    if "@" in parts.path:
-        raise ConfigurationError(f"{variable}: write /, @ and : in its password as %2F, %40 and %3A")
-    if parts.scheme != "unix" and not parts.hostname:
-        raise ConfigurationError(f"{variable} names no host; write it as {example}")
+        kind = address_of(url).kind
+    except ValueError as error:
+        raise ConfigurationError(f"{variable} {error}; write it as {example}") from None
+    if kind is Kind.CLUSTER and name == "local_url":
+        raise ConfigurationError(
+            f"{variable} must not be a cluster, which cannot write a key and log it in one transaction; "
+            "use it as the cloud store"
+        )
     return url
 
 

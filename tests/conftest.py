@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cluster import Cluster
 from servers import Pool, Stores, new_server
 
 from hybrid.stores.link import Link
@@ -20,6 +21,20 @@ def server_pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
     pool = Pool(tmp_path_factory.mktemp("servers"))
     yield pool
     pool.close()
+
+
+@pytest.fixture(scope="session")
+def started_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    started = Cluster(tmp_path_factory.mktemp("cluster"))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def cluster(started_cluster: Cluster) -> Cluster:
+    """Three empty masters."""
+    started_cluster.refresh()
+    return started_cluster
 
 
 @pytest.fixture

@@ -53,6 +53,8 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
     _pool_of = staticmethod(asyncio_pool_of)
 
     def _prepare_driving(self) -> None:
+        if self.settings.cloud_url is not None:
+            asyncio_pool_of(self.settings.cloud_url, **self._options)  # refuses one that cannot be used
         self._drivers: dict[asyncio.AbstractEventLoop, Driver] = {}
         self._driver: Driver | None = None
 

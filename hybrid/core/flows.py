@@ -167,7 +167,7 @@ def ask_authority(board: Board, action: Callable[[Store], Ask], name: str, *, id
         except ReplyLost as error:
             if not idempotent:
                 raise OutcomeUnknown(name, f"sent to the {writer} store, {error}") from None
-    raise AllStoresDown("no store takes writes now")
+    raise AllStoresDown(board.routes.refusal)
 
 
 def write(
@@ -212,7 +212,7 @@ def write(
         confirmation = yield from _confirmation(board, store, result.position)
         if _settled(confirmation, transaction, store):
             return result
-    raise AllStoresDown("no store takes writes now")
+    raise AllStoresDown(board.routes.refusal)
 
 
 def confirm(board: Board, store: Store, place: Position, name: str) -> Flow:
@@ -262,7 +262,7 @@ def borrow(board: Board) -> Flow:
         if not isinstance(loan, Fenced):
             return loan
         yield from wait_out(board, loan)
-    raise AllStoresDown("no store takes writes now")
+    raise AllStoresDown(board.routes.refusal)
 
 
 def wait_out(board: Board, outcome: Fenced) -> Flow:

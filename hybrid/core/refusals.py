@@ -22,7 +22,18 @@ class Refusal(Enum):
 
 _WORDS: Final = (
     (Refusal.THIS_KEY, ("permissions to access a key", "permissions to access one of the keys")),
-    (Refusal.OUTAGE, ("loading", "master is down", "cluster is down", "clusterdown", "tryagain", "busy running")),
+    (
+        Refusal.OUTAGE,
+        (
+            "loading",
+            "master is down",
+            "cluster is down",
+            "clusterdown",
+            "tryagain",
+            "rehashing of slot",
+            "busy running",
+        ),
+    ),
     (Refusal.FULL, ("used memory", "misconf", "configured to save", "quota exceeded", "limit exceeded")),
     (Refusal.CONFIGURATION, ("read only replica", "permission", "authentication", "username-password", "of clients")),
 )

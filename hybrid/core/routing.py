@@ -10,6 +10,7 @@ from hybrid.types import ReadPreference, Store, StoreState
 __all__ = ["Routes", "planned_routes"]
 
 _LOST = (StoreState.DOWN, StoreState.WIPED)
+NO_CLUSTER = "the local store does not take writes now, and a cluster takes none in its place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,8 @@ class Routes:
     """`reads`: stores to ask, in order. `writer`: the store to write to, None when none can take a write.
 
     `claim`: the authority must first be claimed for `writer`, because the other store is lost. `confirm`: the other
-    store can confirm writes now. `relayed`: instead of a claim, another process writes to the local one.
+    store can confirm writes now. `relayed`: instead of a claim, another process writes to the local one. `refusal` is
+    what is said of a write when there is no writer.
     """
 
     reads: tuple[Store, ...]
@@ -25,6 +27,7 @@ class Routes:
     claim: bool
     confirm: bool
     relayed: bool = False
+    refusal: str = "no store takes writes now"
 
 
 def planned_routes(
@@ -35,16 +38,20 @@ def planned_routes(
     faster: Store = Store.LOCAL,
     *,
     relay: bool = False,
+    cloud_leads: bool = True,
 ) -> Routes:
     """The routes of one process. `cloud` is None when only the local store is in use. `relay`: others are known
-    to reach the local store when this process does not."""
+    to reach the local store when this process does not. Without `cloud_leads` the cloud store never takes writes: it
+    has the authority only while it refills a local store that lost its data."""
     if cloud is None:
         usable = local not in _LOST
         return Routes((Store.LOCAL,) if usable else (), Store.LOCAL if usable else None, False, False)
     states = {Store.LOCAL: local, Store.CLOUD: cloud}
     writer, claim = _writer(states, authority, relay)
-    relayed = relay and claim
-    return Routes(_reads(states, authority, preference, faster), writer, claim, _confirms(states, writer), relayed)
+    reads, confirms = _reads(states, authority, preference, faster), _confirms(states, writer)
+    if writer is Store.CLOUD and not cloud_leads:
+        return Routes(reads, None, claim and local is StoreState.WIPED, confirm=False, refusal=NO_CLUSTER)
+    return Routes(reads, writer, claim, confirms, relayed=relay and claim)
 
 
 def _writer(states: dict[Store, StoreState], authority: Authority, relay: bool) -> tuple[Store | None, bool]:

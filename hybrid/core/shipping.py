@@ -97,6 +97,11 @@ class Group:
         return frozenset(touched)
 
     @property
+    def commands(self) -> tuple[bytes, ...]:
+        """The packed commands of the group."""
+        return tuple(payload for name, payload in self.fields if name in (b"v", b"t"))
+
+    @property
     def times_fields(self) -> bool:
         """Whether hash fields get, keep or lose an expiry of their own here."""
         return any(name in (b"v", b"t") and _TIMES_FIELDS.search(payload, 0, 40) for name, payload in self.fields)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from redis.observability import recorder
 
+from hybrid.core.address import address_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.types import Store
 
@@ -37,7 +38,8 @@ def telemetry_sink(endpoints: Mapping[Store, Endpoint]) -> Sink | None:
 
 def _server(url: str) -> tuple[str, int | None, str]:
     """Host, port and database."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
+    address = address_of(url)
+    parts = urlsplit(address.url)
+    if not address.hosts:
         return parts.path, None, "0"
-    return parts.hostname or "localhost", parts.port or 6379, parts.path.strip("/") or "0"
+    return *address.hosts[0], parts.path.strip("/") or "0"

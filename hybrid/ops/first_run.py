@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import redis
 
+from hybrid.core.address import address_of
 from hybrid.core.names import Names
 from hybrid.errors import ConfigurationError
 from hybrid.ops.control import PRESETS, SECRETS
@@ -19,6 +19,7 @@ from hybrid.ops.env_file import EnvPlan, planned_env, read_env
 from hybrid.settings import Settings, masked_url, setting_text, variable_of
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
 from hybrid.stores.exchange import exchange
+from hybrid.stores.pools import pool_of
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
@@ -72,7 +73,7 @@ def check_url(store: Store, url: str, timeout_s: float = TIMEOUT_S) -> UrlCheck:
         return UrlCheck(store, "", f"give a URL, such as {EXAMPLES[store]}")
     address = masked_url(wanted) or ""
     timeouts: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": None}
-    pool = redis.ConnectionPool.from_url(wanted, protocol=2, **timeouts)
+    pool = pool_of(wanted, protocol=2, **timeouts)
     try:
         return _tried(store, wanted, address, pool.get_connection())
     except (redis.RedisError, OSError) as error:
@@ -113,10 +114,10 @@ def _tried(store: Store, url: str, address: str, connection: Any) -> UrlCheck:
 
 
 def _warnings(store: Store, url: str, round_trip_ms: float) -> list[str]:
-    parts = urlsplit(url)
+    address = address_of(url)
     found = []
-    here = parts.hostname in (None, "localhost", "127.0.0.1", "::1")
-    if store is Store.CLOUD and parts.scheme == "redis" and not here:
+    here = all(host in ("localhost", "127.0.0.1", "::1") for host, _ in address.hosts)
+    if store is Store.CLOUD and address.url.startswith("redis://") and not here:
         found.append("the way there is not encrypted: use rediss:// if the store offers it")
     if store is Store.CLOUD and here:
         found.append("it is on this machine: a fault here takes both stores at once")
@@ -130,6 +131,7 @@ ADVICE: Final = {
     "no answer in time": "is the address right, and does a firewall let it through?",
     "host name not found": "look for a typing mistake in the host's name",
     "wrong user name or password": "copy the URL again from where you got it",
+    "no master is known": "is the service's name right, and do the Sentinels see a master that answers?",
     "password required": "write it into the URL, as redis://:PASSWORD@host:6379",
     "its user may not touch hybrid's own keys (hybrid:*)": "give it the key pattern ~hybrid:*",
     "TLS handshake failed": "does this port speak TLS? rediss:// is with, redis:// without",

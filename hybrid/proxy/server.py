@@ -34,7 +34,8 @@ class ProxyServer:
     """Serves `client` to whoever connects to `host:port`; port 0 takes a free one, see `address`.
 
     Raises:
-        ConfigurationError: the address cannot be had, or is open to others and there is no password.
+        ConfigurationError: the address cannot be had, or is open to others and there is no password; or the cloud store
+            is a cluster.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class ProxyServer:
     ) -> None:
         if password == "":
             raise ConfigurationError("the proxy's password is empty; give one, or none at all")
+        if not client.settings.cloud_leads:
+            raise ConfigurationError("the proxy does not serve a cluster: give another kind of cloud store")
         self.client = client
         self.password = password
         self._lanes = Lanes(client)

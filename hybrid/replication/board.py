@@ -251,8 +251,16 @@ class Board:
         local, cloud = (self._views[store].state for store in Store)
         if not self.settings.replicated:
             return planned_routes(local, None, FIRST, ReadPreference.LOCAL)
-        preference = self.settings.read_preference
-        return planned_routes(local, cloud, self.authority, preference, self.faster, relay=self._relay)
+        settings = self.settings
+        return planned_routes(
+            local,
+            cloud,
+            self.authority,
+            settings.read_preference,
+            self.faster,
+            relay=self._relay,
+            cloud_leads=settings.cloud_leads,
+        )
 
     def _announce(self, changes: list[_Change]) -> None:
         for store, before, after in changes:

@@ -97,7 +97,7 @@ class CatchUp:
         if missed.refilled is not None:
             self.hydrate()
         if missed.emptied is not None:
-            stream.push_flush()
+            self.empty()
         self._push_again(missed.commands)
         if missed.keys:
             stream.fall_behind()
@@ -165,6 +165,16 @@ class CatchUp:
             name = lookup(unpack(packed)).name
             stream.board.events.emit(events.CommandUnknown(store=stream.target, command=name))
 
+    def empty(self) -> None:
+        """The source was emptied. A cluster has no script for that: there, key by key, what stands on it is made the
+        same as on the source, where by now some of it may have been written again."""
+        if not self._stream.capabilities.is_cluster:
+            self._stream.push_flush()
+            self.skip.clear()
+            return
+        self._stream.await_replies()
+        self._copy_all(self._stream.pipe.wire)
+
     def hydrate(self) -> None:
         """Make the other store the same as the source, key by key: it lost its data, is too old to tell what it
         lacks, or was left out for a while. What is written meanwhile is in the log."""
@@ -211,7 +221,7 @@ class CatchUp:
             stream.flush()
 
     def _put(self, key: bytes, state: KeyState | Absent) -> None:
-        stream, temporary = self._stream, temporary_key()
+        stream, temporary = self._stream, temporary_key(key)
         try:
             check_field_ttl(state, field_ttl=stream.capabilities.has_field_ttl)
             *filling, last = put_commands(key, state, stream.capabilities, temporary)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import redis
 
 from hybrid.core.resp import pack
+from hybrid.core.slots import tag_of
 from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported, plan_put
 from hybrid.core.state_replies import JSON_KINDS, body_of, expiry_ms, hash_of, log_position
 from hybrid.errors import HybridError
@@ -217,9 +218,10 @@ def state_from(kind: bytes, read: bytes, reply: Any, expires_at_ms: int | None) 
     return KeyState("json" if kind in JSON_KINDS else kind.decode(), expires_at_ms, body)
 
 
-def temporary_key() -> bytes:
-    """A fresh name under `hybrid:tmp:` in which a large key is built before it is renamed."""
-    return b"hybrid:tmp:" + secrets.token_hex(8).encode()
+def temporary_key(key: bytes) -> bytes:
+    """A fresh name under `hybrid:tmp:` in which a large value is built before it is renamed to `key`: in the same slot,
+    or a cluster could not do that."""
+    return b"hybrid:tmp:%b{%b}" % (secrets.token_hex(8).encode(), tag_of(key))
 
 
 def put_commands(
@@ -228,7 +230,7 @@ def put_commands(
     """Packed commands that give `key` its state, in groups that are transactions; a large value takes several, and is
     in place with the last one."""
     features = {"field_ttl": can.has_field_ttl, "stream_counters": can.has_stream_counters}
-    groups = plan_put(key, state, temporary or temporary_key(), **features)
+    groups = plan_put(key, state, temporary or temporary_key(key), **features)
     return [[pack(command) for command in group] for group in groups]
 
 
@@ -240,13 +242,13 @@ def put_states(connection: RedisConnection, states: Mapping[bytes, KeyState | Ab
     """
     can = capabilities_of(connection)
     features = {"field_ttl": can.has_field_ttl, "stream_counters": can.has_stream_counters}
-    temporary = temporary_key()
-    plans = [plan_put(key, state, temporary, **features) for key, state in states.items()]
-    for groups in round_trips(plan[0] for plan in plans if len(plan) == 1):
+    temporary = {key: temporary_key(key) for key in states}
+    plans = {key: plan_put(key, state, temporary[key], **features) for key, state in states.items()}
+    for groups in round_trips(plan[0] for plan in plans.values() if len(plan) == 1):
         run_groups(connection, groups)
-    for plan in plans:
+    for key, plan in plans.items():
         if len(plan) > 1:
-            put_large(connection, plan, temporary)
+            put_large(connection, plan, temporary[key])
 
 
 def round_trips(groups: Iterable[list[list[bytes]]]) -> Iterator[list[list[list[bytes]]]]:

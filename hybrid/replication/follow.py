@@ -11,6 +11,7 @@ from typing import Any, Final
 from hybrid.core.authority import Position, position
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, Group, Run, failed, groups, plain_run, plan
+from hybrid.core.slots import crosses_slots
 from hybrid.errors import HybridError
 from hybrid.replication.catch_up import BATCH_ENTRIES, CatchUp
 from hybrid.replication.stream import Stream
@@ -119,6 +120,8 @@ class Follow:
         catch_up = self._catch_up
         if catch_up.skip or catch_up.open_fields or catch_up.refused or self._volatile:
             return None
+        if self._stream.capabilities.is_cluster:
+            return None
         return plain_run(entries, now_ms, stream_counters=self._stream.capabilities.has_stream_counters)
 
     def _ran(self, run: Run, entries: Sequence[Entry], replies: list[Any]) -> None:
@@ -130,7 +133,7 @@ class Follow:
             self._replayed(group, [next(rest) for _ in group.fields])
 
     def _forward_groups(self, logged: Iterable[Group], now_ms: int) -> None:
-        stream, skip = self._stream, self._catch_up.skip
+        stream = self._stream
         waiting = _ByState()
         for group in logged:
             if group.refills:
@@ -138,8 +141,7 @@ class Follow:
                 continue
             if group.empties:
                 # What stood before is gone on both stores; what follows starts from nothing.
-                stream.push_flush()
-                skip.clear()
+                self._catch_up.empty()
                 waiting.keys.clear()
             keys = group.keys if self._joins(group, waiting) else self._plan(group, now_ms)
             if keys is not None:
@@ -170,7 +172,11 @@ class Follow:
 
     def _plan(self, group: Group, now_ms: int) -> tuple[bytes, ...] | None:
         keys = plan(group, self._catch_up.skip, now_ms)
-        return group.keys if keys is None and (self._is_volatile(group) or self._was_refused(group)) else keys
+        by_state = keys is None and (self._is_volatile(group) or self._was_refused(group) or self._crosses_slots(group))
+        return group.keys if by_state else keys
+
+    def _crosses_slots(self, group: Group) -> bool:
+        return self._stream.capabilities.is_cluster and crosses_slots(group.commands)
 
     def _was_refused(self, group: Group) -> bool:
         """Whether the other store has another value than a replay would start from."""

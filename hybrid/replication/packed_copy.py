@@ -175,7 +175,8 @@ class PackedCopy:
             stream = self._stream
             source = stream.endpoints[stream.source].known_capabilities(stream.states)
             if not self._other.refuses_dumps:
-                own = is_own(source) and is_own(stream.capabilities)
+                # On a cluster no script sees all of the keys.
+                own = is_own(source) and not source.is_cluster and is_own(stream.capabilities)
                 self._other.refuses_dumps = not (own and self._reads_dumps())
         return not self._other.refuses_dumps
 
@@ -184,7 +185,7 @@ class PackedCopy:
         dump = stream.states.exchange(pack((b"DUMP", stream.names.authority)), 1)[0]
         if not isinstance(dump, bytes):
             return False
-        trial = temporary_key()
+        trial = temporary_key(stream.names.authority)
         payload = pack((b"RESTORE", trial, 0, dump)) + pack((b"DEL", trial))
         stream.await_replies()
         with stream.target_errors():

@@ -342,7 +342,7 @@ class _Merge:
         plan = plan_put(
             key,
             state,
-            temporary_key(),
+            temporary_key(key),
             field_ttl=self._can.has_field_ttl,
             stream_counters=self._can.has_stream_counters,
         )
@@ -431,7 +431,7 @@ def put_of(key: bytes, state: KeyState | Absent, can: Capabilities) -> bytes:
     plan = plan_put(
         key,
         state,
-        temporary_key(),
+        temporary_key(key),
         WHOLE_BYTES,
         field_ttl=can.has_field_ttl,
         stream_counters=can.has_stream_counters,

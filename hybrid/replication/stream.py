@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
+from itertools import chain
 from typing import Any, Final
 
 import redis
@@ -60,7 +61,7 @@ still arrive, which must stay below the expiry guard."""
 
 POLL_S: Final = 0.1
 _RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
-_IDENTITY = re.compile(rb"id=(\d+) addr=(\S+)")
+_IDENTITY = re.compile(rb"^id=(\d+) addr=(\S+)", re.MULTILINE)
 UNKNOWN_STREAM: Final = b"unknown"
 _TAKE_OVER: Final = (
     "local before=redis.call('GET',KEYS[1]) "
@@ -199,9 +200,10 @@ class Stream:
         before, marks = self.states.exchange(taken + about_pair, 2)
         self._source_marks = Marks(*marks)
         self.is_clean = self.accounts_for_all = self.source is Store.LOCAL and before == self.clean_mark
-        if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) == 2:
-            # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
-            self.push(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1, ignore)
+        if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) > 1:
+            for number, address in zip(known[::2], known[1::2], strict=True):
+                # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
+                self.push(pack(("CLIENT", "KILL", "ID", number, "ADDR", address)), 1, ignore)
         self.push(about_pair, 1, self._check_mark)
         self.push(pack(("CLIENT", "INFO")), 1, self._remember_connection)
         if self.target is Store.LOCAL:
@@ -243,8 +245,9 @@ class Stream:
         return b"clean:" + self._local_run
 
     def _remember_connection(self, replies: list[Any]) -> None:
-        if isinstance(replies[0], bytes) and (mine := _IDENTITY.match(replies[0])):
-            self.control.push(pack(("SET", self.names.stream, b" ".join(mine.groups()))), 1, ignore)
+        # A cluster has one connection for each node.
+        if isinstance(replies[0], bytes) and (mine := _IDENTITY.findall(replies[0])):
+            self.control.push(pack(("SET", self.names.stream, b" ".join(chain(*mine)))), 1, ignore)
             self.control.flush()
 
     # -- to the other store

@@ -35,6 +35,8 @@ def fail_over(engine: Engine, timeout_s: float) -> Authority:
     Raises HybridError when the cloud store does not have everything, or cannot get it within `timeout_s`; writes go on
     as before then. Raises ReplyLost when the cloud store is lost in the very moment of the move.
     """
+    if not engine.board.settings.cloud_leads:
+        raise HybridError("nothing was changed: the cloud store is a cluster, which takes no writes")
     deadline_s = time.monotonic() + timeout_s
     for _ in range(ATTEMPTS):
         with _fenced(engine, Store.CLOUD) as wire:

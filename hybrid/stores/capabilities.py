@@ -30,7 +30,7 @@ class Capabilities:
 
     `has_pexpiretime`: Redis >= 7. `has_field_ttl`: hash fields expire (Redis >= 7.4, Valkey >= 9).
     `has_functions`: FUNCTION. `has_stream_counters`: streams keep entries-added and groups entries-read (Redis >= 7).
-    `has_json`: JSON.GET. `has_memory_usage`: MEMORY USAGE.
+    `has_json`: JSON.GET. `has_memory_usage`: MEMORY USAGE. `is_cluster`: keys are spread over slots.
     """
 
     version: tuple[int, int, int]
@@ -41,6 +41,7 @@ class Capabilities:
     has_stream_counters: bool
     has_json: bool
     has_memory_usage: bool
+    is_cluster: bool = False
 
 
 MISSING_KEY = b"hybrid:probe"  # is never written: each probe either reads it or fails on it
@@ -73,6 +74,7 @@ def capabilities_from(replies: Mapping[str, Any]) -> Capabilities:
         has_stream_counters="no such key" in str(replies["stream_counters"]).lower(),
         has_json=answered("json"),
         has_memory_usage=answered("memory_usage"),
+        is_cluster=b"redis_mode:cluster" in info or b"server_mode:cluster" in info,
     )
 
 

@@ -20,6 +20,7 @@ from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
+from hybrid.stores.cluster import ClusterWire
 from hybrid.stores.meter import Meter
 from hybrid.stores.pools import pool_of
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire, plain_reason
@@ -303,7 +304,9 @@ def _connection(
     kwargs = {"driver_info": None, **pool.connection_kwargs}
     kwargs.update(socket_timeout=timeout_s, socket_connect_timeout=connect_timeout_s, retry=Retry(NoBackoff(), 0))
     wire: Callable[..., Wire] = SocketWire
-    if issubclass(pool.connection_class, SSLConnection):
+    if issubclass(pool.connection_class, ClusterWire):
+        wire = ClusterWire
+    elif issubclass(pool.connection_class, SSLConnection):
         wire = TlsWire
     elif issubclass(pool.connection_class, UnixDomainSocketConnection):
         wire = UnixWire

@@ -10,12 +10,12 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
-from redis.connection import AbstractConnection, Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.connection import AbstractConnection, UnixDomainSocketConnection
 
-from hybrid.stores.pools import pool_of
+from hybrid.stores.master import Tcp, Tls
 from hybrid.types import Purpose
 
-__all__ = ["Meter", "Metered", "Tally", "metered_pool"]
+__all__ = ["Meter", "Metered", "MeteredSocket", "MeteredTls", "MeteredUnix", "Tally"]
 
 
 class Tally:
@@ -99,27 +99,13 @@ class Metered(AbstractConnection):
         return super().send_packed_command(command, check_health)  # type: ignore[no-untyped-call]
 
 
-class MeteredSocket(Metered, Connection):
+class MeteredSocket(Metered, Tcp):
     """Plain TCP."""
 
 
-class MeteredTls(Metered, SSLConnection):
+class MeteredTls(Metered, Tls):
     """TLS."""
 
 
 class MeteredUnix(Metered, UnixDomainSocketConnection):
     """Unix domain socket."""
-
-
-def metered_pool(url: str, meter: Meter, purpose: Purpose, **options: Any) -> ConnectionPool:
-    """redis-py's pool of connections to `url`, each of which counts on `meter`. Bytes received are not counted.
-    Raises ConfigurationError."""
-    pool = pool_of(url, **options)
-    pool.connection_kwargs.update(meter=meter, purpose=purpose)
-    if issubclass(pool.connection_class, SSLConnection):
-        pool.connection_class = MeteredTls
-    elif issubclass(pool.connection_class, UnixDomainSocketConnection):
-        pool.connection_class = MeteredUnix
-    else:
-        pool.connection_class = MeteredSocket
-    return pool

@@ -11,17 +11,18 @@ from typing import Any, Final
 
 import hiredis
 from redis import RedisError, ResponseError
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.connection import UnixDomainSocketConnection
 
 from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.tokens import token
+from hybrid.stores.master import Tcp, Tls
 from hybrid.stores.meter import Metered
 
-__all__ = ["SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
+__all__ = ["SILENT", "SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
 
 _INCOMPLETE: Final = object()
-_SILENT: Final = "no answer in time"
+SILENT: Final = "no answer in time"
 _ONE_SEND_BYTES: Final = 64 * 1024
 
 
@@ -41,7 +42,7 @@ class Wire(Metered):
             self.connect()
         except (RedisError, OSError) as error:
             reason = plain_reason(error)
-            raise NotSent(reason, silent=reason == _SILENT) from None
+            raise NotSent(reason, silent=reason == SILENT) from None
         self._replies = hiredis.Reader(
             replyError=self._parser.parse_error,
             errors=self.encoder.encoding_errors,
@@ -157,12 +158,12 @@ class Wire(Metered):
                 if len(replies) == count:
                     return replies
 
-    def arrived(self, *, readable: bool) -> list[Any]:
+    def arrived(self, *, readable: bool, decode: bool = True) -> list[Any]:
         """The replies that are there, read from the socket first when it is `readable`."""
         if readable:
             self._fill()
-        replies = []
-        while (reply := self._replies.gets()) is not _INCOMPLETE:
+        replies, gets = [], self._replies.gets
+        while (reply := gets() if decode else gets(False)) is not _INCOMPLETE:
             replies.append(reply)
         return replies
 
@@ -179,7 +180,7 @@ class Wire(Metered):
             size = sock.recv_into(self._inbox)
         except TimeoutError:
             self.disconnect()
-            raise ReplyLost(_SILENT, silent=True) from None
+            raise ReplyLost(SILENT, silent=True) from None
         except OSError as error:
             self.disconnect()
             raise ReplyLost(plain_reason(error), silent=False) from None
@@ -192,11 +193,11 @@ class Wire(Metered):
             self._kept += self._inbox[:size]
 
 
-class SocketWire(Wire, Connection):
+class SocketWire(Wire, Tcp):
     """Plain TCP."""
 
 
-class TlsWire(Wire, SSLConnection):
+class TlsWire(Wire, Tls):
     """TLS."""
 
     def is_quiet(self) -> bool:
@@ -235,9 +236,11 @@ def plain_reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError) or "certificate" in text or "ssl" in text:
         return next((words for mark, words in _TLS_REASONS if mark in text), "TLS handshake failed")
     for mark, words in (
+        ("no master found", "no master is known"),
+        ("slots are not covered", "some of its slots have no node"),
         ("refused", "connection refused"),
-        ("timeout", _SILENT),
-        ("timed out", _SILENT),
+        ("timeout", SILENT),
+        ("timed out", SILENT),
         ("name or service", "host name not found"),
         ("getaddrinfo", "host name not found"),
         ("wrongpass", "wrong user name or password"),

@@ -12,6 +12,7 @@ from hybrid.core.refusals import Refusal, is_unknown_command, reason_of, refusal
     [
         ("LOADING Redis is loading the dataset in memory", Refusal.OUTAGE),
         ("CLUSTERDOWN The cluster is down", Refusal.OUTAGE),
+        ("Multiple keys request during rehashing of slot", Refusal.OUTAGE),
         ("BUSY Redis is busy running a script.", Refusal.OUTAGE),
         ("command not allowed when used memory > 'maxmemory'.", Refusal.FULL),
         ("MISCONF Redis is configured to save RDB snapshots", Refusal.FULL),

@@ -166,3 +166,16 @@ def test_one_store_alone_needs_no_proof_that_it_has_everything(state: StoreState
         routes = planned_routes(state, None, Authority(holder, 3), preference, Store.CLOUD)
         usable = state not in UNUSABLE
         assert routes == Routes((Store.LOCAL,) * usable, Store.LOCAL if usable else None, claim=False, confirm=False)
+
+
+def test_a_cloud_store_that_cannot_lead_takes_no_write_and_refills_a_local_one_that_was_wiped() -> None:
+    for case, usual in every_case():
+        states = case.local, case.cloud
+        routes = planned_routes(*states, case.authority, case.preference, case.faster, cloud_leads=False)
+        assert routes.reads == usual.reads, case
+        if usual.writer is Store.CLOUD:
+            assert routes.writer is None, case
+            assert routes.claim is (usual.claim and case.local is StoreState.WIPED), case
+            assert "a cluster takes none" in routes.refusal
+        else:
+            assert routes == usual, case

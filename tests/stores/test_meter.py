@@ -11,8 +11,9 @@ from servers import client
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.stores.endpoint import Endpoint
-from hybrid.stores.meter import Meter, metered_pool
+from hybrid.stores.meter import Meter
 from hybrid.stores.pipe import Pipe
+from hybrid.stores.pools import metered_pool
 from hybrid.stores.processes import ServerProcess
 from hybrid.types import Purpose, Store
 

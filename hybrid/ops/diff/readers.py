@@ -55,7 +55,7 @@ def can_run_scripts(line: Line) -> bool:
     capabilities = capabilities_of(line)
     loads = [(b"SCRIPT", b"LOAD", script) for script in (QUICK_SCRIPT, FACTS_SCRIPT, PIECE_SCRIPT)]
     loaded = not any(isinstance(reply, redis.ResponseError) for reply in exchange(line, loads))
-    return loaded and capabilities.has_memory_usage
+    return loaded and capabilities.has_memory_usage and not capabilities.is_cluster
 
 
 class ScriptReader:

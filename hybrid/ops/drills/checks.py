@@ -11,6 +11,7 @@ from hybrid.ops.drills.plan import Findings, Spec
 from hybrid.ops.drills.rig import Failed, Rig
 from hybrid.ops.facts import server_facts
 from hybrid.stores.capabilities import probe_capabilities
+from hybrid.stores.pools import pool_of
 from hybrid.types import Health, Store
 
 __all__ = ["HEALTH", "STATUS"]
@@ -53,7 +54,7 @@ def capable(store: Store, rig: Rig, _findings: Findings) -> str:
 
 
 def optional_capabilities(url: str) -> str:
-    with redis.Redis.from_url(url, protocol=2, socket_timeout=5.0) as client:
+    with redis.Redis.from_pool(pool_of(url, protocol=2, socket_timeout=5.0)) as client:
         connection = client.connection_pool.get_connection()
         try:
             found = probe_capabilities(connection)

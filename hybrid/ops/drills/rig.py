@@ -25,6 +25,7 @@ from hybrid.ops.drills import leftovers
 from hybrid.ops.drills.witness import Witness, fallen_out
 from hybrid.settings import Settings
 from hybrid.stores.link import Link
+from hybrid.stores.pools import pool_of
 from hybrid.types import Store
 
 if TYPE_CHECKING:
@@ -116,13 +117,14 @@ class Rig:
 
     @staticmethod
     def _plain(url: str, *, decode_responses: bool = False) -> redis.Redis:
-        return redis.Redis.from_url(
+        pool = pool_of(
             url,
             decode_responses=decode_responses,
             socket_timeout=DIRECT_TIMEOUT_S,
             socket_connect_timeout=DIRECT_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
+        return redis.Redis.from_pool(pool)
 
     def the_client(self) -> HybridRedis:
         if self.client is None:

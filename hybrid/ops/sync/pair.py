@@ -113,7 +113,7 @@ class Pair:
         board = self.engine.board
         if not self._both:
             if board.routes.writer is None:
-                raise AllStoresDown("no store takes writes now")
+                raise AllStoresDown(board.routes.refusal)
             return
         if not board.settings.replicated:
             raise ConfigurationError("a sync needs two stores: set UPSTASH_REDIS_URL, and REDIS_WRITE_BOTH=true")

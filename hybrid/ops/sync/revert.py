@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from hybrid.core.authority import position
 from hybrid.core.resp import pack
+from hybrid.core.slots import slot_of
 from hybrid.core.syncplan import SyncCounts, SyncEnding, is_unchanged
 from hybrid.core.undo import UNREAD, UndoBatch, UndoRecord
 from hybrid.ops.sync.archive import States, undo_commands, undo_record
@@ -61,8 +62,18 @@ class Reverter:
         self.counts = self.counts.plus(kept=len(records) - len(waiting))
         if not waiting:
             return
-        busy = work_off(waiting, lambda some: self._attempt(store, some), self._cancel)
-        self.counts = self.counts.plus(busy=busy)
+        for some in self._together(store, waiting):
+            busy = work_off(some, lambda part: self._attempt(store, part), self._cancel)
+            self.counts = self.counts.plus(busy=busy)
+
+    def _together(self, store: Store, records: list[UndoRecord]) -> Iterable[list[UndoRecord]]:
+        """Those that one transaction can guard: on a cluster, the keys of one slot."""
+        if not self._pair.can(store).is_cluster:
+            return [records]
+        by_slot: dict[int, list[UndoRecord]] = {}
+        for record in records:
+            by_slot.setdefault(slot_of(record.key), []).append(record)
+        return by_slot.values()
 
     def _attempt(self, store: Store, records: list[UndoRecord]) -> list[UndoRecord]:
         """Undo `records`, or leave them alone for good; the result is to be tried again."""
