@@ -22,6 +22,8 @@ TICK_S = 0.02
 VALUE = "x" * 100
 BATCH = 500
 MIB = 1 << 20
+PATIENCE_S = 1.0
+"""There is no other store to go to: a busy machine must not make the local one seem down."""
 
 
 def lasting_rows(effort: Effort) -> Iterator[Row]:
@@ -47,7 +49,11 @@ def _paced(effort: Effort) -> Iterator[int]:
 def _outage(what: str, effort: Effort, batches: Iterator[int]) -> Iterator[Row]:
     keys, random = effort.missed_keys, Random(1)
     with Rig() as rig:
-        client, local, cloud = rig.hybrid(ack="local"), rig.plain(rig.local.url), rig.plain(rig.cloud.url)
+        client, local, cloud = (
+            rig.hybrid(ack="local", local_timeout_s=PATIENCE_S),
+            rig.plain(rig.local.url),
+            rig.plain(rig.cloud.url),
+        )
         for start in range(0, keys, BATCH):
             _write(client, [*range(start, min(start + BATCH, keys))])
         client.wait_in_sync(SYNC_S)
