@@ -5,6 +5,7 @@ from __future__ import annotations
 from scripts.public_suites.expected.reasons import (
     ADDRESS,
     CONNECTION,
+    HURRY,
     LATE,
     ONE_DATABASE,
     ORDER,
@@ -15,6 +16,7 @@ from scripts.public_suites.expected.reasons import (
     SERVERS_OWN,
     SETUP,
     SPAWNED,
+    SUBCLASS,
     Expected,
 )
 
@@ -47,7 +49,7 @@ FAKEREDIS: Expected = {
         "test/test_mixins/test_connection_commands.py::test_reset_discards_transaction",
         "test/test_mixins/test_connection_commands.py::test_reset_resets_protocol_to_resp2",
         "test/test_mixins/test_connection_commands.py::test_reset_returns_reset",
-        "test/test_mixins/test_connection_commands.py::test_reset_unsubscribes",
+        "test/test_mixins/test_connection_commands.py::test_reset_unsubscribes[Strict2]",
         "test/test_mixins/test_transactions_commands.py::test_exec_bad_arguments",
         "test/test_mixins/test_transactions_commands.py::test_exec_bad_arguments_abort",
         "test/test_mixins/test_transactions_commands.py::test_watch_state_is_cleared_after_abort",
@@ -122,6 +124,7 @@ RQ: Expected = {
     SCRIPTS: (
         "test_cron.py::TestCronScheduler::test_enqueue_jobs",
         "test_dependencies.py::TestDependencies::test_job_dependency",
+        "test_dependencies.py::TestDependencies::test_multiple_jobs_with_dependencies",
         "test_group.py::TestGroup::test_add_jobs",
         "test_group.py::TestGroup::test_create_group",
         "test_group.py::TestGroup::test_expired_jobs_removed_from_group",
@@ -184,7 +187,12 @@ RQ: Expected = {
         "test_scheduler.py::TestQueue::test_no_custom_connection_pool",
         "test_scheduler.py::TestScheduler::test_prepare_registries",
     ),
+    HURRY: ("test_worker_pool.py::TestWorkerPool::test_reap_workers",),
+    SUBCLASS: ("test_utils.py::TestUtils::test_get_redis_version",),
     SPAWNED: (
+        "test_worker.py::TestWorkerSubprocess::test_run_access_self",
+        "test_worker.py::TestWorkerSubprocess::test_run_empty_queue",
+        "test_worker.py::TestWorkerSubprocess::test_run_scheduled_access_self",
         "test_spawn_worker.py::TestWorker::test_horse_gets_own_process_group_at_spawn",
         "test_spawn_worker.py::TestWorker::test_horse_rebuilds_ssl_connection",
         "test_spawn_worker.py::TestWorker::test_horse_rebuilds_unix_socket_connection",

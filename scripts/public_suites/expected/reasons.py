@@ -7,6 +7,7 @@ __all__ = [
     "ALL_PARSERS",
     "CONNECTION",
     "ELSEWHERE",
+    "HURRY",
     "LATE",
     "MAY_PASS",
     "NOT_RUN",
@@ -20,6 +21,7 @@ __all__ = [
     "SERVERS_OWN",
     "SETUP",
     "SPAWNED",
+    "SUBCLASS",
     "Expected",
 ]
 
@@ -31,7 +33,8 @@ MAY_PASS = (SERVERS_OWN, OWN_KEYS, NO_CONNECTION, ORDER)
 
 ELSEWHERE = "it opens connections of its own to localhost:6379 or 6380"
 ALL_PARSERS = "it breaks the parser of every connection in the process, those of hybrid's threads too"
-NOT_RUN = (ELSEWHERE, ALL_PARSERS)
+HURRY = "it gives a new process half a second to connect, and else leaves it running for ever"
+NOT_RUN = (ELSEWHERE, ALL_PARSERS, HURRY)
 
 CONNECTION = "hybrid owns its connections: their state is no command's to change"
 SETUP = "a store's set-up is changed on each store directly"
@@ -42,6 +45,7 @@ LATE = "what is wrong with a blocking command is said when there is something to
 ADDRESS = "it looks at the address that it gave, and here everything leads to the same two stores"
 
 SPAWNED = "it starts processes of its own, which connect with redis.Redis to the local store"
+SUBCLASS = "it derives a class of its own from redis.Redis"
 PATCHED = "it puts something else in the place of a method of redis.client.Pipeline, which hybrid has of its own"
 
 Expected = dict[str, tuple[str, ...]]
