@@ -5,7 +5,7 @@ A plan is lazy: a million differences become actions one by one, and only their 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple, Self
@@ -72,14 +72,12 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How a sync decides. `delete_extras`: keys that the winning side lacks are deleted rather than kept. `written`:
-    keys that the replication log names, whose newest value is the one of `authority`."""
+    """How a sync decides. `delete_extras`: keys that the winning side lacks are deleted rather than kept. Keys that the
+    replication log names need no decision: their newest value is on its way, and a sync leaves them alone."""
 
     direction: Direction
     prefer: Prefer = Prefer.ASK
     delete_extras: bool = False
-    authority: Store = Store.LOCAL
-    written: Container[bytes] = frozenset()
 
 
 class Action(NamedTuple):
@@ -210,8 +208,6 @@ def _merged(difference: Difference, policy: Policy) -> Action:
         return Action(Verb.COPY, Store.CLOUD, difference)
     if difference.cause is Cause.ONLY_CLOUD:
         return Action(Verb.COPY, Store.LOCAL, difference)
-    if difference.key in policy.written:
-        return Action(Verb.COPY, policy.authority.other, difference)
     winner = _preferred(difference, policy.prefer)
     return Action(Verb.ASK, Store.LOCAL, difference) if winner is None else Action(Verb.COPY, winner.other, difference)
 

@@ -303,7 +303,7 @@ def copy_keys(
     if direction.target is None:
         raise HybridError("say from which store to copy: cloud-to-local or local-to-cloud")
     with Pair.of(client) as pair:
-        policy = Policy(direction, Prefer.ASK, authority=pair.authority)
+        policy = Policy(direction, Prefer.ASK)
         found = list(differing(pair, [key for key in dict.fromkeys(keys) if not key.startswith(RESERVED)]))
         return run(pair, lambda: plan_actions(found, policy), f"copy {direction.value}", "*", options)
 

@@ -192,7 +192,7 @@ def copy_key(difference: Difference, direction: Direction, *, typed: str = "") -
     delete = typed.strip() == "delete"
 
     def work(client: HybridRedis, author: str) -> SyncResult:
-        policy = Policy(direction, delete_extras=delete, authority=client.status().authority)
+        policy = Policy(direction, delete_extras=delete)
         plan = plan_sync(client, lambda: (difference,), policy, pattern=queries.shown(difference.key))
         return apply_plan(client, plan, options=SyncOptions(author=author), confirmed=plan.confirmation)
 

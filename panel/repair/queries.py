@@ -216,7 +216,7 @@ def planned(
     file: DiffFile, selection: Selection, direction: Direction, prefer: Prefer, delete_extras: bool
 ) -> SyncPlan:
     """The plan for the selected differences of `file`, which stays open while the plan is used."""
-    policy = Policy(direction, prefer, delete_extras, authority=client().status().authority)
+    policy = Policy(direction, prefer, delete_extras)
     causes, containing = selection.causes, selection.containing
 
     def differences() -> Iterable[Difference]:

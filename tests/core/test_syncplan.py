@@ -43,8 +43,6 @@ TO_LOCAL, TO_CLOUD, MERGE = Direction.CLOUD_TO_LOCAL, Direction.LOCAL_TO_CLOUD, 
         (Policy(MERGE, Prefer.LOCAL), DIFFERS, Verb.COPY, Store.CLOUD),
         (Policy(MERGE, Prefer.CLOUD), DIFFERS, Verb.COPY, Store.LOCAL),
         (Policy(MERGE, Prefer.LONGER_TTL), DIFFERS, Verb.COPY, Store.CLOUD),
-        (Policy(MERGE, Prefer.CLOUD, written={b"k"}), DIFFERS, Verb.COPY, Store.CLOUD),
-        (Policy(MERGE, Prefer.LOCAL, authority=Store.CLOUD, written={b"k"}), DIFFERS, Verb.COPY, Store.LOCAL),
     ],
 )
 def test_what_is_done_about_one_key(policy: Policy, difference: Difference, verb: Verb, target: Store) -> None:

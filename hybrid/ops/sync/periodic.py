@@ -215,7 +215,7 @@ class AntiEntropy:
         waiting = [difference for difference in differing if self._may_try(difference)]
         if not waiting:
             return None
-        policy = Policy(Direction.MERGE, Prefer.CLOUD, authority=pair.authority)
+        policy = Policy(Direction.MERGE, Prefer.CLOUD)
         options = SyncOptions(max_commands=most, author=AUTHOR)
         result = run(pair, lambda: plan_actions(waiting, policy), "periodic", "*", options, quiet=True)
         if result.copied:
