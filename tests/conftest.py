@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from cluster import Cluster
 from servers import Pool, Stores, new_server
@@ -12,6 +13,9 @@ from servers import Pool, Stores, new_server
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
 
+# On a busy machine drawing an example takes long, which says nothing of the code.
+hypothesis.settings.register_profile("hybrid", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("hybrid")
 pytest.register_assert_rewrite("fleet", "history", "rig")  # so that a failure shows what was lost
 
 

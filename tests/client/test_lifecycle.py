@@ -47,7 +47,7 @@ def test_closing_ends_threads_and_connections(stores: Stores) -> None:
             hybrid.set("k", "v")
             assert set(threading.enumerate()) > before
         hybrid.close()
-        assert set(threading.enumerate()) <= before
+        wait_until(lambda: set(threading.enumerate()) <= before, "the end of all threads")
         wait_until(
             lambda: [len(store.client_list()) for store in (local, cloud)] == connections, "all connections closed"
         )

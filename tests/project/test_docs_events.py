@@ -37,7 +37,7 @@ from hybrid.events import (
     StoreUp,
     WipeDetected,
 )
-from hybrid.replication import engine, lease, watcher
+from hybrid.replication import engine, lease, relay, watcher
 from hybrid.replication.messages import Word
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +90,7 @@ def test_every_internal_name_is_in_the_tables() -> None:
     keys = re.findall(r"^\| `(hybrid:[\w:]+)` \| (?!channel)", REPLICATION, re.M)
     channels = re.findall(r"^\| `(hybrid:[\w:]+)` \| channel", REPLICATION, re.M)
     assert sorted(keys) == sorted(key.decode() for key in names.keys)
-    assert sorted(channels) == sorted([names.applied.decode(), names.moved.decode()])
+    assert sorted(channels) == sorted(name.decode() for name in (names.applied, names.moved, names.relay))
 
 
 def test_every_word_on_the_channel_is_explained() -> None:
@@ -114,6 +114,7 @@ TIMES: list[tuple[object, str, str]] = [
     (engine.HANDOVER_S, "1", "engine.py"),
     (engine.OVERDUE_S, "5", "engine.py"),
     (tokens.EARLY_SEAL_S, "1", "tokens.py"),
+    (relay.ANSWER_S, "1", "relay.py"),
     ({Store.LOCAL: registry.BEAT_S, Store.CLOUD: registry.CLOUD_BEAT_S}, "2 / 60", "registry.py"),
     (engine.SETTLE_S, "1", "engine.py"),
     (client.CLOSE_S, "2", "client.py"),

@@ -22,15 +22,19 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--trace", action="store_true", help="print what happened, every command of both stores too")
     parser.add_argument("--keep-going", type=int, default=20, metavar="N", help="stop after N failing seeds")
-    parser.add_argument("--within", type=float, default=float("inf"), metavar="S", help="begin no run after S seconds")
+    parser.add_argument(
+        "--within", type=float, default=float("inf"), metavar="S", help="but for one each, begin none later"
+    )
     options = parser.parse_args()
     profiles = options.profile.split(",") if options.profile else list(PROFILES)
     first, _, last = options.seeds.partition("-")
     seeds = [options.seed] if options.seed is not None else range(int(first), int(last or first) + 1)
-    return report(results([(p, s, options.trace) for s in seeds for p in profiles], options.jobs), options)
+    return report(
+        results([(p, s, options.trace) for s in seeds for p in profiles], options.jobs), options, len(profiles)
+    )
 
 
-def report(found: Iterator[Result], options: argparse.Namespace) -> int:
+def report(found: Iterator[Result], options: argparse.Namespace, at_least: int) -> int:
     started_s = time.monotonic()
     runs, failing, kinds, excused = Counter[str](), list[Result](), Counter[str](), Counter[str]()
     virtual_s, commands, acked, unknown, longest_s = 0.0, 0, 0, 0, 0.0
@@ -49,7 +53,8 @@ def report(found: Iterator[Result], options: argparse.Namespace) -> int:
             for violation in result.violations[:5]:
                 print(f"    {violation[:1000]}")
             sys.stdout.flush()
-        if len(failing) >= options.keep_going or time.monotonic() - started_s > options.within:
+        is_late = time.monotonic() - started_s > options.within and runs.total() >= at_least
+        if is_late or len(failing) >= options.keep_going:
             break
     took_s = time.monotonic() - started_s
     print(f"{runs.total()} runs in {took_s:.1f} s: {virtual_s:.0f} simulated seconds, {commands} commands")
