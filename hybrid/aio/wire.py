@@ -7,7 +7,6 @@ cancelled leaves its request behind, and the reply is dropped when it comes: the
 from __future__ import annotations
 
 import asyncio
-import secrets
 import select
 from collections import deque
 from collections.abc import Callable
@@ -17,9 +16,8 @@ import hiredis
 from redis import RedisError
 from redis.asyncio.connection import AbstractConnection
 
-from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent, ReplyLost
-from hybrid.core.tokens import token
+from hybrid.stores.fence import StandingFence
 from hybrid.stores.meter import Tally
 from hybrid.stores.wire import plain_reason
 
@@ -67,18 +65,15 @@ class _Pending:
         self.replies: list[Any] = []
 
 
-class Wire(asyncio.Protocol):
+class Wire(StandingFence, asyncio.Protocol):
     """One connection to a store, for tasks of one loop.
 
-    `authority` is the record that the standing WATCH of this connection guards, None without one. `on_lost` is called
-    once when the connection fails, not when it is closed from here.
+    `on_lost` is called once when the connection fails, not when it is closed from here.
     """
 
     def __init__(self, connection: AbstractConnection, generation: int, timeout_s: float, tally: Tally) -> None:
         self.generation = generation
         self.connection = connection  # the meter counts what it did while it lives
-        self.authority: Authority | None = None
-        self.effects_loaded = False
         self.lost = False
         self.on_lost: Callable[[NotSent | ReplyLost], None] = lambda error: None
         self._loop = asyncio.get_running_loop()
@@ -89,8 +84,6 @@ class Wire(asyncio.Protocol):
         self._received_s = 0.0
         self._unsent_bytes = 0
         self._watchdog: asyncio.TimerHandle | None = None
-        self._id = secrets.token_hex(4).encode()
-        self._numbered = 0
         self._replies = hiredis.Reader(
             replyError=connection._parser.parse_error, notEnoughData=_INCOMPLETE, encoding=None
         )
@@ -102,21 +95,6 @@ class Wire(asyncio.Protocol):
         self._transport.set_protocol(self)
         self._poll = select.poll()
         self._poll.register(self._transport.get_extra_info("socket").fileno(), _CLOSED)
-
-    # -- the standing fence, as on a wire of the other client
-
-    def see(self, record: Any) -> None:
-        """Take the reply to a fence's GET. An error leaves the connection without a known fence, so it is closed."""
-        if isinstance(record, Exception):
-            self.close()
-            self.authority = None
-        else:
-            self.authority = Authority.parse(record)
-
-    def next_token(self) -> bytes:
-        """A token for the next transaction that must be traced, see `hybrid.core.tokens`."""
-        self._numbered += 1
-        return token(self._id, self._numbered)
 
     # -- requests
 
@@ -165,6 +143,9 @@ class Wire(asyncio.Protocol):
         """Close the connection; whoever still waits for a reply is told that it is lost."""
         self.on_lost = lambda error: None
         self._lose("connection closed", silent=False)
+
+    def drop(self) -> None:
+        self.close()
 
     # -- called by the loop
 

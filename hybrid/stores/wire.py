@@ -3,7 +3,6 @@ hiredis parses. What goes wrong is told apart by the only thing that matters: ma
 
 from __future__ import annotations
 
-import secrets
 import select
 import ssl
 from collections.abc import Mapping
@@ -13,9 +12,8 @@ import hiredis
 from redis import RedisError, ResponseError
 from redis.connection import UnixDomainSocketConnection
 
-from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent, ReplyLost
-from hybrid.core.tokens import token
+from hybrid.stores.fence import StandingFence
 from hybrid.stores.master import Tcp, Tls
 from hybrid.stores.meter import Metered
 
@@ -26,14 +24,9 @@ SILENT: Final = "no answer in time"
 _ONE_SEND_BYTES: Final = 64 * 1024
 
 
-class Wire(Metered):
-    """The exchange itself; the subclasses below only differ in how redis-py connects them.
+class Wire(StandingFence, Metered):
+    """The exchange itself; the subclasses below only differ in how redis-py connects them."""
 
-    `authority` is the record that the standing WATCH of this connection guards, None without one.
-    """
-
-    authority: Authority | None = None
-    effects_loaded: bool = False
     _kept: bytearray | None = None
 
     def open(self) -> None:
@@ -53,21 +46,9 @@ class Wire(Metered):
         self._poll = select.poll()
         self._poll.register(self.fileno(), select.POLLIN)
         self._timeout_s = self.socket_timeout
-        self._id = secrets.token_hex(4).encode()
-        self._numbered = 0
 
-    def see(self, record: Any) -> None:
-        """Take the reply to a fence's GET. An error leaves the connection without a known fence, so it is closed."""
-        if isinstance(record, Exception):
-            self.disconnect()
-            self.authority = None
-        else:
-            self.authority = Authority.parse(record)
-
-    def next_token(self) -> bytes:
-        """A token for the next transaction that must be traced, see `hybrid.core.tokens`."""
-        self._numbered += 1
-        return token(self._id, self._numbered)
+    def drop(self) -> None:
+        self.disconnect()
 
     def is_quiet(self) -> bool:
         """Whether the idle connection is still good: readable while nothing was asked means closed by the server."""

@@ -1,0 +1,42 @@
+"""What a connection knows of its standing WATCH on the authority record (see `hybrid.core.transaction`)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from hybrid.core.authority import Authority
+from hybrid.core.tokens import token
+
+__all__ = ["StandingFence"]
+
+
+class StandingFence:
+    """A part of every connection to a store.
+
+    `authority` is the record that the standing WATCH guards, None without one; `effects_loaded` says whether the server
+    knows the effect scripts.
+    """
+
+    authority: Authority | None = None
+    effects_loaded: bool = False
+    _id: bytes = b""
+    _numbered: int = 0
+
+    def see(self, record: Any) -> None:
+        """Take the reply to a fence's GET. An error leaves the connection without a known fence, so it is closed."""
+        if isinstance(record, Exception):
+            self.authority = None
+            self.drop()
+        else:
+            self.authority = Authority.parse(record)
+
+    def next_token(self) -> bytes:
+        """A token for the next transaction that must be traced, see `hybrid.core.tokens`."""
+        self._id = self._id or secrets.token_hex(4).encode()
+        self._numbered += 1
+        return token(self._id, self._numbered)
+
+    def drop(self) -> None:
+        """Close the connection."""
+        raise NotImplementedError
