@@ -9,7 +9,7 @@ from redis.client import Pipeline
 
 from hybrid.errors import StoreUnavailable
 from hybrid.queued import Queue
-from hybrid.replication.engine import Borrowed
+from hybrid.replication.requests import Borrowed
 
 if TYPE_CHECKING:
     from hybrid.client import HybridRedis
@@ -58,7 +58,7 @@ class HybridPipeline(Queue, Pipeline):
     def reset(self) -> None:  # type: ignore[override]
         loan, self._loan = getattr(self, "_loan", None), None
         if loan is not None:
-            self._engine.give_back(loan, renew=not self._is_fenced)
+            self._engine.requests.give_back(loan, renew=not self._is_fenced)
         self.command_stack = []
         self.scripts = set()
         self.watching = False

@@ -111,7 +111,7 @@ class Commits:
         except (NotSent, ReplyLost) as error:
             self._wires -= 1
             if not self._wires:
-                self._engine.failed(self._store, error)
+                self._engine.reach.failed(self._store, error)
                 self._fail_all(error)
             return
         except BaseException:
@@ -143,7 +143,7 @@ class Commits:
         if wire in self._idle:
             self._idle.remove(wire)
             self._wires -= 1
-        self._engine.cut(self._store, error)
+        self._engine.reach.cut(self._store, error)
 
     def _refuse_all(self, wire: Wire) -> None:
         members, self._queue = self._queue, deque()
@@ -152,7 +152,7 @@ class Commits:
     async def _refuse(self, wire: Wire, members: Any) -> None:
         """The record says that another store takes writes. Taking note of it may have to ask a store."""
         try:
-            fenced = await self._in_thread(partial(self._engine.refused, self._store, wire.authority))
+            fenced = await self._in_thread(partial(self._engine.claims.refused, self._store, wire.authority))
         finally:
             self._idle.append(wire)
         for member in members:

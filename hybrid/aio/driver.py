@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +18,11 @@ from hybrid.aio.progress import LOOK_S, Progress
 from hybrid.aio.shared import Shared
 from hybrid.aio.wire import Wire
 from hybrid.core.authority import admits_write
-from hybrid.core.flows import Action, Ask, AwaitAuthority, AwaitConfirmation, Borrow, Commit, Flow, OnWire, Pause, Trace
-from hybrid.core.outcomes import Committed, Confirmation, Fenced, NotSent, ReplyLost
+from hybrid.core.flows import Ask, AwaitAuthority, AwaitConfirmation, Borrow, Claim, Commit, Flow, OnWire, Pause, Trace
+from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
 from hybrid.errors import HybridError
-from hybrid.replication.engine import HANDOVER_S, OVERDUE_S, Engine
+from hybrid.replication.confirmations import OVERDUE_S
+from hybrid.replication.engine import HANDOVER_S, Engine
 from hybrid.types import Store
 
 __all__ = ["Driver", "Loan"]
@@ -59,6 +60,17 @@ class Driver:
         }
         self._progress = {store: Progress(engine.board.acks[store]) for store in Store}
         self._rung = False
+        self._performs: dict[type[Any], Callable[[Any], Awaitable[Any]]] = {
+            Ask: self._ask,
+            Commit: self._commit,
+            AwaitConfirmation: self._confirmation,
+            AwaitAuthority: self._await_authority,
+            Trace: self._fate,
+            Pause: lambda action: asyncio.sleep(action.seconds),
+            OnWire: self._on_wire,
+            Borrow: self._borrow,
+            Claim: lambda _: self.once("claim", engine.claims.claim),
+        }
         engine.board.bells.add(self)
 
     def warm(self) -> None:
@@ -121,7 +133,7 @@ class Driver:
             action = next(flow)
             while True:
                 try:
-                    result = await self._perform(action)
+                    result = await self._performs[type(action)](action)
                 except HybridError as error:
                     action = flow.throw(error)
                 else:
@@ -134,29 +146,17 @@ class Driver:
             self._engine.metrics.error("client", type(error).__name__)
             raise
 
-    async def _perform(self, action: Action) -> Any:
-        match action:
-            case Ask():
-                return await self._ask(action)
-            case Commit():
-                return await self._commit(action)
-            case AwaitConfirmation():
-                return await self._confirmation(action)
-            case AwaitAuthority():
-                wait = partial(self._engine.board.wait_for_authority, action.than, HANDOVER_S)
-                return await self.once(action, wait)
-            case Trace():
-                seal = await self.once(("last word", action.store), partial(self._engine.last_word, action.store))
-                return self._engine.fate(action, seal)
-            case Pause():
-                return await asyncio.sleep(action.seconds)
-            case OnWire():
-                replies = await action.loan.wire.exchange_alone(action.payload, action.replies)
-                return self._decoded(action.loan.store, replies, action.decode)
-            case Borrow():
-                return await self._borrow(action)
-            case _:
-                return await self.once("claim", self._engine.claim)
+    async def _fate(self, action: Trace) -> Fate:
+        confirmations = self._engine.confirmations
+        seal = await self.once(("last word", action.store), partial(confirmations.last_word, action.store))
+        return confirmations.fate_by(seal, action)
+
+    async def _await_authority(self, action: AwaitAuthority) -> None:
+        await self.once(action, partial(self._engine.board.wait_for_authority, action.than, HANDOVER_S))
+
+    async def _on_wire(self, action: OnWire) -> list[Any]:
+        replies = await action.loan.wire.exchange_alone(action.payload, action.replies)
+        return self._decoded(action.loan.store, replies, action.decode)
 
     async def _ask(self, action: Ask) -> list[Any]:
         store = action.store
@@ -175,16 +175,16 @@ class Driver:
         try:
             wire = await endpoint.take()
         except NotSent as error:
-            self._engine.failed(store, error)
+            self._engine.reach.failed(store, error)
             raise
-        wire.on_lost = partial(self._engine.cut, store)
+        wire.on_lost = partial(self._engine.reach.cut, store)
         replies = await wire.exchange_alone(action.payload, action.replies, patience_s=action.timeout_s)
         endpoint.give(wire)
         return replies
 
     async def _commit(self, action: Commit) -> Committed | Fenced:
         if action.relayed:
-            return await self.in_thread(partial(self._engine.relayed, action))
+            return await self.in_thread(partial(self._engine.requests.relayed, action))
         outcome = await self._commits[action.store].submit(action.transaction, action.token)
         if isinstance(outcome, Committed):
             return Committed(self._decoded(action.store, outcome.replies, action.decode), outcome.token)
@@ -197,15 +197,15 @@ class Driver:
     # -- confirmation
 
     async def _confirmation(self, action: AwaitConfirmation) -> Confirmation:
-        engine, progress = self._engine, self._progress[action.store]
-        if await progress.reached(action.position, engine.board.settings.cloud_timeout_s / 2):
+        confirmations, progress = self._engine.confirmations, self._progress[action.store]
+        if await progress.reached(action.position, self._engine.board.settings.cloud_timeout_s / 2):
             return Confirmation.APPLIED
         deadline_s = time.monotonic() + OVERDUE_S
-        while (known := engine.confirmed(action, deadline_s)) is None:
+        while (known := confirmations.known(action, deadline_s)) is None:
             await progress.reached(action.position, LOOK_S)
         if known is Confirmation.AUTHORITY_LOST:
-            wait = partial(engine.wait_for_seal, action.store, None)
-            return engine.after_loss(action, await self.once(("seal", action.store), wait))
+            wait = partial(confirmations.wait_for_seal, action.store, None)
+            return confirmations.after_loss(action, await self.once(("seal", action.store), wait))
         return known
 
     # -- watching
@@ -215,11 +215,11 @@ class Driver:
         try:
             wire = await self._endpoints[store].take_fenced(engine.board.authority.epoch)
         except (NotSent, ReplyLost) as error:
-            engine.failed(store, error)
+            engine.reach.failed(store, error)
             raise
         if engine.board.settings.replicated and not admits_write(wire.authority, store, engine.board.authority):
             self._endpoints[store].give_fenced(wire)
-            return await self.in_thread(partial(engine.refused, store, wire.authority))
+            return await self.in_thread(partial(engine.claims.refused, store, wire.authority))
         return Loan(store, wire)
 
     async def unwatch(self, loan: Loan) -> None:

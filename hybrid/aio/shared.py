@@ -47,9 +47,9 @@ class Shared:
         try:
             wire = await self._endpoint.connect()
         except NotSent as error:
-            self._engine.failed(store, error)
+            self._engine.reach.failed(store, error)
             raise
-        wire.on_lost = partial(self._engine.cut, store)
+        wire.on_lost = partial(self._engine.reach.cut, store)
         old, self._wire = self._wire, wire
         if old is not None and old.is_idle:
             old.close()

@@ -74,7 +74,7 @@ class Editor:
             except (NotSent, ReplyLost):
                 continue
             finally:
-                self._engine.give_back(borrowed)
+                self._engine.requests.give_back(borrowed)
                 self._engine.board.learn(wire.authority, source=store)
             document, entry = mine
             self._live.take(document, store)

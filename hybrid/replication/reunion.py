@@ -93,7 +93,7 @@ class Reunion:
         except (NotSent, ReplyLost):
             return
         finally:
-            engine.give_back(borrowed)
+            engine.requests.give_back(borrowed)
         if isinstance(done, list):
             engine.board.apart, self._until_s = False, 0.0
             engine.board.events.emit(events.DualWriteResumed(apart_s=max(0.0, time.time() - since_s)))

@@ -37,7 +37,7 @@ from hybrid.events import (
     StoreUp,
     WipeDetected,
 )
-from hybrid.replication import engine, lease, relay, watcher
+from hybrid.replication import confirmations, engine, lease, relay, watcher
 from hybrid.replication.messages import Word
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,9 +110,9 @@ TIMES: list[tuple[object, str, str]] = [
     (lease.RENEW_S, "0.4 / 1.3", "lease.py"),
     (watcher.SILENCE_S, "0.5 / 30", "watcher.py"),
     (watcher.HEARSAY_S, "600", "watcher.py"),
-    (engine.SEAL_S, "1", "engine.py"),
+    (confirmations.SEAL_S, "1", "confirmations.py"),
     (engine.HANDOVER_S, "1", "engine.py"),
-    (engine.OVERDUE_S, "5", "engine.py"),
+    (confirmations.OVERDUE_S, "5", "confirmations.py"),
     (tokens.EARLY_SEAL_S, "1", "tokens.py"),
     (relay.ANSWER_S, "1", "relay.py"),
     ({Store.LOCAL: registry.BEAT_S, Store.CLOUD: registry.CLOUD_BEAT_S}, "2 / 60", "registry.py"),

@@ -1,0 +1,87 @@
+"""What a writer does about the authority: takes it when its store is lost, and takes note of it at the fence."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from hybrid.core.authority import Authority, Holder
+from hybrid.core.outcomes import Fenced, NotSent, ReplyLost
+from hybrid.replication.reach import Reach
+from hybrid.types import Store
+
+__all__ = ["Claims"]
+
+
+class Claims:
+    """Of this process, on its own evidence."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._board = reach.board
+        self._endpoints = reach.endpoints
+
+    def claim(self) -> None:
+        """Claim the authority for the store that is left: the other one is lost by this process's own evidence. A drain
+        that did not end is taken back instead, while the local store is there to write to."""
+        routes = self._board.routes
+        if routes.claim and routes.writer is Store.LOCAL:
+            self._claim_alone()
+        else:
+            self._claim_for_cloud()
+
+    def _claim_alone(self) -> None:
+        """For a local store that has everything this process knows of. The record on the cloud store, which decides at
+        other times, cannot be asked: the shipper renews it once it can, and merges what only that store knows."""
+        endpoint, known = self._endpoints[Store.LOCAL], self._board.authority
+        try:
+            generation, wire = endpoint.take_fenced(known.epoch)
+            if wire.authority is None:
+                self._reach.greet(Store.LOCAL)
+            elif wire.authority.epoch <= known.epoch:
+                endpoint.move(wire, known.of_local_alone)
+            record = wire.authority
+        except (NotSent, ReplyLost) as error:
+            self._reach.failed(Store.LOCAL, error)
+            return
+        endpoint.give_fenced(generation, wire)
+        self._board.learn(record, source=Store.LOCAL)
+
+    def _claim_for_cloud(self) -> None:
+        endpoint, known = self._endpoints[Store.CLOUD], self._board.authority
+        try:
+            generation, wire = endpoint.take_fenced(known.epoch)
+            record = wire.authority
+            if record is None:
+                self._reach.greet(Store.CLOUD)  # its data is gone: the greeting tells
+            elif record.holder is not Holder.CLOUD or record.epoch < self._board.authority.epoch:
+                endpoint.move(wire, self._taken(record))
+                record = wire.authority
+        except (NotSent, ReplyLost) as error:
+            self._reach.failed(Store.CLOUD, error)
+            return
+        endpoint.give_fenced(generation, wire)
+        self._board.learn(record, source=Store.CLOUD)
+
+    def _taken(self, record: Authority) -> Authority:
+        back = record.holder is Holder.DRAIN and self._board.reachable(Store.LOCAL)
+        holder = Holder.LOCAL if back else Holder.CLOUD
+        return Authority(holder, max(record.epoch, self._board.authority.epoch) + 1)
+
+    def refused(self, store: Store, record: Authority | None) -> Fenced:
+        """Take note of the record that stood at the fence."""
+        if record is None:
+            # New to replication, or wiped: the greeting tells, and creates the record or takes the store out of use.
+            self._reach.greet(store)
+        else:
+            self._board.learn(record, source=store)
+            self._renew_record(store)
+        return Fenced(record)
+
+    def _renew_record(self, store: Store) -> None:
+        """The record of the local store lags behind the cloud's, which handed the authority back: the shipper may have
+        died between the two. All was shipped before the first, so anybody may do the second. On the cloud store an
+        older record means that it was lost with everything else, and begun anew by a process that did not know."""
+        authority = self._board.authority
+        if authority.admits(store):
+            with suppress(NotSent, ReplyLost):
+                self._endpoints[store].renew_record(authority)

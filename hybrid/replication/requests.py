@@ -1,0 +1,145 @@
+"""Requests of the application to one store: plain ones, and transactions behind the fence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+from hybrid.core.authority import admits_write
+from hybrid.core.flows import Ask, Borrow, Commit, OnWire
+from hybrid.core.outcomes import Committed, Fenced, NotSent, ReplyLost
+from hybrid.replication.claims import Claims
+from hybrid.replication.reach import Reach
+from hybrid.replication.relay import Relay
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import Wire
+from hybrid.types import Store
+
+__all__ = ["Borrowed", "Requests"]
+
+
+@dataclass(frozen=True, slots=True)
+class Borrowed:
+    """A fenced wire lent to a pipeline that watches keys."""
+
+    store: Store
+    endpoint: Endpoint
+    generation: int
+    wire: Wire
+
+
+class Requests:
+    """Each waits for its replies. All raise NotSent or ReplyLost."""
+
+    def __init__(self, reach: Reach, claims: Claims, relay: Relay) -> None:
+        self._reach = reach
+        self._board = reach.board
+        self._endpoints = reach.endpoints
+        self._metrics = reach.metrics
+        self._claims = claims
+        self._relay = relay
+
+    def ask(self, action: Ask) -> list[Any]:
+        endpoint = self._endpoints[action.store]
+        generation, wire = self._connected(action.store, endpoint.take)
+        started_s = time.perf_counter()
+        try:
+            replies = wire.exchange(action.payload, action.replies, decode=action.decode, timeout_s=action.timeout_s)
+        except (NotSent, ReplyLost) as error:
+            self._reach.cut(action.store, error)
+            raise
+        if action.timeout_s is None:  # a command that waits says nothing of the store
+            self._metrics.record_request(action.store, action.payload, time.perf_counter() - started_s)
+        endpoint.give(generation, wire)
+        return replies
+
+    def commit(self, action: Commit) -> Committed | Fenced:
+        if action.relayed:
+            return self.relayed(action)
+        store, transaction = action.store, action.transaction
+        endpoint = self._endpoints[store]
+        generation, wire = self._connected(store, partial(endpoint.take_fenced, self._board.authority.epoch))
+        if not admits_write(wire.authority, store, self._board.authority):
+            return self._fenced(store, generation, wire)
+        token = action.token or (wire.next_token() if transaction.traced else b"")
+        started_s = time.perf_counter()
+        patience = None if transaction.is_usual else endpoint.timeout_s + transaction.work_s
+        try:
+            if transaction.scripted and not wire.effects_loaded:
+                endpoint.load_effects(wire)
+            replies = wire.exchange(
+                transaction.payload(token), transaction.replies, decode=action.decode, timeout_s=patience
+            )
+        except (NotSent, ReplyLost) as error:
+            if isinstance(error, ReplyLost):
+                error.token = token
+            self._reach.cut(store, error)
+            raise
+        self._metrics.record(store, transaction.name, time.perf_counter() - started_s)
+        ran = replies[-3]
+        wire.see(replies[-1])
+        if ran is None:
+            return self._fenced(store, generation, wire)
+        endpoint.give_fenced(generation, wire)
+        if isinstance(ran, Exception):
+            raise transaction.refusal(replies[1:-3], ran)
+        if transaction.scripted and any(isinstance(reply, NoScriptError) for reply in ran):
+            return self._forgotten_script(action, wire, ran)
+        return Committed(ran, token)
+
+    def relayed(self, action: Commit) -> Committed:
+        """Have the process that ships run it. Raises NotSent or ReplyLost, and others are no longer relied on then."""
+        transaction = action.transaction
+        try:
+            replies, token = self._relay.run(transaction, action.token, decode=action.decode)
+        except (NotSent, ReplyLost):
+            self._board.stop_relaying()
+            raise
+        if isinstance(replies[-3], Exception):
+            raise transaction.refusal(replies[1:-3], replies[-3])
+        return Committed(replies[-3], token)
+
+    def _forgotten_script(self, action: Commit, wire: Wire, ran: list[Any]) -> Committed | Fenced:
+        """Somebody emptied the server's script cache. A single command has done nothing then, and is run again; in a
+        longer transaction the others have run, and the error stands in its place."""
+        wire.effects_loaded = False
+        return self.commit(action) if action.transaction.size == 1 else Committed(ran)
+
+    def _connected(self, store: Store, take: Callable[[], tuple[int, Wire]]) -> tuple[int, Wire]:
+        """A wire from the pool, or a new one: that none can be had is evidence against the store."""
+        try:
+            return take()
+        except (NotSent, ReplyLost) as error:
+            self._reach.failed(store, error)
+            raise
+
+    def _fenced(self, store: Store, generation: int, wire: Wire) -> Fenced:
+        self._endpoints[store].give_fenced(generation, wire)
+        return self._claims.refused(store, wire.authority)
+
+    # -- watching
+
+    def borrow(self, action: Borrow) -> Borrowed | Fenced:
+        store, endpoint = action.store, self._endpoints[action.store]
+        generation, wire = self._connected(store, partial(endpoint.take_fenced, self._board.authority.epoch))
+        if self._board.settings.replicated and not admits_write(wire.authority, store, self._board.authority):
+            return self._fenced(store, generation, wire)
+        return Borrowed(store, endpoint, generation, wire)
+
+    def on_wire(self, action: OnWire) -> list[Any]:
+        wire: Wire = action.loan.wire
+        return wire.exchange(action.payload, action.replies, decode=action.decode)
+
+    def give_back(self, borrowed: Borrowed, *, renew: bool = True) -> None:
+        """Return the wire; one that watched keys first has to `renew` its standing WATCH."""
+        if renew:
+            try:
+                borrowed.endpoint.fence(borrowed.wire)
+            except (NotSent, ReplyLost):
+                return
+        borrowed.endpoint.give_fenced(borrowed.generation, borrowed.wire)
