@@ -6,23 +6,20 @@ All lanes share one engine: its board, its watchers and its shipper. Only their 
 from __future__ import annotations
 
 import copy
-import logging
 import threading
 from queue import SimpleQueue
 from typing import Any, Final, cast
-
-from redis import RedisError
 
 from hybrid.client import HybridRedis
 from hybrid.core.flows import Action, Ask, Commit
 from hybrid.core.outcomes import NotSent
 from hybrid.proxy.wires import RawEndpoint
 from hybrid.replication.engine import Engine
+from hybrid.replication.warmer import warm
 from hybrid.types import Store, StoreState
 
 __all__ = ["Lane", "Lanes"]
 
-logger = logging.getLogger("hybrid")
 
 WARM_S: Final = 1.0
 WARM_WIRES: Final = 16
@@ -43,6 +40,7 @@ class LaneEngine(Engine):
         lane = cast("LaneEngine", copy.copy(engine))
         lane.__class__ = cls
         lane.endpoints = {store: RawEndpoint(endpoint, options) for store, endpoint in engine.endpoints.items()}
+        lane.equip(engine.reach.over(lane.endpoints))
         lane._slots = {store: SimpleQueue() for store in Store}
         for store, slots in lane._slots.items():
             for _ in range(SLOTS[store]):
@@ -96,7 +94,7 @@ class Lane(HybridRedis):
         for store, endpoint in self.endpoints.items():
             peer = self.endpoints.get(store.other)
             if peer is not None and self._board.state(store) is StoreState.UP:
-                endpoint.warm(min(peer.idle, WARM_WIRES))
+                warm(endpoint, min(peer.idle, WARM_WIRES))
 
 
 class Lanes:
@@ -128,7 +126,4 @@ class Lanes:
     def _keep_warm(self) -> None:
         while not self._closed.wait(WARM_S):
             for lane in tuple(self._lanes.values()):
-                try:
-                    lane.warm()
-                except RedisError as error:  # the store was lost in this moment: its watcher knows, or will
-                    logger.debug("connections could not be kept ready: %s", error)
+                lane.warm()

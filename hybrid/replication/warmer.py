@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from contextlib import suppress
 from typing import Final
 
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.replication.board import Board
 from hybrid.stores.endpoint import Endpoint
 
-__all__ = ["Warmer"]
+__all__ = ["Warmer", "warm"]
 
 MOST_WIRES: Final = 16
 SPARE_WIRES: Final = 2
+AT_ONCE: Final = 4
 
 
 class Warmer(threading.Thread):
@@ -57,6 +60,24 @@ class Warmer(threading.Thread):
             self._asked.clear()
             try:
                 self._endpoint.renew_fences(self._epoch)
-                self._endpoint.warm(self._wanted)
             except (NotSent, ReplyLost):
                 continue  # the watcher finds out what this means
+            warm(self._endpoint, self._wanted)
+
+
+def warm(endpoint: Endpoint, count: int) -> None:
+    """Have at least `count` idle wires of each kind to `endpoint`, several at a time: each takes a few round trips, and
+    a store that has just come back may be needed soon. What fails is left to who needs it."""
+    steps = deque(endpoint.to_warm(count))
+
+    def work() -> None:
+        with suppress(IndexError, NotSent, ReplyLost):
+            while True:
+                steps.popleft()()
+
+    name = f"hybrid-warm-{endpoint.store}"
+    helpers = [threading.Thread(target=work, name=name, daemon=True) for _ in range(min(len(steps), AT_ONCE))]
+    for helper in helpers:
+        helper.start()
+    for helper in helpers:
+        helper.join()

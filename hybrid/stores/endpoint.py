@@ -21,6 +21,7 @@ from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
 from hybrid.stores.cluster import ClusterWire
+from hybrid.stores.exchange import RedisConnection
 from hybrid.stores.meter import Meter
 from hybrid.stores.pools import pool_of
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire, plain_reason
@@ -146,7 +147,7 @@ class Endpoint:
         finally:
             wire.disconnect()
 
-    def known_capabilities(self, wire: Wire) -> Capabilities:
+    def known_capabilities(self, wire: RedisConnection) -> Capabilities:
         """What the store can do, asked over `wire` the first time, and again after the store had failed."""
         if self._capabilities is None:
             self._capabilities = probe_capabilities(wire)
@@ -250,14 +251,19 @@ class Endpoint:
         wire.exchange(LOAD_EFFECTS, 2)
         wire.effects_loaded = True
 
-    def warm(self, count: int) -> None:
-        """Keep at least `count` idle wires of each kind, so that a failover does not begin with connecting."""
-        for _ in range(count - len(self._plain)):
-            self.give(self._generation, self.connect())
-        for _ in range(count - len(self._fenced)):
-            wire = self.fence(self.connect())
-            self.load_effects(wire)
-            self.give_fenced(self._generation, wire)
+    def to_warm(self, count: int) -> list[Callable[[], None]]:
+        """What is to be done, in any thread, for at least `count` idle wires of each kind: then a failover does not
+        begin with connecting. Each step raises NotSent or ReplyLost."""
+        fenced = [self._open_fenced] * (count - len(self._fenced))
+        return fenced + [self._open_plain] * (count - len(self._plain))
+
+    def _open_plain(self) -> None:
+        self.give(self._generation, self.connect())
+
+    def _open_fenced(self) -> None:
+        generation, wire = self._generation, self.fence(self.connect())
+        self.load_effects(wire)
+        self.give_fenced(generation, wire)
 
     @property
     def least_idle(self) -> int:

@@ -1,0 +1,44 @@
+"""Connections are made ready several at a time, and only as many as are missing."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from hybrid.core.outcomes import NotSent
+from hybrid.replication.warmer import AT_ONCE, warm
+from hybrid.types import Store
+
+
+class Endpoint:
+    """Connecting takes until as many others as there may be connect too."""
+
+    store = Store.CLOUD
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.opened = 0
+        self._meeting = threading.Barrier(AT_ONCE, timeout=10.0)
+        self._refuses = refuses
+
+    def to_warm(self, count: int) -> list[object]:
+        return [self.open] * count
+
+    def open(self) -> None:
+        self._meeting.wait()
+        if self._refuses:
+            raise NotSent("connection refused")
+        self.opened += 1
+
+
+def test_connections_are_opened_at_the_same_time() -> None:
+    endpoint = Endpoint()
+    warm(endpoint, 2 * AT_ONCE)  # type: ignore[arg-type]
+    assert endpoint.opened == 2 * AT_ONCE
+
+
+@pytest.mark.parametrize("count", [0, AT_ONCE])
+def test_a_store_that_refuses_is_left_to_others(count: int) -> None:
+    endpoint = Endpoint(refuses=True)
+    warm(endpoint, count)  # type: ignore[arg-type]
+    assert not endpoint.opened
