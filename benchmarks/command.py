@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 
 from benchmarks.aio import aio_rows
+from benchmarks.crowd import crowd_rows
 from benchmarks.diff import diff_rows
 from benchmarks.dual import dual_rows
 from benchmarks.effort import FULL, QUICK, Effort
@@ -44,6 +45,7 @@ SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"sync": sync_rows}
 AIO: dict[str, Callable[[Effort], Iterator[Row]]] = {"aio": aio_rows}
 DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
 WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}
+CROWD: dict[str, Callable[[Effort], Iterator[Row]]] = {"crowd": crowd_rows}
 KEYS: dict[str, Callable[[Effort], Iterator[Row]]] = {"keys": keys_rows}
 MILLION: dict[str, Callable[[Effort], Iterator[Row]]] = {"million": million_rows}
 PANEL: dict[str, Callable[[Effort], Iterator[Row]]] = {"panel": panel_rows}
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         ("client", PARTS, "the client beside redis-py, MultiDBClient and a dual write"),
         ("failover", FAILOVER, "what losing a store costs, beside MultiDBClient"),
         ("outage", OUTAGE, "ten minutes without the cloud store under steady writes, and the writes of an hour"),
+        ("crowd", CROWD, "how long four busy processes wait when a store is lost, and when it returns"),
         ("aio", AIO, "the asyncio client beside redis.asyncio, and a thousand tasks over the link"),
         ("proxy", PROXY, "the proxy under redis-benchmark, beside the store itself"),
         ("metrics", WATCHING, "what recording metrics and answering probes costs"),

@@ -11,7 +11,7 @@ __all__ = ["FULL", "QUICK", "Effort"]
 class Effort:
     """`rounds` of `calls` (of `link_calls` where each waits for the link), `load_s` of sustained writing, `dual_writes`
     of each of two writers, `stall_limit_s` after which a stall counts as endless, `missed_keys` of a store that was
-    away, for `outage_s` or for `outage_writes`."""
+    away, for `outage_s` or for `outage_writes`, `losses` of each kind, for `loss_s`, that several processes meet."""
 
     rounds: int
     calls: int
@@ -22,6 +22,8 @@ class Effort:
     missed_keys: int
     outage_s: float
     outage_writes: int
+    losses: int
+    loss_s: float
 
 
 FULL = Effort(
@@ -34,6 +36,8 @@ FULL = Effort(
     missed_keys=100_000,
     outage_s=600.0,
     outage_writes=3_600_000,
+    losses=15,
+    loss_s=0.75,
 )
 QUICK = Effort(
     rounds=2,
@@ -45,4 +49,6 @@ QUICK = Effort(
     missed_keys=500,
     outage_s=1.0,
     outage_writes=2_000,
+    losses=1,
+    loss_s=0.3,
 )

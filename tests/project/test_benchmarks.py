@@ -46,6 +46,13 @@ def test_the_asyncio_client_is_measured_beside_its_sister() -> None:
 
 
 @pytest.mark.slow
+def test_processes_go_on_while_a_store_is_lost_and_returns() -> None:
+    rows = {row["what"]: row["result"] for row in run("crowd", "crowd")["rows"]}
+    assert len(rows) == 10 and all(took_ms > 0 for what, took_ms in rows.items() if what.startswith("longest call"))
+    assert rows["keys that differ afterwards"] == 0
+
+
+@pytest.mark.slow
 def test_what_watching_costs_is_measured() -> None:
     rows = run("metrics", "metrics")["rows"]
     assert [row["unit"] for row in rows] == ["µs", "ms"]
