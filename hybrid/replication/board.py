@@ -200,6 +200,11 @@ class Board:
         with self._changed:
             self._changed.wait(timeout_s)
 
+    def nudge(self) -> None:
+        """Let those who wait for a change look again: one that the board does not know has come."""
+        with self._changed:
+            self._changed.notify_all()
+
     def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> None:
         """Until `condition` holds, the client closes, or `timeout_s` has passed."""
         with self._changed:

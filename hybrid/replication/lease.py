@@ -67,6 +67,7 @@ class Lease:
         preferred: bool = False,
         term_s: float | None = None,
     ) -> None:
+        self.store = store
         self._key = key
         self._bid = bid if store is Store.LOCAL else None
         self._preferred = preferred

@@ -1,10 +1,10 @@
 """What processes tell each other through the stores: pushed on channels, never polled, because the cloud is billed.
 
-On the channel `applied` of the store whose log is shipped: `live P` and `behind P` (everything up to P is on the
-other store, which is caught up, or is not), and on the cloud's: `seal P` (the local store is lost, nothing after P was
-shipped from its log) and `passed P` (everything up to P of the local store's log is on the cloud store: told this way
-while the local store does not answer). On the channel `moved`: the new authority record. On the channel `config`: a
-new live configuration, whole (`hybrid.core.live`).
+On the channel `applied` of the store whose log is shipped: `live P` and `behind P` (everything up to P is on the other
+store, which is caught up, or is not), `free 0-0` (the shipper has given its lease back), and on the cloud's: `seal P`
+(the local store is lost, nothing after P was shipped from its log) and `passed P` (everything up to P of the local
+store's log is on the cloud store: told this way while the local store does not answer). On the channel `moved`: the new
+authority record. On the channel `config`: a new live configuration, whole (`hybrid.core.live`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Word(StrEnum):
     BEHIND = "behind"
     SEAL = "seal"
     PASSED = "passed"
+    FREE = "free"
 
 
 @dataclass(frozen=True, slots=True)

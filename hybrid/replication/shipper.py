@@ -20,14 +20,16 @@ from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.refusals import refusal_of
+from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
+from hybrid.replication.endings import Outcome
 from hybrid.replication.fold import fold, is_too_long
 from hybrid.replication.forwarder import forward
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
+from hybrid.replication.messages import Progress, Word
 from hybrid.replication.rejoin import Superseded, merge_tail
-from hybrid.replication.stream import Outcome
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
@@ -155,9 +157,11 @@ class Shipper(threading.Thread):
             control.disconnect()
 
     def _resign(self, lease: Lease, control: Wire) -> None:
-        """Let another shipper take over at once, rather than when the lease has run out."""
+        """Let another shipper take over at once, rather than when the lease has run out: writers wait for it."""
+        channel = self._endpoints[lease.store].applied
+        told = pack(("PUBLISH", channel, Progress(Word.FREE, (0, 0)).packed))
         try:
-            control.send(lease.release())
+            control.send(lease.release() + told, 2)
         except (NotSent, ReplyLost):
             return  # the source is gone, and the lease runs out by itself
 

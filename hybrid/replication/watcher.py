@@ -41,7 +41,8 @@ RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 
 
 class Live(Protocol):
-    """What of the live configuration a watcher needs: a look at it for each new connection, and an ear."""
+    """What of the live configuration a watcher needs: a look at it (and at the authority) for each new connection, and
+    an ear."""
 
     def look(self, store: Store) -> None: ...
     def hear(self, store: Store, record: bytes | None) -> None: ...
@@ -200,6 +201,8 @@ class Watcher(threading.Thread):
             return
         if progress.word is Word.SEAL:
             self._board.acks[Store.LOCAL].seal(Seal.parse(progress.seal))
+        elif progress.word is Word.FREE:
+            self._board.nudge()
         elif progress.word is Word.PASSED:
             self._board.acks[Store.LOCAL].advance(progress.place)
         elif self._store is self._board.authority.store:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from rig import Rig
 from servers import client, wait_until
 
 from hybrid import HybridRedis
+from hybrid.replication import shipper
 from hybrid.replication.lease import TERM_S
 from hybrid.types import Store
 
@@ -56,3 +58,14 @@ def test_an_application_hands_the_lease_to_an_agent_while_it_writes(rig: Rig) ->
     with client(rig.cloud.url) as cloud:
         assert int(cloud.get("n")) == written
         assert [int(each) for each in cloud.lrange("list", 0, -1)] == list(range(written))
+
+
+def test_the_next_shipper_need_not_come_to_look(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writers wait for a confirmation while nobody ships: who gives the lease back in order says so."""
+    monkeypatch.setattr(shipper, "RENEW_S", dict.fromkeys(Store, 60.0))
+    first = rig.client()
+    wait_until(lambda: first.status().shipping_here, "the first ships")
+    second = rig.client()
+    second.set("n", 1)
+    first.close()
+    wait_until(lambda: second.status().shipping_here, "the second takes over")
