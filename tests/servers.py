@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 import redis
@@ -109,6 +109,16 @@ def client(url: str | None, *, timeout_s: float = 5.0, **options: object) -> red
     assert url is not None, "this store was not started"
     defaults = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s, "retry": Retry(NoBackoff(), 0)}
     return redis.Redis.from_url(url, **(defaults | options))
+
+
+def run_packed(server: redis.Redis, command: bytes) -> Any:
+    """The raw reply to a packed command."""
+    connection = server.connection_pool.get_connection()
+    try:
+        connection.send_packed_command([command])
+        return connection.read_response()
+    finally:
+        server.connection_pool.release(connection)
 
 
 def wait_until(condition: Callable[[], object], what: str = "the condition", timeout_s: float = 10.0) -> None:

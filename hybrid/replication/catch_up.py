@@ -9,15 +9,12 @@ from functools import partial
 from secrets import token_hex
 from typing import Any, Final
 
-import redis
-
 from hybrid import events
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.commands import lookup
 from hybrid.core.folding import Folded, forgotten
 from hybrid.core.names import RESERVED
-from hybrid.core.outcomes import ReplyLost
 from hybrid.core.refusals import Refusal, is_unknown_command, reason_of, refusal_of
 from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Field, Group, failed, groups
@@ -27,7 +24,8 @@ from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.fold import folded
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.rejoin import last_place
-from hybrid.replication.stream import CLOSE_MS, Stream, ignore
+from hybrid.replication.stream import CLOSE_MS, Stream
+from hybrid.stores.pipe import ignore
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
@@ -47,7 +45,8 @@ class CatchUp:
 
     `skip` says up to which place of the log the copied state of a key reaches: entries up to there must not be
     replayed for it. `open_fields` holds a group whose last entry was not read yet. `refused` are keys that the other
-    store could not take; they are tried again when a stream begins, and when they are written.
+    store could not take; they are tried again when a stream begins, and when they are written. `packed` copies many
+    keys at once.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -55,7 +54,7 @@ class CatchUp:
         self.skip: dict[bytes, Position] = {}
         self.open_fields: list[Field] = []
         self.refused: set[bytes] = set()
-        self._packed = PackedCopy(stream, self.skip, self._note_ahead)
+        self.packed = PackedCopy(stream, self.skip, self._note_ahead)
 
     def run(self) -> None:
         """Copy what the log names up to its end now."""
@@ -64,7 +63,7 @@ class CatchUp:
         # What the stream before this one has noted of what it sent holds no longer from here on.
         ask = pack(("DEL", names.sent)) + pack(("HKEYS", names.refused))
         self.refused = set(stream.states.exchange(ask, 2)[1])
-        if stream.is_clean and not wiped:
+        if stream.opening.is_clean and not wiped:
             self._go_on()
             return
         if wiped:
@@ -209,8 +208,8 @@ class CatchUp:
         waiting, stream = list(keys), self._stream
         if waiting:
             stream.flush()
-        if self._packed.works or len(waiting) >= PACKED_FROM_KEYS:
-            waiting = self._packed.copy(waiting)
+        if self.packed.works or len(waiting) >= PACKED_FROM_KEYS:
+            waiting = self.packed.copy(waiting)
         for start in range(0, len(waiting), BATCH_KEYS):
             stream.keep_going()
             snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
@@ -272,7 +271,5 @@ class CatchUp:
         stream.maybe_to = place
 
     def _read_states(self, keys: list[bytes]) -> dict[bytes, Any]:
-        try:
-            return read_states(self._stream.states, keys, log_key=self._stream.names.log)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise ReplyLost(str(error), silent=isinstance(error, redis.TimeoutError)) from None
+        with self._stream.source_errors():
+            return read_states(self._stream.snapshots, keys, log_key=self._stream.names.log)

@@ -11,9 +11,11 @@ from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
+from hybrid.replication.endings import TargetLost
 from hybrid.replication.records import checked
 from hybrid.replication.rejoin import last_place
-from hybrid.replication.stream import Stream, TargetLost, ignore
+from hybrid.replication.stream import Stream
+from hybrid.stores.pipe import ignore
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
@@ -53,7 +55,7 @@ class Checkpoints:
 
         stream.refills = stream.board.state(Store.CLOUD) is StoreState.WIPED
         stream.push(pack(("GET", names.checkpoint)), 1, read)
-        if stream.is_clean:
+        if stream.opening.is_clean:
             return  # this run of the local server is known, and has lost nothing: writers need not wait for the answer
         stream.await_replies()
         if is_local_older(self._life, last_place(stream.states, names.log), found[0]):

@@ -11,7 +11,8 @@ from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, groups
 from hybrid.errors import HybridError
 from hybrid.replication.lease import Lease
-from hybrid.replication.stream import MAX_ENTRIES, UNKNOWN_STREAM
+from hybrid.replication.opening import UNKNOWN_STREAM
+from hybrid.replication.stream import MAX_ENTRIES
 from hybrid.stores.wire import Wire
 
 __all__ = ["MAX_BYTES", "fold", "folded", "is_too_long"]

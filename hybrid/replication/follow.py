@@ -166,7 +166,7 @@ class Follow:
         if group.empties:
             return True
         # Reading states from the cloud takes two of its round trips, so there one copy serves for the rest of a batch.
-        return waiting.place is not None and (
+        return bool(waiting.keys) and (
             self._stream.source is Store.CLOUD or not waiting.keys.keys().isdisjoint(group.touched)
         )
 

@@ -11,11 +11,12 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
 from hybrid.replication.checkpoints import Checkpoints
+from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.replication.follow import Follow
 from hybrid.replication.hand_back import HandBack
 from hybrid.replication.last_word import LastWord
 from hybrid.replication.lease import Lease
-from hybrid.replication.stream import Ended, Outcome, Stream, TargetLost
+from hybrid.replication.stream import Stream
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
@@ -54,13 +55,13 @@ def forward(
             stream.settle_control()
         return ended
     except TargetLost:
-        stream.note_sent()
+        stream.announcer.note_sent()
         stream.fall_behind()
         stream.settle_control()
         return Outcome.BROKEN
-    except (NotSent, ReplyLost):
+    except (NotSent, ReplyLost) as error:
         if source is Store.LOCAL and stream.is_open:
-            LastWord(stream).source_lost()
+            LastWord(stream).source_lost(error)
         raise
     finally:
         stream.close(in_order=ended in (Outcome.MOVED, Outcome.HANDED_BACK))
@@ -69,7 +70,7 @@ def forward(
 def _ship(stream: Stream, checkpoints: Checkpoints) -> NoReturn:
     catch_up = CatchUp(stream)
     follow = Follow(stream, catch_up)
-    hand_back = HandBack(stream, follow)
+    hand_back = HandBack(stream, follow, catch_up.packed)
     catch_up.run()
     while True:
         if stream.live and stream.lease.is_wanted:

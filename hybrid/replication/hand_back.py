@@ -10,10 +10,13 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.replication.catch_up import BATCH_ENTRIES
+from hybrid.replication.endings import TargetLost
 from hybrid.replication.follow import Follow
 from hybrid.replication.lease import Lease
-from hybrid.replication.stream import WINDOW_COMMANDS, Stream, TargetLost, ignore
+from hybrid.replication.packed_copy import PackedCopy, rest_command, rest_of
+from hybrid.replication.stream import WINDOW_COMMANDS, Stream
 from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.pipe import ignore
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
@@ -23,9 +26,10 @@ __all__ = ["HandBack"]
 class HandBack:
     """Of the cloud store's authority, over `stream`, which ships the cloud store's log."""
 
-    def __init__(self, stream: Stream, follow: Follow) -> None:
+    def __init__(self, stream: Stream, follow: Follow, packed: PackedCopy) -> None:
         self._stream = stream
         self._follow = follow
+        self._packed = packed
 
     def run(self) -> bool:
         """Try once; whether the local store has the authority now. Reads go on throughout.
@@ -33,12 +37,13 @@ class HandBack:
         Raises TargetLost when the local store is lost in between: the cloud store has the authority again then.
         """
         board, cloud = self._stream.board, self._stream.endpoints[Store.CLOUD]
+        packs = self._packed.can_pack()  # to find out takes a while: now, not while writers wait
         generation, wire = cloud.take_fenced(board.authority.epoch)
         record, handed_back = wire.authority, False
         if record is not None and record.holder is Holder.CLOUD and not record.held:
             halted = record.succeeded_by(Holder.HANDOVER)
             board.learn(halted, source=Store.CLOUD)
-            rest = self._halt(cloud, wire, halted)
+            rest = self._halt(cloud, wire, halted, packs)
             handed_back = wire.authority == halted and self._completed(cloud, wire, halted, rest)
         elif record is not None and record.holder is Holder.HANDOVER:
             # Begun by a shipper that died, or whose connection was cut: nobody else would complete it.
@@ -47,17 +52,26 @@ class HandBack:
         board.learn(wire.authority, source=Store.CLOUD)
         return handed_back
 
-    def _halt(self, cloud: Endpoint, wire: Wire, halted: Authority) -> list[Any]:
-        """Stop writes, and read in the same round trip what was written before."""
-        command = ("XREAD", "COUNT", WINDOW_COMMANDS, "STREAMS", self._stream.names.log, self._stream.read_to)
-        rest: list[Any] = cloud.move(wire, halted, then=pack(command))
-        return rest
+    def _halt(self, cloud: Endpoint, wire: Wire, halted: Authority, packs: bool) -> Any:
+        """Stop writes, and read in the same round trip what was written before, with the states that are to be copied
+        where they can be packed: writers wait."""
+        log, read_to = self._stream.names.log, self._stream.read_to
+        if not packs:
+            command = pack(("XREAD", "COUNT", WINDOW_COMMANDS, "STREAMS", log, read_to))
+            return cloud.move(wire, halted, then=command)
+        reply = cloud.move(wire, halted, then=rest_command(log, read_to, WINDOW_COMMANDS))
+        if isinstance(reply, Exception):
+            return self._rest()
+        entries, packed = rest_of(reply)
+        self._packed.noted(packed)
+        self._packed.restore(packed)
+        return [[log, entries]] if entries else None
 
     def _rest(self) -> Any:
         command = ("XREAD", "COUNT", BATCH_ENTRIES, "STREAMS", self._stream.names.log, self._stream.read_to)
         return self._stream.states.exchange(pack(command), 1)[0]
 
-    def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: list[Any]) -> bool:
+    def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: Any) -> bool:
         """Whether the record names the local store now: it does not where somebody took it back."""
         stream, returned = self._stream, halted.succeeded_by(Holder.LOCAL)
         try:
@@ -90,13 +104,13 @@ class HandBack:
     def _welcome_local(self, authority: Authority) -> None:
         stream = self._stream
         for command in (
-            ("SET", stream.names.stream, stream.clean_mark),
+            ("SET", stream.names.stream, stream.opening.clean_mark),
             ("SET", stream.names.authority, authority.record),
             ("PUBLISH", stream.endpoints[Store.LOCAL].moved, authority.record),
         ):
             stream.push(pack(command), 1, stream.accepted)
         if not stream.drained():
             raise TargetLost
-        stream.trim()  # and not all of it: somebody may have claimed the authority again
+        stream.announcer.trim()  # and not all of it: somebody may have claimed the authority again
         with suppress(NotSent, ReplyLost):
             stream.control.flush()

@@ -16,11 +16,14 @@ from contextlib import suppress
 from typing import Final
 
 from hybrid.core.authority import Authority, position_text
+from hybrid.core.health import Evidence
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.tokens import EARLY_SEAL_S, Seal
+from hybrid.replication.endings import TargetLost
 from hybrid.replication.messages import Progress, Word
-from hybrid.replication.stream import Stream, TargetLost, ignore
+from hybrid.replication.stream import Stream
+from hybrid.stores.pipe import ignore
 from hybrid.types import Store
 
 __all__ = ["LastWord"]
@@ -44,10 +47,11 @@ class LastWord:
             if self._stream.drained():
                 self._keep()
 
-    def source_lost(self) -> None:
+    def source_lost(self, error: NotSent | ReplyLost) -> None:
         """The local store does not answer; a connection that was merely closed says nothing."""
         stream = self._stream
-        if not stream.is_source_lost() or not stream.board.reachable(Store.CLOUD) or not stream.accounts_for_all:
+        is_lost = self._is_local_lost(error) and stream.board.reachable(Store.CLOUD)
+        if not is_lost or not stream.accounts_for_all:
             return
         board, record, said_s = stream.board, stream.board.authority, time.monotonic()
         try:
@@ -62,6 +66,19 @@ class LastWord:
                 self.moved()
         elif not self._taken_back(record):
             board.wait_for(lambda: board.authority.store is Store.CLOUD, until_s - time.monotonic())
+
+    def _is_local_lost(self, error: NotSent | ReplyLost) -> bool:
+        """Silence tells of the store; a connection that was merely closed does not: a new one is tried."""
+        board = self._stream.board
+        if error.silent:
+            board.observe(Store.LOCAL, Evidence.SILENT, str(error))
+        elif board.authority.store is Store.LOCAL and board.reachable(Store.LOCAL):
+            try:
+                self._stream.endpoints[Store.LOCAL].probe()
+            except (NotSent, ReplyLost) as failure:
+                evidence = Evidence.SILENT if failure.silent else Evidence.REFUSED
+                board.observe(Store.LOCAL, evidence, str(failure))
+        return board.authority.store is not Store.LOCAL or not board.reachable(Store.LOCAL)
 
     def _publish(self, record: Authority) -> None:
         """Tell it behind everything that is on its way."""

@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from hybrid.core.apart import mark_apart
+from hybrid.core.authority import Authority
 from hybrid.core.live import NOTHING, Edit, Effective, Live, effective_values
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
@@ -141,14 +142,17 @@ class LiveSettings:
             self._engine.configure(settings, shown, version=document.version, author=document.author)
 
     def look(self, store: Store) -> None:
-        """Read the document of `store` once, over a wire of the pool: what was pushed before the subscription began is
-        seen too. Raises NotSent or ReplyLost."""
-        endpoint = self._engine.endpoints[store]
+        """Read the document of `store` and its authority record once, over a wire of the pool: what was pushed between
+        the greeting and the subscription is seen too. Raises NotSent or ReplyLost."""
+        endpoint, board = self._engine.endpoints[store], self._engine.board
         generation, wire = endpoint.take()
-        record = wire.exchange(pack(("GET", endpoint.names.config)), 1, decode=False)[0]
+        ask = pack(("GET", endpoint.names.config)) + pack(("GET", endpoint.names.authority))
+        document, record = wire.exchange(ask, 2, decode=False)
         endpoint.give(generation, wire)
-        if not isinstance(record, Exception):
-            self.hear(store, record)
+        if not isinstance(document, Exception):
+            self.hear(store, document)
+        if board.settings.replicated and not isinstance(record, Exception):
+            board.learn(Authority.parse(record), source=store)
 
     def edit(self, edit: Edit, expected_version: int | None = None) -> Edited:
         """Make `edit` the next version, for every process. Raises as `Editor.edit`."""

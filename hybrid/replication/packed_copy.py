@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from hybrid.core.authority import Position, position
 from hybrid.core.lua import CLOCK
 from hybrid.core.resp import pack
-from hybrid.core.shipping import failed
+from hybrid.core.shipping import Entry, failed
 from hybrid.errors import HybridError
 from hybrid.replication.copy import temporary_key
 from hybrid.replication.stream import Stream
@@ -78,6 +78,23 @@ return {table.concat(commands), last, seen, left}
 
 DUMP_SCRIPT: Final = (CLOCK + _DUMP).encode()
 
+_REST: Final = r"""
+-- KEYS[1] the log; ARGV beyond those below: behind which entry, how many entries.
+-- Returns [entries, the log and the keys that go by state there, what is said below of these].
+local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[4], '+', 'COUNT', ARGV[5])
+local KEYS, known = {KEYS[1]}, {}
+for _, entry in ipairs(entries) do
+  local fields = entry[2]
+  for i = 1, #fields, 2 do
+    local key = fields[i + 1]
+    if fields[i] == 's' and not known[key] then known[key], KEYS[#KEYS + 1] = true, key end
+  end
+end
+local function packed_states()
+"""
+
+REST_SCRIPT: Final = (CLOCK + _REST + _DUMP + "end\nreturn {entries, KEYS, packed_states()}").encode()
+
 
 class Packed(NamedTuple):
     """`commands` give `keys`, one each, their states as of the place `place` of the log. `left` are to be copied by
@@ -93,6 +110,17 @@ class Packed(NamedTuple):
 def dump_command(log: bytes, keys: Sequence[bytes]) -> bytes:
     """The request that packs `keys`, at most `PACKED_KEYS`; its reply goes to `packed_of`."""
     return pack((b"EVAL", DUMP_SCRIPT, len(keys) + 1, log, *keys, BIG_BYTES, PACKED_BYTES, PACKED_S))
+
+
+def rest_command(log: bytes, after: bytes, count: int) -> bytes:
+    """The request for at most `count` entries behind `after`, with the keys that go by state there packed; its reply
+    goes to `rest_of`."""
+    return pack((b"EVAL", REST_SCRIPT, 1, log, BIG_BYTES, PACKED_BYTES, PACKED_S, after, count))
+
+
+def rest_of(reply: Any) -> tuple[list[Entry], Packed]:
+    entries, (_, *keys), packed = reply
+    return entries, packed_of(keys, packed)
 
 
 def packed_of(keys: Sequence[bytes], reply: Any) -> Packed:
@@ -131,7 +159,7 @@ class PackedCopy:
 
         While the other store takes what was read, the source packs the next keys already.
         """
-        if not keys or not self._can_pack():
+        if not keys or not self.can_pack():
             return list(keys)
         try:
             return self._copy(deque(keys))
@@ -144,6 +172,7 @@ class PackedCopy:
         by_type: list[bytes] = []
         some = self._ask(waiting)
         while some:
+            stream.snapshots.attend()
             reply = stream.states.receive(1)[0]
             if isinstance(reply, Exception):
                 self._other.refuses_dumps = True
@@ -151,13 +180,9 @@ class PackedCopy:
             packed = packed_of(some, reply)
             by_type += packed.left
             waiting.extendleft(reversed(packed.rest))
-            if packed.keys:
-                self._note_ahead(packed.place)
-                self._skip.update(dict.fromkeys(packed.keys, packed.place))
+            self.noted(packed)
             some = self._ask(waiting)
-            if packed.keys:
-                stream.push(packed.commands, len(packed.keys), self._restored)
-                stream.flush()
+            self.restore(packed)
             stream.keep_going()
         return by_type
 
@@ -168,12 +193,25 @@ class PackedCopy:
             self._stream.states.send(dump_command(self._stream.names.log, some))
         return some
 
-    def _can_pack(self) -> bool:
+    def restore(self, packed: Packed) -> None:
+        """Have the other store take what was packed."""
+        if packed.keys:
+            self._stream.push(packed.commands, len(packed.keys), self._restored)
+            self._stream.flush()
+
+    def noted(self, packed: Packed) -> None:
+        """Remember how far the states reach, before anything of them is sent."""
+        if packed.keys:
+            self._note_ahead(packed.place)
+            self._skip.update(dict.fromkeys(packed.keys, packed.place))
+
+    def can_pack(self) -> bool:
         """Whether the other store reads the source's dumps: tried with a record that each authority has."""
         if not self._tried:
             self._tried = True
             stream = self._stream
-            source = stream.endpoints[stream.source].known_capabilities(stream.states)
+            with stream.source_errors():
+                source = stream.endpoints[stream.source].known_capabilities(stream.snapshots)
             if not self._other.refuses_dumps:
                 # On a cluster no script sees all of the keys.
                 own = is_own(source) and not source.is_cluster and is_own(stream.capabilities)

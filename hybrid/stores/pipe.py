@@ -9,9 +9,18 @@ from typing import Any
 
 from hybrid.stores.wire import Wire
 
-__all__ = ["Done", "Pipe"]
+__all__ = ["Done", "Pipe", "ignore"]
 
 Done = Callable[[list[Any]], None]
+
+
+class _Flight:
+    """Requests that go out together."""
+
+    __slots__ = ("sent_s",)
+
+    def __init__(self) -> None:
+        self.sent_s: float | None = None
 
 
 class Pipe:
@@ -24,7 +33,8 @@ class Pipe:
         self.wire = wire
         self._outgoing: list[bytes] = []
         self._outgoing_commands = 0
-        self._expected: deque[tuple[int, int, Done]] = deque()
+        self._expected: deque[tuple[int, int, _Flight, Done]] = deque()
+        self._flight = _Flight()
         self._replies: list[Any] = []
         self._heard_s = time.monotonic()
         self.in_flight_bytes = 0
@@ -34,14 +44,16 @@ class Pipe:
         """Queue `payload`; `done` gets its `count` replies, error replies among them."""
         self._outgoing.append(payload)
         self._outgoing_commands += count
-        self._expected.append((count, len(payload), done))
+        self._expected.append((count, len(payload), self._flight, done))
         self.in_flight_bytes += len(payload)
         self.in_flight += count
 
     def flush(self) -> None:
         if self._outgoing:
+            self._flight.sent_s = time.monotonic()
             if len(self._expected) == len(self._outgoing):
-                self._heard_s = time.monotonic()
+                self._heard_s = self._flight.sent_s
+            self._flight = _Flight()
             payload = b"".join(self._outgoing)
             commands, self._outgoing, self._outgoing_commands = self._outgoing_commands, [], 0
             self.wire.send(payload, commands)
@@ -53,7 +65,7 @@ class Pipe:
         self._replies += self.wire.arrived(readable=readable)
         taken = 0
         while self._expected and len(self._replies) - taken >= self._expected[0][0]:
-            count, size, done = self._expected.popleft()
+            count, size, _, done = self._expected.popleft()
             self.in_flight_bytes -= size
             self.in_flight -= count
             done(self._replies[taken : taken + count])
@@ -64,3 +76,13 @@ class Pipe:
     def silent_s(self) -> float:
         """How long an answer has been due; 0 when nothing is. What is pushed but not flushed is not due."""
         return time.monotonic() - self._heard_s if len(self._expected) > len(self._outgoing) else 0.0
+
+    @property
+    def waiting_s(self) -> float:
+        """How long the oldest request that was sent has waited for its answer; 0 when nothing is due."""
+        sent_s = self._expected[0][2].sent_s if self._expected else None
+        return 0.0 if sent_s is None else time.monotonic() - sent_s
+
+
+def ignore(_: list[Any]) -> None:
+    """The reply says nothing that matters here; a lost connection shows elsewhere."""

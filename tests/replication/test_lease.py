@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import redis
-from servers import Pool, client
+from servers import Pool, client, run_packed
 
 from hybrid.core.resp import unpack
 from hybrid.replication import lease as lease_module
@@ -41,16 +40,6 @@ def server(request: pytest.FixtureRequest, server_pool: Pool) -> Iterator[redis.
         yield connection
 
 
-def run(server: redis.Redis, command: bytes) -> Any:
-    """The raw reply to a packed command."""
-    connection = server.connection_pool.get_connection()
-    try:
-        connection.send_packed_command([command])
-        return connection.read_response()
-    finally:
-        server.connection_pool.release(connection)
-
-
 def held(store: Store = Store.LOCAL) -> Lease:
     lease = Lease(store, KEY, new_holder())
     lease.acquire()
@@ -64,8 +53,8 @@ def held(store: Store = Store.LOCAL) -> Lease:
 def test_one_holder_at_a_time(server: redis.Redis) -> None:
     first, second = Lease(Store.LOCAL, KEY, new_holder()), Lease(Store.LOCAL, KEY, new_holder())
     assert first.holder != second.holder
-    assert first.acquired(run(server, first.acquire()))
-    assert not second.acquired(run(server, second.acquire()))
+    assert first.acquired(run_packed(server, first.acquire()))
+    assert not second.acquired(run_packed(server, second.acquire()))
     assert (first.is_held, second.is_held) == (True, False)
     assert server.get(KEY) == first.holder.encode()
 
@@ -73,39 +62,39 @@ def test_one_holder_at_a_time(server: redis.Redis) -> None:
 def test_a_shipper_that_begins_anew_takes_its_own_lease(server: redis.Redis) -> None:
     holder = new_holder()
     before, after = Lease(Store.LOCAL, KEY, holder), Lease(Store.LOCAL, KEY, holder)
-    assert before.acquired(run(server, before.acquire()))
+    assert before.acquired(run_packed(server, before.acquire()))
     server.persist(KEY)
-    assert after.acquired(run(server, after.acquire()))
+    assert after.acquired(run_packed(server, after.acquire()))
     assert 0 < server.pttl(KEY) <= TERM_S[Store.LOCAL] * 1000
 
 
 @pytest.mark.parametrize("store", Store)
 def test_a_lease_runs_out_on_the_server(server: redis.Redis, store: Store) -> None:
     lease = Lease(store, KEY, new_holder())
-    run(server, lease.acquire())
+    run_packed(server, lease.acquire())
     term_ms = TERM_S[store] * 1000
     assert 0 < server.pttl(KEY) <= term_ms
     server.persist(KEY)
-    assert run(server, lease.renew()) == 1
+    assert run_packed(server, lease.renew()) == 1
     assert 0 < server.pttl(KEY) <= term_ms
 
 
 def test_only_the_holder_renews_and_releases(server: redis.Redis) -> None:
     first, second = Lease(Store.LOCAL, KEY, new_holder()), Lease(Store.LOCAL, KEY, new_holder())
-    run(server, first.acquire())
-    assert run(server, second.renew()) == 0
-    assert run(server, second.release()) == 0
+    run_packed(server, first.acquire())
+    assert run_packed(server, second.renew()) == 0
+    assert run_packed(server, second.release()) == 0
     assert server.get(KEY) == first.holder.encode()
-    assert run(server, first.release()) == 1
+    assert run_packed(server, first.release()) == 1
     assert not server.exists(KEY)
-    assert second.acquired(run(server, second.acquire()))
+    assert second.acquired(run_packed(server, second.acquire()))
 
 
 def test_a_lease_that_ran_out_cannot_be_renewed(server: redis.Redis) -> None:
     lease = Lease(Store.LOCAL, KEY, new_holder())
-    lease.acquired(run(server, lease.acquire()))
+    lease.acquired(run_packed(server, lease.acquire()))
     server.delete(KEY)
-    lease.renewed(lease.asked_s, run(server, lease.renew()))
+    lease.renewed(lease.asked_s, run_packed(server, lease.renew()))
     assert not lease.is_held
     assert not server.exists(KEY)
 
@@ -174,3 +163,13 @@ def test_commands_name_the_key_and_the_holder() -> None:
     for command in (lease.acquire(), lease.renew(), lease.release()):
         args = unpack(command)
         assert KEY in args and lease.holder.encode() in args
+
+
+def test_a_lease_that_is_seized_is_nobody_elses(server: redis.Redis) -> None:
+    """A command that waited in a store that hung may give the lease to somebody who has long gone on."""
+    late, mine = (Lease(Store.LOCAL, KEY, new_holder()) for _ in range(2))
+    assert run_packed(server, late.acquire()) == 1
+    assert run_packed(server, mine.seize()) == b"OK"
+    assert run_packed(server, late.renew()) == 0
+    assert run_packed(server, mine.acquire()) == 1
+    assert 0 < server.pttl(KEY) <= TERM_S[Store.LOCAL] * 1000

@@ -215,3 +215,12 @@ def test_dual_write_is_not_switched_off_while_the_cloud_store_takes_the_writes(p
         control.change("ana", sync_interval_s=8)
     pair.local.start()
     pair.cloud.start()
+
+
+def test_a_record_that_was_told_before_the_subscription_is_seen(pair: Stores, open_client: Open) -> None:
+    """The authority moved between a watcher's greeting and its subscription: nobody tells it again."""
+    opened = open_client(name="opened")
+    with client(pair.cloud.url) as cloud:
+        cloud.set("hybrid:authority", "cloud 2 held")
+    opened._engine.live.look(Store.CLOUD)
+    assert opened._board.authority.record == b"cloud 2 held"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import redis
-from servers import Pool, client
+from servers import Pool, client, run_packed
 
 from hybrid.core.resp import unpack_all
-from hybrid.replication.packed_copy import DUMP_SCRIPT, Packed, packed_of
+from hybrid.replication.packed_copy import DUMP_SCRIPT, Packed, packed_of, rest_command, rest_of
 
 FAR_MS = 4_102_444_800_000
 LOG = b"hybrid:log"
@@ -70,3 +70,30 @@ def test_a_script_ends_before_it_holds_the_server(
     source.mset({key: key * 12 for key in keys})
     found = packed(source, *keys, all_bytes=all_bytes, seconds=seconds)
     assert 0 < len(found.keys) <= most_keys and found.rest == keys[len(found.keys) :]
+
+
+def test_the_rest_of_a_log_comes_with_the_states_that_go_along(source: redis.Redis, target: redis.Redis) -> None:
+    """Where an entry names a key, its state is to be copied; a command is repeated as it stands."""
+    source.rpush("list", "a", "b")
+    source.set("text", "x", pxat=FAR_MS)
+    source.set("large", bytes(100_000))
+    read = source.xadd(LOG, {"s": "read before"})
+    source.xadd(LOG, {"s": "list"})
+    source.xadd(LOG, {"v": "a command", "w": "token"})
+    for key in ("text", "list", "large"):
+        source.xadd(LOG, {"s": key})
+    target.set("gone", 1)
+    end = source.xadd(LOG, {"s": "gone"})
+    entries, found = rest_of(run_packed(source, rest_command(LOG, read, 100)))
+    assert [fields[::2] for _, fields in entries] == [[b"s"], [b"v", b"w"], [b"s"], [b"s"], [b"s"], [b"s"]]
+    assert (found.keys, found.left, found.rest) == ([b"list", b"text", b"gone"], [b"large"], [])
+    assert b"%d-%d" % found.place == end
+    run(target, found)
+    assert target.lrange("list", 0, -1) == [b"a", b"b"]
+    assert (target.get("text"), target.pexpiretime("text"), target.exists("gone")) == (b"x", FAR_MS, 0)
+
+
+def test_nothing_is_left_of_a_log_that_was_read(source: redis.Redis) -> None:
+    read = source.xadd(LOG, {"v": "a command"})
+    entries, found = rest_of(run_packed(source, rest_command(LOG, read, 100)))
+    assert not entries and not found.keys

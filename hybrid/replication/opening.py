@@ -1,0 +1,140 @@
+"""What a stream asks the two stores before it ships: may something of the stream before it still arrive, did that one
+end in order, has the other store its mark, and the record that this process knows?
+
+Over the cloud's link each question costs a round trip for which writers may wait, so no answer is waited for that need
+not be: it comes before those to anything that is shipped.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from hybrid.core.authority import Authority
+from hybrid.core.checkpoint import OUTDATED
+from hybrid.core.health import Evidence
+from hybrid.core.marks import Marks
+from hybrid.core.resp import pack
+from hybrid.replication.endings import Ended, Outcome, TargetLost
+from hybrid.stores.pipe import ignore
+from hybrid.types import Store, StoreState
+
+if TYPE_CHECKING:
+    from hybrid.replication.stream import Stream
+
+__all__ = ["UNKNOWN_STREAM", "Opening"]
+
+UNKNOWN_STREAM: Final = b"unknown"
+UNKNOWN_RUN: Final = b"?"
+_TAKE_OVER: Final = (
+    "local before=redis.call('GET',KEYS[1]) "
+    "if not before or string.sub(before,1,5)=='clean' then redis.call('SET',KEYS[1],ARGV[1]) end return before"
+)
+_RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+_IDENTITY = re.compile(rb"^id=(\d+) addr=(\S+)", re.MULTILINE)
+
+
+class Opening:
+    """Of `stream`, which is connected.
+
+    Attributes:
+        local_run: the local server's name for its current run. A server that was restarted may have lost its last
+            seconds.
+        is_clean: whether the stream before this one ended in order: nothing that stands in the log was sent yet.
+        offset_ms: how far the source's clock, which its entries are stamped with, is ahead of the monotonic one.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.local_run = UNKNOWN_RUN
+        self.is_clean = False
+        self.offset_ms = 0.0
+        self._source_marks = Marks(None, None)
+
+    def ask(self) -> None:
+        """Put all questions. Raises NotSent, ReplyLost or TargetLost."""
+        self.local_run = self._run_of_local()
+        self._end_previous()
+        self.offset_ms = self._server_ms() - time.monotonic() * 1000
+
+    @property
+    def clean_mark(self) -> bytes:
+        """Stands in the local store in place of the last stream's connection when nothing of its log is in doubt, as
+        long as the server runs."""
+        return b"clean:" + self.local_run
+
+    @property
+    def knows_run(self) -> bool:
+        return self.local_run != UNKNOWN_RUN
+
+    def _run_of_local(self) -> bytes:
+        stream, ask = self._stream, pack(("INFO", "server"))
+        if stream.source is Store.LOCAL:
+            reply = stream.states.exchange(ask, 1)[0]
+        else:
+            with stream.target_errors():
+                reply = stream.pipe.wire.exchange(ask, 1)[0]
+        found = _RUN.search(reply) if isinstance(reply, bytes) else None
+        return found.group(1) if found else UNKNOWN_RUN
+
+    def _end_previous(self) -> None:
+        """Have the server close the connection of the stream before this one: what is still on its way there would
+        arrive after the copies of this one, and undo them. It stays known until this stream has a name of its own: if
+        that breaks before, the next one has to do the same. A service without CLIENT KILL refuses; there, only the
+        pause until the lease had run out protects."""
+        stream, names = self._stream, self._stream.names
+        taken = pack(("EVAL", _TAKE_OVER, 1, names.stream, UNKNOWN_STREAM))
+        about_pair = pack(("MGET", names.identity, names.partner))
+        before, marks = stream.states.exchange(taken + about_pair, 2)
+        self._source_marks = Marks(*marks)
+        self.is_clean = stream.accounts_for_all = stream.source is Store.LOCAL and before == self.clean_mark
+        if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) > 1:
+            for number, address in zip(known[::2], known[1::2], strict=True):
+                # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
+                stream.push(pack(("CLIENT", "KILL", "ID", number, "ADDR", address)), 1, ignore)
+        stream.push(about_pair, 1, self._check_mark)
+        stream.push(pack(("GET", names.authority)), 1, self._check_record)
+        stream.push(pack(("CLIENT", "INFO")), 1, self._remember_connection)
+        if stream.target is Store.LOCAL:
+            stream.await_replies()
+
+    def _check_mark(self, replies: list[Any]) -> None:
+        """A store that came back empty may be met here before its watcher has greeted it: what the log names would then
+        be taken for all that it lacks."""
+        stream, marks = self._stream, Marks(*replies[0])
+        if marks.own in (None, OUTDATED) and stream.board.state(stream.target) is not StoreState.WIPED:
+            stream.endpoints[stream.target].retire()
+            stream.board.observe(stream.target, Evidence.LOST, "its mark is gone")
+            raise TargetLost
+        if stream.source is Store.LOCAL:
+            self._introduce(self._source_marks, marks)
+
+    def _introduce(self, local: Marks, cloud: Marks) -> None:
+        """Have each store name the other one."""
+        stream = self._stream
+        if local.own not in (None, cloud.partner):
+            stream.pipe.push(pack(("SET", stream.names.partner, local.own)), 1, ignore)
+        if cloud.own not in (None, OUTDATED, local.partner):
+            stream.control.push(pack(("SET", stream.names.partner, cloud.own)), 1, ignore)
+
+    def _check_record(self, replies: list[Any]) -> None:
+        """Whoever moved the authority may have told it while this process did not listen: copies from a store that has
+        lost it would undo what was written on the other one."""
+        stream = self._stream
+        if isinstance(replies[0], bytes):
+            stream.board.learn(Authority.parse(replies[0]), source=stream.target)
+        if stream.board.authority.store is not stream.source:
+            raise Ended(Outcome.MOVED)
+
+    def _remember_connection(self, replies: list[Any]) -> None:
+        stream = self._stream
+        # A cluster has one connection for each node.
+        if isinstance(replies[0], bytes) and (mine := _IDENTITY.findall(replies[0])):
+            stream.control.push(pack(("SET", stream.names.stream, b" ".join(chain(*mine)))), 1, ignore)
+            stream.control.flush()
+
+    def _server_ms(self) -> float:
+        seconds, micros = self._stream.states.exchange(pack(("TIME",)), 1)[0]
+        return int(seconds) * 1000 + int(micros) / 1000

@@ -1,0 +1,56 @@
+"""What a stream learns before it ships."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from hybrid.core.authority import FIRST, Authority
+from hybrid.replication.endings import Ended, Outcome, TargetLost
+from hybrid.replication.opening import Opening
+from hybrid.types import Store, StoreState
+
+
+class Board:
+    authority = FIRST
+
+    def __init__(self, state: StoreState = StoreState.CATCHING_UP) -> None:
+        self._state = state
+
+    def state(self, store: Store) -> StoreState:
+        return self._state
+
+    def learn(self, authority: Authority, *, source: Store) -> None:
+        if authority.epoch > self.authority.epoch:
+            self.authority = authority
+
+    def observe(self, *_: object) -> None: ...
+
+
+def opening(board: Board, source: Store = Store.LOCAL) -> Opening:
+    endpoint = SimpleNamespace(retire=lambda: None)
+    stream: Any = SimpleNamespace(
+        board=board, source=source, target=source.other, endpoints=dict.fromkeys(Store, endpoint)
+    )
+    return Opening(stream)
+
+
+def test_a_store_that_lost_the_authority_is_not_copied_over_the_one_that_has_it() -> None:
+    """The record was told while this process could not hear it."""
+    with pytest.raises(Ended) as ended:
+        opening(Board())._check_record([b"cloud 2"])
+    assert ended.value.outcome is Outcome.MOVED
+
+
+@pytest.mark.parametrize("record", [b"local 1", b"local 4", None])
+def test_any_other_record_is_no_obstacle(record: bytes | None) -> None:
+    opening(Board())._check_record([record])
+
+
+def test_a_store_without_its_mark_is_refilled_by_another_stream() -> None:
+    with pytest.raises(TargetLost):
+        opening(Board())._check_mark([[None, None]])
+    opening(Board(), source=Store.CLOUD)._check_mark([[b"mark", None]])
+    opening(Board(StoreState.WIPED), source=Store.CLOUD)._check_mark([[None, None]])
