@@ -15,7 +15,7 @@ from benchmarks.command import PARTS
 from benchmarks.table import HEADER, Row, as_json, markdown, plain
 
 ROOT = Path(__file__).resolve().parents[2]
-ROWS = {"latency": 8, "throughput": 8, "stalls": 7, "dual": 2}
+ROWS = {"latency": 9, "throughput": 8, "stalls": 7, "dual": 2}
 SLOW = Row("SET", "90 µs", 1.5, "times", "redis-py 60 µs", target=1.3)
 QUICK = Row("writes", "10 in 1 s", 6000.0, " / s", target=5000, at_least=True)
 SHOWN = Row("stall", "3 calls failed", 2000.0, "ms", beyond=True)
