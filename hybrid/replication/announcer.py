@@ -31,9 +31,11 @@ class Announcer:
         self._said_s = time.monotonic()
 
     def say(self) -> None:
-        """Tell the place, and whether the other store has caught up."""
+        """Tell the place, and whether the other store has caught up or lags behind. A stream that has only begun knows
+        neither, and takes nothing back of what the one before it said."""
         stream = self._stream
-        message = Progress(Word.LIVE if stream.live else Word.BEHIND, stream.applied).packed
+        word = Word.LIVE if stream.live else Word.BEHIND if stream.lags else Word.PASSED
+        message = Progress(word, stream.applied).packed
         self._said_s = time.monotonic()
         stream.control.push(pack(("PUBLISH", stream.endpoints[stream.source].applied, message)), 1, ignore)
         stream.control.flush()

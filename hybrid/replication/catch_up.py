@@ -34,6 +34,9 @@ __all__ = ["CatchUp"]
 BATCH_ENTRIES: Final = 500
 BATCH_KEYS: Final = 200
 FORGET_KEYS: Final = 2000
+FEW_KEYS: Final = 1000
+"""What busy writers have on their way at a time: copying it takes moments."""
+
 MOST_REFUSED: Final = 1000
 """More keys than that are not the keys' fault."""
 PACKED_FROM_KEYS: Final = 100
@@ -98,7 +101,7 @@ class CatchUp:
         if missed.emptied is not None:
             self.empty()
         self._push_again(missed.commands)
-        if missed.keys:
+        if missed.keys and not self._is_brief(missed):
             stream.fall_behind()
             stream.board.events.emit(events.CatchingUp(store=stream.target, keys=len(missed.keys)))
         keys = list(missed.keys)
@@ -107,6 +110,14 @@ class CatchUp:
             self.copy(some)
             # A link that breaks again and again still gets on.
             self._forget(forgotten(stream.names, some))
+
+    def _is_brief(self, missed: Folded) -> bool:
+        """Whether the cloud store lacks only what was on its way when the stream before this broke. It stays in use:
+        writers go on waiting for it, for were the local store lost now, what they take for confirmed would be gone."""
+        stream = self._stream
+        is_whole = missed.refilled is not None or stream.refills
+        is_up = stream.board.state(stream.target) is StoreState.UP
+        return stream.source is Store.LOCAL and is_up and not is_whole and len(missed.keys) <= FEW_KEYS
 
     def _forget(self, command: bytes) -> None:
         """What was folded is on the other store, once all that was pushed is answered."""

@@ -63,7 +63,7 @@ class Stream:
         read_to: the place of the last entry that was read; `at_end` whether it was the last one there.
         sent_to: every entry up to here was pushed to the other store; none beyond `maybe_to` was, in any form.
         applied: everything up to here is on the other store.
-        live: whether the other store has everything but what is being written just now.
+        live: whether the other store has everything but what is being written just now; `lags`: whether it lacks much.
         refills: whether the other store lost its data, and this stream brings it all of it.
         accounts_for_all: whether `sent_to` and `maybe_to` also say what the streams before this one have sent.
         shipped: the tokens of what was pushed, and of what may be contained in a copied state.
@@ -94,6 +94,7 @@ class Stream:
         self.sent_to: Position = (0, 0)
         self.maybe_to: Position = (0, 0)
         self.live = False
+        self.lags = source is Store.CLOUD
         self.live_from: Position | None = None
         self.shipped = Shipped()
         self.applied: Position = (0, 0)
@@ -286,7 +287,7 @@ class Stream:
     def come_close(self) -> None:
         """The other store has everything but what is being written just now."""
         self._check_refill()
-        self.live = True
+        self.live, self.lags = True, False
         self.announcer.say()
         self.board.observe(self.target, Evidence.CAUGHT_UP)
 
@@ -298,7 +299,7 @@ class Stream:
 
     def fall_behind(self) -> None:
         """The other store lacks something: nobody shall read from it."""
-        self.live = False
+        self.live, self.lags = False, True
         self.announcer.say()
         self.board.observe(self.target, Evidence.BEHIND)
 
