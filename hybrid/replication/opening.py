@@ -121,11 +121,13 @@ class Opening:
 
     def _check_record(self, replies: list[Any]) -> None:
         """Whoever moved the authority may have told it while this process did not listen: copies from a store that has
-        lost it would undo what was written on the other one."""
-        stream = self._stream
+        lost it would undo what was written on the other one. If the move is known, the stream ends anyway, or it is
+        saying its last word."""
+        stream, board = self._stream, self._stream.board
+        is_known = board.authority.store is not stream.source
         if isinstance(replies[0], bytes):
-            stream.board.learn(Authority.parse(replies[0]), source=stream.target)
-        if stream.board.authority.store is not stream.source:
+            board.learn(Authority.parse(replies[0]), source=stream.target)
+        if board.authority.store is not stream.source and not is_known:
             raise Ended(Outcome.MOVED)
 
     def _remember_connection(self, replies: list[Any]) -> None:
