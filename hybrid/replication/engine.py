@@ -169,7 +169,7 @@ class Engine:
             if thread.is_alive():
                 thread.join(timeout=2.0)
         for endpoint in self.endpoints.values():
-            endpoint.retire()
+            endpoint.close()
 
     def abandon(self) -> None:
         """As `close`, without waiting: the client was dropped unclosed."""

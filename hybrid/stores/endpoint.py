@@ -51,6 +51,7 @@ class Endpoint:
         self.meter = Meter()
         self._lock = threading.Lock()
         self._generation = 0
+        self._is_closed = False
         self._capabilities: Capabilities | None = None
         self.refuses_dumps = False
         self._plain: deque[tuple[int, Wire]] = deque()
@@ -216,6 +217,8 @@ class Endpoint:
             pool.append((generation, wire))
         else:
             wire.disconnect()
+        if self._is_closed:
+            self.retire()  # opened by a thread that had not heard of the end
 
     def fence(self, wire: Wire) -> Wire:
         """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
@@ -287,6 +290,11 @@ class Endpoint:
             self._fenced.clear()
         for _, wire in wires:
             wire.disconnect()
+
+    def close(self) -> None:
+        """Close every idle wire, and any other as soon as it comes back."""
+        self._is_closed = True
+        self.retire()
 
     def forget_after_fork(self) -> None:
         """In a forked child: drop the parent's connections without touching their sockets' peers."""

@@ -419,3 +419,14 @@ def test_fastest_reads_where_answers_come_sooner(stores: Stores, open_client: Op
         cloud.config_resetstat()
         assert hybrid.get("k") == b"v"
         assert cloud.info("commandstats")["cmdstat_get"]["calls"] == 1
+
+
+def test_a_connection_that_is_opened_while_the_client_closes_is_closed(stores: Stores) -> None:
+    hybrid = HybridRedis.from_urls(stores.local.url, stores.cloud.url, **PATIENT)
+    hybrid.start()
+    endpoint = hybrid._engine.endpoints[Store.LOCAL]
+    late = endpoint.connect()
+    hybrid.close()
+    endpoint.give(endpoint.generation, late)
+    assert not late.is_connected
+    assert endpoint.idle == 0
