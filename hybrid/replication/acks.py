@@ -22,9 +22,20 @@ class Acks:
         self._order = itertools.count()
         self._waiters: list[tuple[Position, int, threading.Lock]] = []
         self.applied: Position = (0, 0)
+        self._awaited: Position = (0, 0)
         self.listeners: set[Callable[[], None]] = set()
         self._seal: Seal | None = None
         self._sealed_s = 0.0
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether something is on its way to the other store that somebody here waits for."""
+        return self._awaited > self.applied
+
+    def expect(self, place: Position) -> None:
+        """Everything up to `place` is on its way, or waited for."""
+        if place > self._awaited:
+            self._awaited = place
 
     def advance(self, place: Position) -> None:
         """Everything up to `place` is on the other store."""

@@ -34,6 +34,7 @@ class Confirmations:
     def confirmation(self, action: AwaitConfirmation) -> Confirmation:
         store, place, board = action.store, action.position, self._board
         acks = board.acks[store]
+        acks.expect(place)
         if acks.wait(place, board.settings.cloud_timeout_s / 2):
             return Confirmation.APPLIED
         deadline_s = time.monotonic() + OVERDUE_S

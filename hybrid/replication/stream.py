@@ -187,6 +187,7 @@ class Stream:
     def note(self, place: Position, token: bytes | None) -> None:
         """Everything up to `place` is on its way, the transaction with `token` among it."""
         self.sent_to = max(self.sent_to, place)
+        self._acks.expect(self.sent_to)
         self.shipped.note(token)
 
     def accepted(self, replies: list[Any]) -> None:

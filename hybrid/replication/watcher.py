@@ -32,6 +32,9 @@ logger = logging.getLogger("hybrid")
 SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 30.0}
 """How long a store may say nothing before it is asked. The cloud is billed: 30 s are under 3,000 PINGs a day."""
 
+AWAITED_S: Final = 0.01
+"""The same for a local store whose entries are on their way to the cloud one: it is not billed."""
+
 HEARSAY_S: Final = 600.0
 """The same for the cloud store in a process that hears of its loss over the local store, from the one that ships. TCP
 keeps the connection alive."""
@@ -152,7 +155,7 @@ class Watcher(threading.Thread):
             self._pause_s = RETRY_S[self._store][0]
             if self._warmer is not None:
                 self._warmer.ask()
-            readable = self._wait(wire, SILENCE_S[self._store])
+            readable = self._wait(wire, self._patience_s)
             if readable:
                 self._take(wire.receive(1)[0])
                 self._board.observe(self._store, Evidence.ANSWERED)
@@ -163,6 +166,14 @@ class Watcher(threading.Thread):
             else:
                 continue
             self._heard_s = time.monotonic()
+
+    @property
+    def _patience_s(self) -> float:
+        """Who waits for the other store's confirmation has no question open to this one: that it hangs is to be found
+        out meanwhile, by asking."""
+        board = self._board
+        waits = self._store is Store.LOCAL and board.routes.confirm and board.acks[Store.LOCAL].is_awaited
+        return AWAITED_S if waits else SILENCE_S[self._store]
 
     def _is_to_be_asked(self) -> bool:
         board, peer = self._board, self._store.other

@@ -34,6 +34,24 @@ def test_ack_both_returns_when_the_cloud_has_it(
     assert hybrid.status().unconfirmed_writes == 0
 
 
+def test_while_a_write_waits_for_the_cloud_the_local_store_is_asked_whether_it_is_there(
+    linked_stores: tuple[Stores, Link], open_client: Open
+) -> None:
+    """Nobody has a question open to it otherwise, and if it hangs, that would be found out much later."""
+    stores, link = linked_stores
+    hybrid = open_client(stores.local.url, link.url, ack="both", cloud_timeout_s=30.0)
+    hybrid.set("k", 1)
+    link.apply(round_trip_s=1.0)
+    with client(stores.local.url) as local:
+
+        def asked() -> int:
+            return int(local.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"])
+
+        before = asked()
+        hybrid.set("k", 2)
+        assert asked() - before >= 10
+
+
 def test_ack_local_does_not_wait_for_the_cloud(stores: Stores, open_client: Open) -> None:
     hybrid = open_client(stores.local.url, stores.cloud.url, ack="local", cloud_timeout_s=30.0)
     hybrid.set("first", 1)

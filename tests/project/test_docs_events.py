@@ -109,6 +109,7 @@ TIMES: list[tuple[object, str, str]] = [
     (lease.TERM_S, "2 / 4", "lease.py"),
     (lease.RENEW_S, "0.4 / 1.3", "lease.py"),
     (watcher.SILENCE_S, "0.5 / 30", "watcher.py"),
+    (watcher.AWAITED_S, "0.01", "watcher.py"),
     (watcher.HEARSAY_S, "600", "watcher.py"),
     (confirmations.SEAL_S, "1", "confirmations.py"),
     (engine.HANDOVER_S, "1", "engine.py"),

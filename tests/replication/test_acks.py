@@ -48,6 +48,17 @@ def test_what_is_applied_need_not_be_waited_for() -> None:
     assert not acks.wait((6, 0), 0.001)
 
 
+def test_what_is_expected_is_awaited_until_it_is_applied() -> None:
+    acks = Acks()
+    assert not acks.is_awaited
+    acks.expect((5, 0))
+    acks.expect((4, 0))
+    acks.advance((4, 9))
+    assert acks.is_awaited
+    acks.advance((5, 0))
+    assert not acks.is_awaited
+
+
 def test_positions_only_grow() -> None:
     acks = Acks()
     for place in ((5, 0), (4, 9), (5, 0)):
