@@ -198,7 +198,7 @@ class Driver:
 
     async def _confirmation(self, action: AwaitConfirmation) -> Confirmation:
         confirmations, progress = self._engine.confirmations, self._progress[action.store]
-        self._engine.board.acks[action.store].expect(action.position)
+        confirmations.expect(action)
         if await progress.reached(action.position, self._engine.board.settings.cloud_timeout_s / 2):
             return Confirmation.APPLIED
         deadline_s = time.monotonic() + OVERDUE_S

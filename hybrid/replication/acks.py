@@ -32,10 +32,12 @@ class Acks:
         """Whether something is on its way to the other store that somebody here waits for."""
         return self._awaited > self.applied
 
-    def expect(self, place: Position) -> None:
-        """Everything up to `place` is on its way, or waited for."""
+    def expect(self, place: Position) -> bool:
+        """Everything up to `place` is on its way, or waited for. The result says whether nothing was until now."""
+        began = not self.is_awaited
         if place > self._awaited:
             self._awaited = place
+        return began and self.is_awaited
 
     def advance(self, place: Position) -> None:
         """Everything up to `place` is on the other store."""

@@ -34,7 +34,7 @@ class Confirmations:
     def confirmation(self, action: AwaitConfirmation) -> Confirmation:
         store, place, board = action.store, action.position, self._board
         acks = board.acks[store]
-        acks.expect(place)
+        self.expect(action)
         if acks.wait(place, board.settings.cloud_timeout_s / 2):
             return Confirmation.APPLIED
         deadline_s = time.monotonic() + OVERDUE_S
@@ -43,6 +43,11 @@ class Confirmations:
         if known is Confirmation.AUTHORITY_LOST:
             return self.after_loss(action, self.wait_for_seal(store, place))
         return known
+
+    def expect(self, action: AwaitConfirmation) -> None:
+        """From now on until it is confirmed, the local store is asked whether it is there (see `Watcher`)."""
+        if self._board.acks[action.store].expect(action.position) and action.store is Store.LOCAL:
+            self._reach.look(Store.LOCAL)
 
     def known(self, action: AwaitConfirmation, deadline_s: float) -> Confirmation | None:
         """What can be said now: None asks to wait on, AUTHORITY_LOST to ask for the seal."""

@@ -323,8 +323,7 @@ class Stream:
             raise Ended(Outcome.CLOSED)
         if board.authority.store is not self.source:
             raise Ended(Outcome.MOVED)
-        if not board.reachable(self.source):
-            raise ReplyLost("no answer in time", silent=True)
+        self._check_reached()
         if not board.reachable(self.target):
             raise TargetLost
         if self.is_open:
@@ -363,15 +362,20 @@ class Stream:
 
     def attend(self, file: int, wait_s: float) -> bool:
         """Take what comes on other connections until `file` has something to read, which is the result, something else
-        comes, or `wait_s` have passed. Raises ReplyLost when the source is silent."""
+        comes, or `wait_s` have passed. Raises ReplyLost when the source is silent, whoever here found out."""
         pipe, control = self.pipe.wire.fileno(), self.control.wire.fileno()
         ready = self._bell.wait(min(wait_s, self._silence.patience_s + 0.001), file, pipe, control)
         if pipe in ready:
             self.collect()
         if control in ready:
             self.control.collect(readable=True)
+        self._check_reached()
         self._silence.check_source()
         return file in ready
+
+    def _check_reached(self) -> None:
+        if not self.board.reachable(self.source):
+            raise ReplyLost("no answer in time", silent=True)
 
     def linger(self, timeout_s: float) -> None:
         """Let a moment pass, unless something happens that concerns the stream."""

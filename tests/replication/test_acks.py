@@ -51,8 +51,8 @@ def test_what_is_applied_need_not_be_waited_for() -> None:
 def test_what_is_expected_is_awaited_until_it_is_applied() -> None:
     acks = Acks()
     assert not acks.is_awaited
-    acks.expect((5, 0))
-    acks.expect((4, 0))
+    assert acks.expect((5, 0))
+    assert not acks.expect((4, 0)), "that was so already"
     acks.advance((4, 9))
     assert acks.is_awaited
     acks.advance((5, 0))
