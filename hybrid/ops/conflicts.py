@@ -21,8 +21,8 @@ from hybrid.core.flows import Ask
 from hybrid.core.resp import pack
 from hybrid.core.transaction import Write
 from hybrid.errors import ConfigurationError, HybridError
+from hybrid.replication.archive import put_of
 from hybrid.replication.copy import read_state
-from hybrid.replication.rejoin import put_of
 from hybrid.stores.capabilities import capabilities_of
 
 __all__ = ["Conflict", "Side", "count", "discard", "discard_all", "find", "is_decided", "keep", "listed", "restore"]

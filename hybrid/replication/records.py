@@ -8,9 +8,10 @@ from typing import Any
 from hybrid.core.live import AuditEntry
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
+from hybrid.errors import HybridError
 from hybrid.stores.wire import Wire, plain_reason
 
-__all__ = ["checked", "kept_entries"]
+__all__ = ["checked", "kept_entries", "one"]
 
 logger = logging.getLogger("hybrid")
 
@@ -22,6 +23,14 @@ def checked(wire: Wire, *commands: tuple[Any, ...]) -> list[Any]:
         if isinstance(reply, Exception):
             raise NotSent(plain_reason(reply))
     return replies
+
+
+def one(wire: Wire, *command: Any) -> Any:
+    """The reply to one command, within a second. Raises HybridError when the store refuses it, NotSent or ReplyLost."""
+    reply = wire.exchange(pack(command), 1, timeout_s=1.0)[0]
+    if isinstance(reply, Exception):
+        raise HybridError(str(reply))
+    return reply
 
 
 def kept_entries(wire: Wire, key: bytes, limit: int) -> list[AuditEntry]:

@@ -9,7 +9,6 @@ interrupted at any point, or done by two shippers at once, applies nothing twice
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -17,31 +16,31 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position, position, position_text
-from hybrid.core.conflict import KEPT_BYTES, KEPT_ENTRIES, KEPT_S, Conflict, Side
+from hybrid.core.conflict import Conflict, Side
 from hybrid.core.health import Evidence
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.outcomes import ReplyLost
 from hybrid.core.rejoin import Branch, Decision, Footprint, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, groups
-from hybrid.core.state import ABSENT, Absent, KeyState, differences, plan_put
+from hybrid.core.state import Absent, KeyState, plan_put
 from hybrid.errors import HybridError
+from hybrid.replication.archive import archive_command, put_of, same, trim_archive
 from hybrid.replication.board import Board
 from hybrid.replication.copy import read_states, temporary_key
 from hybrid.replication.fold import folded
-from hybrid.stores.capabilities import Capabilities, capabilities_of
+from hybrid.replication.records import one
+from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["Superseded", "archive_command", "last_place", "merge_tail", "put_of", "same", "trim_archive"]
+__all__ = ["Superseded", "last_place", "merge_tail"]
 
 BATCH_KEYS: Final = 200
 BATCH_ENTRIES: Final = 1000
 TRIES: Final = 50
 SLOWEST_BYTES_S: Final = 1_000_000
-WHOLE_BYTES: Final = 256 * 1024 * 1024
-"""A value is archived in one piece, so its commands are not cut into chunks before this."""
 
 Keep = Callable[[], bool]
 
@@ -101,7 +100,7 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
 def _record(wire: Wire, names: Names, board: Board, store: Store) -> bytes | None:
     """The authority record that stands on `store`. Raises Superseded when it is a later one than this process knew: who
     shipped before has handed the authority back, and what the returning store's log holds now is new."""
-    record: bytes | None = _one(wire, "GET", names.authority)
+    record: bytes | None = one(wire, "GET", names.authority)
     found = Authority.parse(record)
     if found is not None and found.epoch > board.authority.epoch:
         board.learn(found, source=store)
@@ -111,12 +110,12 @@ def _record(wire: Wire, names: Names, board: Board, store: Store) -> bytes | Non
 
 def _forget(wire: Wire, names: Names, fence: bytes | None) -> None:
     """Empty the returning store's log, if it has taken no write since the fence."""
-    _one(wire, "WATCH", names.authority)
+    one(wire, "WATCH", names.authority)
     commands = [
         pack(("XTRIM", names.log, "MAXLEN", 0)),
         pack(("DEL", names.folded, names.folded_commands)),
     ]
-    if _one(wire, "GET", names.authority) != fence or _transaction(wire, commands) is None:
+    if one(wire, "GET", names.authority) != fence or _transaction(wire, commands) is None:
         raise Superseded("the authority has moved")
 
 
@@ -131,10 +130,10 @@ def _end_alone(endpoints: Mapping[Store, Endpoint], board: Board) -> None:
 def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
     """Writers that have not heard yet are refused from now on: their standing WATCH breaks."""
     names = endpoint.names
-    _one(local, "WATCH", names.authority)
-    known = Authority.parse(_one(local, "GET", names.authority))
+    one(local, "WATCH", names.authority)
+    known = Authority.parse(one(local, "GET", names.authority))
     if known is not None and known.epoch >= authority.epoch:
-        _one(local, "UNWATCH")
+        one(local, "UNWATCH")
         return
     record = authority.record
     if _transaction(local, [pack(("SET", names.authority, record)), pack(("PUBLISH", endpoint.moved, record))]) is None:
@@ -144,7 +143,7 @@ def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
 def _end_stream(local: Wire, cloud: Wire, names: Names) -> None:
     """Have the cloud store close the connection over which the local log was shipped: what is held up on its way would
     arrive after the merge, and count twice. A service without CLIENT KILL refuses."""
-    before = _one(local, "GET", names.stream)
+    before = one(local, "GET", names.stream)
     if before is not None and len(known := before.split()) == 2:
         cloud.exchange(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1)
 
@@ -152,7 +151,7 @@ def _end_stream(local: Wire, cloud: Wire, names: Names) -> None:
 def _sealed(cloud: Wire, names: Names, authority: Authority) -> tuple[Position, Position | None]:
     """How far the local log was surely shipped, and up to where it may have been, as the last shipper said in this
     epoch. Without its word, nothing is sure, and everything is possible (None)."""
-    record = _one(cloud, "GET", names.seal)
+    record = one(cloud, "GET", names.seal)
     if record is not None:
         epoch, place, *doubt = record.decode().split(" ")
         if int(epoch) == authority.epoch:
@@ -162,7 +161,7 @@ def _sealed(cloud: Wire, names: Names, authority: Authority) -> tuple[Position, 
 
 def _sent(local: Wire, names: Names) -> Position | None:
     """Up to where the log may have been sent, as the last stream said when the cloud store was lost before this one."""
-    place = _one(local, "GET", names.sent)
+    place = one(local, "GET", names.sent)
     return None if place is None else position(place)
 
 
@@ -177,7 +176,7 @@ def last_place(wire: Wire, log: bytes) -> Position:
 def _logged(wire: Wire, log: bytes, place: Position, open_fields: list[Field]) -> Iterator[tuple[Group, Position]]:
     """The groups behind `place`, each with the place to go on from; an unfinished one stays in `open_fields`."""
     while True:
-        entries = _one(wire, "XRANGE", log, b"(" + position_text(place), "+", "COUNT", BATCH_ENTRIES)
+        entries = one(wire, "XRANGE", log, b"(" + position_text(place), "+", "COUNT", BATCH_ENTRIES)
         if entries:
             place = position(entries[-1][0])
         for group in groups(entries, open_fields):
@@ -263,7 +262,7 @@ class _Merge:
 
     def _done_to(self) -> bytes | None:
         """The last key that was merged already, of this very tail; keys are merged in order."""
-        end, _, key = (_one(self._reader, "GET", self._names.merged) or b"").partition(b" ")
+        end, _, key = (one(self._reader, "GET", self._names.merged) or b"").partition(b" ")
         return bytes(key) if end == self._end else None
 
     def _look(self) -> None:
@@ -278,9 +277,9 @@ class _Merge:
         for _ in range(TRIES):
             guarded = self._to_guard(keys, hot)
             # WATCH first, then look who wrote: what is written after the look breaks the transaction.
-            _one(self._writer, "WATCH", self._names.authority, self._names.merged, *guarded)
+            one(self._writer, "WATCH", self._names.authority, self._names.merged, *guarded)
             self._look()
-            if _one(self._reader, "GET", self._names.authority) != self._record:
+            if one(self._reader, "GET", self._names.authority) != self._record:
                 raise Superseded("the authority has moved")
             if self._done_to() != before:
                 raise Superseded("another shipper has taken over the merge")
@@ -349,7 +348,7 @@ class _Merge:
         *filling, last = plan
         for commands in filling:
             for command in commands:
-                _one(self._reader, *command)
+                one(self._reader, *command)
         return [pack(command) for command in last]
 
     def conflict(self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, *, returning_won: bool) -> bytes:
@@ -408,45 +407,6 @@ class _Plan:
             self.commands.append(merge.conflict(key, ours, theirs, returning_won=False))
 
 
-def archive_command(names: Names, conflict: Conflict) -> bytes:
-    """The packed command that adds a conflict to the archive (its id is the server's choice)."""
-    return pack(("XADD", names.conflicts, "MAXLEN", "~", KEPT_ENTRIES, "*", *conflict.fields))
-
-
-def trim_archive(wire: Wire, names: Names) -> None:
-    """Drop what is too old, and the oldest quarter again and again while the archive is too large."""
-    oldest_ms = int((time.time() - KEPT_S) * 1000)
-    _one(wire, "XTRIM", names.conflicts, "MINID", "~", oldest_ms)
-    while True:
-        size, length = wire.exchange(
-            pack(("MEMORY", "USAGE", names.conflicts, "SAMPLES", 0)) + pack(("XLEN", names.conflicts)), 2
-        )
-        if not isinstance(size, int) or size <= KEPT_BYTES or length <= 1:
-            return
-        _one(wire, "XTRIM", names.conflicts, "MAXLEN", length * 3 // 4)
-
-
-def put_of(key: bytes, state: KeyState | Absent, can: Capabilities) -> bytes:
-    """The commands that put the state, packed one after the other."""
-    plan = plan_put(
-        key,
-        state,
-        temporary_key(key),
-        WHOLE_BYTES,
-        field_ttl=can.has_field_ttl,
-        stream_counters=can.has_stream_counters,
-    )
-    return b"".join(pack(command) for group in plan for command in group)
-
-
-def same(a: KeyState | Absent, b: KeyState | Absent) -> bool:
-    """Whether the two states are equal, as a comparison of the stores sees it."""
-    if a is ABSENT or b is ABSENT:
-        return a is b
-    assert isinstance(a, KeyState) and isinstance(b, KeyState)
-    return not differences(a, b)
-
-
 def _states(wire: Wire, keys: list[bytes], log: bytes) -> dict[bytes, KeyState | Absent]:
     return {key: state for key, (state, _) in read_states(wire, keys, log_key=log).items()}
 
@@ -454,7 +414,7 @@ def _states(wire: Wire, keys: list[bytes], log: bytes) -> dict[bytes, KeyState |
 def _all_keys(wire: Wire) -> Iterator[bytes]:
     cursor = b"0"
     while True:
-        cursor, keys = _one(wire, "SCAN", cursor, "COUNT", BATCH_ENTRIES)
+        cursor, keys = one(wire, "SCAN", cursor, "COUNT", BATCH_ENTRIES)
         yield from (key for key in keys if not key.startswith(RESERVED))
         if cursor == b"0":
             return
@@ -469,10 +429,3 @@ def _transaction(wire: Wire, commands: list[bytes]) -> list[Any] | None:
         raise HybridError(str(next((reply for reply in replies if isinstance(reply, Exception)), replies[-1])))
     ran: list[Any] | None = replies[-1]
     return ran
-
-
-def _one(wire: Wire, *command: Any) -> Any:
-    reply = wire.exchange(pack(command), 1, timeout_s=1.0)[0]
-    if isinstance(reply, Exception):
-        raise HybridError(str(reply))
-    return reply

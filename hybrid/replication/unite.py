@@ -21,8 +21,8 @@ from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, Absent, KeyState
 from hybrid.errors import HybridError
+from hybrid.replication.archive import archive_command, put_of, same
 from hybrid.replication.copy import put_commands, read_states
-from hybrid.replication.rejoin import archive_command, put_of, same
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire

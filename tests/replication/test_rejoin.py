@@ -20,7 +20,7 @@ from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.transaction import Write, transaction
 from hybrid.events import EventLog
-from hybrid.replication import rejoin
+from hybrid.replication import archive, rejoin
 from hybrid.replication.board import Board
 from hybrid.replication.rejoin import Superseded
 from hybrid.settings import Settings
@@ -281,7 +281,7 @@ def test_kill_9_in_the_middle_of_a_merge(apart: Apart) -> None:
         apart.write(apart.cloud, f"INCR n{number}", f"RPUSH l{number} b")
     program = textwrap.dedent("""
         import sys
-        from hybrid.replication import rejoin
+        from hybrid.replication import archive, rejoin
         from replication.test_rejoin import merge
         rejoin.BATCH_KEYS = 3
         batches = 0
@@ -320,7 +320,7 @@ def test_kill_9_in_the_middle_of_a_merge(apart: Apart) -> None:
 
 
 def test_the_archive_is_bounded(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejoin, "KEPT_BYTES", 100_000)
+    monkeypatch.setattr(archive, "KEPT_BYTES", 100_000)
     for number in range(8):
         apart.write(apart.local, f"SET k{number} {'x' * 30_000}")
         apart.write(apart.cloud, f"SET k{number} cloud")
