@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,15 @@ from hybrid.stores.processes import ServerProcess
 hypothesis.settings.register_profile("hybrid", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("hybrid")
 pytest.register_assert_rewrite("fleet", "history", "rig")  # so that a failure shows what was lost
+
+
+@pytest.fixture(autouse=True)
+def log_level() -> Iterator[None]:
+    """A test that changes how much hybrid says (`agent --json`, the live setting) leaves it as it was for the next."""
+    logger = logging.getLogger("hybrid")
+    level = logger.level
+    yield
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
