@@ -169,6 +169,7 @@ def prepare(page: Page, panel: RunningPanel, traffic_s: float, *, tested: bool) 
     """A panel as after some minutes of use: the test has passed once, if it is `tested`; demo traffic has run."""
     page.goto(panel.link())
     page.get_by_text("Got it").click(timeout=30_000)
+    wait_drawn(page)  # what is clicked while that is still on its way is lost
     if tested:
         run_test(page)
     page.get_by_role("link", name="Overview").first.click()
