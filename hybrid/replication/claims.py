@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from hybrid.core.authority import Authority, Holder
@@ -32,35 +33,31 @@ class Claims:
     def _claim_alone(self) -> None:
         """For a local store that has everything this process knows of. The record on the cloud store, which decides at
         other times, cannot be asked: the shipper renews it once it can, and merges what only that store knows."""
-        endpoint, known = self._endpoints[Store.LOCAL], self._board.authority
-        try:
-            generation, wire = endpoint.take_fenced(known.epoch)
-            if wire.authority is None:
-                self._reach.greet(Store.LOCAL)
-            elif wire.authority.epoch <= known.epoch:
-                endpoint.move(wire, known.of_local_alone)
-            record = wire.authority
-        except (NotSent, ReplyLost) as error:
-            self._reach.failed(Store.LOCAL, error)
-            return
-        endpoint.give_fenced(generation, wire)
-        self._board.learn(record, source=Store.LOCAL)
+        known = self._board.authority
+        self._succeed(Store.LOCAL, lambda record: known.of_local_alone if record.epoch <= known.epoch else None)
 
     def _claim_for_cloud(self) -> None:
-        endpoint, known = self._endpoints[Store.CLOUD], self._board.authority
+        def taken(record: Authority) -> Authority | None:
+            is_due = record.holder is not Holder.CLOUD or record.epoch < self._board.authority.epoch
+            return self._taken(record) if is_due else None
+
+        self._succeed(Store.CLOUD, taken)
+
+    def _succeed(self, store: Store, later: Callable[[Authority], Authority | None]) -> None:
+        """Have the record that `later` makes of the one on `store` follow it, if it makes one, and take note of what
+        stands there then."""
+        endpoint = self._endpoints[store]
         try:
-            generation, wire = endpoint.take_fenced(known.epoch)
-            record = wire.authority
-            if record is None:
-                self._reach.greet(Store.CLOUD)  # its data is gone: the greeting tells
-            elif record.holder is not Holder.CLOUD or record.epoch < self._board.authority.epoch:
-                endpoint.move(wire, self._taken(record))
-                record = wire.authority
+            generation, wire = endpoint.take_fenced(self._board.authority.epoch)
+            if wire.authority is None:
+                self._reach.greet(store)  # its data is gone: the greeting tells
+            elif (record := later(wire.authority)) is not None:
+                endpoint.move(wire, record)
         except (NotSent, ReplyLost) as error:
-            self._reach.failed(Store.CLOUD, error)
+            self._reach.failed(store, error)
             return
         endpoint.give_fenced(generation, wire)
-        self._board.learn(record, source=Store.CLOUD)
+        self._board.learn(wire.authority, source=store)
 
     def _taken(self, record: Authority) -> Authority:
         back = record.holder is Holder.DRAIN and self._board.reachable(Store.LOCAL)
