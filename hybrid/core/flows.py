@@ -89,10 +89,12 @@ class AwaitAuthority(NamedTuple):
 
 
 class AwaitConfirmation(NamedTuple):
-    """Wait until the store that is not `store` has everything up to `position`; the result is a Confirmation."""
+    """Wait until the store that is not `store` has everything up to `position`, where the transaction with `token` (if
+    it has one) stands; the result is a Confirmation."""
 
     store: Store
     position: Position
+    token: bytes = b""
 
 
 class Trace(NamedTuple):
@@ -209,7 +211,7 @@ def write(
             result = yield from _log_expiring(store, result, hints, relayed=routes.relayed)
         if not confirm or result.position is None:
             return result
-        confirmation = yield from _confirmation(board, store, result.position)
+        confirmation = yield from _confirmation(board, store, result.position, token)
         if _settled(confirmation, transaction, store):
             return result
     raise AllStoresDown(board.routes.refusal)
@@ -224,13 +226,13 @@ def confirm(board: Board, store: Store, place: Position, name: str) -> Flow:
         raise _lost_unconfirmed(name, store)
 
 
-def _confirmation(board: Board, store: Store, place: Position) -> Flow:
+def _confirmation(board: Board, store: Store, place: Position, token: bytes = b"") -> Flow:
     """The other store is not waited for while it cannot confirm. It is when it takes writes itself now: the authority
     moved while the reply was on its way, and what was written may be on the lost store alone. A write that another
     process has run was confirmed to that one."""
     routes = board.routes
     if routes.confirm or (routes.writer is store.other and not routes.relayed):
-        return (yield AwaitConfirmation(store, place))
+        return (yield AwaitConfirmation(store, place, token))
     return Confirmation.UNAVAILABLE
 
 

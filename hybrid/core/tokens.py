@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hybrid.core.authority import Authority, Position, position, position_text
+from hybrid.core.outcomes import Confirmation
 from hybrid.types import Store
 
 __all__ = ["EARLY_SEAL_S", "Seal", "Shipped", "token"]
@@ -37,7 +38,8 @@ class Shipped:
         if mark is None:
             return
         wire_id = mark[:ID_BYTES]
-        self._last[wire_id] = mark
+        # What a copied state contains may be noted before what stands in front of it in the log.
+        self._last[wire_id] = max(mark, self._last.get(wire_id, b""))
         self._last.move_to_end(wire_id)
         if len(self._last) > KEPT_WIRES:
             self._last.popitem(last=False)
@@ -60,14 +62,15 @@ class Seal:
     """The last word of the shipper of a local store that was lost, said while `under` was the authority record.
 
     Everything up to `place` was shipped; nothing behind `maybe_to` was, in any form; copied states may contain some of
-    what lies between. `shipped` holds the tokens of all that may have been shipped. A seal under a record of the local
-    store is an early one, see `hybrid.replication.last_word`.
+    what lies between, and do contain what has its token in `whole`. `shipped` holds the tokens of all that may have
+    been shipped. A seal under a record of the local store is an early one, see `hybrid.replication.last_word`.
     """
 
     under: Authority
     place: Position
     maybe_to: Position
     shipped: Shipped = field(default_factory=Shipped)
+    whole: frozenset[bytes] = frozenset()
 
     def is_valid(self, authority: Authority, age_s: float) -> bool:
         """Whether it tells the truth once `authority` is known, `age_s` after it was heard."""
@@ -77,15 +80,23 @@ class Seal:
             return authority.epoch >= self.under.epoch
         return authority.epoch == self.under.epoch + 1 and age_s < EARLY_SEAL_S
 
+    def confirmation(self, place: Position, token: bytes) -> Confirmation:
+        """Whether the other store has what was logged at `place`, by the transaction with `token` (empty without)."""
+        if place <= self.place or token in self.whole:
+            return Confirmation.APPLIED
+        is_gone = place > self.maybe_to or (token and not self.shipped.holds(token))
+        return Confirmation.UNSHIPPED if is_gone else Confirmation.AUTHORITY_LOST
+
     @property
     def packed(self) -> bytes:
         places = position_text(self.place), position_text(self.maybe_to)
-        return b" ".join((self.under.record, *places, self.shipped.packed))
+        return b" ".join((self.under.record, *places, self.shipped.packed, b",".join(sorted(self.whole))))
 
     @classmethod
     def parse(cls, packed: bytes) -> Seal:
-        *record, place, maybe_to, shipped = packed.split(b" ")
+        *record, place, maybe_to, shipped, whole = packed.split(b" ")
         under = Authority.parse(b" ".join(record))
         if under is None:
             raise ValueError("a seal names the record under which it was said")
-        return cls(under, position(place), position(maybe_to), Shipped.parse(shipped))
+        tokens = frozenset(filter(None, whole.split(b",")))
+        return cls(under, position(place), position(maybe_to), Shipped.parse(shipped), tokens)

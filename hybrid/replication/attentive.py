@@ -7,7 +7,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from hybrid.core.outcomes import ReplyLost
 from hybrid.stores.exchange import Command
+from hybrid.stores.wire import SILENT
 
 if TYPE_CHECKING:
     from hybrid.replication.stream import Stream
@@ -37,13 +39,17 @@ class Attentive:
         return self._wire.read_response()
 
     def attend(self) -> None:
-        """Until an answer begins to come, or should have come. If the stream has to end meanwhile, nobody else shall
-        read the answer."""
+        """Until an answer begins to come. If the stream has to end meanwhile, nobody else shall read the answer.
+
+        Raises ReplyLost when it should have come: to begin to wait for it again would double the time that writers
+        without a reply wait for the stream's last word.
+        """
         stream, file = self._stream, self._wire.fileno()
         until_s = time.monotonic() + stream.endpoints[stream.source].timeout_s
         try:
-            while (left_s := until_s - time.monotonic()) > 0 and not stream.attend(file, left_s):
-                pass
+            while not stream.attend(file, max(until_s - time.monotonic(), 0.0)):
+                if time.monotonic() > until_s:
+                    raise ReplyLost(SILENT, silent=True)
         except BaseException:
             self._wire.disconnect()
             raise

@@ -3,7 +3,7 @@ its data. Copying twice does no harm, so nothing needs to be remembered of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from secrets import token_hex
@@ -224,10 +224,11 @@ class CatchUp:
         for start in range(0, len(waiting), BATCH_KEYS):
             stream.keep_going()
             snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
-            self._note_ahead(max(position(place) for _, place in snapshots.values()))
-            for key, (state, place) in snapshots.items():
+            places = {key: position(place) for key, (_, place) in snapshots.items()}
+            self._note_ahead(places)
+            for key, (state, _) in snapshots.items():
                 self._put(key, state)
-                self.skip[key] = position(place)
+            self.skip.update(places)
             stream.flush()
 
     def _put(self, key: bytes, state: KeyState | Absent) -> None:
@@ -269,17 +270,20 @@ class CatchUp:
         self.refused.add(key)
         stream.control.push(pack(("HSET", stream.names.refused, key, reason[:200])), 1, ignore)
 
-    def _note_ahead(self, place: Position) -> None:
-        """States read at `place` may contain entries that were not read yet. Should the source be lost now, their
-        writers must not be told that nothing of them was shipped."""
-        stream = self._stream
-        known = max(stream.maybe_to, stream.sent_to)
-        if stream.source is not Store.LOCAL or place <= known:
+    def _note_ahead(self, places: Mapping[bytes, Position]) -> None:
+        """The states of these keys, as of these places, may contain entries that were not read yet. Should the source
+        be lost now, their writers must not be told that nothing of them was shipped."""
+        stream, place = self._stream, max(places.values())
+        if stream.source is not Store.LOCAL or place <= stream.sent_to:
             return
-        command = ("XRANGE", stream.names.log, b"(" + position_text(known), position_text(place))
-        for group in groups(stream.states.exchange(pack(command), 1)[0], []):
-            stream.shipped.note(group.token)
-        stream.maybe_to = place
+        known = max(stream.maybe_to, stream.sent_to)
+        if place > known:
+            command = ("XRANGE", stream.names.log, b"(" + position_text(known), position_text(place))
+            for token in stream.ahead.read(groups(stream.states.exchange(pack(command), 1)[0], [])):
+                stream.shipped.note(token)
+            stream.maybe_to = place
+        for token in stream.ahead.copied(places):
+            stream.shipped.note(token)
 
     def _read_states(self, keys: list[bytes]) -> dict[bytes, Any]:
         with self._stream.source_errors():

@@ -73,8 +73,9 @@ class Confirmations:
         """The local store died with this entry perhaps unshipped: the shipper's seal tells."""
         if self._board.acks[action.store].applied >= action.position:
             return Confirmation.APPLIED
-        unshipped = seal is not None and action.position > seal.maybe_to
-        return Confirmation.UNSHIPPED if unshipped else Confirmation.AUTHORITY_LOST
+        if seal is None:
+            return Confirmation.AUTHORITY_LOST
+        return seal.confirmation(action.position, action.token)
 
     def fate(self, action: Trace) -> Fate:
         """What became of a transaction without a reply."""

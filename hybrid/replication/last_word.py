@@ -83,7 +83,9 @@ class LastWord:
     def _publish(self, record: Authority) -> None:
         """Tell it behind everything that is on its way."""
         stream = self._stream
-        seal = Seal(record, stream.sent_to, max(stream.sent_to, stream.maybe_to), stream.shipped)
+        stream.ahead.sent(stream.sent_to)
+        maybe_to = max(stream.sent_to, stream.maybe_to)
+        seal = Seal(record, stream.sent_to, maybe_to, stream.shipped, stream.ahead.whole)
         channel = stream.endpoints[Store.CLOUD].applied
         stream.push(
             pack(("PUBLISH", channel, Progress(Word.SEAL, stream.sent_to, seal.packed).packed)),

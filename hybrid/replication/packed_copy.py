@@ -8,7 +8,7 @@ A key that is big, or that a server will not dump, is left to the typed copy (`h
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
@@ -138,11 +138,16 @@ def packed_of(keys: Sequence[bytes], reply: Any) -> Packed:
 class PackedCopy:
     """Copies keys over `stream`, as long as both stores take part.
 
-    `skip` learns up to which place of the log the copied state of a key reaches, and `note_ahead` hears of that place
+    `skip` learns up to which place of the log the copied state of a key reaches, and `note_ahead` hears of these places
     before anything is sent. A refusal is remembered until the other store is lost: it may come back as another server.
     """
 
-    def __init__(self, stream: Stream, skip: dict[bytes, Position], note_ahead: Callable[[Position], None]) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        skip: dict[bytes, Position],
+        note_ahead: Callable[[Mapping[bytes, Position]], None],
+    ) -> None:
         self._stream = stream
         self._skip = skip
         self._note_ahead = note_ahead
@@ -202,8 +207,9 @@ class PackedCopy:
     def noted(self, packed: Packed) -> None:
         """Remember how far the states reach, before anything of them is sent."""
         if packed.keys:
-            self._note_ahead(packed.place)
-            self._skip.update(dict.fromkeys(packed.keys, packed.place))
+            places = dict.fromkeys(packed.keys, packed.place)
+            self._note_ahead(places)
+            self._skip.update(places)
 
     def can_pack(self) -> bool:
         """Whether the other store reads the source's dumps: tried with a record that each authority has."""

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import redis
 
+from hybrid.core.ahead import Ahead
 from hybrid.core.authority import Position, position
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
@@ -66,7 +67,8 @@ class Stream:
         live: whether the other store has everything but what is being written just now; `lags`: whether it lacks much.
         refills: whether the other store lost its data, and this stream brings it all of it.
         accounts_for_all: whether `sent_to` and `maybe_to` also say what the streams before this one have sent.
-        shipped: the tokens of what was pushed, and of what may be contained in a copied state.
+        ahead: what stands in the log between the two; `shipped`: the tokens of what was pushed, and of what may be
+            contained in a copied state.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Stream:
         self.at_end = False
         self.sent_to: Position = (0, 0)
         self.maybe_to: Position = (0, 0)
+        self.ahead = Ahead()
         self.live = False
         self.lags = source is Store.CLOUD
         self.live_from: Position | None = None
@@ -187,6 +190,7 @@ class Stream:
     def note(self, place: Position, token: bytes | None) -> None:
         """Everything up to `place` is on its way, the transaction with `token` among it."""
         self.sent_to = max(self.sent_to, place)
+        self.ahead.sent(self.sent_to)
         self._acks.expect(self.sent_to)
         self.shipped.note(token)
 

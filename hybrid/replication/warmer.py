@@ -10,6 +10,7 @@ from typing import Final
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.replication.board import Board
 from hybrid.stores.endpoint import Endpoint
+from hybrid.types import Store
 
 __all__ = ["Warmer", "warm"]
 
@@ -50,9 +51,12 @@ class Warmer(threading.Thread):
 
     @property
     def _epoch(self) -> int:
-        """Fences of a store that takes no writes may be old: they are renewed when it takes them."""
-        authority = self._board.authority
-        return authority.epoch if authority.admits(self._endpoint.store) else 0
+        """Fences of a store that takes no writes may be old: they are renewed when it takes them. Those of the cloud
+        store are also claimed behind, by writers that have waited for the local one already. A record of the local
+        store alone is not on the cloud one."""
+        authority, store = self._board.authority, self._endpoint.store
+        is_claimed_from = store is Store.CLOUD and authority.admits(store.other) and not authority.alone
+        return authority.epoch if authority.admits(store) or is_claimed_from else 0
 
     def run(self) -> None:
         while not self._board.closing:

@@ -51,3 +51,10 @@ def test_a_seal_is_read_as_it_was_written(shipped: Shipped) -> None:
 )
 def test_when_a_seal_may_be_believed(under: Authority, authority: Authority, age_s: float, valid: bool) -> None:
     assert Seal(under, PLACE, PLACE).is_valid(authority, age_s) is valid
+
+
+def test_what_is_noted_out_of_order_is_not_forgotten() -> None:
+    shipped = Shipped()
+    for number in (5, 3):
+        shipped.note(token(b"aaaaaaaa", number))
+    assert shipped.holds(token(b"aaaaaaaa", 5))

@@ -162,6 +162,23 @@ def test_an_answer_that_nobody_awaits_any_more_is_not_left_for_the_next() -> Non
     assert closed
 
 
+def test_a_source_that_does_not_answer_is_waited_for_once() -> None:
+    """Writers without a reply wait for the last word of this stream: a second timeout would be theirs, too."""
+    closed: list[bool] = []
+
+    def read_response() -> None:
+        raise AssertionError("this would wait once more")
+
+    wire = SimpleNamespace(fileno=lambda: 7, disconnect=lambda: closed.append(True), read_response=read_response)
+    endpoints = {Store.LOCAL: SimpleNamespace(timeout_s=0.0)}
+    stream: Any = SimpleNamespace(
+        states=wire, source=Store.LOCAL, endpoints=endpoints, attend=lambda file, wait_s: False
+    )
+    with pytest.raises(ReplyLost) as lost:
+        Attentive(stream).attend()
+    assert lost.value.silent and closed
+
+
 @pytest.mark.parametrize(("silent", "looks"), [(True, []), (False, [Store.LOCAL])])
 def test_silence_needs_no_second_look(silent: bool, looks: list[Store]) -> None:
     """Writers without a reply wait for the last word: a local store that said nothing for its timeout is lost. One that

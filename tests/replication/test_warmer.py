@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from hybrid.core.authority import FIRST, Authority, Holder
 from hybrid.core.outcomes import NotSent
-from hybrid.replication.warmer import AT_ONCE, warm
+from hybrid.replication.warmer import AT_ONCE, Warmer, warm
 from hybrid.types import Store
 
 
@@ -42,3 +45,22 @@ def test_a_store_that_refuses_is_left_to_others(count: int) -> None:
     endpoint = Endpoint(refuses=True)
     warm(endpoint, count)  # type: ignore[arg-type]
     assert not endpoint.opened
+
+
+@pytest.mark.parametrize(
+    ("store", "authority", "epoch"),
+    [
+        (Store.CLOUD, Authority(Holder.LOCAL, 7), 7),
+        (Store.CLOUD, Authority(Holder.CLOUD, 8), 8),
+        (Store.CLOUD, Authority(Holder.HANDOVER, 9), 0),
+        (Store.CLOUD, FIRST.of_local_alone, 0),
+        (Store.LOCAL, Authority(Holder.LOCAL, 7), 7),
+        (Store.LOCAL, Authority(Holder.CLOUD, 8), 0),
+    ],
+)
+def test_fences_are_fresh_where_they_may_be_needed_at_once(store: Store, authority: Authority, epoch: int) -> None:
+    """A writer that has waited for a hung local store claims the authority behind the fence of an idle connection to
+    the cloud one: had it to be renewed first, that would be one more round trip after each failback."""
+    endpoint: Any = SimpleNamespace(store=store)
+    board: Any = SimpleNamespace(authority=authority)
+    assert Warmer(endpoint, endpoint, board)._epoch == epoch
