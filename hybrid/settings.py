@@ -92,7 +92,7 @@ class Settings:
     read_preference: ReadPreference = _setting("REDIS_READ_PREFERENCE", _text, ReadPreference.LOCAL, live=True)
     sync_enabled: bool = _setting("REDIS_SYNC_ENABLED", _boolean, True, live=True)
     sync_interval_s: float = _setting("REDIS_SYNC_INTERVAL", _number, 300.0, live=True)
-    local_timeout_s: float = _setting("REDIS_LOCAL_TIMEOUT", _number, 0.1, live=True)
+    local_timeout_s: float = _setting("REDIS_LOCAL_TIMEOUT", _number, 0.08, live=True)
     cloud_timeout_s: float = _setting("REDIS_CLOUD_TIMEOUT", _number, 0.2, live=True)
     lag_threshold_s: float = _setting("HYBRID_LAG_THRESHOLD", _number, 30.0, live=True)
     cloud_price: float = _setting("HYBRID_CLOUD_PRICE", _amount, 0.20, live=True)
