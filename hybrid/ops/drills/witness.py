@@ -1,6 +1,6 @@
 """Tells "the machine was too busy to judge" from a failure: how late this process is woken, how late stores answer.
 
-With a timeout of 0.08 s a machine that lets this process wait for 0.08 s makes every store look dead. No client can tell
+A machine that lets this process wait for as long as a store's timeout makes that store look dead. No client can tell
 the two apart; a drill must, or it cries wolf.
 """
 
