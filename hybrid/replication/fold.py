@@ -44,19 +44,21 @@ def fold(wire: Wire, names: Names, lease: Lease) -> int:
     done = 0
     while done < left and lease.goes_on():
         step = _step(wire, names, lease)
-        if not step:
+        if step is None:
             break
         done += step
     return done
 
 
-def _step(wire: Wire, names: Names, lease: Lease) -> int:
+def _step(wire: Wire, names: Names, lease: Lease) -> int | None:
+    """How many entries were folded: none when the lease was renewed just then; None when there is nothing to fold any
+    more, or somebody else has the lease."""
     payload = pack(("WATCH", names.lease)) + pack(("GET", names.lease))
     payload += pack(("XRANGE", names.log, "-", "+", "COUNT", STEP_ENTRIES))
     _, holder, entries = wire.exchange(payload, 3)
     if not isinstance(entries, list) or holder != lease.holder.encode():
         wire.exchange(pack(("UNWATCH",)), 1)
-        return 0
+        return None
     unfinished: list[Field] = []
     found = Folded()
     place = None
@@ -65,7 +67,7 @@ def _step(wire: Wire, names: Names, lease: Lease) -> int:
         place = group.place
     if place is None:
         wire.exchange(pack(("UNWATCH",)), 1)
-        return 0
+        return None
     trim = pack(("XTRIM", names.log, "MINID", position_text((place[0], place[1] + 1))))
     # A stream that ended in order must not be taken up again as if all that is missing stood in the log.
     commands = [*found.stored(names), trim, pack(("SET", names.stream, UNKNOWN_STREAM))]

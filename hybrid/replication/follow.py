@@ -19,7 +19,9 @@ from hybrid.types import Store
 
 __all__ = ["Follow"]
 
-BLOCK_MS: Final = 250
+BLOCK_MS: Final = {Store.LOCAL: 250, Store.CLOUD: 30_000}
+"""How long the log is awaited before it is asked for anew, which the cloud bills."""
+
 LINGER_S: Final = 0.002
 LONG_LINGER_S: Final = 0.005
 BURST_ENTRIES: Final = 8
@@ -84,9 +86,9 @@ class Follow:
 
     def _ask(self) -> None:
         if not self._asked:
-            log, place = self._stream.names.log, self._stream.read_to
-            command = ("XREAD", "COUNT", BATCH_ENTRIES, "BLOCK", BLOCK_MS, "STREAMS", log, place)
-            self._stream.reader.send(pack(command))
+            stream, most = self._stream, ("COUNT", BATCH_ENTRIES)
+            block = ("BLOCK", BLOCK_MS[stream.source])
+            stream.reader.send(pack(("XREAD", *most, *block, "STREAMS", stream.names.log, stream.read_to)))
             self._asked = True
 
     def forward(self, reply: Any) -> int:

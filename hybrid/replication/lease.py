@@ -83,6 +83,10 @@ class Lease:
         self._asked_s = time.monotonic()
         return self._asked(_ACQUIRE, _ACQUIRE_BIDDING)
 
+    def left(self) -> bytes:
+        """The command that tells for how many milliseconds somebody still has the lease; not positive: nobody."""
+        return pack(("PTTL", self._key))
+
     def seize(self) -> bytes:
         """The command that takes the lease from whoever has it."""
         self._asked_s = time.monotonic()

@@ -7,15 +7,17 @@ another takes over as soon as the lease has run out.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import redis
 
 from hybrid import events
+from hybrid.core.authority import Position
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
@@ -39,6 +41,9 @@ __all__ = ["Shipper"]
 STRANDED_S: Final = 3.0
 """How long a shipper that does not reach the other store keeps the lease, before it gives way to one that may."""
 
+JITTER_S: Final = 0.2
+"""Those who wait for a lease to run out do not all look in the same moment."""
+
 LOOK_S: Final = {Store.LOCAL: 1.0, Store.CLOUD: 60.0}
 
 logger = logging.getLogger("hybrid")
@@ -58,7 +63,7 @@ class Shipper(threading.Thread):
         self._refused = ""
         self._has_reserved = False
         self._looked_s = 0.0
-        self._gives_way_until_s = 0.0
+        self._looked_at: Position = (0, 0)
         self._holder = new_holder()
 
     def run(self) -> None:
@@ -84,51 +89,74 @@ class Shipper(threading.Thread):
         self._leave()
 
     def _campaign(self, source: Store) -> None:
-        """Try to become the shipper of `source`'s log, and ship while the lease lasts."""
+        """Try to become the shipper of `source`'s log, and ship while the lease lasts. Who does not reach the other
+        store has no use for the lease, which costs a command each time where commands are billed."""
+        board, names = self._board, self._names
         control = self._endpoints[source].connect_raw()
         try:
-            names = self._names
-            lease = Lease(source, names.lease, self._holder, bid=names.bid, preferred=self._board.preferred)
-            if not self._board.reachable(source.other):
-                # Perhaps it is this process alone that does not reach it: one that does comes first.
-                self._gives_way_until_s = max(self._gives_way_until_s, time.monotonic() + RENEW_S[source])
-            while not self._board.closing and self._board.authority.store is source and not self._is_wiped(source):
-                reached = self._board.reachable(source.other)
-                may_lead = reached or time.monotonic() > self._gives_way_until_s
-                if may_lead and lease.acquired(control.exchange(lease.acquire(), 1)[0]):
+            lease = Lease(source, names.lease, self._holder, bid=names.bid, preferred=board.preferred)
+            while self._is_due(source):
+                if not board.reachable(source.other):
+                    if self._is_overgrown(source, control) and self._takes(lease, control):
+                        with self._kept(lease, control):
+                            self._fold(lease, control)
+                        return
+                    board.wait(RENEW_S[source])
+                elif self._takes(lease, control):
                     self._lead(source, lease, control)
                     return
-                self._board.wait(RENEW_S[source])
+                elif source is Store.LOCAL:
+                    board.wait(RENEW_S[source])
+                else:
+                    self._await_end(lease, control)
         finally:
             control.disconnect()
+
+    @staticmethod
+    def _takes(lease: Lease, control: Wire) -> bool:
+        return lease.acquired(control.exchange(lease.acquire(), 1)[0])
+
+    def _await_end(self, lease: Lease, control: Wire) -> None:
+        """Until the lease of somebody else has run out. Where asking is billed it is asked again when it would have,
+        had it not been renewed, or when its holder says that it is free."""
+        while self._is_due(lease.store) and self._board.reachable(lease.store.other):
+            left_ms = control.exchange(lease.left(), 1)[0]
+            if not isinstance(left_ms, int) or left_ms <= 0:
+                self._board.wait(RENEW_S[lease.store])  # it is free by now, or the store refuses to give it
+                return
+            self._board.wait(left_ms / 1000 + random.uniform(0.01, JITTER_S))
+
+    def _is_due(self, source: Store) -> bool:
+        """Whether it is `source`'s log that is to be shipped."""
+        return not self._board.closing and self._board.authority.store is source and not self._is_wiped(source)
 
     def _lead(self, source: Store, lease: Lease, control: Wire) -> None:
         board, target = self._board, source.other
         board.shipping, board.shipper_stuck = True, False
         board.events.emit(events.ShipperStarted(source=source))
-        keeper = LeaseKeeper(self._endpoints[source], lease, self._stuck)
-        keeper.start()
         reached_s = time.monotonic()
-        try:
-            while not board.closing and board.authority.store is source and lease.goes_on():
-                if self._is_wiped(source):
-                    return
+        with self._kept(lease, control):
+            while self._is_due(source) and lease.goes_on():
                 if not board.reachable(target):
-                    if lease.is_wanted:
+                    # Perhaps it is this process alone that does not reach it, and nobody else may ship meanwhile.
+                    if lease.is_wanted or time.monotonic() - reached_s > STRANDED_S:
                         return
-                    if time.monotonic() - reached_s > STRANDED_S:
-                        # Perhaps it is this process alone that does not reach it, and nobody else may ship meanwhile.
-                        self._gives_way_until_s = time.monotonic() + 3 * RENEW_S[source]
-                        return
-                    self._bound(source, lease, control)
                     board.wait(RENEW_S[source])
                     continue
                 outcome = self._ship(source, lease, control)
                 reached_s = time.monotonic()
-                if outcome is Outcome.OVERGROWN:
-                    self._bound(source, lease, control)
+                if outcome is Outcome.OVERGROWN and self._is_overgrown(source, control):
+                    self._fold(lease, control)
                 if outcome in (Outcome.LEASE_LOST, Outcome.YIELDED):
                     return
+
+    @contextmanager
+    def _kept(self, lease: Lease, control: Wire) -> Iterator[None]:
+        """The lease is renewed inside the block, and given back behind it."""
+        keeper = LeaseKeeper(self._endpoints[lease.store], lease, self._stuck)
+        keeper.start()
+        try:
+            yield
         finally:
             keeper.stop()
             self._resign(lease, control)
@@ -137,15 +165,18 @@ class Shipper(threading.Thread):
         self._board.shipping, self._board.shipper_stuck = False, True
         self._board.events.emit(events.ShipperStuck(silent_s=silent_s))
 
-    def _bound(self, source: Store, lease: Lease, control: Wire) -> None:
-        """While nothing can be shipped, keep the log within its caps. To look costs two commands, and is rare on the
-        cloud."""
-        now_s = time.monotonic()
-        if now_s - self._looked_s < LOOK_S[source]:
-            return
-        self._looked_s = now_s
-        if is_too_long(control, self._names) and (count := fold(control, self._names, lease)):
-            self._board.events.emit(events.LogFolded(source=source, entries=count))
+    def _is_overgrown(self, source: Store, control: Wire) -> bool:
+        """Whether the log is to be folded while nothing can be shipped. To look costs two commands: on the cloud only
+        who has written does, and rarely."""
+        now_s, written = time.monotonic(), self._board.last_written
+        if now_s - self._looked_s < LOOK_S[source] or (source is Store.CLOUD and written == self._looked_at):
+            return False
+        self._looked_s, self._looked_at = now_s, written
+        return is_too_long(control, self._names)
+
+    def _fold(self, lease: Lease, control: Wire) -> None:
+        if count := fold(control, self._names, lease):
+            self._board.events.emit(events.LogFolded(source=lease.store, entries=count))
 
     def _leave(self) -> None:
         """The lease that came with the authority (`HandBack`) is not left to run out when this client closes first."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
-from rig import PATIENT, Rig
+from rig import PATIENT, Rig, shipper_pid, state_of
 from servers import client, wait_until
 
 from hybrid.agent import Agent
@@ -16,7 +16,8 @@ from hybrid.ops import overview
 from hybrid.ops.sync.periodic import DAILY_COMMANDS
 from hybrid.replication import watcher
 from hybrid.replication.engine import Engine
-from hybrid.types import Store
+from hybrid.replication.lease import RENEW_S
+from hybrid.types import Store, StoreState
 
 COUNTED_S = 4.0
 SPED_UP = 60
@@ -85,6 +86,25 @@ def test_four_applications_two_agents_and_a_panel_idle_for_less_than_ten_thousan
     a_day = sum(grown.values()) / SPED_UP / counted_s * DAY_S
     assert a_day + DAILY_COMMANDS < MOST_A_DAY, grown
     assert made["hello"] <= 5, "it ends"
+
+
+@pytest.mark.usefixtures("sped_up")
+def test_while_the_local_store_is_down_nobody_asks_the_cloud_who_ships(rig: Rig) -> None:
+    applications = [rig.client(**PATIENT) for _ in range(APPLICATIONS)]
+    assert applications[0].wait_in_sync(5)
+    rig.local.kill()
+    for application in applications:
+        wait_until(lambda each=application: state_of(each, Store.LOCAL) is StoreState.DOWN, "all see that it is gone")
+        application.set("key", "value")
+    wait_until(lambda: not shipper_pid(rig.cloud), "who shipped has given up")
+    with client(rig.cloud.url) as cloud:
+        before, began_s = commands(cloud), time.monotonic()
+        wait_until(lambda: time.monotonic() - began_s > 1.2 * RENEW_S[Store.CLOUD], "a lease would have been renewed")
+        grown = {name for name, calls in commands(cloud).items() if calls > before.get(name, 0)}
+    looked = {"info", "xlen", "memory|usage"}  # once, who has written
+    assert grown - looked - {*CONNECTING} <= {"ping", "hset"}, grown
+    rig.local.start()
+    rig.wait_well(applications[0])
 
 
 def by_purpose(engines: list[Engine]) -> dict[str, int]:
