@@ -11,11 +11,11 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from hybrid.errors import ConfigurationError
+from hybrid.observe.shared_listener import SharedListener
 
 __all__ = ["HttpEndpoint", "Reply", "Route", "json_reply", "listen_address"]
 
@@ -26,6 +26,9 @@ PATIENCE_S: Final = 5.0
 """How long a client may take to say what it wants, and an idle connection stays open."""
 
 BACKLOG: Final = 256
+PAUSE_S: Final = 1.0
+"""How long nobody is accepted when the process has no more files to open."""
+
 MOST_CLIENTS: Final = 500
 LEAVE_S: Final = 0.5
 """How long those who have connected are given for their last request when the server ends."""
@@ -57,8 +60,8 @@ def listen_address(text: str) -> tuple[str, int]:
 class HttpEndpoint:
     """Serves `routes` (by path; quick functions) on a thread, from `start` to `close`; has the address at once.
 
-    Port 0: a free one. Several agents of one user may share an address: while one restarts, the other answers. Raises
-    ConfigurationError when the address is not to be had.
+    Port 0: a free one. Several agents of one user may share an address: while one restarts, the other answers, those
+    too who have connected meanwhile. Raises ConfigurationError when the address is not to be had.
     """
 
     def __init__(self, address: tuple[str, int], routes: Mapping[str, Route]) -> None:
@@ -66,13 +69,15 @@ class HttpEndpoint:
         self._clients = 0
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
+        self._taken: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="hybrid-http", daemon=True)
         try:
-            self._socket = _bound(address)
+            self._shared = SharedListener(address)
         except OSError as error:
             self._loop.close()
             place = f"{address[0]}:{address[1]}"
             raise ConfigurationError(f"cannot listen on {place}: {error.strerror}; choose another --listen") from None
+        self._socket = self._shared.listener
 
     @property
     def url(self) -> str:
@@ -89,6 +94,7 @@ class HttpEndpoint:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._ended.set)
             self._thread.join(timeout=2 * LEAVE_S)
+        self._shared.close()
         self._socket.close()
 
     def _run(self) -> None:
@@ -99,13 +105,35 @@ class HttpEndpoint:
             self._loop.close()
 
     async def _serve_until_ended(self) -> None:
-        server = await asyncio.start_server(self._serve, sock=self._socket, limit=LONGEST_HEAD, backlog=BACKLOG)
+        self._socket.setblocking(False)
+        self._listen()
+        giving = asyncio.create_task(self._shared.give())
         await self._ended.wait()
-        waiting = self._waiting()
-        server.close()
-        for connection in waiting:
-            await self._take(connection)
+        giving.cancel()
+        # Those who have connected and were not accepted yet would be reset.
+        self._accept()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
         await self._leave()
+
+    def _listen(self) -> None:
+        if not self._ended.is_set():
+            self._loop.add_reader(self._socket, self._accept)
+
+    def _accept(self) -> None:
+        """Serve all who have connected. (asyncio's own server, once closed, forgets whom it has just accepted.)"""
+        try:
+            while True:
+                connection, _ = self._socket.accept()
+                task = self._loop.create_task(self._take(connection))
+                self._taken.add(task)
+                task.add_done_callback(self._taken.discard)
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            logger.warning("the health endpoint accepts nobody for a moment: %s", error.strerror)
+            self._loop.remove_reader(self._socket)
+            self._loop.call_later(PAUSE_S, self._listen)
 
     async def _leave(self) -> None:
         """Until all who have connected are served, which some begin to be only now, or have had the time for it."""
@@ -119,14 +147,6 @@ class HttpEndpoint:
     @staticmethod
     def _serving() -> set[asyncio.Task[None]]:
         return asyncio.all_tasks() - {asyncio.current_task()}
-
-    def _waiting(self) -> list[socket.socket]:
-        """Those who have connected and were not accepted yet: closing would reset them."""
-        found = []
-        with suppress(BlockingIOError):
-            while True:
-                found.append(self._socket.accept()[0])
-        return found
 
     async def _take(self, connection: socket.socket) -> None:
         reader = asyncio.StreamReader(LONGEST_HEAD)
@@ -179,17 +199,3 @@ class HttpEndpoint:
             # A monitor needs an answer, and the next request may fare better.
             logger.exception("answering %s failed", path)
             return json_reply(500, {"error": "the answer failed; the log says why"})
-
-
-def _bound(address: tuple[str, int]) -> socket.socket:
-    """A socket that has the address and does not listen yet: until it does, who shares it gets all the requests."""
-    bound = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "SO_REUSEPORT"):
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind(address)
-    except OSError:
-        bound.close()
-        raise
-    return bound

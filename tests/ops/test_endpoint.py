@@ -115,6 +115,20 @@ def test_two_agents_share_a_port_and_one_answers_when_the_other_ends(serve: Serv
     assert {fetched(f"{second.url}/x")[1]["from"] for _ in range(20)} == {2}
 
 
+def test_who_connects_while_one_agent_follows_another_waits_in_the_socket_that_they_share(serve: Serve) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    first = serve({"/x": lambda: json_reply(200, {"from": 1})}, port)
+    second = HttpEndpoint(("127.0.0.1", port), {"/x": lambda: json_reply(200, {"from": 2})})
+    first.close()
+    with connected(second) as waiting:
+        waiting.sendall(b"GET /x HTTP/1.1\r\n\r\n")
+        second.start()
+        assert received(waiting, 1).endswith(b'{"from": 2}')
+    second.close()
+
+
 def test_who_has_connected_before_the_end_gets_an_answer_and_who_says_nothing_is_let_go(serve: Serve) -> None:
     endpoint = serve({"/x": lambda: json_reply(200, {"x": 1})})
     with connected(endpoint) as asks, connected(endpoint) as silent:
