@@ -31,7 +31,11 @@ __all__ = ["BILLED_INTERVAL_S", "INTERVALS_S", "Observed", "Observer", "Overview
 logger = logging.getLogger("hybrid.observer")
 
 INTERVALS_S: Mapping[Store, float] = MappingProxyType({Store.LOCAL: 2.0, Store.CLOUD: 10.0})
-STATUS_INTERVALS_S: Mapping[Store, float] = MappingProxyType({Store.LOCAL: 1.0, Store.CLOUD: 5.0})
+LOCAL_STATUS_S = 1.0
+CLOUD_STATUS_S = (5.0, 30.0)
+"""The client's status is seven commands to the authority. While that is the cloud store it is taken twice as often as
+the store's own facts, but within these bounds."""
+
 HISTORY_S = 3600.0
 BILLED_INTERVAL_S = 60.0
 """Where each command to the cloud store has its price: INFO once a minute is 1,440 commands a day."""
@@ -199,6 +203,9 @@ class Observer:
         self._client = client
         self._embedded = embedded
         self._intervals_s = intervals_s
+        shortest_s, longest_s = CLOUD_STATUS_S
+        cloud_status_s = min(max(intervals_s[Store.CLOUD] / 2, shortest_s), longest_s)
+        self._status_intervals_s = {Store.LOCAL: LOCAL_STATUS_S, Store.CLOUD: cloud_status_s}
         self._watches = {store: StoreWatch(client, store, names.keys) for store in Store}
         self._samples: deque[Sample] = deque(maxlen=sum(int(HISTORY_S / intervals_s[store]) for store in Store))
         self._status: Status | None = None
@@ -255,7 +262,7 @@ class Observer:
             except Exception:  # the watch must outlive any surprise in a reply
                 logger.exception("taking the status failed")
             authority = self._status.authority if self._status else Store.LOCAL
-            self._news.wait(STATUS_INTERVALS_S[authority])
+            self._news.wait(self._status_intervals_s[authority])
 
     def _watch(self, store: Store) -> None:
         watch = self._watches[store]

@@ -119,11 +119,13 @@ class Shipper(threading.Thread):
     def _await_end(self, lease: Lease, control: Wire) -> None:
         """Until the lease of somebody else has run out. Where asking is billed it is asked again when it would have,
         had it not been renewed, or when its holder says that it is free."""
+        wait_s = RENEW_S[lease.store]  # if nobody has it, the store refuses to give it
         while self._is_due(lease.store) and self._board.reachable(lease.store.other):
             left_ms = control.exchange(lease.left(), 1)[0]
             if not isinstance(left_ms, int) or left_ms <= 0:
-                self._board.wait(RENEW_S[lease.store])  # it is free by now, or the store refuses to give it
+                self._board.wait(wait_s)
                 return
+            wait_s = 0.0
             self._board.wait(left_ms / 1000 + random.uniform(0.01, JITTER_S))
 
     def _is_due(self, source: Store) -> bool:

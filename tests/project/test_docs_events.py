@@ -37,7 +37,7 @@ from hybrid.events import (
     StoreUp,
     WipeDetected,
 )
-from hybrid.replication import confirmations, engine, lease, relay, watcher
+from hybrid.replication import confirmations, engine, lease, relay, shipper, watcher
 from hybrid.replication.messages import Word
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +108,7 @@ def test_every_field_of_an_entry_is_in_the_table() -> None:
 TIMES: list[tuple[object, str, str]] = [
     (lease.TERM_S, "2 / 4", "lease.py"),
     (lease.RENEW_S, "0.4 / 1.3", "lease.py"),
+    (shipper.JITTER_S, "0.2", "shipper.py"),
     (watcher.SILENCE_S, "0.5 / 30", "watcher.py"),
     (watcher.AWAITED_S, "0.01", "watcher.py"),
     (watcher.HEARSAY_S, "600", "watcher.py"),
