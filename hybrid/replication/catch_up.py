@@ -23,8 +23,8 @@ from hybrid.errors import CommandRefused, HybridError
 from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.fold import folded
 from hybrid.replication.packed_copy import PackedCopy
-from hybrid.replication.rejoin import last_place
 from hybrid.replication.stream import CLOSE_MS, Stream
+from hybrid.replication.tail import last_place
 from hybrid.stores.pipe import ignore
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState

@@ -13,8 +13,8 @@ from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
 from hybrid.replication.endings import TargetLost
 from hybrid.replication.records import checked
-from hybrid.replication.rejoin import last_place
 from hybrid.replication.stream import Stream
+from hybrid.replication.tail import last_place
 from hybrid.stores.pipe import ignore
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState

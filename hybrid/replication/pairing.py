@@ -25,7 +25,7 @@ from hybrid.core.outcomes import NotSent
 from hybrid.replication.board import Board
 from hybrid.replication.checkpoints import set_outdated
 from hybrid.replication.records import checked
-from hybrid.replication.rejoin import last_place
+from hybrid.replication.tail import last_place
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Purpose, Store, StoreState

@@ -1,9 +1,10 @@
-"""Small reads that several parts share: replies without errors among them, and lines of the audit trail."""
+"""Small requests that several parts share: replies without errors among them, a transaction, lines of the audit."""
 
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from hybrid.core.live import AuditEntry
 from hybrid.core.outcomes import NotSent
@@ -11,7 +12,9 @@ from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.stores.wire import Wire, plain_reason
 
-__all__ = ["checked", "kept_entries", "one"]
+__all__ = ["checked", "kept_entries", "one", "transaction"]
+
+SLOWEST_BYTES_S: Final = 1_000_000
 
 logger = logging.getLogger("hybrid")
 
@@ -31,6 +34,18 @@ def one(wire: Wire, *command: Any) -> Any:
     if isinstance(reply, Exception):
         raise HybridError(str(reply))
     return reply
+
+
+def transaction(wire: Wire, commands: Sequence[bytes], *, patience_s: float = 1.0) -> list[Any] | None:
+    """Run packed commands as one transaction; None when something watched has changed. A large one may take longer than
+    `patience_s`. Raises HybridError when the store refuses it, NotSent or ReplyLost."""
+    payload = b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))])
+    timeout_s = patience_s + len(payload) / SLOWEST_BYTES_S
+    replies = wire.exchange(payload, len(commands) + 2, timeout_s=timeout_s)
+    if isinstance(replies[-1], Exception):
+        raise HybridError(str(next((reply for reply in replies if isinstance(reply, Exception)), replies[-1])))
+    ran: list[Any] | None = replies[-1]
+    return ran
 
 
 def kept_entries(wire: Wire, key: bytes, limit: int) -> list[AuditEntry]:

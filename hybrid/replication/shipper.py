@@ -30,8 +30,9 @@ from hybrid.replication.fold import fold, is_too_long
 from hybrid.replication.forwarder import forward
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
+from hybrid.replication.merge import Superseded
 from hybrid.replication.messages import Progress, Word
-from hybrid.replication.rejoin import Superseded, merge_tail
+from hybrid.replication.rejoin import merge_tail
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState

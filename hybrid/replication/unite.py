@@ -23,6 +23,7 @@ from hybrid.core.state import ABSENT, Absent, KeyState
 from hybrid.errors import HybridError
 from hybrid.replication.archive import archive_command, put_of, same
 from hybrid.replication.copy import put_commands, read_states
+from hybrid.replication.records import transaction
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -190,8 +191,7 @@ class Unity:
             for key, (local, cloud) in zip(keys, self._read(keys), strict=True):
                 if cloud is not ABSENT and not same(local, cloud):
                     commands += self._commands(key, local, cloud, prefer, author)
-            payload = b"".join([pack(("MULTI",)), *commands, pack(("EXEC",))])
-            if self._checked(self._local_writer.exchange(payload, len(commands) + 2)[-1]) is not None:
+            if transaction(self._local_writer, commands, patience_s=PATIENCE_S) is not None:
                 return
             if len(keys) > 1:
                 for key in keys:

@@ -21,8 +21,9 @@ from hybrid.core.resp import pack
 from hybrid.core.transaction import Write, transaction
 from hybrid.events import EventLog
 from hybrid.replication import archive, rejoin
+from hybrid.replication import merge as merging
 from hybrid.replication.board import Board
-from hybrid.replication.rejoin import Superseded
+from hybrid.replication.merge import Superseded
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -208,7 +209,7 @@ def test_large_values_and_binary_keys(apart: Apart) -> None:
 
 
 def test_a_lost_lease_ends_the_merge_and_the_next_one_goes_on(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rejoin, "BATCH_KEYS", 2)
+    monkeypatch.setattr(merging, "BATCH_KEYS", 2)
     names = [f"n{number}" for number in range(6)]
     apart.write(apart.local, *(f"INCR {name}" for name in names))
     apart.write(apart.cloud, *(f"INCR {name}" for name in names))
@@ -257,7 +258,7 @@ def test_keys_that_never_stand_still_are_merged_all_the_same(apart: Apart, monke
     """Somebody counts and writes at every step of the merge."""
     apart.write(apart.local, "INCRBY n 10", "SET k local", "SET only 1")
     apart.write(apart.cloud, "INCR n", "SET k cloud")
-    run = rejoin._transaction
+    run = merging.transaction
 
     def disturbed(wire: Wire, commands: list[bytes]) -> Any:
         apart.write(apart.cloud, "INCR n", "SET k cloud")
@@ -265,7 +266,7 @@ def test_keys_that_never_stand_still_are_merged_all_the_same(apart: Apart, monke
         return run(wire, commands)
 
     disturbed.times = 0  # type: ignore[attr-defined]
-    monkeypatch.setattr(rejoin, "_transaction", disturbed)
+    monkeypatch.setattr(merging, "transaction", disturbed)
     apart.merge()
     assert int(apart.cloud.get("n") or 0) == 11 + disturbed.times  # type: ignore[attr-defined]
     assert apart.cloud.mget("k", "only") == [b"cloud", b"1"]
@@ -281,9 +282,9 @@ def test_kill_9_in_the_middle_of_a_merge(apart: Apart) -> None:
         apart.write(apart.cloud, f"INCR n{number}", f"RPUSH l{number} b")
     program = textwrap.dedent("""
         import sys
-        from hybrid.replication import archive, rejoin
+        from hybrid.replication import merge as merging
         from replication.test_rejoin import merge
-        rejoin.BATCH_KEYS = 3
+        merging.BATCH_KEYS = 3
         batches = 0
         def keep():
             global batches

@@ -1,0 +1,79 @@
+"""The end of one store's log: where it is, what stands there, and which keys that concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from hybrid.core.authority import Position, position, position_text
+from hybrid.core.names import Names
+from hybrid.core.rejoin import Branch
+from hybrid.core.resp import pack
+from hybrid.core.shipping import Field, Group, groups
+from hybrid.core.state import Absent, KeyState
+from hybrid.replication.copy import read_states
+from hybrid.replication.fold import folded
+from hybrid.replication.records import one
+from hybrid.stores.wire import Wire
+from hybrid.types import Store
+
+__all__ = ["Tail", "last_place", "logged", "states_of"]
+
+BATCH_ENTRIES: Final = 1000
+
+
+def last_place(wire: Wire, log: bytes) -> Position:
+    """Where the log ends, also when all of it was trimmed."""
+    reply = wire.exchange(pack(("XINFO", "STREAM", log)), 1)[0]
+    if isinstance(reply, Exception):
+        return (0, 0)
+    return position(dict(zip(reply[::2], reply[1::2], strict=True))[b"last-generated-id"])
+
+
+def logged(wire: Wire, log: bytes, place: Position, open_fields: list[Field]) -> Iterator[tuple[Group, Position]]:
+    """The groups behind `place`, each with the place to go on from; an unfinished one stays in `open_fields`."""
+    while True:
+        entries = one(wire, "XRANGE", log, b"(" + position_text(place), "+", "COUNT", BATCH_ENTRIES)
+        if entries:
+            place = position(entries[-1][0])
+        for group in groups(entries, open_fields):
+            yield group, place
+        if len(entries) < BATCH_ENTRIES:
+            return
+
+
+def states_of(wire: Wire, keys: list[bytes], log: bytes) -> dict[bytes, KeyState | Absent]:
+    return {key: state for key, (state, _) in read_states(wire, keys, log_key=log).items()}
+
+
+class Tail:
+    """What the returning store's log holds behind the seal. It stands still: that store is fenced.
+
+    `spans_all`: it emptied the store, or copied it whole, so that every key is concerned.
+    """
+
+    def __init__(self, store: Store, wire: Wire, names: Names, sealed: Position, doubt: Position) -> None:
+        self.store = store
+        self.wire = wire
+        self._log = names.log
+        self._sealed = sealed
+        self._doubt = doubt
+        self._folded = folded(wire, names)
+        self.keys = set(self._folded.keys)
+        self.spans_all = self._folded.concerns_all
+        for group in self.groups():
+            self.keys.update(group.keys)
+            self.spans_all |= group.empties or group.refills
+
+    def groups(self) -> Iterator[Group]:
+        return (group for group, _ in logged(self.wire, self._log, self._sealed, []))
+
+    def branch(self, left_out: set[bytes]) -> Branch:
+        branch = Branch(left_out=left_out, doubt=self._doubt)
+        branch.start_from(self._folded)
+        for group in self.groups():
+            branch.add(group)
+        return branch
+
+    def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
+        return states_of(self.wire, keys, self._log)
