@@ -15,6 +15,7 @@ from hybrid.core.effects import Blocking, blocking_twin
 from hybrid.core.flows import Ask, Flow
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
+from hybrid.core.script_keys import Scripts
 from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
 from hybrid.core.visible import CURSOR_AT, LISTS, cursor_of, sent_cursor, shown
 from hybrid.errors import CommandRefused, QueueRefused
@@ -40,6 +41,7 @@ class Calls:
 
     def _prepare_calls(self, board: Board, names: Names, options: Mapping[str, Any]) -> None:
         self._board, self._names = board, names
+        self._scripts = Scripts(names.log)
         self._hint: Callable[[tuple[bytes, ...]], Transaction] = lambda keys: hint(names, keys)
         self._encoding = options.get("encoding", "utf-8")
         self._errors = options.get("encoding_errors", "strict")
@@ -61,9 +63,10 @@ class Calls:
             raise _refusal(command)
         if policy is Policy.BLOCKING:
             return self._blocked(args, decode)
+        args, first = self._scripts.followed(command, args, replicated=self._board.settings.replicated)
         if policy is Policy.ONE_STORE or not self._board.settings.replicated:
             return self._on_authority(self._packed(args), command.name, command.idempotent, decode)
-        return self._written(Write(args, self._packed(args), command, policy), decode)
+        return self._written(Write(args, self._packed(args), command, policy, first), decode)
 
     # -- reading
 
@@ -162,7 +165,8 @@ class Calls:
         policy = policy_of(command, args)
         if policy is Policy.REFUSED:
             raise _refusal(command)
-        write = Write(args, self._packed(args), command, policy)
+        args, first = self._scripts.followed(command, args, replicated=self._board.settings.replicated)
+        write = Write(args, self._packed(args), command, policy, first)
         self._refuse_reserved(write)
         return write
 

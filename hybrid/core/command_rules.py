@@ -144,10 +144,6 @@ def sort_idempotent(operands: Operands) -> bool:
     return [_packed(key) for key in operands[:1]] != [_packed(key) for key in sort_destination(operands)]
 
 
-def script_policy(operands: Operands) -> Policy:
-    return Policy.REFUSED if len(operands) > 1 and number(operands[1]) == 0 else Policy.STATE
-
-
 def migrate_keys(operands: Operands) -> list[Any]:
     at = options(operands, 5, {"AUTH": 1, "AUTH2": 2}, stop="KEYS").get("KEYS")
     named = list(operands[2:3])

@@ -34,7 +34,6 @@ _SOURCES_AFTER_OPERATION: Final = Keys(first=1, last=-1)
 
 _OWN_CURSOR = "a cursor is valid on the store that gave it only"
 _TIMED = "logged with the absolute time"
-_UNDECLARED = "without keys it is refused: nothing tells what it writes (name its keys, or use the _RO form)"
 
 STRINGS = section(
     "Strings",
@@ -292,10 +291,16 @@ SCRIPTS = section(
     rows(
         Policy.STATE,
         COUNTED_SECOND,
-        "EVAL, EVALSHA, FCALL",
+        "EVAL, EVALSHA",
         idempotent=False,
-        note=f"its keys are copied as it left them; {_UNDECLARED}",
-        policy_rule=rules.script_policy,
+        note="its keys are copied as it left them, and others that it writes; EVALSHA knows what this process has seen",
+    ),
+    rows(
+        Policy.STATE,
+        COUNTED_SECOND,
+        "FCALL",
+        idempotent=False,
+        note="its keys are copied as it left them; others that it writes too, if its library was loaded through hybrid",
     ),
     repeatable(NONE, "SCRIPT LOAD, SCRIPT FLUSH, FUNCTION FLUSH"),
     counted_once(NONE, "FUNCTION DELETE"),

@@ -25,6 +25,7 @@ __all__ = [
     "is_idempotent",
     "keys_of",
     "lookup",
+    "operands_of",
     "policy_of",
     "written_keys",
 ]
@@ -56,31 +57,31 @@ def lookup(args: Sequence[Any]) -> Command:
 def policy_of(command: Command, args: Sequence[Any]) -> Policy:
     """The policy of this very call."""
     rule = command.policy_rule
-    return command.policy if rule is None else rule(_operands(command, args))
+    return command.policy if rule is None else rule(operands_of(command, args))
 
 
 def is_idempotent(command: Command, args: Sequence[Any]) -> bool:
     """Whether this call, sent twice, leaves the same data as once and its second reply cannot mislead."""
     rule = command.idempotent_rule
-    return command.idempotent if rule is None else rule(_operands(command, args))
+    return command.idempotent if rule is None else rule(operands_of(command, args))
 
 
 def is_blind(command: Command, args: Sequence[Any]) -> bool:
     """Whether what this call leaves in its keys does not depend on what they held before."""
     rule = command.blind_rule
-    return command.blind if rule is None else rule(_operands(command, args))
+    return command.blind if rule is None else rule(operands_of(command, args))
 
 
 def keys_of(command: Command, args: Sequence[Any]) -> list[Any]:
     """All keys of this call, in order and as given. A malformed call has fewer, never an error."""
-    return command.keys.of(_operands(command, args))
+    return command.keys.of(operands_of(command, args))
 
 
 def written_keys(command: Command, args: Sequence[Any]) -> list[Any]:
     """The keys that this call may change. FLUSH names none, although it changes all."""
     if policy_of(command, args) in _UNLOGGED:
         return []
-    return (command.writes or command.keys).of(_operands(command, args))
+    return (command.writes or command.keys).of(operands_of(command, args))
 
 
 def _exact(head: Any) -> Command | None:
@@ -90,7 +91,8 @@ def _exact(head: Any) -> Command | None:
     return _BY_BYTES.get(head) if isinstance(head, bytes) else None
 
 
-def _operands(command: Command, args: Sequence[Any]) -> Operands:
+def operands_of(command: Command, args: Sequence[Any]) -> Operands:
+    """What follows the name in `args`."""
     if _exact(args[0]) is command:
         return args[1:]
     return _words(args)[len(command.name.split()) :]

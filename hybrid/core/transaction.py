@@ -62,6 +62,9 @@ BYTE_S: Final = 1 / 5_000_000
 TOKEN_BYTES: Final = 16
 _NO_TOKEN: Final = bytes(TOKEN_BYTES)
 _CRLF: Final = b"\r\n"
+_LOGS_ITSELF: Final = frozenset(("EVAL", "EVALSHA", "FCALL"))
+"""Commands that may log entries of their own, which belong with the next one: see `hybrid.core.script_keys`."""
+
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
 
@@ -70,18 +73,21 @@ class Role(Enum):
     """What one reply inside EXEC is."""
 
     GUARD = "guard"
+    FIRST = "first"
     REPLY = "reply"
     EFFECT = "effect"
     LOGGED = "logged"
 
 
 class Write(NamedTuple):
-    """One command that changes data, as the table judged it. `packed` is what goes over the wire."""
+    """One command that changes data, as the table judged it. `packed` is what goes over the wire; `first`, if any, goes
+    before it, and nobody wants its reply."""
 
     args: tuple[Any, ...]
     packed: bytes
     command: Command
     policy: Policy
+    first: bytes = b""
 
     @property
     def idempotent(self) -> bool:
@@ -184,7 +190,7 @@ def _usual(names: Names, writes: Sequence[Write], atomic: bool) -> Transaction |
     write was there. None for every other case."""
     packed = []
     for write in writes:
-        if write.policy is not Policy.VERBATIM or len(write.packed) > LARGE_BYTES:
+        if write.policy is not Policy.VERBATIM or write.first or len(write.packed) > LARGE_BYTES:
             return None
         if not (is_blind(write.command, write.args) and write.idempotent):
             return None
@@ -291,8 +297,12 @@ def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool, ato
             parts.append(_scripted(names, write, index, alone, resp3, traced))
             unfinished = not alone
         else:
+            if write.first:
+                parts.append(Part(write.first, Role.FIRST))
+                pending += (b"v", write.first)
             parts.append(Part(write.packed, Role.REPLY, index))
             pending += _fields(write)
+            unfinished = unfinished or write.command.name in _LOGS_ITSELF
     if pending and not atomic:
         pending += (b"p", b"1")
     if pending or unfinished:

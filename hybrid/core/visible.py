@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from hybrid.core.names import RESERVED
+from hybrid.core.script_keys import as_loaded
 from hybrid.types import Store
 
 __all__ = ["CURSOR_AT", "LISTS", "cursor_of", "sent_cursor", "shown"]
@@ -18,8 +19,8 @@ CURSOR_AT: Final = {"SCAN": 1, "SSCAN": 2, "HSCAN": 2, "ZSCAN": 2}
 """Where the cursor stands among the arguments."""
 
 
-LISTS: Final = frozenset(("KEYS", "PUBSUB CHANNELS"))
-"""Replies that are names of keys or channels, hybrid's own among them."""
+LISTS: Final = frozenset(("KEYS", "PUBSUB CHANNELS", "FUNCTION LIST"))
+"""Replies with something of hybrid's: names of its keys or channels, or its words in a library's text."""
 
 
 def sent_cursor(args: Sequence[Any], at: int, store: Store) -> tuple[Any, ...]:
@@ -45,6 +46,8 @@ def shown(name: str, reply: Any, store: Store) -> Any:
         cursor, items = int(reply[0]), reply[1]
         marked = (cursor << 1 | (store is Store.CLOUD)) if cursor else 0
         return [str(marked).encode(), _visible(items) if name == "SCAN" else items]
+    if name == "FUNCTION LIST":
+        return as_loaded(reply)
     return _visible(reply) if name in LISTS else reply
 
 

@@ -18,7 +18,7 @@ from hybrid.queued import CHUNK_COMMANDS
 __all__ = ["Batch", "refusal_line"]
 
 CHUNK_BYTES: Final = 1024 * 1024
-SPECIAL: Final = frozenset((*CURSOR_AT, *LISTS, "DBSIZE", "RANDOMKEY"))
+SPECIAL: Final = frozenset((*CURSOR_AT, *LISTS, "DBSIZE", "RANDOMKEY", "SCRIPT EXISTS"))
 
 
 ALONE: Final = (Policy.BLOCKING, Policy.FLUSH, Policy.REFUSED)

@@ -1,6 +1,7 @@
 """pytest plugin for fakeredis' suite, of which those tests are run that are for a real server: that is HybridRedis.
 
-Its random command sequences are compared with fakeredis, a Redis in Python written by others.
+Its random command sequences are compared with fakeredis, a Redis in Python written by others. How many of them:
+`FAKEREDIS_HYPOTHESIS_EXAMPLES`.
 """
 
 from __future__ import annotations
@@ -24,3 +25,9 @@ def pytest_configure() -> None:
         if not is_fake:
             ours = AsyncioInPlace if is_asyncio else InPlace
             conftest.CLIENT_CLASS_MAP[kind, is_fake, is_asyncio] = ours
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The random sequences always need a real server."""
+    if item.path.parent.name == "test_hypothesis":
+        item.add_marker("real")

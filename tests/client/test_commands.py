@@ -103,10 +103,58 @@ def test_scripts_and_functions_run_once_and_arrive_by_their_effect(hybrid: Hybri
         cloud.set("n", 1)
 
 
+FOLLOWED = """
+local function each(name, ...) for _, key in ipairs({...}) do redis.call(name, key, '1') end end
+each('SET', 'a', 'b') each(ARGV[1], 'list', KEYS[1]) redis.pcall('mset', 'm', '1', 'n', '2')
+redis.call('RENAME', 'a', 'c') redis.call('DEL', 'gone') redis.call("ZADD", 'z', 1, 'x')
+redis.call('ZUNIONSTORE', 'union', 1, 'z') redis.call('SORT', 'list', 'STORE', 'sorted')
+return {redis.sha1hex(''), redis.pcall('GET', 'list').err ~= nil, redis.call('GET', 'c')}
+"""
+FOLLOWED_LIBRARY = """#!lua name=followed
+redis.register_function('f', function(keys, args) redis.call('SET', args[1], redis.sha1hex('')) return #keys end)
+redis.register_function{function_name='g', callback=function() return redis.pcall('GET', 'fx') end, flags={'no-writes'}}
+"""
+
+
+def test_what_a_script_writes_to_keys_it_did_not_name_arrives_too(hybrid: HybridRedis, stores: Stores) -> None:
+    hybrid.set("gone", 1)
+    answer = hybrid.eval(FOLLOWED, 1, "key", "RPUSH")
+    assert answer == ["da39a3ee5e6b4b0d3255bfef95601890afd80709", 1, "1"]
+    script = hybrid.register_script("redis.call('INCRBY', 'n:' .. ARGV[1], ARGV[1]) return redis.call('GET', 'c')")
+    pipeline = hybrid.pipeline()
+    script(args=[7], client=pipeline)
+    assert [script(args=[5]), hybrid.evalsha(script.sha.upper(), 0, 5), *pipeline.execute()] == ["1"] * 3
+    hybrid.function_load(FOLLOWED_LIBRARY)
+    assert (hybrid.fcall("f", 1, "k", "fx"), hybrid.fcall_ro("g", 0)) == (1, answer[0])
+    [listed] = hybrid.function_list(withcode=True)
+    assert FOLLOWED_LIBRARY in (listed.values() if isinstance(listed, dict) else listed)
+    assert hybrid.script_exists(script.sha, "0" * 40) == [True, False]
+    with pytest.raises(redis.ResponseError, match="not an integer"):
+        hybrid.eval("redis.call('SET', 'half', 'x') return redis.call('INCR', 'half')", 0)
+    assert_equal(hybrid, stores)
+    with client(stores.cloud.url, decode_responses=True) as cloud:
+        assert {*cloud.keys()} - {*cloud.keys("hybrid:*")} == {
+            *"bcmnz",
+            *["list", "key", "union", "sorted", "n:5", "n:7", "fx", "half"],
+        }
+        assert (cloud.get("n:5"), cloud.get("half"), cloud.fcall_ro("g", 0)) == ("10", "x", answer[0])
+
+
+UNFOLLOWED = {
+    "redis.call('FLUSHALL')": "it is not for scripts",
+    "return redis.call('SET', 'hybrid:log', 'x')": "hybrid: keys are not yours",
+    "local f = redis.call return f(ARGV[1], 'k', 'v')": "spell its name out",
+    "return _G.redis.call('SET', 'k', 'v')": "by _G it could write what it does not name",
+    "return loadstring(ARGV[2])()": "by loadstring it could write",
+}
+
+
 @one_pair
-def test_a_script_without_keys_is_refused(hybrid: HybridRedis) -> None:
-    with pytest.raises(CommandRefused, match="nothing tells what it writes"):
-        hybrid.eval("return redis.call('SET', 'k', 'v')", 0)
+@pytest.mark.parametrize("text", UNFOLLOWED)
+def test_a_script_that_cannot_be_followed_is_refused(hybrid: HybridRedis, text: str) -> None:
+    with pytest.raises(redis.RedisError, match=UNFOLLOWED[text]):
+        hybrid.eval(text, 0, "SET", "redis.call('SET', 'k', 'v')")
+    assert hybrid.exists("k") == 0
 
 
 def test_lock(hybrid: HybridRedis) -> None:

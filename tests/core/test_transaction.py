@@ -98,6 +98,7 @@ ALONE = {
     "RENAME a b": ["PTTL a", "PTTL b", "RENAME a b", log(f"v <RENAME a b> w {MARK}")],
     "SORT k STORE d": ["SORT k STORE d", log("s d")],
     "EVAL return 2 a b": ["EVAL return 2 a b", log(f"s a s b w {MARK}")],
+    "EVAL return 0 a": ["EVAL return 0 a", log(f"e 1 w {MARK}")],
     "SPOP k": ["PTTL k", f"EVALSHA EFFECT 2 hybrid:log k 0{MARK} 2 SPOP k"],
     "INCRBYFLOAT k 1.5": ["PTTL k", f"EVALSHA EFFECT 2 hybrid:log k 0{MARK} 2 INCRBYFLOAT k 1.5"],
     "FLUSHALL": ["EVALSHA FLUSH 1 hybrid:log 1"],

@@ -6,7 +6,8 @@ from scripts.public_suites.expected.reasons import (
     ADDRESS,
     CONNECTION,
     HURRY,
-    LATE,
+    LINES,
+    NO_CONNECTION,
     ONE_DATABASE,
     ORDER,
     OWN_KEYS,
@@ -21,6 +22,12 @@ from scripts.public_suites.expected.reasons import (
 )
 
 __all__ = ["DJANGO_REDIS", "FAKEREDIS", "KOMBU", "RQ"]
+
+_REGISTRATION = "test/test_mixins/test_function_commands.py::test_function_load_reports_registration_errors"
+_REGISTRATIONS = (
+    "redis.call('SET', 'a', 'b')-user_function:2: Script attempted to access nonexistent global variable 'call'",
+    "redis.register_function('f', 'nope')-second argument to {api}.register_function must be a function",
+)
 
 FAKEREDIS: Expected = {
     SETUP: (
@@ -55,43 +62,18 @@ FAKEREDIS: Expected = {
         "test/test_mixins/test_transactions_commands.py::test_watch_state_is_cleared_after_abort",
     ),
     SCRIPTS: (
-        "test/test_mixins/test_function_commands.py::test_fcall_argument_errors",
-        "test/test_mixins/test_function_commands.py::test_fcall_bad_redis_calls",
-        "test/test_mixins/test_function_commands.py::test_fcall_errors_name_the_function_and_line",
-        "test/test_mixins/test_function_commands.py::test_fcall_is_not_allowed_from_scripts",
-        "test/test_mixins/test_function_commands.py::test_fcall_passes_keys_and_args",
-        "test/test_mixins/test_function_commands.py::test_function_load_replace",
-        "test/test_mixins/test_function_commands.py::test_function_runs_in_a_sandbox",
-        "test/test_mixins/test_function_commands.py::test_function_version_fields",
         "test/test_mixins/test_scripting_commands.py::test_deleting_while_scan",
-        "test/test_mixins/test_scripting_commands.py::test_eval_cjson_array",
-        "test/test_mixins/test_scripting_commands.py::test_eval_cjson_dict_array",
-        "test/test_mixins/test_scripting_commands.py::test_eval_cjson_encode_decode",
-        "test/test_mixins/test_scripting_commands.py::test_eval_cjson_mixed",
-        "test/test_mixins/test_scripting_commands.py::test_eval_cjson_nested_structure",
-        "test/test_mixins/test_scripting_commands.py::test_eval_cjson_no_whitespace",
-        "test/test_mixins/test_scripting_commands.py::test_eval_cjson_null_decode",
-        "test/test_mixins/test_scripting_commands.py::test_eval_cjson_null_encode",
-        "test/test_mixins/test_scripting_commands.py::test_eval_convert_bool",
-        "test/test_mixins/test_scripting_commands.py::test_eval_convert_number",
         "test/test_mixins/test_scripting_commands.py::test_eval_flushall",
         "test/test_mixins/test_scripting_commands.py::test_eval_flushdb",
-        "test/test_mixins/test_scripting_commands.py::test_eval_iterate_over_argv",
-        "test/test_mixins/test_scripting_commands.py::test_eval_large_table",
-        "test/test_mixins/test_scripting_commands.py::test_eval_nested_table",
-        "test/test_mixins/test_scripting_commands.py::test_eval_pcall",
-        "test/test_mixins/test_scripting_commands.py::test_eval_return_error",
-        "test/test_mixins/test_scripting_commands.py::test_eval_return_ok",
-        "test/test_mixins/test_scripting_commands.py::test_eval_return_ok_nested",
-        "test/test_mixins/test_scripting_commands.py::test_eval_returns_resp3_shapes_a_script_built",
-        "test/test_mixins/test_scripting_commands.py::test_eval_setresp_does_not_leak_into_the_next_script",
-        "test/test_mixins/test_scripting_commands.py::test_eval_setresp_rejects_other_versions",
-        "test/test_mixins/test_scripting_commands.py::test_eval_setresp_requires_exactly_one_argument",
-        "test/test_mixins/test_scripting_commands.py::test_eval_table",
-        "test/test_mixins/test_scripting_commands.py::test_eval_table_with_false",
-        "test/test_mixins/test_scripting_commands.py::test_eval_table_with_nil",
-        "test/test_mixins/test_scripting_commands.py::test_eval_table_with_numbers",
-        "test/test_mixins/test_scripting_commands.py::test_script",
+    ),
+    LINES: (
+        "test/test_mixins/test_function_commands.py::test_fcall_ro_and_no_writes_functions",
+        "test/test_mixins/test_function_commands.py::test_function_runs_in_a_sandbox",
+        *(f"{_REGISTRATION}[{client}-{case}]" for client in ("Strict2", "Strict3") for case in _REGISTRATIONS),
+    ),
+    NO_CONNECTION: (
+        "test/test_async/test_blocking.py::test_blocking_client_unblock_error",
+        "test/test_async/test_blocking.py::test_blocking_client_unblock_timeout",
     ),
     ONE_DATABASE: (
         "test/test_mixins/test_generic_commands.py::test_copy_db_does_not_share_value_with_source",
@@ -108,10 +90,6 @@ FAKEREDIS: Expected = {
         "test/test_mixins/test_transactions_commands.py::test_pipeline_move",
     ),
     OWN_KEYS: ("test/test_mixins/test_generic_scan_commands.py::test_scan_single",),
-    LATE: (
-        "test/test_mixins/test_list_commands.py::test_lmpop_too_few_arguments",
-        "test/test_mixins/test_sortedset_commands.py::test_zmpop_too_few_arguments",
-    ),
     SERVERS_OWN: (
         "test/test_mixins/test_connection_commands.py::test_client_info",
         "test/test_mixins/test_stream_groups.py::test_xinfo_groups_lag_after_trimming_past_the_group",
@@ -121,60 +99,6 @@ FAKEREDIS: Expected = {
 }
 
 RQ: Expected = {
-    SCRIPTS: (
-        "test_cron.py::TestCronScheduler::test_enqueue_jobs",
-        "test_dependencies.py::TestDependencies::test_job_dependency",
-        "test_dependencies.py::TestDependencies::test_multiple_jobs_with_dependencies",
-        "test_group.py::TestGroup::test_add_jobs",
-        "test_group.py::TestGroup::test_create_group",
-        "test_group.py::TestGroup::test_expired_jobs_removed_from_group",
-        "test_group.py::TestGroup::test_fetch_group",
-        "test_group.py::TestGroup::test_group_added_to_registry",
-        "test_group.py::TestGroup::test_group_jobs",
-        "test_group.py::TestGroup::test_jobs_added_to_group_key",
-        "test_queue.py::TestQueue::test_empty_removes_jobs",
-        "test_queue.py::TestQueue::test_empty_removes_results",
-        "test_queue.py::TestQueue::test_queue_delete",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_cancel_removes_from_registry_and_promotes_rate_limited",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_cancel_started_job_frees_slot_after_execution_expires",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_cancel_started_job_keeps_slot_until_finished",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_cancel_with_pipeline_is_disallowed",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_cleanup_enqueues_stuck_rate_limited_jobs",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_cleanup_removes_empty_registry",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_delete_removes_from_registry_and_promotes_rate_limited",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_delete_started_job_keeps_slot_until_finished",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_delete_with_pipeline_removes_from_registry",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_enqueue_at_front_promotes_to_queue_front",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_enqueue_rate_limited_job_with_pipeline",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_enqueue_registers_rate_limiter",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_enqueue_with_rate_limit",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_enqueue_with_rate_limit_and_dependencies",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_promotion_uses_base_class_namespace_prefixes",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_rate_limit_requires_default_key_prefixes",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_release_on_abandoned_job_cleanup",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_release_on_failure",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_release_on_success",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_release_when_ttl_zero_deletes_job",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_requeue_at_front",
-        "test_rate_limit.py::TestRateLimitEnqueue::test_requeue_waits_for_capacity",
-        "test_rate_limit.py::TestRateLimitJob::test_release_slot",
-        "test_rate_limit.py::TestRateLimitRegistry::test_acquire_and_enqueue",
-        "test_rate_limit.py::TestRateLimitRegistry::test_acquire_and_enqueue_fills_free_slots_oldest_first",
-        "test_rate_limit.py::TestRateLimitRegistry::test_cancel_allowed_job",
-        "test_rate_limit.py::TestRateLimitRegistry::test_cleanup_keeps_slot_reacquired_after_status_read",
-        "test_rate_limit.py::TestRateLimitRegistry::test_cleanup_promotes_rate_limited_after_releasing_stale_allowed",
-        "test_rate_limit.py::TestRateLimitRegistry::test_cleanup_skips_non_rate_limited_entry",
-        "test_rate_limit.py::TestRateLimitRegistry::test_different_keys_are_independent",
-        "test_rate_limit.py::TestRateLimitRegistry::test_release_and_enqueue",
-        "test_rate_limit.py::TestRateLimitRegistry::test_release_stale_and_enqueue",
-        "test_rate_limit.py::TestRateLimitRetry::test_abandoned_retry_slot_management",
-        "test_rate_limit.py::TestRateLimitRetry::test_delayed_retry_releases_slot",
-        "test_rate_limit.py::TestRateLimitRetry::test_repeat_slot_management",
-        "test_rate_limit.py::TestRateLimitRetry::test_returned_delayed_retry_releases_slot",
-        "test_rate_limit.py::TestRateLimitRetry::test_returned_retry_exhausted_releases_slot",
-        "test_rate_limit.py::TestRateLimitScheduledJobs::test_scheduled_rate_limited_job_routes_through_registry",
-        "test_retry.py::TestWorkerRetry::test_worker_handles_enqueue_at_front_on_returned_retry",
-    ),
     ADDRESS: (
         "test_cli.py::CronCLITestCase::test_cron_execution_with_url",
         "test_cli.py::TestRQCli::test_config_env_vars",
@@ -214,10 +138,4 @@ DJANGO_REDIS: Expected = {
     ),
 }
 
-KOMBU: Expected = {
-    SCRIPTS: (
-        "t/integration/test_redis.py::test_RedisQueueExpiration::test_binding_table_swept_after_consumer_stops",
-        "t/integration/test_redis.py::test_RedisQueueExpiration::test_binding_table_swept_after_its_queue_without_expires_is_deleted",
-        "t/integration/test_redis.py::test_RedisQueueExpiration::test_refresh_and_sweep_binding_scripts",
-    ),
-}
+KOMBU: Expected = {}

@@ -8,7 +8,7 @@ __all__ = [
     "CONNECTION",
     "ELSEWHERE",
     "HURRY",
-    "LATE",
+    "LINES",
     "MAY_PASS",
     "NOT_RUN",
     "NO_CONNECTION",
@@ -40,8 +40,8 @@ CONNECTION = "hybrid owns its connections: their state is no command's to change
 SETUP = "a store's set-up is changed on each store directly"
 PAUSE = "it would stop one store's writers, hybrid's own among them"
 ONE_DATABASE = "a client keeps one database on both stores"
-SCRIPTS = "scripts and functions must name their keys"
-LATE = "what is wrong with a blocking command is said when there is something to find"
+SCRIPTS = "a script may not empty a store, nor touch hybrid's own keys"
+LINES = "errors of a library that is followed have other words, and name the line where its code begins"
 ADDRESS = "it looks at the address that it gave, and here everything leads to the same two stores"
 
 SPAWNED = "it starts processes of its own, which connect with redis.Redis to the local store"

@@ -10,7 +10,6 @@ from scripts.public_suites.expected.reasons import (
     ONE_DATABASE,
     OWN_KEYS,
     PAUSE,
-    SCRIPTS,
     SERVERS_OWN,
     SETUP,
     Expected,
@@ -98,12 +97,6 @@ REDIS_PY: Expected = {
         "test_commands.py::TestRedisCommands::test_cluster_setslot",
         "test_commands.py::TestRedisCommands::test_replicaof",
     ),
-    SCRIPTS: (
-        "test_function.py::TestFunction::test_function_flush",
-        "test_monitor.py::TestMonitor::test_lua_script",
-        "test_scripting.py::TestScripting::test_eval_msgpack",
-        "test_scripting.py::TestScripting::test_eval_msgpack_pipeline_error_in_lua",
-    ),
     "a subscription connects anew by itself, and moves: the caller sees no ConnectionError and no dead socket": (
         "test_pubsub.py::TestPubSubConnectionKilled::test_connection_error_raised_when_connection_dies",
         "test_pubsub.py::TestPubSubAutoReconnect::test_reconnect_socket_error",
@@ -111,6 +104,7 @@ REDIS_PY: Expected = {
 }
 
 REDIS_PY_ASYNCIO: Expected = {
+    ONE_DATABASE: ("test_commands.py::TestRedisCommands::test_bitfield_operations",),
     NO_CONNECTION: (
         "test_encoding.py::TestMemoryviewsAreNotPacked::test_memoryviews_are_not_packed",
         "test_pipeline.py::TestPipeline::test_pipeline_reset_releases_connection_when_cancelled",
