@@ -60,6 +60,14 @@ class CommandRefused(HybridError, redis.ResponseError):
         self.reason = reason
 
 
+class Malformed(CommandRefused):
+    """Every server refuses the command, in the words of `reason`."""
+
+    def __init__(self, command: str, reason: str) -> None:
+        super().__init__(command, reason)
+        self.args = (reason,)
+
+
 class StoreUnavailable(HybridError, redis.ConnectionError):
     """One store did not answer, and nothing was applied there."""
 

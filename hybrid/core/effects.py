@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybrid.core.resp import Arg
-from hybrid.errors import CommandRefused
+from hybrid.errors import Malformed
 
 __all__ = ["Blocking", "Command", "absolute", "blocking_twin"]
 
@@ -181,6 +181,8 @@ class Blocking:
     remains there. None: there is no such command, so poll."""
     keyed: bool = False
     """The blocking form names the key in its reply, the attempt does not."""
+    free: bool = False
+    """An attempt in vain changes nothing and is not logged: so it is made without asking for the keys first."""
 
     def empty(self, reply: Any) -> bool:
         """Whether an attempt with this raw reply found nothing."""
@@ -206,7 +208,7 @@ def _spelled_like(sample: Any, key: Arg) -> Arg:
 def blocking_twin(args: Sequence[Arg]) -> Blocking | None:
     """How to run `args` without blocking; None if the command does not block (as XREADGROUP without BLOCK).
 
-    Raises CommandRefused if it is malformed, with the server's own words where it has some.
+    Raises Malformed, with the server's own words.
     """
     name = _text(args[0])
     build = _TWINS.get(name)
@@ -215,7 +217,7 @@ def blocking_twin(args: Sequence[Arg]) -> Blocking | None:
     try:
         return build(name, args)
     except IndexError:
-        raise CommandRefused(name, "wrong number of arguments") from None
+        raise Malformed(name, f"wrong number of arguments for '{name.lower()}' command") from None
 
 
 def _text(arg: Arg) -> str:
@@ -227,11 +229,25 @@ def _timeout_s(name: str, arg: Arg) -> float:
         timeout_s = float(arg)
     except ValueError:
         timeout_s = math.nan
-    if not math.isfinite(timeout_s):
-        raise CommandRefused(name, "timeout is not a float or out of range")
+    if math.isinf(timeout_s):
+        raise Malformed(name, "timeout is out of range")
+    if math.isnan(timeout_s):
+        raise Malformed(name, "timeout is not a float or out of range")
     if timeout_s < 0:
-        raise CommandRefused(name, "timeout is negative")
+        raise Malformed(name, "timeout is negative")
     return timeout_s
+
+
+def _count(name: str, arg: Arg, what: str) -> int:
+    text = _text(arg)
+    if not text.isdecimal() or int(text) == 0:
+        raise Malformed(name, f"{what} should be greater than 0")
+    return int(text)
+
+
+def _one_of(name: str, arg: Arg, *words: str) -> None:
+    if _text(arg) not in words:
+        raise Malformed(name, "syntax error")
 
 
 def _until_pushed(key: Arg, timeout: Arg) -> Command:
@@ -252,14 +268,23 @@ def _move(name: str, args: Sequence[Arg]) -> Blocking:
     """BLMOVE source destination LEFT|RIGHT LEFT|RIGHT timeout, BRPOPLPUSH source destination timeout."""
     if len(args) != (6 if name == "BLMOVE" else 4):
         raise IndexError
+    for end in args[3:-1]:
+        _one_of(name, end, "LEFT", "RIGHT")
     return Blocking(_timeout_s(name, args[-1]), ((name[1:], *args[1:-1]),), _until_pushed(args[1], args[-1]))
 
 
 def _pop_many(name: str, args: Sequence[Arg]) -> Blocking:
     """BLMPOP, BZMPOP timeout numkeys key [key ...] where [COUNT n]."""
-    single_list = name == "BLMPOP" and _text(args[2]) == "1"
-    wait = _until_pushed(args[3], args[1]) if single_list else None
-    return Blocking(_timeout_s(name, args[1]), ((name[1:], *args[2:]),), wait)
+    if len(args) < 5:
+        raise IndexError
+    timeout_s, keys = _timeout_s(name, args[1]), _count(name, args[2], "numkeys")
+    where, *options = args[3 + keys :] or ("",)
+    _one_of(name, where, *(("LEFT", "RIGHT") if name == "BLMPOP" else ("MIN", "MAX")))
+    if options:
+        _one_of(name, options[0] if len(options) == 2 else "", "COUNT")
+        _count(name, options[1], "count")
+    wait = _until_pushed(args[3], args[1]) if name == "BLMPOP" and keys == 1 else None
+    return Blocking(timeout_s, ((name[1:], *args[2:]),), wait)
 
 
 def _read_group(name: str, args: Sequence[Arg]) -> Blocking | None:
@@ -269,8 +294,10 @@ def _read_group(name: str, args: Sequence[Arg]) -> Blocking | None:
         position += sizes[option]
     if option != "BLOCK":
         return None
+    if len(args) < 7:
+        raise IndexError
     timeout_s = _timeout_s(name, args[position + 1]) / 1000
-    return Blocking(timeout_s, ((*args[:position], *args[position + 2 :]),))
+    return Blocking(timeout_s, ((*args[:position], *args[position + 2 :]),), free=True)
 
 
 _TWINS: dict[str, Callable[[str, Sequence[Arg]], Blocking | None]] = {

@@ -313,13 +313,13 @@ def block(
 ) -> Flow:
     """Wait on the authority until one of the attempts finds something; the result is the raw reply, None in the end.
 
-    Attempts are logged writes, so each is made only when there is something to find: an empty one would be logged, and
-    billed, for nothing.
+    Attempts are logged writes, so each is made only when there is something to find, unless it is free: an empty one
+    would be logged, and billed, for nothing.
     """
     pause_s = FIRST_PAUSE_S
     while True:
         left_s = remaining_s()
-        if (yield from _has_data(board, blocking, left_s)):
+        if blocking.free or (yield from _has_data(board, blocking, left_s)):
             for index, command in enumerate(blocking.attempts):
                 reply = yield from attempt(command)
                 if not blocking.empty(reply):

@@ -173,6 +173,14 @@ def test_a_wrong_type_is_an_error_at_once(hybrid: HybridRedis) -> None:
 
 
 @one_pair
+@pytest.mark.parametrize("stream", [{"none": ">"}, {"x": ">"}], ids=["no stream", "no group"])
+def test_a_group_that_is_not_there_is_an_error_at_once(hybrid: HybridRedis, stream: dict[str, str]) -> None:
+    hybrid.xadd("x", {"n": 1})
+    with pytest.raises(redis.ResponseError, match=r"NOGROUP|No such key"):
+        hybrid.xreadgroup("g", "c", stream, block=15_000)
+
+
+@one_pair
 def test_a_negative_timeout_is_an_error(hybrid: HybridRedis) -> None:
     with pytest.raises(redis.ResponseError, match="timeout is negative"):
         hybrid.blpop("l", timeout=-1)
