@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha1
 
 import pytest
 
 from hybrid.core.commands import COMMANDS, lookup
+from hybrid.core.resp import pack
 from hybrid.core.script_keys import Scripts, library, script
 from hybrid.errors import CommandRefused
 
@@ -51,6 +53,7 @@ return 1 + redis.call('INCR', KEYS[1])
 if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("expire", KEYS[2]) else return #KEYS end
 redis.log(redis.LOG_NOTICE, KEYS[1]) return {redis.pcall( 'ZADD' , KEYS[ #KEYS ], 1, 'x'), redis.sha1hex('')}
 return redis.call('GET', 'any' .. KEYS[1])
+return 1
 """
 FOLLOWED = """
 return redis.call('SET', 'k', 'v')
@@ -85,10 +88,10 @@ def test_only_commands_that_are_spelled_are_known_unless_a_name_is_reckoned() ->
 
 @pytest.mark.parametrize("change", [script, library])
 def test_lines_keep_their_numbers_and_a_shebang_its_place(change: type) -> None:
-    text = b"#!lua name=x flags=allow-stale\nlocal a\nreturn a"
+    text = b"#!lua name=x flags=allow-stale\nlocal a=redis.call\nreturn a"
     changed = change(text, LOG).text.split(b"\n")
     assert (changed[0], changed[2]) == (b"#!lua name=x flags=allow-stale", b"return a")
-    assert changed[1].startswith(b"local redis=") and changed[1].endswith(b" local a")
+    assert changed[1].startswith(b"local redis=") and changed[1].endswith(b" local a=redis.call")
 
 
 @pytest.mark.parametrize("text", [b"#!lua flags=no-writes\nreturn redis.call('GET', 'k')", b"#!lua"])
@@ -105,8 +108,9 @@ def call(scripts: Scripts, *args: bytes | str, replicated: bool = True) -> tuple
 
 
 def test_a_script_is_known_by_its_own_sha_once_its_text_was_seen() -> None:
-    scripts, text, sha = Scripts(LOG), "return 1", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
-    assert call(scripts, "EVALSHA", sha, "0") == ("EVALSHA", b"0" * 40, b"0")
+    scripts, text = Scripts(LOG), "return redis.call('DEL', 'k')"
+    sha = sha1(text.encode()).hexdigest()
+    assert call(scripts, "EVALSHA", sha, "0") == ("EVALSHA", b"0" * 40, "0")
     sent = call(scripts, "EVAL", text, "0")
     assert sent[1] == script(text.encode(), LOG).text
     known = script(text.encode(), LOG).sha
@@ -116,15 +120,21 @@ def test_a_script_is_known_by_its_own_sha_once_its_text_was_seen() -> None:
 
 
 def test_a_script_that_is_loaded_keeps_its_sha_and_is_loaded_as_it_is_called_too() -> None:
-    args = ("SCRIPT LOAD", "return 1")
-    sent, first = Scripts(LOG).followed(lookup(args), args, replicated=True)
-    assert sent == args
-    assert first.startswith(b"*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n") and b"return 1\r\n" in first
+    for text, is_followed in (("return 1", False), ("return redis.call('DEL', 'k')", True)):
+        args = ("SCRIPT LOAD", text)
+        sent, first = Scripts(LOG).followed(lookup(args), args, replicated=True)
+        assert sent == args
+        assert first == (pack((*args[:1], script(text.encode(), LOG).text)) if is_followed else b"")
 
 
-def test_a_script_that_hides_its_writes_is_refused() -> None:
-    with pytest.raises(CommandRefused, match=r"^EVAL is refused: by getfenv it could write"):
-        call(Scripts(LOG), "EVAL", "return getfenv()", "0")
+@pytest.mark.parametrize("text", ["return getfenv()", "return _G['redis']", "return load(function() return 'x' end)"])
+def test_a_script_that_hides_its_writes_is_refused(text: str) -> None:
+    with pytest.raises(CommandRefused, match=r"^EVAL is refused: by (getfenv|_G|load) it could write"):
+        call(Scripts(LOG), "EVAL", text, "0")
+
+
+def test_a_function_of_ones_own_may_be_called_load() -> None:
+    call(Scripts(LOG), "EVAL", "local function load(k) return redis.call('GET', k) end return load('k')", "0")
 
 
 def test_every_command_has_keys_or_a_reason() -> None:
