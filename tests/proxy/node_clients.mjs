@@ -1,5 +1,6 @@
-// The two clients of Node, doing the same through the proxy; what they were answered, as JSON.
+// The two clients of Node, doing the same through the proxy, and a queue; what they were answered, as JSON.
 
+import { Queue, Worker } from "bullmq";
 import Redis from "ioredis";
 import { createClient } from "redis";
 
@@ -64,5 +65,21 @@ async function withIoredis() {
   return found;
 }
 
+async function withBullmq() {
+  const { hostname: host, port, username, password } = new URL(url);
+  const connection = { host, port: Number(port), username, password, maxRetriesPerRequest: null };
+  const queue = new Queue("mail", { connection });
+  const done = [];
+  const worker = new Worker("mail", async (job) => done.push(job.data.n), { connection });
+  const finished = new Promise((resolve) => worker.on("completed", () => done.length === 6 && resolve()));
+  for (let n = 0; n < 6; n++) await queue.add("send", { n }, { delay: n % 2 ? 20 : 0, removeOnComplete: n < 3 });
+  await finished;
+  await worker.close();
+  const { completed } = await queue.getJobCounts();
+  await queue.close();
+  return { done: done.sort(), completed };
+}
+
 const found = { "redis, RESP2": await withRedis(2), "redis, RESP3": await withRedis(3), ioredis: await withIoredis() };
+found.bullmq = await withBullmq();
 process.stdout.write(JSON.stringify(found));
