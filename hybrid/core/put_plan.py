@@ -19,11 +19,11 @@ from hybrid.core.key_state import (
     ZSet,
     id_order,
 )
+from hybrid.core.work import STEP_WORK, command_work
 from hybrid.errors import CommandRefused
 
 __all__ = ["check_field_ttl", "plan_put"]
 
-CHUNK_BYTES = 512 * 1024
 Command = list[bytes]
 
 
@@ -31,7 +31,7 @@ def plan_put(
     key: bytes,
     state: KeyState | Absent,
     temporary: bytes,
-    chunk_bytes: int = CHUNK_BYTES,
+    most_work: int = STEP_WORK,
     *,
     field_ttl: bool = True,
     stream_counters: bool = True,
@@ -39,10 +39,11 @@ def plan_put(
     """Groups of commands that give `key` this state on the target, whatever it held there. Idempotent as a whole.
 
     What stood there is unlinked rather than deleted: freeing a large value would hold the server.
-    A group of several commands must run as one MULTI/EXEC. A state that fits in `chunk_bytes` is one group. A larger
-    one fills `temporary` in groups of at most `chunk_bytes` (a single element may be larger) and is swapped in by the
-    last group. Send that last group only when every reply before it was good: a RENAME that follows a refused chunk
-    would put a truncated value in place. A failed plan is repeated from its first group, which clears `temporary`.
+    A group of several commands must run as one MULTI/EXEC. A state that takes no more than `most_work` (see
+    `hybrid.core.work`) is one group. A larger one fills `temporary` in groups of at most that (a single element may be
+    larger) and is swapped in by the last group. Send that last group only when every reply before it was good: a RENAME
+    that follows a refused chunk would put a truncated value in place. A failed plan is repeated from its first group,
+    which clears `temporary`.
 
     `field_ttl` and `stream_counters` say what the target can do (`Capabilities.has_field_ttl`, `.has_stream_counters`);
     without them field expiries and counters are left out, as the target has nowhere to keep them.
@@ -52,17 +53,17 @@ def plan_put(
     if isinstance(state, Absent):
         return [[[b"UNLINK", key]]]
     expiry = [] if state.expires_at_ms is None else [[b"PEXPIREAT", key, b"%d" % state.expires_at_ms]]
-    if isinstance(state.body, String) and len(state.body.value) <= chunk_bytes:
+    if isinstance(state.body, String) and len(state.body.value) <= most_work:
         until = [] if state.expires_at_ms is None else [b"PXAT", b"%d" % state.expires_at_ms]
         return [[[b"SET", key, state.body.value, *until]]]
     if isinstance(state.body, Unsupported) and state.body.dump is not None:
         expires_at = b"%d" % (state.expires_at_ms or 0)
         return [[[b"RESTORE", key, expires_at, state.body.dump, b"REPLACE", b"ABSTTL"]]]
-    direct = list(build(key, state, chunk_bytes, field_ttl, stream_counters))
-    if sum(map(command_bytes, direct)) <= chunk_bytes:
+    direct = list(build(key, state, most_work, field_ttl, stream_counters))
+    if sum(map(command_work, direct)) <= most_work:
         return [[[b"UNLINK", key], *direct, *expiry]]
-    filling = [[b"UNLINK", temporary], *build(temporary, state, chunk_bytes, field_ttl, stream_counters)]
-    return [*packed(filling, chunk_bytes), [[b"UNLINK", key], [b"RENAME", temporary, key], *expiry]]
+    filling = [[b"UNLINK", temporary], *build(temporary, state, most_work, field_ttl, stream_counters)]
+    return [*packed(filling, most_work), [[b"UNLINK", key], [b"RENAME", temporary, key], *expiry]]
 
 
 def check_field_ttl(state: KeyState | Absent, *, field_ttl: bool) -> None:
@@ -72,39 +73,40 @@ def check_field_ttl(state: KeyState | Absent, *, field_ttl: bool) -> None:
         raise CommandRefused("COPY", "fields of this hash expire one by one, which the other store cannot do")
 
 
-def build(key: bytes, state: KeyState, chunk_bytes: int, field_ttl: bool, stream_counters: bool) -> Iterator[Command]:
+def build(key: bytes, state: KeyState, most_work: int, field_ttl: bool, stream_counters: bool) -> Iterator[Command]:
     """Commands that create the body at a key that does not exist."""
     match state.body:
         case String(value=value):
-            for start in range(0, len(value), chunk_bytes):
-                yield [b"SETRANGE", key, b"%d" % start, value[start : start + chunk_bytes]]
+            for start in range(0, len(value), most_work):
+                yield [b"SETRANGE", key, b"%d" % start, value[start : start + most_work]]
         case Hash() as body:
-            yield from variadic([b"HSET", key], body.fields.items(), chunk_bytes)
+            yield from ([b"HSET", key, *run] for run in runs(b"HSET", body.fields.items(), most_work))
             if field_ttl:
-                yield from field_expiries(key, body, chunk_bytes)
+                yield from field_expiries(key, body, most_work)
         case List(items=items):
-            yield from variadic([b"RPUSH", key], ((item,) for item in items), chunk_bytes)
+            yield from ([b"RPUSH", key, *run] for run in runs(b"RPUSH", ((item,) for item in items), most_work))
         case Set(members=members):
-            yield from variadic([b"SADD", key], ((member,) for member in members), chunk_bytes)
+            yield from ([b"SADD", key, *run] for run in runs(b"SADD", ((member,) for member in members), most_work))
         case ZSet(scores=scores):
-            yield from variadic([b"ZADD", key], ((score, member) for member, score in scores.items()), chunk_bytes)
+            pairs = ((score, member) for member, score in scores.items())
+            yield from ([b"ZADD", key, *run] for run in runs(b"ZADD", pairs, most_work))
         case Stream() as stream:
-            yield from stream_commands(key, stream, chunk_bytes, stream_counters)
+            yield from stream_commands(key, stream, most_work, stream_counters)
         case Json(text=text):
             yield [b"JSON.SET", key, b"$", text]
         case _:
             raise CommandRefused("COPY", f"keys of type {state.kind} have no typed copy, and the server gives no dump")
 
 
-def field_expiries(key: bytes, body: Hash, chunk_bytes: int) -> Iterator[Command]:
+def field_expiries(key: bytes, body: Hash, most_work: int) -> Iterator[Command]:
     """HPEXPIREAT names the number of its fields, so fields of one moment share a command."""
     by_moment = sorted((moment, field) for field, moment in body.field_expires_at_ms.items())
     for moment, fields in groupby(by_moment, key=lambda pair: pair[0]):
-        for command in variadic([], ((field,) for _, field in fields), chunk_bytes):
-            yield [b"HPEXPIREAT", key, b"%d" % moment, b"FIELDS", b"%d" % len(command), *command]
+        for run in runs(b"HPEXPIREAT", ((field,) for _, field in fields), most_work):
+            yield [b"HPEXPIREAT", key, b"%d" % moment, b"FIELDS", b"%d" % len(run), *run]
 
 
-def stream_commands(key: bytes, stream: Stream, chunk_bytes: int, counters: bool) -> Iterator[Command]:
+def stream_commands(key: bytes, stream: Stream, most_work: int, counters: bool) -> Iterator[Command]:
     """Entries, then the stream's own ids, then its groups.
 
     XCLAIM FORCE ignores an id that is not in the stream (Redis >= 7), yet an entry deleted while pending stays pending:
@@ -121,7 +123,7 @@ def stream_commands(key: bytes, stream: Stream, chunk_bytes: int, counters: bool
     ids = stream_ids(key, stream, counters)
     yield from ids
     for name, group in stream.groups.items():
-        yield from group_commands(key, name, group, chunk_bytes, counters)
+        yield from group_commands(key, name, group, most_work, counters)
     if deleted:
         yield from deletions(key, deleted, stream)
         yield from ids  # the deletions have just moved the greatest deleted id
@@ -151,7 +153,7 @@ def stream_ids(key: bytes, stream: Stream, counters: bool) -> list[Command]:
     return [] if stream.last_id == natural_id else [[b"XSETID", key, stream.last_id]]
 
 
-def group_commands(key: bytes, name: bytes, group: Group, chunk_bytes: int, counters: bool) -> Iterator[Command]:
+def group_commands(key: bytes, name: bytes, group: Group, most_work: int, counters: bool) -> Iterator[Command]:
     """XCLAIM creates its consumer and, without LASTID, leaves the group's last delivered id alone."""
     read = [b"ENTRIESREAD", b"%d" % group.entries_read] if counters and group.entries_read is not None else []
     yield [b"XGROUP", b"CREATE", key, name, group.last_delivered_id, *read]
@@ -163,42 +165,36 @@ def group_commands(key: bytes, name: bytes, group: Group, chunk_bytes: int, coun
     )
     for (consumer, at_ms, count), entries in groupby(deliveries, key=lambda delivery: delivery[:3]):
         options = [b"TIME", b"%d" % at_ms, b"RETRYCOUNT", b"%d" % count, b"FORCE", b"JUSTID"]
-        for ids in variadic([], ((entry[4],) for entry in entries), chunk_bytes):
+        for ids in runs(b"XCLAIM", ((entry[4],) for entry in entries), most_work):
             yield [b"XCLAIM", key, name, consumer, b"0", *ids, *options]
 
 
-def variadic(head: Command, elements: Iterable[Sequence[bytes]], chunk_bytes: int) -> Iterator[Command]:
-    """`head` followed by as many whole elements as fit, again and again; an element that never fits goes alone."""
-    command, size = list(head), command_bytes(head)
+def runs(name: bytes, elements: Iterable[Sequence[bytes]], most_work: int) -> Iterator[Command]:
+    """Arguments for the command `name`: as many whole elements as it may carry, again and again; an element that never
+    fits goes alone."""
+    run: Command = []
+    work = 0
     for element in elements:
-        element_bytes = command_bytes(element)
-        if len(command) > len(head) and size + element_bytes > chunk_bytes:
-            yield command
-            command, size = list(head), command_bytes(head)
-        command.extend(element)
-        size += element_bytes
-    if len(command) > len(head):
-        yield command
+        element_work = command_work(element, name)
+        if run and work + element_work > most_work:
+            yield run
+            run, work = [], 0
+        run.extend(element)
+        work += element_work
+    if run:
+        yield run
 
 
-def packed(commands: Iterable[Command], chunk_bytes: int) -> Iterator[list[Command]]:
-    """Commands in order, gathered into groups of at most `chunk_bytes`."""
+def packed(commands: Iterable[Command], most_work: int) -> Iterator[list[Command]]:
+    """Commands in order, gathered into groups of at most `most_work`."""
     group: list[Command] = []
-    size = 0
+    work = 0
     for command in commands:
-        if group and size + command_bytes(command) > chunk_bytes:
+        its_work = command_work(command)
+        if group and work + its_work > most_work:
             yield group
-            group, size = [], 0
+            group, work = [], 0
         group.append(command)
-        size += command_bytes(command)
+        work += its_work
     if group:
         yield group
-
-
-ARGUMENT_BYTES = 100
-"""What an argument costs beside its length: adding a member takes a server about as long as copying so many bytes, and
-no command or transaction may hold it for more than a few milliseconds."""
-
-
-def command_bytes(arguments: Sequence[bytes]) -> int:
-    return sum(map(len, arguments)) + ARGUMENT_BYTES * len(arguments)

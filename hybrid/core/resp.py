@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Arg", "first_args", "pack", "unpack", "unpack_all"]
+__all__ = ["Arg", "count_args", "first_args", "pack", "unpack", "unpack_all"]
 
 Arg = bytes | str | int | float
 """What a caller may pass as one argument of a command."""
@@ -68,6 +68,11 @@ def first_args(packed: bytes, n: int) -> list[bytes]:
     """The first `n` arguments (fewer if there are fewer), without touching the payloads after them."""
     count, position = _header(packed)
     return _arguments(packed, min(n, count), position)[0]
+
+
+def count_args(packed: bytes) -> int:
+    """How many arguments the packed command has, its name among them."""
+    return _header(packed)[0]
 
 
 def _header(packed: bytes, position: int = 0) -> tuple[int, int]:

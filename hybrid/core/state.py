@@ -26,11 +26,10 @@ from hybrid.core.key_state import (
     Unsupported,
     ZSet,
 )
-from hybrid.core.put_plan import CHUNK_BYTES, check_field_ttl, plan_put
+from hybrid.core.put_plan import check_field_ttl, plan_put
 
 __all__ = [
     "ABSENT",
-    "CHUNK_BYTES",
     "Absent",
     "Body",
     "Finding",

@@ -19,13 +19,13 @@ from hybrid.core.names import RESERVED
 from hybrid.core.resp import pack
 from hybrid.core.state import Absent, KeyState, Unsupported
 from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResult, plan_actions
+from hybrid.core.work import presumed_work
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops.sync import archive
-from hybrid.ops.sync.batches import BATCH_BYTES, chunked, split_large, work_off
+from hybrid.ops.sync.batches import TRANSACTION_WORK, chunked, put_of, work_off
 from hybrid.ops.sync.options import NO_OPTIONS, SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.run import IMPORT, new_id, run
-from hybrid.replication.copy import put_commands
 from hybrid.types import Store
 
 __all__ = [
@@ -150,15 +150,15 @@ def as_text(line: str | bytes) -> str:
 
 def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     batch: dict[bytes, Entry] = {}
-    size = 0
+    work = 0
     for key, state in entries:
         if key.startswith(RESERVED):
             raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {key!r}")
         batch[key] = (key, state)
-        size += state.size_bytes
-        if len(batch) == BATCH_KEYS or size > BATCH_BYTES:
+        work += presumed_work(state.kind, state.size_bytes)
+        if len(batch) == BATCH_KEYS or work > TRANSACTION_WORK:
             yield list(batch.values())
-            batch, size = {}, 0
+            batch, work = {}, 0
     if batch:
         yield list(batch.values())
 
@@ -192,14 +192,10 @@ class Importer:
             ready = [(key, state) for key, state in some if self._wins(key, state, here[key])]
             fresh = sum(isinstance(here[key], Absent) for key, _ in ready)
             if ready and not self._preview:
-                filling: list[bytes] = []
-                commands: list[bytes] = []
-                for key, state in ready:
-                    for group in put_commands(key, state, pair.can(store)):
-                        before, last = split_large(group)
-                        filling += before
-                        commands += last
-                for chunk in chunked(filling):
+                can = pair.can(store)
+                puts = [put_of(key, state, can) for key, state in ready]
+                commands = [command for put in puts for command in put.last]
+                for chunk in chunked([command for put in puts for command in put.filling]):
                     pair.send(store, chunk)
                 records = [
                     archive.undo_record(pair, store, key, here[key], pair.facts(state))

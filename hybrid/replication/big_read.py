@@ -9,14 +9,13 @@ import redis
 
 from hybrid.core.state import Body, Group, Hash, KeyState, List, Pending, Set, Stream, String, ZSet
 from hybrid.core.state_replies import Reply, expiry_ms, group_of, log_position, now_ms, pairs, stream_with
+from hybrid.core.work import READ_ELEMENTS
 from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.exchange import Command, RedisConnection, exchange, transact
 
 __all__ = ["read_in_chunks"]
 
 CHUNK_BYTES = 1024 * 1024
-CHUNK_ELEMENTS = 2500
-"""A server is done with so many in about two milliseconds, whatever their type."""
 NO_LIMIT = b"1000000000"
 GONE = -2  # what PEXPIRETIME and PTTL say of no key
 COUNTS = {
@@ -57,8 +56,7 @@ def read_in_chunks(
     ask(connection, b"WATCH", key)
     try:
         count = ask(connection, COUNTS[kind], key)
-        page = CHUNK_BYTES if kind == b"string" else min(CHUNK_ELEMENTS, CHUNK_BYTES * count // max(1, size_bytes))
-        source = Source(connection, key, capabilities.has_field_ttl, count, max(1, page))
+        source = Source(connection, key, capabilities.has_field_ttl, count, page_of(kind.decode(), count, size_bytes))
         body, group_names = read_body(source, kind)
     except redis.ResponseError:  # another type by now; a lasting refusal shows when the key is read whole
         ask(connection, b"UNWATCH")
@@ -80,6 +78,13 @@ def read_in_chunks(
         body = stream_with(pairs(about_groups[0]), body.entries, groups)
     expires_at_ms = expiry_ms(moment, None if capabilities.has_pexpiretime else now)
     return KeyState(kind.decode(), expires_at_ms, body), log_position(log)
+
+
+def page_of(kind: str, count: int, size_bytes: int) -> int:
+    """How many of the `count` elements (bytes of a string) to ask for at a time; all of them take `size_bytes`."""
+    if kind == "string":
+        return CHUNK_BYTES
+    return max(1, min(READ_ELEMENTS[kind], CHUNK_BYTES * count // max(1, size_bytes)))
 
 
 def read_body(source: Source, kind: bytes) -> tuple[Body, list[bytes]]:

@@ -97,11 +97,11 @@ class TestPlan:
         ],
     )
     def test_a_large_value_fills_the_temporary_key_and_is_renamed_last(self, body: Body) -> None:
-        *filling, last = plan(body, 99, chunk_bytes=200)
+        *filling, last = plan(body, 99, most_work=200)
         assert last == [[b"UNLINK", b"k"], [b"RENAME", b"hybrid:tmp:1", b"k"], [b"PEXPIREAT", b"k", b"99"]]
         assert filling[0][0] == [b"UNLINK", b"hybrid:tmp:1"]
         assert all(command[1] == b"hybrid:tmp:1" for group in filling for command in group)
-        # a string chunk carries exactly chunk_bytes of payload besides the names
+        # a string chunk carries exactly most_work of payload besides the names
         assert all(sum(map(len, command)) <= 230 for group in filling for command in group)
         assert len(filling) > 4
 
@@ -121,12 +121,12 @@ class TestPlan:
 
     def test_every_element_is_in_exactly_one_chunk_in_order(self) -> None:
         items = tuple(b"%d" % i for i in range(500))
-        *filling, _ = plan(List(items), chunk_bytes=200)
+        *filling, _ = plan(List(items), most_work=200)
         commands = chain.from_iterable(filling)
         assert tuple(item for command in commands if command[0] == b"RPUSH" for item in command[2:]) == items
 
     def test_an_element_larger_than_a_chunk_goes_alone(self) -> None:
-        *filling, _ = plan(List((b"a", bytes(1000), b"b")), chunk_bytes=200)
+        *filling, _ = plan(List((b"a", bytes(1000), b"b")), most_work=200)
         pushes = [command for group in filling for command in group if command[0] == b"RPUSH"]
         assert [len(command) - 2 for command in pushes] == [1, 1, 1]
 

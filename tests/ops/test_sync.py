@@ -17,7 +17,7 @@ from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResu
 from hybrid.errors import ConfigurationError
 from hybrid.ops.compare import compare
 from hybrid.ops.diff import DiffOptions, run_diff
-from hybrid.ops.sync.options import SyncOptions
+from hybrid.ops.sync.options import LEAST_COMMANDS, SyncOptions
 from hybrid.ops.sync.run import apply_plan, fill_store, plan_sync, sync_history, undo_sync
 
 FAR_MS = 4_102_444_800_000
@@ -336,3 +336,23 @@ def test_an_empty_store_is_filled_in_big_steps_and_emptied_again(
     assert (undone.deleted, undone.changed) == (2500, 1)
     assert cloud.get("key:2") == b"written since" and not cloud.exists("key:1", "long")
     assert local.exists("key:1", "long", "both:1") == 3 and cloud.exists("both:1")
+
+
+@pytest.mark.parametrize("few_keys", [100_000, 0])
+def test_the_smallest_budget_brings_a_fill_on(
+    hybrid: HybridRedis,
+    local: redis.Redis,
+    cloud: redis.Redis,
+    few_keys: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whichever way it finds out what the other store lacks: that alone must not use up the budget."""
+    monkeypatch.setattr("hybrid.ops.sync.apply.FEW_KEYS", few_keys)
+    hybrid.flushall()
+    assert hybrid.wait_in_sync(10)
+    local.mset({f"key:{i}": i for i in range(1000)})
+    cloud.mset({f"key:{i}": i for i in range(0, 1000, 2)})
+    part = fill_store(hybrid, options=SyncOptions(max_commands=LEAST_COMMANDS))
+    assert part.ending is SyncEnding.BUDGET and part.copied > 0 and part.cloud_commands <= LEAST_COMMANDS
+    with pytest.raises(ConfigurationError, match=f"{LEAST_COMMANDS} or more"):
+        fill_store(hybrid, options=SyncOptions(max_commands=LEAST_COMMANDS - 1))

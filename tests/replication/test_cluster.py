@@ -16,7 +16,8 @@ from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.ops.diff import Cause, DiffFile, DiffOptions, run_diff
 from hybrid.ops.failover import failover
 from hybrid.ops.pair import Origin, pair
-from hybrid.ops.sync.run import Direction, Policy, apply_plan, plan_sync, undo_sync
+from hybrid.ops.sync.periodic import AntiEntropy
+from hybrid.ops.sync.run import Direction, Policy, apply_plan, fill_store, plan_sync, undo_sync
 from hybrid.proxy import ProxyServer
 from hybrid.stores.processes import ServerProcess
 
@@ -149,6 +150,23 @@ def test_diff_sync_and_undo(hybrid: HybridRedis, local: ServerProcess, cluster: 
     apply_plan(hybrid, plan, confirmed=plan.confirmation)
     assert_equal(hybrid, local, cluster)
     assert hybrid.get("k10") == b"drifted"
+
+
+def test_a_fill_and_the_periodic_sync(hybrid: HybridRedis, local: ServerProcess, cluster: Cluster) -> None:
+    write_of_each_kind(hybrid, "k")
+    keys = assert_equal(hybrid, local, cluster)
+    with hybrid.store(Store.CLOUD) as cloud:
+        for number in range(20, 40):
+            cloud.delete(f"k{number}")
+        assert fill_store(hybrid).copied == 20
+        assert assert_equal(hybrid, local, cluster) == keys
+        for number in range(20):
+            cloud.set(f"direct{number}", number)
+        cloud.delete("k20")
+        cloud.set("k21", "written directly")
+    assert AntiEntropy(hybrid._engine).step().repaired_today == 22
+    assert assert_equal(hybrid, local, cluster) == keys + 20
+    assert hybrid.mget("direct1", "k20", "k21") == [b"1", b"20", b"written directly"]
 
 
 def test_a_cluster_that_lost_its_data_is_refilled(local: ServerProcess, cluster: Cluster) -> None:

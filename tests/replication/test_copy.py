@@ -67,7 +67,7 @@ class TestCopyOfEveryType:
         run(source, *SAMPLES[name])
         with connected(source) as here, connected(target) as there:
             original, _ = read_state(here, b"k")
-            plan = plan_put(b"k", original, b"hybrid:tmp:x", chunk_bytes=40)
+            plan = plan_put(b"k", original, b"hybrid:tmp:x", most_work=40)
             run(target, "DEL k", "SET k other", "SET hybrid:tmp:x leftover")
             for group in plan:
                 run_groups(there, [group])
@@ -414,10 +414,10 @@ states = st.one_of(
 )
 
 
-@given(state=states, chunk_bytes=st.sampled_from([1, 64, 512 * 1024]))
+@given(state=states, most_work=st.sampled_from([1, 64, 512 * 1024]))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_state_survives_a_put_and_a_read(store: ServerProcess, state: KeyState, chunk_bytes: int) -> None:
+def test_any_state_survives_a_put_and_a_read(store: ServerProcess, state: KeyState, most_work: int) -> None:
     with connected(store) as connection:
-        for group in plan_put(b"k", state, b"hybrid:tmp:x", chunk_bytes):
+        for group in plan_put(b"k", state, b"hybrid:tmp:x", most_work):
             run_groups(connection, [group])
         assert differences(known(read_state(connection, b"k")[0]), state, ttl_tolerance_ms=0) == ()

@@ -16,10 +16,10 @@ from hybrid.core.lua import CLOCK
 __all__ = ["FACTS_SCRIPT", "PIECE_SCRIPT", "QUICK_SCRIPT", "sha_of"]
 
 BIG_BYTES: Final = 8 * 1024
-SLICE_ELEMENTS: Final = 1500
-SLICE_BYTES: Final = 256 * 1024
-SLICE_S: Final = 0.003
-PIECE_ELEMENTS: Final = 500
+SLICE_ELEMENTS: Final = 800
+SLICE_BYTES: Final = 128 * 1024
+SLICE_S: Final = 0.0015
+PIECE_ELEMENTS: Final = 400
 PIECE_TOTAL_BYTES: Final = 256 * 1024
 
 _PRELUDE = r"""

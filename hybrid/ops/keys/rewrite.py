@@ -22,11 +22,10 @@ from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported
 from hybrid.core.syncplan import SyncEnding, SyncResult, is_unchanged
 from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
 from hybrid.ops.sync import archive
-from hybrid.ops.sync.batches import chunked, split_large, work_off
+from hybrid.ops.sync.batches import chunked, put_of, within, work_off
 from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.run import new_id
-from hybrid.replication.copy import put_commands
 
 __all__ = ["DELETE", "EXPIRE", "KeyUndo", "Rewritten", "delete_keys", "expire_keys", "put_back", "states_of"]
 
@@ -135,26 +134,15 @@ def put_back(client: HybridRedis, undo: KeyUndo) -> None:
                     raise HybridError(
                         f"nothing was undone: {key.decode(errors='backslashreplace')} was changed again since"
                     )
-            filling, commands = _commands(pair, undo.before)
-            for chunk in chunked(filling):
+            can = pair.can(store)
+            puts = [put_of(key, state, can) for key, state in undo.before.items()]
+            for chunk in chunked([command for put in puts for command in put.filling]):
                 pair.send(store, chunk)
-            replies = guard.commit([*commands, *_logged(pair, keys)])
+            replies = guard.commit([*(command for put in puts for command in put.last), *_logged(pair, keys)])
             if replies is None:
                 raise HybridError("nothing was undone: the key is being written just now; look again")
             if pair.is_logged:
                 pair.confirm(store, position(replies[-1]), CONFIRM_S)
-
-
-def _commands(pair: Pair, states: Mapping[bytes, State]) -> tuple[list[bytes], list[bytes]]:
-    """Packed commands that fill temporary keys, and those of the transaction."""
-    filling: list[bytes] = []
-    last: list[bytes] = []
-    for key, state in states.items():
-        for group in put_commands(key, state, pair.can(pair.authority)):
-            before, then = split_large(group)
-            filling += before
-            last += then
-    return filling, last
 
 
 def _logged(pair: Pair, keys: Iterable[bytes]) -> list[bytes]:
@@ -235,23 +223,24 @@ class _Rewriter:
             here = pair.read(store, keys)
             wishes = {key: wanted for key in keys if (wanted := self._wish(here[key])) is not None}
             wishes = {k: s for k, s in wishes.items() if not isinstance(getattr(s, "body", None), Unsupported)}
-            if wishes:
-                filling, commands = _commands(pair, wishes)
-                records = [archive.undo_record(pair, store, key, here[key], pair.facts(wishes[key])) for key in wishes]
+            can = pair.can(store)
+            puts = dict(within((key, put_of(key, state, can)) for key, state in wishes.items()))
+            if puts:
+                commands = [command for put in puts.values() for command in put.last]
+                records = [archive.undo_record(pair, store, key, here[key], pair.facts(wishes[key])) for key in puts]
                 undo = (
                     archive.undo_commands(pair.names, self.bundle, self._options, store, records)
                     if self._options.undo
                     else []
                 )
-                for chunk in chunked(filling):
+                for chunk in chunked([command for put in puts.values() for command in put.filling]):
                     pair.send(store, chunk)
-                replies = guard.commit([*undo, *commands, *_logged(pair, wishes)])
+                replies = guard.commit([*undo, *commands, *_logged(pair, puts)])
                 if replies is None:
                     return keys
                 if pair.is_logged:
                     pair.confirm(store, position(replies[-1]), CONFIRM_S)
                 self.done = replace(self.done, undo_bytes=self.done.undo_bytes + sum(map(len, undo)))
-        self.done = replace(
-            self.done, changed=self.done.changed + len(wishes), left=self.done.left + len(keys) - len(wishes)
-        )
-        return []
+        left = self.done.left + len(keys) - len(wishes)
+        self.done = replace(self.done, changed=self.done.changed + len(puts), left=left)
+        return [key for key in wishes if key not in puts]

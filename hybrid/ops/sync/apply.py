@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from itertools import accumulate, islice, repeat
 from typing import Final
 
@@ -20,18 +20,17 @@ from hybrid.core.resp import first_args
 from hybrid.core.state import Absent, KeyState, Unsupported
 from hybrid.core.syncplan import Action, SyncCounts, SyncEnding, Verb, is_unchanged
 from hybrid.core.undo import UndoRecord, created_fields, undo_fields
-from hybrid.ops.diff.readers import slices
 from hybrid.ops.sync.archive import States, kept, undo_record
-from hybrid.ops.sync.batches import BATCH_KEYS, batches, chunked, split_large, within, work_off
+from hybrid.ops.sync.batches import BATCH_KEYS, Put, batches, chunked, put_of, within, work_off
 from hybrid.ops.sync.feed import Feed
 from hybrid.ops.sync.options import SyncOptions
-from hybrid.ops.sync.pair import Guard, Pair
-from hybrid.replication.copy import put_commands
+from hybrid.ops.sync.pair import SCAN_KEYS, Guard, Pair
 from hybrid.types import Store
 
 __all__ = ["Applier"]
 
 FILL_KEYS: Final = 5 * BATCH_KEYS
+FEW_KEYS: Final = 100_000
 STEP_COMMANDS: Final = 10
 """What a batch costs the cloud store beside its keys: MULTI, EXEC, the place of the log."""
 
@@ -88,9 +87,10 @@ class Applier:
         """Copy every key in `scope` that the store which takes no writes lacks: unread and in big steps, so this is
         the way to fill an empty store. Raises as `run`."""
         pair, source = self._pair, self._pair.authority
-        keys = iter(pair.scan(source, scope))
+        there = self._present(scope)
+        keys = (key for key in pair.scan(source, scope) if key not in there)
         while page := list(islice(keys, FILL_KEYS)):
-            for batch in slices(list(dict.fromkeys(pair.absent(source.other, page))), BATCH_KEYS):
+            for batch in self._lacking(list(dict.fromkeys(page))):
                 some = batch[: self._affordable(repeat(int(source is Store.LOCAL), len(batch)))]
                 if stopped := self._stopped() or (SyncEnding.BUDGET if not some else None):
                     return self._ended(stopped)
@@ -101,6 +101,27 @@ class Applier:
                 self._shipped_commands += len(some) * (source is Store.LOCAL)
                 self._on_progress(self.counts)
         return self._ended(SyncEnding.FINISHED)
+
+    def _present(self, scope: Scope) -> Set[bytes]:
+        """The keys that stand on the store to be filled, if they are few; to ask for each of them costs far more."""
+        pair, target, most = self._pair, self._pair.authority.other, self.options.max_commands
+        few = FEW_KEYS if most is None else min(FEW_KEYS, most * SCAN_KEYS // 4)
+        if scope.keys is not None or int(pair.ask(target, ("DBSIZE",))[0]) > few:
+            return frozenset()
+        return set(pair.scan(target, scope))
+
+    def _lacking(self, page: list[bytes]) -> Iterator[list[bytes]]:
+        """Those of `page` that the store to be filled lacks, in batches: no more is spent on finding them than leaves
+        enough to copy what was found."""
+        batch: list[bytes] = []
+        bounded = self.options.max_commands is not None
+        for key in self._pair.absent(self._pair.authority.other, page):
+            batch.append(key)
+            if len(batch) == BATCH_KEYS or (bounded and self._affordable(repeat(1, len(batch) + 1)) <= len(batch)):
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
     def _affordable(self, commands: Iterable[int]) -> int:
         """How many keys, each of which takes so many cloud commands, the budget still allows."""
@@ -147,25 +168,21 @@ class Applier:
             there = pair.read(target.other, [action.key for action in free])
             ready, settled = self._judged(free, here, there)
             self._count(settled)
-            fitting = list(within(ready, there))
-            if fitting and not self._put(guard, fitting, here, there):
+            can = pair.can(target)
+            puts = list(within((action, put_of(action.key, there[action.key], can)) for action in ready))
+            fitting = [action for action, _ in puts]
+            if fitting and not self._put(guard, puts, here, there):
                 fitting = []
         self._count_applied(fitting)
         done = {action.key for action in (*fitting, *(action for action, _ in settled))}
         return [action for action in some if action.key not in done]
 
-    def _put(self, guard: Guard, actions: list[Action], here: States, there: States) -> bool:
+    def _put(self, guard: Guard, puts: Sequence[tuple[Action, Put]], here: States, there: States) -> bool:
         """Whether the values are in place; otherwise nothing is."""
-        pair, target = self._pair, actions[0].target
-        can = pair.can(target)
-        filling: list[bytes] = []
-        commands: list[bytes] = []
-        for action in actions:
-            for group in put_commands(action.key, there[action.key], can):
-                before, last = split_large(group)
-                filling += before
-                commands += last
-        records = [self._record(action, here, there) for action in actions]
+        pair, target = self._pair, puts[0][0].target
+        filling = [command for _, put in puts for command in put.filling]
+        commands = [command for _, put in puts for command in put.last]
+        records = [self._record(action, here, there) for action, _ in puts]
         applied = False
         try:
             for chunk in chunked(filling):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, TypeVar
+from itertools import chain
+from typing import Final, NamedTuple, TypeVar
 
 from hybrid.core.resp import first_args
-from hybrid.core.state import KeyState
+from hybrid.core.state import Absent, KeyState
 from hybrid.core.syncplan import Action
-from hybrid.ops.sync.archive import States
+from hybrid.core.work import STEP_WORK, packed_work, presumed_work
+from hybrid.replication.copy import put_commands
+from hybrid.stores.capabilities import Capabilities
 from hybrid.types import Store
 
-__all__ = ["BATCH_BYTES", "BATCH_KEYS", "batches", "chunked", "split_large", "within", "work_off"]
+__all__ = ["BATCH_KEYS", "TRANSACTION_WORK", "Put", "batches", "chunked", "put_of", "split_large", "within", "work_off"]
 
 BATCH_KEYS: Final = 1000
-BATCH_BYTES: Final = 128 * 1024
-"""The values of one transaction: a few milliseconds of the server's time."""
+TRANSACTION_WORK: Final = 2 * STEP_WORK
+CHUNK_BYTES: Final = 1024 * 1024
 
 TRIES: Final = 10
 BUSY_S: Final = 0.02
@@ -25,39 +28,58 @@ TEMPORARY: Final = b"hybrid:tmp:"
 T = TypeVar("T")
 
 
-def batches(actions: Iterable[Action]) -> Iterator[list[Action]]:
-    """Actions with the same target, few and small enough for one step."""
-    open_: dict[Store, list[Action]] = {store: [] for store in Store}
-    sizes = dict.fromkeys(Store, 0)
-    for action in actions:
-        batch = open_[action.target]
-        batch.append(action)
-        sizes[action.target] += sum(known.size_bytes for store in Store if (known := action.facts(store)))
-        if len(batch) == BATCH_KEYS or sizes[action.target] > 4 * BATCH_BYTES:
-            yield batch
-            open_[action.target], sizes[action.target] = [], 0
-    yield from (batch for batch in open_.values() if batch)
+class Put(NamedTuple):
+    """Packed commands that give a key its state: `filling` builds a large value in a temporary key, `last` then changes
+    the key itself."""
+
+    filling: list[bytes]
+    last: list[bytes]
+
+    @property
+    def work(self) -> int:
+        """What the key's part in a transaction costs."""
+        return sum(map(packed_work, self.last))
 
 
-def within(actions: list[Action], source: States) -> Iterator[Action]:
-    """The first ones whose values together are no more than a transaction may carry; always one."""
-    size = 0
-    for action in actions:
-        state = source[action.key]
-        size += state.size_bytes if isinstance(state, KeyState) else 0
-        yield action
-        if size > BATCH_BYTES:
-            return
+def put_of(key: bytes, state: KeyState | Absent, can: Capabilities) -> Put:
+    """What gives `key` this state on a store that can do so much."""
+    return split_large(chain.from_iterable(put_commands(key, state, can)))
 
 
-def split_large(commands: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """The commands that build a large value in a temporary key, and those that change the key itself."""
+def split_large(commands: Iterable[bytes]) -> Put:
+    """Packed commands, parted by whether they touch the key itself."""
     filling: list[bytes] = []
     last: list[bytes] = []
     for command in commands:
         name, key = first_args(command, 2)
         (filling if key.startswith(TEMPORARY) and name != b"RENAME" else last).append(command)
-    return filling, last
+    return Put(filling, last)
+
+
+def batches(actions: Iterable[Action]) -> Iterator[list[Action]]:
+    """Actions with the same target, few and small enough for one step."""
+    open_: dict[Store, list[Action]] = {store: [] for store in Store}
+    works = dict.fromkeys(Store, 0)
+    for action in actions:
+        batch = open_[action.target]
+        batch.append(action)
+        works[action.target] += sum(
+            presumed_work(known.kind, known.size_bytes) for store in Store if (known := action.facts(store))
+        )
+        if len(batch) == BATCH_KEYS or works[action.target] > TRANSACTION_WORK:
+            yield batch
+            open_[action.target], works[action.target] = [], 0
+    yield from (batch for batch in open_.values() if batch)
+
+
+def within(puts: Iterable[tuple[T, Put]]) -> Iterator[tuple[T, Put]]:
+    """The first ones that together are no more than a transaction may carry; always one."""
+    work = 0
+    for item, put in puts:
+        work += put.work
+        if work > max(put.work, TRANSACTION_WORK):
+            return
+        yield item, put
 
 
 def chunked(commands: list[bytes]) -> Iterator[list[bytes]]:
@@ -67,7 +89,7 @@ def chunked(commands: list[bytes]) -> Iterator[list[bytes]]:
     for command in commands:
         chunk.append(command)
         size += len(command)
-        if size > 8 * BATCH_BYTES:
+        if size > CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
     if chunk:

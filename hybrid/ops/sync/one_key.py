@@ -19,11 +19,10 @@ from hybrid.core.state import KeyState
 from hybrid.core.syncplan import SyncEnding, SyncResult, is_unchanged
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops.sync import archive
-from hybrid.ops.sync.batches import chunked, split_large
+from hybrid.ops.sync.batches import chunked, put_of
 from hybrid.ops.sync.options import NO_OPTIONS, SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.run import new_id
-from hybrid.replication.copy import put_commands
 from hybrid.types import Store
 
 __all__ = ["MERGED_PARTS", "KeyLook", "look_at_key", "merge_fields"]
@@ -135,9 +134,7 @@ def _merge(
         merged = merged_state(mine, other, taken)
         if merged is None:
             raise HybridError("nothing was changed: the key would be empty; delete it instead")
-        filling, last = split_large(
-            command for group in put_commands(key, merged, pair.can(store)) for command in group
-        )
+        filling, last = put_of(key, merged, pair.can(store))
         undo = [
             command
             for where in Store

@@ -30,7 +30,7 @@ from hybrid.stores.capabilities import Capabilities, capabilities_of
 from hybrid.stores.wire import Wire
 from hybrid.types import Purpose, Store, StoreState
 
-__all__ = ["Guard", "Logged", "Pair"]
+__all__ = ["SCAN_KEYS", "Guard", "Logged", "Pair"]
 
 TIMEOUT_S: Final = 5.0
 """Patience of a sync, which runs beside the application and must not take a busy store for a dead one."""

@@ -28,7 +28,7 @@ from hybrid.errors import HybridError
 from hybrid.ops.diff.line import Account, Line
 from hybrid.ops.diff.looks import look_at
 from hybrid.ops.diff.readers import FactsReader, PlainReader, ScriptReader, can_run_scripts
-from hybrid.ops.sync.options import SyncOptions
+from hybrid.ops.sync.options import LEAST_COMMANDS, SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.sync.run import run
 from hybrid.replication.engine import Engine
@@ -213,7 +213,7 @@ class AntiEntropy:
 
     def _repair(self, pair: Pair, differing: list[Difference], most: int | None) -> SyncResult | None:
         waiting = [difference for difference in differing if self._may_try(difference)]
-        if not waiting:
+        if not waiting or (most is not None and most < LEAST_COMMANDS):
             return None
         policy = Policy(Direction.MERGE, Prefer.CLOUD)
         options = SyncOptions(max_commands=most, author=AUTHOR)

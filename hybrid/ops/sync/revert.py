@@ -11,7 +11,7 @@ from hybrid.core.slots import slot_of
 from hybrid.core.syncplan import SyncCounts, SyncEnding, is_unchanged
 from hybrid.core.undo import UNREAD, UndoBatch, UndoRecord
 from hybrid.ops.sync.archive import States, undo_commands, undo_record
-from hybrid.ops.sync.batches import BATCH_BYTES, chunked, split_large, work_off
+from hybrid.ops.sync.batches import Put, chunked, split_large, within, work_off
 from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Guard, Pair
 from hybrid.types import Store
@@ -106,7 +106,7 @@ class Reverter:
         if store is pair.authority and self.options.undo:
             commands += undo_commands(pair.names, self.bundle, self.options, store, redo)
         for record in records:
-            filling, last = split_large(record.restore or [pack(("DEL", record.key))])
+            filling, last = written(record)
             for chunk in chunked(filling):
                 pair.send(store, chunk)
             commands += last
@@ -124,13 +124,13 @@ class Reverter:
 
 def cut(records: Iterable[UndoRecord]) -> Iterator[list[UndoRecord]]:
     """Records whose values together fit into one transaction."""
-    some: list[UndoRecord] = []
-    size = 0
-    for record in records:
-        some.append(record)
-        size += sum(map(len, record.restore))
-        if size > BATCH_BYTES:
-            yield some
-            some, size = [], 0
-    if some:
+    waiting = [(record, written(record)) for record in records]
+    while waiting:
+        some = [record for record, _ in within(waiting)]
         yield some
+        del waiting[: len(some)]
+
+
+def written(record: UndoRecord) -> Put:
+    """What brings back the old value."""
+    return split_large(record.restore or [pack(("DEL", record.key))])

@@ -108,10 +108,11 @@ def apply_plan(
     `confirmed` is what was typed where `plan.confirmation` asks for it. A store that is lost meanwhile ends the sync
     as FAILED, with the reason; whatever its end, running it again does the rest.
 
-    Raises ConfigurationError when the confirmation lacks, and as `plan_sync`.
+    Raises ConfigurationError when the confirmation lacks or the budget is too small for any step, and as `plan_sync`.
     """
     if plan.confirmation is not None and confirmed != plan.confirmation:
         raise ConfigurationError(f"this sync deletes much: confirm it with the words {plan.confirmation!r}")
+    options.check()
     with Pair.of(client) as pair:
         return run(pair, plan.actions, plan.policy.direction.value, plan.pattern, options, cancel, on_progress)
 
@@ -185,7 +186,9 @@ def fill_store(
     on_progress: Callable[[SyncCounts], None] = lambda _: None,
 ) -> SyncResult:
     """Copy the keys in `scope` that the store which takes no writes lacks, without comparing what it has: the quick
-    way to fill one that is empty, or nearly so. Undone as any sync. Raises as `plan_sync`."""
+    way to fill one that is empty, or nearly so. Undone as any sync. Raises ConfigurationError for a budget that is too
+    small for any step, and as `plan_sync`."""
+    options.check()
     with Pair.of(client) as pair:
         applier = Applier(pair, new_id(), options, cancel=cancel, on_progress=on_progress)
         return recorded(pair, applier, lambda: applier.fill(scope), FILL, scope.pattern.decode(errors="replace"))
