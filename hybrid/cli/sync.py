@@ -21,7 +21,7 @@ from hybrid.core.drift import Ending, Scope
 from hybrid.core.syncplan import Direction, Policy, Prefer, SyncCounts, SyncEnding, SyncResult
 from hybrid.errors import ConfigurationError
 from hybrid.ops.diff import DiffFile, DiffOptions, run_diff
-from hybrid.ops.sync.options import SyncOptions
+from hybrid.ops.sync.options import LEAST_COMMANDS, SyncOptions
 from hybrid.ops.sync.run import SyncPlan, apply_plan, fill_store, is_worth_filling, plan_sync, sync_history, undo_sync
 from hybrid.types import Purpose, Store
 
@@ -52,18 +52,20 @@ def sync(
 ) -> int:
     if options.direction is None:
         raise ConfigurationError("say whose values win: --direction cloud-to-local, local-to-cloud or merge")
+    left = options.max_commands
     if not (options.dry_run or options.diff or options.json) and is_worth_filling(client, Direction(options.direction)):
         # Keys that only one store has need no comparing: their number would make the diff long, and tell nothing.
         filled = fill_store(
             client,
             scope=Scope(pattern.encode(), options.type),
-            options=sync_options(options, options.max_commands),
+            options=sync_options(options, left),
             cancel=stop,
             on_progress=progress(terminal, None, False),
         )
         if show_result(filled, terminal, False):
             return 1
-    with compared(client, pattern, options, terminal, stop) as file:
+        left = None if left is None else max(0, left - filled.cloud_commands)
+    with compared(client, pattern, options, left, terminal, stop) as file:
         policy = Policy(Direction(options.direction), Prefer(options.prefer), options.delete_extras)
         plan = plan_sync(client, file.differences, policy, pattern=pattern)
         is_whole = file.result.ending is Ending.FINISHED
@@ -75,7 +77,13 @@ def sync(
         if not options.json:
             show_plan(plan, terminal, False)
         confirmed = consent(plan, options)
-        left = None if options.max_commands is None else options.max_commands - file.result.actual.cloud_commands
+        if left is not None and not options.diff:
+            left -= file.result.actual.cloud_commands
+        if left is not None and left < LEAST_COMMANDS:
+            if is_whole and plan.sums.changes:
+                few = f"{max(0, left)} cloud commands are left, and a sync takes {LEAST_COMMANDS} or more"
+                raise ConfigurationError(f"{few}: go on with sync --diff {file.id}")
+            return 0 if is_whole and not plan.sums.asked else 1
         result = apply_plan(
             client,
             plan,
@@ -88,8 +96,14 @@ def sync(
 
 
 def compared(
-    client: HybridRedis, pattern: str, options: argparse.Namespace, terminal: Terminal, stop: threading.Event
+    client: HybridRedis,
+    pattern: str,
+    options: argparse.Namespace,
+    most: int | None,
+    terminal: Terminal,
+    stop: threading.Event,
 ) -> DiffFile:
+    """The diff that was named, or a new one of at most so many cloud commands."""
     folder = options.folder / FOLDER
     if options.diff:
         return DiffFile.find(folder, options.diff)
@@ -106,7 +120,7 @@ def compared(
             client.store(Store.CLOUD, Purpose.SYNC),
             folder,
             scope=Scope(pattern.encode(), options.type),
-            options=DiffOptions(budget=Budget(options.max_commands)),
+            options=DiffOptions(budget=Budget(most)),
             cancel=stop,
             on_progress=show,
         )

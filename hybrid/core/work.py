@@ -19,7 +19,7 @@ STEP_WORK: Final = 512 * 1024
 """What one command or transaction may cost: about a millisecond."""
 
 _ARGUMENT: Final = 100
-_DEAR_ARGUMENTS: Final = {b"ZADD": 400, b"SADD": 200, b"XCLAIM": 300, b"XADD": 150}
+_DEAR_ARGUMENTS: Final = {b"HSET": 150, b"SADD": 200, b"XADD": 150, b"XCLAIM": 300, b"ZADD": 400}
 
 READ_ELEMENTS: Final = {"hash": 1000, "list": 2500, "set": 1500, "stream": 2500, "zset": 750}
 """How many elements of a collection a server gives within about a millisecond."""

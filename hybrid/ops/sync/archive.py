@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 KEPT_SYNCS: Final = 1000
-PAGE: Final = 20
 
 States: TypeAlias = Mapping[bytes, KeyState | Absent]
 
@@ -88,14 +87,14 @@ def batches_of(pair: Pair, store: Store, bundle: str, start: bytes, ended_at_s: 
     """What the sync `bundle` overwrote, the last first: so a key that was changed twice gets its first value back."""
     end = b"%d" % int(ended_at_s * 1000 + 60_000)  # the clocks of process and server may differ
     while True:
-        entries = pair.ask(store, ("XREVRANGE", pair.names.undo, end, start, "COUNT", PAGE))[0]
-        for _, fields in entries:
-            pairs = dict(zip(fields[::2], fields[1::2], strict=True))
-            if pairs[b"b"] == bundle.encode():
-                yield undo_batch(pairs)
-        if len(entries) < PAGE:
+        entries = pair.ask(store, ("XREVRANGE", pair.names.undo, end, start, "COUNT", 1))[0]  # it may be megabytes
+        if not entries:
             return
-        end = b"(" + entries[-1][0]
+        [(entry_id, fields)] = entries
+        pairs = dict(zip(fields[::2], fields[1::2], strict=True))
+        if pairs[b"b"] == bundle.encode():
+            yield undo_batch(pairs)
+        end = b"(" + entry_id
 
 
 def undo_record(pair: Pair, store: Store, key: bytes, before: KeyState | Absent, after: Facts | None) -> UndoRecord:
