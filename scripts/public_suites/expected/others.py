@@ -126,6 +126,7 @@ RQ: Expected = {
         "test_spawn_worker.py::TestWorker::test_work_fails",
     ),
     PATCHED: (
+        "test_rate_limit.py::TestRateLimitRegistry::test_cleanup_keeps_slot_reacquired_after_status_read",
         "test_rate_limit.py::TestRateLimitEnqueue::test_release_after_aborted_immediate_repeat",
         "test_registry.py::TestReadyJobRegistry::test_enqueue_jobs_concedes_on_watcherror",
     ),
