@@ -5,6 +5,7 @@
         ├── ConfigurationError      (also ValueError)             a setting is wrong; the message says what to do
         │   └── ConfigurationConflict                             somebody else changed the settings first
         ├── CommandRefused          (also redis.ResponseError)    this command cannot be kept equal on two stores
+        │   └── Malformed                                         every server refuses it, in these words
         ├── StoreUnavailable        (also redis.ConnectionError)  one store gave no answer; nothing was applied there
         │   └── AllStoresDown                                     no store can serve: degraded mode
         ├── OutcomeUnknown                                        sent, no answer, and not safe to send again
@@ -24,6 +25,7 @@ __all__ = [
     "ConfigurationError",
     "EmbeddedServerError",
     "HybridError",
+    "Malformed",
     "OutcomeUnknown",
     "StoreUnavailable",
 ]
