@@ -11,12 +11,13 @@ from hybrid.core.state import KeyState, findings
 from hybrid.ops.diff.file import DiffFile, Suspect
 from hybrid.ops.diff.log import InFlight
 from hybrid.ops.diff.looks import look_at
-from hybrid.ops.diff.readers import FactsReader
+from hybrid.ops.diff.readers import FactsReader, ScriptReader
 from hybrid.replication.copy import read_state
 
 __all__ = ["Confirmation"]
 
 PAGE_SUSPECTS = 1000
+PAGE_DIGESTED = 5000
 MOST_EXTRA_LOOKS = 4
 PAUSE_GROWTH = 1.5
 LONGEST_PAUSE_S = 1.0
@@ -54,7 +55,8 @@ class Confirmation:
         """One look at every suspect."""
         in_flight = self.read_log()
         after: bytes | None = None
-        while page := self.file.suspects(after, PAGE_SUSPECTS):
+        digested = isinstance(self.local, ScriptReader) and isinstance(self.cloud, ScriptReader)
+        while page := self.file.suspects(after, PAGE_DIGESTED if digested else PAGE_SUSPECTS):
             after = page[-1][0]
             self.look_at_page(page, in_flight)
             self.passed(len(page))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from contextlib import ExitStack
 from itertools import accumulate, islice, repeat
 from typing import Final
 
@@ -21,7 +22,7 @@ from hybrid.core.state import Absent, KeyState, Unsupported
 from hybrid.core.syncplan import Action, SyncCounts, SyncEnding, Verb, is_unchanged
 from hybrid.core.undo import UndoRecord, created_fields, undo_fields
 from hybrid.ops.sync.archive import States, kept, undo_record
-from hybrid.ops.sync.batches import BATCH_KEYS, Put, batches, chunked, put_of, within, work_off
+from hybrid.ops.sync.batches import BATCH_KEYS, Put, batches, chunked, put_of, rounds, within, work_off
 from hybrid.ops.sync.feed import Feed
 from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import SCAN_KEYS, Guard, Pair
@@ -69,7 +70,7 @@ class Applier:
         Raises StoreUnavailable when a store is lost or takes no writes; what was applied stays, and applying the rest
         later is safe.
         """
-        for batch in batches(self._open(actions)):
+        for batch in rounds(self._open(actions)):
             if stopped := self._stopped():
                 return self._ended(stopped)
             self._pair.check()
@@ -160,22 +161,31 @@ class Applier:
     def _attempt(self, some: list[Action]) -> list[Action]:
         """Apply `some`, or leave them alone for good; the result is to be tried again."""
         pair, target = self._pair, some[0].target
-        with pair.guard(target, [action.key for action in some]) as guard:
+        done: set[bytes] = set()
+        with ExitStack() as opened:
+            parts = [
+                (part, opened.enter_context(pair.guard(target, [action.key for action in part], f"guard {number}")))
+                for number, part in enumerate(batches(some))
+            ]
             # In this order: what is logged later breaks the watch, what was logged before is seen.
             logged = pair.logged()
-            free = [action for action in some if action.key not in logged]
-            here = pair.read(target, [action.key for action in free])
-            there = pair.read(target.other, [action.key for action in free])
-            ready, settled = self._judged(free, here, there)
-            self._count(settled)
-            can = pair.can(target)
-            puts = list(within((action, put_of(action.key, there[action.key], can)) for action in ready))
-            fitting = [action for action, _ in puts]
-            if fitting and not self._put(guard, puts, here, there):
-                fitting = []
-        self._count_applied(fitting)
-        done = {action.key for action in (*fitting, *(action for action, _ in settled))}
+            free = [action.key for action in some if action.key not in logged]
+            here, there = pair.read(target, free), pair.read(target.other, free)
+            for part, guard in parts:
+                waiting = [action for action in part if action.key in here]
+                done |= self._put_those_that_hold(guard, waiting, here, there)
         return [action for action in some if action.key not in done]
+
+    def _put_those_that_hold(self, guard: Guard, some: list[Action], here: States, there: States) -> set[bytes]:
+        """One transaction; the result are the keys that need nothing more."""
+        ready, settled = self._judged(some, here, there)
+        self._count(settled)
+        can = self._pair.can(self._pair.authority)
+        puts = list(within((action, put_of(action.key, there[action.key], can)) for action in ready))
+        if puts and not self._put(guard, puts, here, there):
+            puts = []
+        self._count_applied([action for action, _ in puts])
+        return {action.key for action, _ in (*puts, *settled)}
 
     def _put(self, guard: Guard, puts: Sequence[tuple[Action, Put]], here: States, there: States) -> bool:
         """Whether the values are in place; otherwise nothing is."""
@@ -204,18 +214,19 @@ class Applier:
         there = pair.read(target, [action.key for action in known])
         here = pair.read(target.other, [action.key for action in known])
         ready, settled = self._judged(known, there, here)
-        records = [self._record(action, there, here) for action in ready]
-        records += [UndoRecord(action.key, None, action.facts(target.other)) for action in fresh]
         self._count(settled)
-        if records:
-            self._log(target, records)
-            self._count_applied([*ready, *fresh])
+        for part in batches((*ready, *fresh)):
+            records = [
+                self._record(action, there, here)
+                if action.key in there
+                else UndoRecord(action.key, None, action.facts(target.other))
+                for action in part
+            ]
+            self._feed.add([action.key for action in part], self._undo_commands(target, records))
+            self._count_applied(part)
             self._shipped_commands += sum(
-                action.cloud_commands() - 4 * action.overwrites for action in (*ready, *fresh) if target is Store.CLOUD
+                action.cloud_commands() - 4 * action.overwrites for action in part if target is Store.CLOUD
             )
-
-    def _log(self, target: Store, records: Sequence[UndoRecord]) -> None:
-        self._feed.add([record.key for record in records], self._undo_commands(target, records))
 
     # -- both
 

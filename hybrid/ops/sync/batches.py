@@ -15,10 +15,22 @@ from hybrid.replication.copy import put_commands
 from hybrid.stores.capabilities import Capabilities
 from hybrid.types import Store
 
-__all__ = ["BATCH_KEYS", "TRANSACTION_WORK", "Put", "batches", "chunked", "put_of", "split_large", "within", "work_off"]
+__all__ = [
+    "BATCH_KEYS",
+    "TRANSACTION_WORK",
+    "Put",
+    "batches",
+    "chunked",
+    "put_of",
+    "rounds",
+    "split_large",
+    "within",
+    "work_off",
+]
 
 BATCH_KEYS: Final = 1000
 TRANSACTION_WORK: Final = 2 * STEP_WORK
+ROUND: Final = 5
 CHUNK_BYTES: Final = 1024 * 1024
 
 TRIES: Final = 10
@@ -56,8 +68,10 @@ def split_large(commands: Iterable[bytes]) -> Put:
     return Put(filling, last)
 
 
-def batches(actions: Iterable[Action]) -> Iterator[list[Action]]:
-    """Actions with the same target, few and small enough for one step."""
+def batches(
+    actions: Iterable[Action], most_keys: int = BATCH_KEYS, most_work: int = TRANSACTION_WORK
+) -> Iterator[list[Action]]:
+    """Actions with the same target, few and small enough for one transaction."""
     open_: dict[Store, list[Action]] = {store: [] for store in Store}
     works = dict.fromkeys(Store, 0)
     for action in actions:
@@ -66,10 +80,16 @@ def batches(actions: Iterable[Action]) -> Iterator[list[Action]]:
         works[action.target] += sum(
             presumed_work(known.kind, known.size_bytes) for store in Store if (known := action.facts(store))
         )
-        if len(batch) == BATCH_KEYS or works[action.target] > TRANSACTION_WORK:
+        if len(batch) == most_keys or works[action.target] > most_work:
             yield batch
             open_[action.target], works[action.target] = [], 0
     yield from (batch for batch in open_.values() if batch)
+
+
+def rounds(actions: Iterable[Action]) -> Iterator[list[Action]]:
+    """Actions with the same target whose keys are read together, to be written in several transactions: round trips to
+    a store that is far away count more than what either server does."""
+    return batches(actions, ROUND * BATCH_KEYS, ROUND * TRANSACTION_WORK)
 
 
 def within(puts: Iterable[tuple[T, Put]]) -> Iterator[tuple[T, Put]]:

@@ -237,12 +237,13 @@ class Pair:
     # -- writing
 
     @contextmanager
-    def guard(self, store: Store, keys: Iterable[bytes] = ()) -> Iterator[Guard]:
-        """Watch `keys`, and on the authority that it still is the authority, until the guard's commit.
+    def guard(self, store: Store, keys: Iterable[bytes] = (), use: str = "guard") -> Iterator[Guard]:
+        """Watch `keys`, and on the authority that it still is the authority, until the guard's commit. Guards that
+        stand at the same time need names of their own.
 
         Raises StoreUnavailable when the store takes no writes now, or is lost.
         """
-        wire = self.wire(store, "guard")
+        wire = self.wire(store, use)
         names = self.names
         watched = (names.authority, *keys)
         replies = wire.exchange(_UNWATCH + pack(("WATCH", *watched)) + pack(("GET", names.authority)), 3)
