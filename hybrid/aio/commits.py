@@ -29,12 +29,13 @@ WIRES: Final = {Store.LOCAL: 2, Store.CLOUD: 8}
 class Member:
     """One task's transaction, and the future that it awaits."""
 
-    __slots__ = ("future", "token", "transaction")
+    __slots__ = ("future", "runs_again", "token", "transaction")
 
     def __init__(self, transaction: Transaction, future: asyncio.Future[Committed | Fenced], token: bytes) -> None:
         self.transaction = transaction
         self.future = future
         self.token = token
+        self.runs_again = bool(token)
 
     def end(self, outcome: Committed | Fenced) -> None:
         if not self.future.done():
@@ -186,11 +187,15 @@ class Commits:
 
     def _next_members(self, wire: Wire) -> list[Member]:
         members: list[Member] = []
+        allows = self._engine.board.acks[Store.LOCAL].allows
         parts = size_bytes = 0
         while self._queue and parts < GROUP_PARTS and size_bytes < GROUP_BYTES:
             member = self._queue.popleft()
             if member.future.done():
                 continue  # its task was cancelled
+            if member.runs_again and not allows(wire.authority):
+                member.end(Fenced(wire.authority))
+                continue
             transaction = member.transaction
             parts += transaction.replies
             size_bytes += len(transaction.head) + len(transaction.tail)

@@ -3,6 +3,7 @@
 The record on the cloud store decides; the one on the local store fences writers that have not heard yet.
 
     local N     --(local is down: any writer claims)-->        cloud N+1
+    cloud N     --(local is back: its tail is merged)-->       cloud N+1
     cloud N     --(local has nearly caught up: the shipper)--> handover N+1
     handover N  --(the last entries are on local)-->           local N+1
     handover N  --(local died again: any writer claims)-->     cloud N+1

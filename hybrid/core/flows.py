@@ -185,6 +185,7 @@ def write(
     The result is a `Verdict`. Raises AllStoresDown or OutcomeUnknown as `ask_authority` does.
     """
     token = b""
+    unshipped: Verdict | None = None
     for _ in range(ATTEMPTS):
         routes = board.routes
         store = Store.LOCAL if routes.relayed else routes.writer
@@ -203,6 +204,8 @@ def write(
                 yield from _trace(transaction, store, error)
             continue
         if isinstance(outcome, Fenced):
+            if token:
+                return _too_late(transaction, unshipped)
             yield from wait_out(board, outcome)
             continue
         token = outcome.token
@@ -214,6 +217,7 @@ def write(
         confirmation = yield from _confirmation(board, store, result.position, token)
         if _settled(confirmation, transaction, store):
             return result
+        unshipped = result
     raise AllStoresDown(board.routes.refusal)
 
 
@@ -246,6 +250,14 @@ def _trace(transaction: Transaction, store: Store, error: ReplyLost) -> Flow:
     if fate is not Fate.UNSHIPPED:
         known = fate.value if fate is Fate.SHIPPED else str(error)
         raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {known}") from None
+
+
+def _too_late(transaction: Transaction, unshipped: Verdict | None) -> Verdict:
+    """The lost store came back before the transaction could be run again on the other one. What that store had answered
+    is merged; whether it had run what it did not answer, nobody says."""
+    if unshipped is None:
+        raise OutcomeUnknown(transaction.name, "its store came back before it could be run again")
+    return unshipped
 
 
 def borrow(board: Board) -> Flow:

@@ -59,7 +59,8 @@ class Shipped:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """The last word of the shipper of a local store that was lost, said while `under` was the authority record.
+    """The last word of the shipper of a local store that was lost, said while `under` was the authority record. What it
+    says was not shipped may be run again in `epoch`, the one that the claim makes: in a later one it may be merged.
 
     Everything up to `place` was shipped; nothing behind `maybe_to` was, in any form; copied states may contain some of
     what lies between, and do contain what has its token in `whole`. `shipped` holds the tokens of all that may have
@@ -67,6 +68,7 @@ class Seal:
     """
 
     under: Authority
+    epoch: int
     place: Position
     maybe_to: Position
     shipped: Shipped = field(default_factory=Shipped)
@@ -90,13 +92,14 @@ class Seal:
     @property
     def packed(self) -> bytes:
         places = position_text(self.place), position_text(self.maybe_to)
-        return b" ".join((self.under.record, *places, self.shipped.packed, b",".join(sorted(self.whole))))
+        tokens = self.shipped.packed, b",".join(sorted(self.whole))
+        return b" ".join((self.under.record, b"%d" % self.epoch, *places, *tokens))
 
     @classmethod
     def parse(cls, packed: bytes) -> Seal:
-        *record, place, maybe_to, shipped, whole = packed.split(b" ")
+        *record, epoch, place, maybe_to, shipped, whole = packed.split(b" ")
         under = Authority.parse(b" ".join(record))
         if under is None:
             raise ValueError("a seal names the record under which it was said")
         tokens = frozenset(filter(None, whole.split(b",")))
-        return cls(under, position(place), position(maybe_to), Shipped.parse(shipped), tokens)
+        return cls(under, int(epoch), position(place), position(maybe_to), Shipped.parse(shipped), tokens)

@@ -63,6 +63,11 @@ class Acks:
         seal = self._seal
         return seal if seal and seal.is_valid(authority, time.monotonic() - self._sealed_s) else None
 
+    def allows(self, record: Authority | None) -> bool:
+        """Whether what the seal says was not shipped may be run again under `record`."""
+        seal = self._seal
+        return seal is not None and record is not None and record.epoch == seal.epoch
+
     def wake(self) -> None:
         """Let every waiter look at the world again."""
         with self._lock:

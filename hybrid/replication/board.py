@@ -59,6 +59,8 @@ class Board:
         self._degraded = False
         self._unexplained_s: deque[float] = deque(maxlen=16)
         self.authority = FIRST
+        self.moved_s = 0.0
+        """When this process heard of its last move (monotonic clock)."""
         self.heard = False
         self.routes: Routes = self._planned()
 
@@ -117,6 +119,7 @@ class Board:
                 handed_back = authority.holder in (Holder.HANDOVER, Holder.LOCAL)
                 self._relay = handed_back and self.state(Store.LOCAL) is StoreState.DOWN
             if moved:
+                self.moved_s = time.monotonic()
                 self.last_written = (0, 0)
                 self.acks[authority.store].unseal()
                 if authority.store is Store.CLOUD and not authority.held and self.state(Store.LOCAL) is StoreState.UP:

@@ -85,7 +85,8 @@ class LastWord:
         stream = self._stream
         stream.ahead.sent(stream.sent_to)
         maybe_to = max(stream.sent_to, stream.maybe_to)
-        seal = Seal(record, stream.sent_to, maybe_to, stream.shipped, stream.ahead.whole)
+        epoch = stream.under.epoch + 1
+        seal = Seal(record, epoch, stream.sent_to, maybe_to, stream.shipped, stream.ahead.whole)
         channel = stream.endpoints[Store.CLOUD].applied
         stream.push(
             pack(("PUBLISH", channel, Progress(Word.SEAL, stream.sent_to, seal.packed).packed)),

@@ -7,6 +7,7 @@ everything in its log behind the seal. It is fenced first, so that the tail stan
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import redis
 
@@ -20,6 +21,7 @@ from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.merge import Keep, Merge, Superseded
 from hybrid.replication.records import one, transaction
+from hybrid.replication.seal import kept_seal, restate
 from hybrid.replication.tail import Tail, last_place
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -44,7 +46,7 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
         record = _record(wires[returning.other], names, board, returning.other)
         if returning is Store.LOCAL:
             _fence(wire, endpoints[returning], board.authority)
-            sealed, doubt = _sealed(wires[Store.CLOUD], names, board.authority)
+            sealed, doubt = kept_seal(wires[Store.CLOUD], names.seal, board.authority)
             doubt = doubt or _sent(wire, names)
         else:
             endpoints[returning].renew_record(board.authority)
@@ -56,6 +58,8 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
             board.observe(Store.LOCAL, Evidence.WIPED)
         tail = Tail(returning, wire, names, sealed, doubt or end)
         if tail.keys or tail.spans_all:
+            if returning is Store.LOCAL:
+                record = _begin(endpoint, board)
             writer = endpoint.connect_raw(timeout_s=1.0)
             try:
                 merge = Merge(tail, end, wires[returning.other], writer, names, record, keep)
@@ -85,6 +89,22 @@ def _record(wire: Wire, names: Names, board: Board, store: Store) -> bytes | Non
         board.learn(found, source=store)
         raise Superseded("the authority has moved")
     return record
+
+
+def _begin(cloud: Endpoint, board: Board) -> bytes:
+    """Give the record a new epoch. Writers that lost a reply run their commands again in the epoch that the claim made,
+    if they were not shipped; what they do later, the merge would not see, and it would count twice."""
+    generation, wire = cloud.take_fenced(board.authority.epoch)
+    begun = None
+    if wire.authority is not None and wire.authority == board.authority:
+        begun = replace(wire.authority, epoch=wire.authority.epoch + 1)
+        restate(cloud, wire, begun)
+    found = wire.authority
+    cloud.give_fenced(generation, wire)
+    board.learn(found, source=Store.CLOUD)
+    if begun is None or found != begun:
+        raise Superseded("the authority has moved")
+    return begun.record
 
 
 def _forget(wire: Wire, names: Names, fence: bytes | None) -> None:
@@ -125,17 +145,6 @@ def _end_stream(local: Wire, cloud: Wire, names: Names) -> None:
     before = one(local, "GET", names.stream)
     if before is not None and len(known := before.split()) == 2:
         cloud.exchange(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1)
-
-
-def _sealed(cloud: Wire, names: Names, authority: Authority) -> tuple[Position, Position | None]:
-    """How far the local log was surely shipped, and up to where it may have been, as the last shipper said in this
-    epoch. Without its word, nothing is sure, and everything is possible (None)."""
-    record = one(cloud, "GET", names.seal)
-    if record is not None:
-        epoch, place, *doubt = record.decode().split(" ")
-        if int(epoch) == authority.epoch:
-            return position(place), position(doubt[0]) if doubt else None
-    return (0, 0), None
 
 
 def _sent(local: Wire, names: Names) -> Position | None:

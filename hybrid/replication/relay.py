@@ -54,13 +54,13 @@ class Relay:
 
     # -- asking
 
-    def run(self, transaction: Transaction, mark: bytes, *, decode: bool) -> tuple[list[Any], bytes]:
-        """The replies of the local store to `transaction`, and the token it had; `mark` is the one of an earlier run.
+    def run(self, transaction: Transaction, *, decode: bool) -> tuple[list[Any], bytes]:
+        """The replies of the local store to `transaction`, and the token it had.
 
         Raises NotSent when it was not run, ReplyLost when that is not known.
         """
         name = secrets.token_hex(8).encode()
-        traced = mark or (token(name[:8], 1) if transaction.traced else b"")
+        traced = token(name[:8], 1) if transaction.traced else b""
         generation, wire = self._endpoints[Store.CLOUD].take()
         try:
             # The answer is read by this wire's parser, as the local store's own would.

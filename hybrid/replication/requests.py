@@ -66,6 +66,8 @@ class Requests:
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self._board.authority.epoch))
         if not admits_write(wire.authority, store, self._board.authority):
             return self._fenced(store, generation, wire)
+        if action.token and not self._board.acks[Store.LOCAL].allows(wire.authority):
+            return self._fenced(store, generation, wire)
         token = action.token or (wire.next_token() if transaction.traced else b"")
         started_s = time.perf_counter()
         patience = None if transaction.is_usual else endpoint.timeout_s + transaction.work_s
@@ -92,11 +94,13 @@ class Requests:
             return self._forgotten_script(action, wire, ran)
         return Committed(ran, token)
 
-    def relayed(self, action: Commit) -> Committed:
+    def relayed(self, action: Commit) -> Committed | Fenced:
         """Have the process that ships run it. Raises NotSent or ReplyLost, and others are no longer relied on then."""
         transaction = action.transaction
+        if action.token:
+            return Fenced(self._board.authority)  # a command is run again on the cloud store only
         try:
-            replies, token = self._relay.run(transaction, action.token, decode=action.decode)
+            replies, token = self._relay.run(transaction, decode=action.decode)
         except (NotSent, ReplyLost):
             self._board.stop_relaying()
             raise

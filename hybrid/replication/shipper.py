@@ -45,6 +45,10 @@ STRANDED_S: Final = 3.0
 JITTER_S: Final = 0.2
 """Those who wait for a lease to run out do not all look in the same moment."""
 
+CAUGHT_S: Final = 0.3
+"""How long after the claim a merge begins at the earliest: writers that were caught without a reply run their commands
+again until then. Stores that were really lost take longer to come back."""
+
 LOOK_S: Final = {Store.LOCAL: 1.0, Store.CLOUD: 60.0}
 
 logger = logging.getLogger("hybrid")
@@ -219,6 +223,8 @@ class Shipper(threading.Thread):
 
     def _merge(self, returning: Store, lease: Lease) -> bool:
         """Whether what only the returning store knows is on the authority now."""
+        left_s = self._board.moved_s + CAUGHT_S - time.monotonic()
+        self._board.wait_for(lambda: self._board.authority.store is returning, max(left_s, 0.0))
         try:
             merge_tail(returning, self._endpoints, self._names, self._board, lease.goes_on)
         except (NotSent, ReplyLost, Superseded) as error:

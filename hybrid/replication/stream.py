@@ -58,7 +58,7 @@ class Stream:
     """Single-threaded. `open` before use, `close` in any case.
 
     Attributes:
-        source, target: the store whose log is shipped, and the one it goes to.
+        source, target: the store whose log is shipped, and the one it goes to; `under`: the record by which it is.
         reader: the wire on which the log is awaited; `states`: the one on which the source is asked, `snapshots` the
             same for states of keys, of which there can be many.
         read_to: the place of the last entry that was read; `at_end` whether it was the last one there.
@@ -83,6 +83,7 @@ class Stream:
         self.endpoints = endpoints
         self.source = source
         self.target = source.other
+        self.under = board.authority
         self.names = names
         self.board = board
         self.lease = lease
@@ -325,8 +326,10 @@ class Stream:
         board = self.board
         if board.closing:
             raise Ended(Outcome.CLOSED)
-        if board.authority.store is not self.source:
+        authority = board.authority
+        if authority.store is not self.source:
             raise Ended(Outcome.MOVED)
+        self.under = authority
         self._check_reached()
         if not board.reachable(self.target):
             raise TargetLost

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from hybrid.core.authority import Authority, Holder
 from hybrid.core.outcomes import NotSent, ReplyLost
@@ -18,6 +18,7 @@ from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.replication.engine import HANDOVER_S, Engine
 from hybrid.replication.inspection import in_sync
+from hybrid.replication.seal import restate
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
@@ -43,7 +44,7 @@ def fail_over(engine: Engine, timeout_s: float) -> Authority:
             record = _known(wire)
             if record.holder is Holder.CLOUD:
                 if not record.held:
-                    _restate(engine, wire, record.succeeded_by(Holder.CLOUD, held=True))
+                    restate(engine.endpoints[Store.CLOUD], wire, record.succeeded_by(Holder.CLOUD, held=True))
             elif record.store is Store.LOCAL:
                 _require_caught_up(engine, deadline_s)
                 _drain(engine, wire, record)
@@ -63,7 +64,7 @@ def fail_back(engine: Engine) -> Authority:
     with _fenced(engine, Store.CLOUD) as wire:
         record = _known(wire)
         if record.held:
-            _restate(engine, wire, record.succeeded_by(Holder.CLOUD))
+            restate(engine.endpoints[Store.CLOUD], wire, record.succeeded_by(Holder.CLOUD))
         elif record.holder is Holder.DRAIN:
             _take_back(engine, wire, record)
         engine.board.learn(wire.authority, source=Store.CLOUD)
@@ -155,15 +156,3 @@ def _take_back(engine: Engine, cloud: Wire, draining: Authority) -> None:
     if lost or cloud.authority == back:
         _tell_local(engine, back)
         engine.board.learn(back, source=Store.LOCAL)
-
-
-def _restate(engine: Engine, cloud: Wire, authority: Authority) -> None:
-    """The cloud store keeps the authority, under a new record. What was said of the lost local log stays valid."""
-    names = engine.names
-    also: list[tuple[Any, ...]] = []
-    seal = cloud.exchange(pack(("GET", names.seal)), 1, decode=False)[0]
-    if isinstance(seal, bytes):
-        epoch, _, places = seal.partition(b" ")
-        if int(epoch) == authority.epoch - 1:
-            also.append(("SET", names.seal, b"%d %b" % (authority.epoch, places)))
-    engine.endpoints[Store.CLOUD].move(cloud, authority, also=also)

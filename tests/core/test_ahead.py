@@ -74,6 +74,6 @@ def test_of_very_many_the_oldest_are_not_told_apart() -> None:
 def test_what_a_seal_confirms(place: Position, mark: bytes, known: Confirmation) -> None:
     shipped = Shipped()
     shipped.note(TWO)
-    seal = Seal(Authority(Holder.CLOUD, 2), (5, 0), (8, 0), shipped, frozenset({ONE}))
+    seal = Seal(Authority(Holder.CLOUD, 2), 2, (5, 0), (8, 0), shipped, frozenset({ONE}))
     assert seal.confirmation(place, mark) is known
     assert Seal.parse(seal.packed).confirmation(place, mark) is known

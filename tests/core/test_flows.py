@@ -149,6 +149,7 @@ def hints(keys: tuple[bytes, ...]) -> Transaction:
 SET, INCR = prepared("SET k v"), prepared("INCR k")
 SET_DONE, INCR_DONE = Committed([b"OK", b"7-1"]), Committed([-1, 5, b"7-1"])
 PLACE: Position = (7, 1)
+MERGING = Fenced(Authority(Holder.CLOUD, 3))
 
 
 def writing(world: World, what: Transaction = SET, *, confirm: bool = False) -> Flow:
@@ -295,6 +296,22 @@ def test_a_write_that_surely_was_not_shipped_is_run_again() -> None:
     unshipped = world.learns(CLAIMED, Fate.UNSHIPPED)
     world.drive(writing(world, INCR), world.dies(LOCAL, lost(TOKEN)), unshipped, INCR_DONE)
     assert world.actions == [Commit(LOCAL, INCR), Trace(LOCAL, TOKEN), Commit(CLOUD, INCR, token=TOKEN)]
+
+
+def test_what_may_be_merged_by_now_is_not_run_again() -> None:
+    """The lost store came back before its writer could run the command on the other one."""
+    world = World()
+    unshipped = world.learns(CLAIMED, Fate.UNSHIPPED)
+    message = world.fails(OutcomeUnknown, writing(world, INCR), world.dies(LOCAL, lost(TOKEN)), unshipped, MERGING)
+    assert "INCR" in message and "came back" in message
+
+
+def test_what_was_answered_and_is_merged_was_done() -> None:
+    world = World()
+    unshipped = world.learns(CLAIMED, Confirmation.UNSHIPPED)
+    done = Committed(INCR_DONE.replies, TOKEN)
+    result = world.drive(writing(world, INCR, confirm=True), done, unshipped, MERGING)
+    assert (result.replies, result.position) == ([5], PLACE)
 
 
 @pytest.mark.parametrize(("fate", "known"), [(Fate.SHIPPED, "applied"), (Fate.UNKNOWN, "connection closed")])
@@ -480,6 +497,8 @@ def test_a_write_ends_and_counts_once(idempotent: bool, data: st.DataObject) -> 
             result = answer(action, world, done, data)
             if result is done or isinstance(result, ReplyLost):
                 may_count = True
+            elif isinstance(action, Commit) and action.token and isinstance(result, Fenced):
+                may_count = True  # its store came back, and is merged
             elif result in (Fate.UNSHIPPED, Confirmation.UNSHIPPED):
                 may_count = False
             action = flow.throw(result) if isinstance(result, NotSent | ReplyLost) else flow.send(result)

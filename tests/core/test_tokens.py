@@ -29,9 +29,9 @@ def test_the_wires_heard_of_least_lately_are_forgotten() -> None:
 
 @pytest.mark.parametrize("shipped", [Shipped(), Shipped({b"aaaaaaaa": token(b"aaaaaaaa", 3)})])
 def test_a_seal_is_read_as_it_was_written(shipped: Shipped) -> None:
-    seal = Seal(CLOUD_4, PLACE, (8, 0), shipped)
+    seal = Seal(CLOUD_4, 4, PLACE, (8, 0), shipped)
     assert Seal.parse(seal.packed).packed == seal.packed
-    held = Seal(Authority(Holder.CLOUD, 4, held=True), PLACE, (8, 0))
+    held = Seal(Authority(Holder.CLOUD, 4, held=True), 4, PLACE, (8, 0))
     assert Seal.parse(held.packed).under == held.under
 
 
@@ -50,7 +50,7 @@ def test_a_seal_is_read_as_it_was_written(shipped: Shipped) -> None:
     ],
 )
 def test_when_a_seal_may_be_believed(under: Authority, authority: Authority, age_s: float, valid: bool) -> None:
-    assert Seal(under, PLACE, PLACE).is_valid(authority, age_s) is valid
+    assert Seal(under, 4, PLACE, PLACE).is_valid(authority, age_s) is valid
 
 
 def test_what_is_noted_out_of_order_is_not_forgotten() -> None:

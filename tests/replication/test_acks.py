@@ -108,7 +108,7 @@ def test_a_seal_ends_every_wait(threads: ThreadPoolExecutor) -> None:
     shipped_one, lost_one = waiters.add((4, 0)), waiters.add((6, 0))
     shipped = Shipped()
     shipped.note(token(b"aaaaaaaa", 1))
-    seal = Seal(CLAIMED, (5, 0), (5, 0), shipped)
+    seal = Seal(CLAIMED, CLAIMED.epoch, (5, 0), (5, 0), shipped)
     acks.seal(seal)
     assert shipped_one.result(LONG_S / 2) is True
     assert lost_one.result(LONG_S / 2) is False

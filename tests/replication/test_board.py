@@ -24,7 +24,7 @@ ALONE = Settings(local_url="redis://localhost:1")
 CLAIMED = Authority(Holder.CLOUD, 2)
 HANDOVER = Authority(Holder.HANDOVER, 3)
 RETURNED = Authority(Holder.LOCAL, 4)
-SEAL = Seal(CLAIMED, (4, 0), (4, 0))
+SEAL = Seal(CLAIMED, CLAIMED.epoch, (4, 0), (4, 0))
 LONG_S = 30.0
 """No test waits so long: a waiter that nobody wakes fails its test."""
 

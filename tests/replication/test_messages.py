@@ -27,7 +27,7 @@ def test_a_seal_says_which_writes_were_shipped() -> None:
     shipped = Shipped()
     for wire_id in (b"aaaaaaaa", b"bbbbbbbb"):
         shipped.note(token(wire_id, 3))
-    seal = Seal(Authority(Holder.CLOUD, 2), (7, 1), (8, 0), shipped)
+    seal = Seal(Authority(Holder.CLOUD, 2), 2, (7, 1), (8, 0), shipped)
     message = Progress.parse(Progress(Word.SEAL, (7, 1), seal.packed).packed)
     assert message.place == (7, 1)
     heard = Seal.parse(message.seal)

@@ -18,10 +18,12 @@ from hybrid.core.commands import lookup, policy_of
 from hybrid.core.conflict import Conflict
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
+from hybrid.core.tokens import Seal
 from hybrid.core.transaction import Write, transaction
 from hybrid.events import EventLog
 from hybrid.replication import archive, rejoin
 from hybrid.replication import merge as merging
+from hybrid.replication.acks import Acks
 from hybrid.replication.board import Board
 from hybrid.replication.merge import Superseded
 from hybrid.settings import Settings
@@ -67,8 +69,8 @@ class Apart:
         finally:
             store.connection_pool.release(connection)
 
-    def merge(self, keep: Callable[[], bool] = lambda: True) -> None:
-        merge(self.servers[Store.LOCAL].url, self.servers[Store.CLOUD].url, keep)
+    def merge(self, keep: Callable[[], bool] = lambda: True, known: Authority | None = None) -> None:
+        merge(self.servers[Store.LOCAL].url, self.servers[Store.CLOUD].url, keep, known)
 
     @property
     def archive(self) -> dict[bytes, Conflict]:
@@ -79,10 +81,17 @@ class Apart:
         }
 
 
-def merge(local_url: str | None, cloud_url: str | None, keep: Callable[[], bool] = lambda: True) -> None:
+def merge(
+    local_url: str | None,
+    cloud_url: str | None,
+    keep: Callable[[], bool] = lambda: True,
+    known: Authority | None = None,
+) -> None:
+    """By a process that knows the record that stands on the cloud store, or `known`."""
     assert local_url and cloud_url
     board = Board(Settings(local_url=local_url, cloud_url=cloud_url), EventLog())
-    board.learn(CLOUD_2, source=Store.CLOUD)
+    with client(cloud_url) as cloud:
+        board.learn(known or Authority.parse(cloud.get(NAMES.authority)), source=Store.CLOUD)
     endpoints = {
         Store.LOCAL: Endpoint(Store.LOCAL, local_url, NAMES, timeout_s=2.0),
         Store.CLOUD: Endpoint(Store.CLOUD, cloud_url, NAMES, timeout_s=2.0),
@@ -233,7 +242,7 @@ def test_who_comes_after_the_failback_merges_nothing(apart: Apart) -> None:
     """What stands in the local log then is new, and on its way to the cloud store already."""
     hand_back(apart)
     with pytest.raises(Superseded):
-        apart.merge()
+        apart.merge(known=CLOUD_2)
     assert (apart.local.xlen(NAMES.log), apart.cloud.get("n")) == (1, None)
     assert apart.local.get(NAMES.authority) == b"local 4"
 
@@ -243,6 +252,25 @@ def test_a_merge_during_which_the_authority_is_handed_back_ends(apart: Apart) ->
     with pytest.raises(Superseded):
         apart.merge(lambda: bool(hand_back(apart)) or True)
     assert (apart.local.xlen(NAMES.log), apart.cloud.get("n")) == (2, None)
+
+
+def test_what_is_merged_is_not_run_again_by_its_writer(apart: Apart) -> None:
+    """It had no reply; the seal says that its command was not shipped, so the cloud store gets it: from the writer, in
+    the epoch of the claim, or from the merge, which begins another one."""
+    apart.write(apart.local, "INCR n")
+    apart.merge()
+    record = Authority.parse(apart.cloud.get(NAMES.authority))
+    acks = Acks()
+    acks.seal(Seal(CLOUD_2, CLOUD_2.epoch, (0, 0), (0, 0)))
+    assert (record, apart.cloud.get("n")) == (Authority(Holder.CLOUD, 3), b"1")
+    assert acks.allows(CLOUD_2) and not acks.allows(record)
+
+
+def test_a_merge_that_another_one_takes_over_still_knows_what_was_shipped(apart: Apart) -> None:
+    apart.write(apart.local, "INCR n")
+    with pytest.raises(Superseded):
+        apart.merge(lambda: False)
+    assert (apart.cloud.get(NAMES.authority), apart.cloud.get(NAMES.seal)) == (b"cloud 3", b"3 0-0 0-0")
 
 
 def test_a_log_that_goes_on_is_not_forgotten(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:

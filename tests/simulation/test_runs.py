@@ -57,7 +57,7 @@ def test_replaying_what_a_copy_contains_already_is_found() -> None:
 
 
 def test_forgetting_the_returning_stores_tail_is_found() -> None:
-    with patch.object(rejoin, "_sealed", lambda *_: ((2**62, 0), None)), patch.object(rejoin, "last_place", _far):
+    with patch.object(rejoin, "kept_seal", lambda *_: ((2**62, 0), None)), patch.object(rejoin, "last_place", _far):
         assert "lost" in found("stores", range(1, 8))
 
 
