@@ -6,6 +6,7 @@ Routes, access gate and the agent's lifespan; the pages are drawn by panel/ui.py
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import socket
 import sys
@@ -36,6 +37,11 @@ AT_ONCE = {"Connection": "close"}
 of the connection sends it."""
 
 
+SWITCH_S = 0.0005
+"""How long a thread that draws keeps Python to itself, a tenth of the usual: an answer to a monitor needs it several
+times, and so does what is shipped."""
+
+
 async def health(request: Request) -> JSONResponse:
     """From memory and on the loop: threads may all be busy with pages, and a monitor waits for nobody."""
     status, document = queries.health()
@@ -54,6 +60,8 @@ async def probe(request: Request) -> Response:
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     await to_thread.run_sync(process().start)
+    sys.setswitchinterval(SWITCH_S)
+    gc.freeze()  # what is loaded stays: to look through it for garbage would hold up all threads, health probes too
     for line in start_lines():
         say(line)
     try:
