@@ -1,7 +1,7 @@
 """OpenTelemetry by redis-py's own conventions: where an application has switched redis-py's on, hybrid reports there.
 
-    from redis.observability import OTelConfig, get_observability_instance
-    get_observability_instance().init(OTelConfig())
+    from redis.observability import MetricGroup, OTelConfig, get_observability_instance
+    get_observability_instance().init(OTelConfig(metric_groups=[MetricGroup.COMMAND]))
 
 redis-py would see nothing by itself: hybrid's commands go over connections of its own.
 """
