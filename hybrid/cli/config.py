@@ -137,6 +137,9 @@ def report(terminal: Terminal, options: argparse.Namespace, changed: Changed) ->
     for name, (before, after) in changed.changes.items():
         terminal.line(f"{name}: {shown(before)} -> {shown(after)}")
     terminal.line(f"in force in every process: version {changed.version}")
+    before, after = changed.changes.get("write_both", (None, None))
+    if before is False and after is not False:
+        terminal.line("a cloud store that missed writes is made equal first; the history says when it is: equalized")
     for store in changed.missed:
         terminal.line(f"the {store} store is down, and gets it when it returns")
     for process, held in changed.pinned.items():

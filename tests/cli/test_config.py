@@ -55,6 +55,8 @@ def test_a_change_from_set_to_history(run: Run, tmp_path: Path) -> None:
         ("bob", "override ended"),
         ("bob", "override"),
     ]
+    run("set", "write_both=false")
+    assert "made equal first" in run("set", "write_both=")[1]
     # A process reports itself in the background: the first look may come too soon.
     wait_until(lambda: any(line.startswith("hybrid config") for line in run("processes")[1].splitlines()), "itself")
 
