@@ -6,14 +6,14 @@ import streamlit as st
 
 from panel import queries, widgets
 from panel.i18n import _
-from panel.keys import browser, bulkview, detailview, editview, listview, state, weather
+from panel.keys import browser, bulkview, detailview, editview, listview, saving, state, weather
 from panel.repair.pieces import obstacle_line
 
 state.restore()
 snapshot = queries.overview()
 st.title(_("Keys"), anchor=False)
 obstacle_line(weather.notice(snapshot, widgets.zone()))
-editview.said()
+saving.said()
 listview.filters()
 editview.create_form()
 authority = snapshot.status.authority if snapshot is not None else queries.Store.LOCAL

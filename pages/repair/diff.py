@@ -6,7 +6,7 @@ import streamlit as st
 
 from panel import jobview, queries, widgets
 from panel.i18n import _, ngettext
-from panel.repair import diffview, keyview, pieces, planview, weather
+from panel.repair import diffstart, diffview, keyview, pieces, planview, weather
 from panel.repair import queries as repair
 from panel.repair.links import key_from
 
@@ -22,7 +22,7 @@ pieces.obstacle_line(obstacle)
 if not isinstance(found, repair.Known):
     pieces.missing(found, _("Comparisons"))
     jobview.follow(found.pending, "diffs")
-diffview.scope_form(obstacle is not None)
+diffstart.scope_form(obstacle is not None)
 jobview.running_jobs("diff", "sync", "merge of a key")
 
 repairable = weather.repair_obstacle(snapshot, zone)

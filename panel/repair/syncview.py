@@ -11,7 +11,8 @@ from panel.i18n import N_, _, ngettext
 from panel.queries import Overview
 from panel.repair import actions as repair
 from panel.repair import planview, queries
-from panel.repair.diffview import KINDS, PATTERN_HELP, title_of
+from panel.repair.diffstart import KINDS, PATTERN_HELP
+from panel.repair.diffview import title_of
 from panel.repair.links import linked
 from panel.repair.pieces import missing, obstacle_line
 from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, SyncEnding, SyncResult

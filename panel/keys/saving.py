@@ -1,0 +1,85 @@
+"""Saving on the page Keys: an edit is run once, what came of it is kept for the next drawing, and can be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from panel import actions as panel_actions
+from panel.i18n import _
+from panel.keys import actions, state
+from panel.keys.queries import ConfigurationError, Edit, KeyUndo
+
+__all__ = ["buttons", "said", "save"]
+
+
+def said() -> None:
+    """What came of the last edit, store by store, with a way to take it back."""
+    last = st.session_state.get("keys-said")
+    if last is None:
+        return
+    outcome, words = last
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-said-box"):
+        icon = ":material/check_circle:" if outcome.done else ":material/error:"
+        color = "green" if outcome.done else "red"
+        st.markdown(f":{color}[{icon}] **{words}** {outcome.sentence}", width="stretch")
+        undo = getattr(outcome, "undo", None)
+        if undo is not None:
+            st.button(
+                _("Undo"), icon=":material/undo:", key="keys-undo", disabled=not panel_actions.is_operator(),
+                on_click=take_back, args=(undo,),
+            )  # fmt: skip
+        elif outcome.done and words != _("Undo"):
+            st.caption(_("Too big to be taken back."))
+        st.button(
+            "", icon=":material/close:", type="tertiary", key="keys-said-close", on_click=forget_said, help=_("Close")
+        )
+
+
+def forget_said() -> None:
+    st.session_state.pop("keys-said", None)
+
+
+def take_back(undo: KeyUndo) -> None:
+    attempt(lambda: actions.take_back(undo), _("Undo"))
+
+
+def attempt(act: Callable[[], Any], words: str) -> bool:
+    """Do something and keep what came of it for the next drawing."""
+    try:
+        outcome = act()
+    except (panel_actions.NotAllowed, ConfigurationError, ValueError) as refusal:
+        text = str(refusal)
+        outcome = panel_actions.Outcome(False, text[:1].upper() + text[1:])
+    st.session_state["keys-said"] = (outcome, words)
+    return bool(outcome.done)
+
+
+def save(build: Callable[[], Edit], opens: bytes | None = None, *, closes_key: bool = False) -> None:
+    """The callback of every form: build the edit from what was entered, run it, close the form."""
+    found: list[Edit] = []
+
+    def act() -> Any:
+        found.append(build())
+        return actions.apply(found[0])
+
+    if not attempt(act, ""):
+        return
+    outcome, _words = st.session_state["keys-said"]
+    words = found[0].words
+    st.session_state["keys-said"] = (outcome, words[:1].upper() + words[1:] + ".")
+    state.close_form()
+    if opens is not None or closes_key:
+        state.open_key(opens)
+        state.restart()
+
+
+def buttons(label: str, build: Callable[[], Edit], **options: Any) -> None:
+    with st.container(horizontal=True):
+        st.button(
+            label, type="primary", icon=":material/check:", key="keys-form-save", on_click=save, args=(build,),
+            kwargs=options, disabled=not panel_actions.is_operator(),
+        )  # fmt: skip
+        st.button(_("Cancel"), key="keys-form-cancel", on_click=state.close_form)

@@ -1,0 +1,138 @@
+"""The forms of the page Keys for what a key holds: its text, a field, an item, a member, a score, an entry."""
+
+from __future__ import annotations
+
+import json
+
+import streamlit as st
+
+from panel.i18n import N_, _
+from panel.keys.entries import checked, expiry_input, left_s, parts, value_input
+from panel.keys.queries import Edit, Element, Store, edits
+from panel.keys.saving import buttons
+from panel.repair.links import key_from, key_text
+
+__all__ = ["HINTS", "add_form", "element_form", "field_expiry_form", "remove_form", "text_form"]
+
+HINTS = {
+    "string": N_("The text."),
+    "json": N_("A JSON document."),
+    "list": N_("One item on each line."),
+    "set": N_("One member on each line."),
+    "hash": N_("One field on each line: name, a tab or =, value."),
+    "zset": N_("One member on each line: member, a tab or =, score."),
+    "stream": N_("The fields of the first entry, one on each line: name, a tab or =, value."),
+}
+
+
+def text_form(key: bytes, kind: str, values: dict[Store, bytes], authority: Store) -> None:
+    """A string or a document as a whole; where the stores differ, from either value."""
+    st.markdown(f"**{_('New value on both stores')}**")
+    base = authority if authority in values else next(iter(values))
+    if len(set(values.values())) > 1:
+        base = st.segmented_control(
+            _("Start from the value of"), list(values), default=base, required=True, format_func=str.title,
+            key="keys-form-base",
+        )  # fmt: skip
+    start = values[base]
+    if kind == "json":
+        start = json.dumps(json.loads(start), indent=2, ensure_ascii=False).encode()
+    read = value_input(_("Value"), start, f"keys-form-value-{base}")
+    seen = values.get(authority)
+    st.caption(_("Its expiry is kept."))
+
+    def build() -> Edit:
+        value = read()
+        if kind == "json":
+            checked(value.decode())
+            return edits.set_document(key, seen, value)
+        return edits.set_text(key, seen, value)
+
+    buttons(_("Save on both stores"), build)
+
+
+def element_form(key: bytes, kind: str, one: Element, authority: Store) -> None:
+    """A field, an item or a score."""
+    seen = one.local if authority is Store.LOCAL else one.cloud
+    moment = one.local_expires_at_ms if authority is Store.LOCAL else one.cloud_expires_at_ms
+    start = seen if seen is not None else one.cloud if one.local is None else one.local
+    titles = {"hash": _("Field"), "list": _("Item"), "zset": _("Score of")}
+    st.markdown(f"**{titles.get(kind, kind)}** `{key_text(one.name)}`")
+    if kind == "zset":
+        st.session_state.setdefault("keys-form-score", float(start or 0))
+        st.number_input(_("Score"), key="keys-form-score", format="%.17g", step=1.0)
+        was = None if seen is None else float(seen)
+        buttons(
+            _("Save on both stores"), lambda: edits.set_score(key, one.name, was, st.session_state["keys-form-score"])
+        )
+        return
+    read = value_input(_("Value"), start or b"")
+    if kind == "list":
+        buttons(_("Save on both stores"), lambda: edits.set_item(key, int(one.name), seen, read()))
+        return
+    if moment is not None:
+        st.caption(_("Its expiry is kept."))
+    buttons(_("Save on both stores"), lambda: edits.set_field(key, one.name, seen, read(), moment))
+
+
+def remove_form(key: bytes, kind: str, one: Element, authority: Store) -> None:
+    seen = one.local if authority is Store.LOCAL else one.cloud
+    name = key_text(one.name)
+    st.markdown(_("Delete {name} on both stores?").format(name=f"`{name}`"))
+
+    def build() -> Edit:
+        match kind:
+            case "hash":
+                return edits.delete_field(key, one.name, seen)
+            case "list":
+                return edits.delete_item(key, int(one.name), seen)
+            case "stream":
+                return edits.delete_entry(key, one.name)
+            case _:
+                return edits.remove_member(key, kind, one.name)
+
+    buttons(_("Delete"), build)
+
+
+def field_expiry_form(key: bytes, one: Element, authority: Store) -> None:
+    seen = one.local if authority is Store.LOCAL else one.cloud
+    moment = one.local_expires_at_ms if authority is Store.LOCAL else one.cloud_expires_at_ms
+    st.markdown(f"**{_('Expiry of field')}** `{key_text(one.name)}`")
+    read = expiry_input("keys-form-expiry", left_s(moment))
+    buttons(_("Save on both stores"), lambda: edits.expire_field(key, one.name, seen, read()))
+
+
+def add_form(key: bytes, kind: str) -> None:
+    """One more field, item, member or entry."""
+    st.markdown(f"**{_('Add on both stores')}**")
+    if kind == "stream":
+        st.text_area(_("Fields"), key="keys-form-value", placeholder="name=value", help=_(HINTS["stream"]))
+        buttons(_("Add"), lambda: edits.add_entry(key, parts(str(st.session_state["keys-form-value"]), "stream")))
+        return
+    if kind in ("hash", "zset", "set"):
+        st.text_input(_("Field") if kind == "hash" else _("Member"), key="keys-form-name")
+    if kind == "zset":
+        st.number_input(_("Score"), key="keys-form-score", value=0.0, step=1.0, format="%.17g")
+    if kind in ("hash", "list"):
+        st.text_area(_("Value"), key="keys-form-value")
+    if kind == "list":
+        st.segmented_control(
+            _("Where"), ["last", "first"], default="last", required=True, key="keys-form-where",
+            format_func=lambda w: _("At the end") if w == "last" else _("At the beginning"),
+        )  # fmt: skip
+    buttons(_("Add"), lambda: addition(key, kind))
+
+
+def addition(key: bytes, kind: str) -> Edit:
+    values = st.session_state
+    name = key_from(str(values.get("keys-form-name") or ""))
+    value = str(values.get("keys-form-value") or "").encode()
+    match kind:
+        case "hash":
+            return edits.set_field(key, name, None, value)
+        case "list":
+            return edits.push_item(key, value, first=values["keys-form-where"] == "first")
+        case "zset":
+            return edits.set_score(key, name, None, float(values["keys-form-score"]))
+        case _:
+            return edits.add_member(key, name)
