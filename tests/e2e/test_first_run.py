@@ -1,4 +1,5 @@
-"""The first run: from two embedded servers to stores of one's own, in one's own language; then the command line."""
+"""The first run: from two embedded servers to stores of one's own, in one's own language; the command line; and the
+write mode, switched and switched back."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 from e2e.test_first_walk import ARTIFACTS, PATIENT_MS, Watch
 from playwright.sync_api import Browser, Page, expect
+from servers import client, wait_until
 
 from hybrid.stores.processes import ServerProcess
 from scripts.screenshots import MODES, RunningPanel, open_context, photograph
@@ -32,6 +35,8 @@ def test_first_run(
     for store, process in (("local", local), ("cloud", cloud)):
         expect(page.locator(f".st-key-card-{store}")).to_contain_text(str(process.port), timeout=PATIENT_MS)
     use_the_console(page)
+    with client(local.url) as here, client(cloud.url) as there:
+        switch_the_write_mode(page, here, there)
     help_by_keyboard(page)
     switch_to_portuguese(page, panel)
     assert watch.foreign == []
@@ -82,8 +87,30 @@ def send(page: Page, line: str) -> None:
     field.press("Enter")
 
 
+def switch_the_write_mode(page: Page, local: redis.Redis, cloud: redis.Redis) -> None:
+    """What is written meanwhile is on the local store alone, and on both once the mode is back."""
+    choose_writes(page, "Local only")
+    expect(page.get_by_text("stops copying").first).to_be_visible(timeout=PATIENT_MS)
+    page.get_by_role("link", name="Console").first.click()
+    send(page, "SET only:here 1")
+    expect(page.locator(".st-key-run-4")).to_contain_text("OK", timeout=PATIENT_MS)
+    assert (local.get("only:here"), cloud.get("only:here")) == (b"1", None)
+    choose_writes(page, "Both stores")
+    wait_until(lambda: cloud.get("only:here") == b"1", "the cloud store made equal again", 30)
+
+
+def choose_writes(page: Page, mode: str) -> None:
+    page.get_by_role("link", name="Settings").first.click()
+    routing = page.locator(".st-key-settings-routing")
+    routing.get_by_role("radio", name=mode).click(timeout=PATIENT_MS)
+    routing.get_by_role("button", name="Apply", exact=True).click(timeout=PATIENT_MS)
+    facts = expect(page.locator(".st-key-settings-facts"))
+    said = facts.to_contain_text if mode == "Both stores" else facts.not_to_contain_text
+    said("cloud follows", timeout=PATIENT_MS)
+
+
 def help_by_keyboard(page: Page) -> None:
-    page.get_by_role("heading", name="Console").click()
+    page.get_by_role("heading", name="Settings", exact=True).click()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("replication log", timeout=PATIENT_MS)
     page.keyboard.press("Escape")

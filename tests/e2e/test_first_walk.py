@@ -1,7 +1,8 @@
-"""The first day: open the printed link, see both stores, start traffic, switch reads, sign out; and run the test."""
+"""The first day: open the printed link, see both stores, start traffic, switch reads, sign out; test and drill."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ def test_run_test_passes_and_outlives_the_page(chromium: Browser, panel: Running
     with page.expect_download() as download:
         page.get_by_role("button", name="Report (Markdown)").click()
     assert download.value.path().read_text().startswith("# Hybrid Redis test")
+    play_a_drill(page)
     assert watch.foreign == []
     assert watch.errors == []
 
@@ -126,6 +128,19 @@ def run_the_test(page: Page) -> None:
     page.get_by_role("link", name="Tests").first.click()
     page.locator(".st-key-run-test button").wait_for(timeout=180_000)
     expect(page.locator("[data-testid=stAlert]").first).to_contain_text(" at ", timeout=PATIENT_MS)
+
+
+def play_a_drill(page: Page) -> None:
+    """An operator moves the writes to the cloud store and back, under load; the report says what it cost."""
+    page.get_by_role("radio", name="Drills").click()
+    page.locator(".st-key-play-failover-failback button").click(timeout=PATIENT_MS)
+    expect(page.locator(".st-key-drill-now")).to_be_visible(timeout=PATIENT_MS)
+    expect(page.get_by_text("1 drill played")).to_be_visible(timeout=180_000)
+    report = page.locator("[class*='st-key-report-']")
+    expect(report).to_contain_text(re.compile("passed|too busy to judge"))
+    for guarantee in ("G1", "G3", "G6"):
+        expect(report).to_contain_text(guarantee)
+    photograph(page, ARTIFACTS / "drill_light.png")
 
 
 def photograph_everything(chromium: Browser, page: Page, panel: RunningPanel) -> None:
