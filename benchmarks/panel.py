@@ -37,8 +37,18 @@ WATCH: Final = """([source]) => {
   };
   look();
 }"""
-CELL: Final = "document.querySelector('[data-testid=\"glide-cell-1-0\"]')?.innerText"
-"""The first key of the list: the table is painted on a canvas, with its words beside it for screen readers."""
+NOTE_PAINTED: Final = """
+window.painted = new Set();
+window.before = new Set();
+const paint = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...where) {
+  window.painted.add(text);
+  return paint.call(this, text, ...where);
+};
+"""
+"""Tables are painted on a canvas. Their words come into the document, for screen readers, 0.2 s later only."""
+FORGET_PAINTED: Final = "window.before = window.painted; window.painted = new Set()"
+KEY: Final = "(?:key|user|big|needle):"
 SETTLED: Final = "!document.querySelector('[data-stale=\"true\"], [data-testid=stSkeleton]')"
 RUNS_OUT: Final = "document.querySelector('[data-testid=stApp]').dataset.testScriptState === 'notRunning'"
 
@@ -67,6 +77,7 @@ class Measured:
     ) -> None:
         self.panel, self.keys, self.rounds, self.tabs, self.judged = panel, keys, rounds, tabs, judged
         self.context = open_context(started, MODES[0])
+        self.context.add_init_script(NOTE_PAINTED)
         self.page = self.context.new_page()
         self.page.set_default_timeout(PATIENT_MS)
 
@@ -80,6 +91,7 @@ class Measured:
 
     def took_ms(self, page: Page, there: str, act: Callable[[], object]) -> float:
         """From the first click or key press of `act` until `there`, an expression in the page, holds."""
+        page.evaluate(FORGET_PAINTED)
         page.evaluate(WATCH, [there])
         act()
         page.wait_for_function("window.tookMs !== null", timeout=PATIENT_MS)
@@ -104,7 +116,7 @@ class Measured:
     def pages(self) -> Iterator[Row]:
         def to_keys() -> float:
             self.took_ms(self.page, heading("Overview"), self.open("Overview"))
-            return self.took_ms(self.page, f"{heading('Keys')} && {CELL} && {SETTLED} && {RUNS_OUT}", self.open("Keys"))
+            return self.took_ms(self.page, f"{heading('Keys')} && {painted(KEY)} && {SETTLED}", self.open("Keys"))
 
         yield self.row("first page of keys, from the menu, for the first time", [to_keys()], None)
         yield self.repeated("first page of keys, from the menu", 1000, to_keys)
@@ -118,7 +130,7 @@ class Measured:
 
     def listing(self) -> Iterator[Row]:
         self.open("Keys")()
-        self.page.wait_for_function(f"{CELL} && {RUNS_OUT}")
+        self.page.wait_for_function(f"{painted(KEY)} && {RUNS_OUT}")
         yield self.repeated("next page of keys", 300, self.turn)
         patterns = iter(f"user:{number}*" for number in range(11, 100))
         yield self.repeated("a pattern that has been typed", 300, lambda: self.filter(next(patterns)))
@@ -126,25 +138,18 @@ class Measured:
         yield self.repeated("a key by its name", 300, lambda: self.filter(next(names)))
 
     def turn(self) -> float:
-        self.page.evaluate(f"window.before = {CELL}")
-        return self.took_ms(
-            self.page,
-            f"{CELL} && {CELL} !== window.before",
-            lambda: self.page.locator(".st-key-keys-next button").click(),
-        )
+        return self.took_ms(self.page, painted(KEY), self.page.locator(".st-key-keys-next button").click)
 
     def filter(self, pattern: str) -> float:
         field = self.page.get_by_role("searchbox", name="Search")
         field.fill(pattern)
-        start = pattern.rstrip("*")
-        self.page.evaluate(f"window.before = {CELL}")
-        there = f"{CELL}?.startsWith('{start}') && {CELL} !== window.before && {SETTLED}"
+        there = f"{painted(pattern.rstrip('*'))} && {SETTLED}"
         return self.took_ms(self.page, there, lambda: field.press("Enter"))
 
     # -- big values
 
     def values(self) -> Iterator[Row]:
-        member_there = "document.querySelector('.st-key-keys-detail [data-testid=\"glide-cell-1-0\"]')"
+        member_there = f"document.querySelector('.st-key-keys-detail canvas') && {painted('[0-9]+$')}"
         part_there = "document.querySelectorAll('.st-key-keys-detail [data-testid=stCode]').length > 1"
         yield self.repeated(f"a set of {self.keys:,} members opens", 1000, lambda: self.opened("big:set", member_there))
         size = f"{100 * self.keys / 1e6:,.0f} MB"
@@ -152,7 +157,7 @@ class Measured:
 
     def opened(self, key: str, there: str) -> float:
         self.page.goto(f"{self.panel.address}/keys?pattern={key}")
-        self.page.wait_for_function(f"{CELL} === '{key}' && {SETTLED} && {RUNS_OUT}", timeout=PATIENT_MS)
+        self.page.wait_for_function(f"{painted(key + '$')} && {SETTLED} && {RUNS_OUT}", timeout=PATIENT_MS)
         self.page.wait_for_timeout(500)
         box = self.page.locator("[data-testid=stDataFrame]").first.bounding_box()
         assert box is not None
@@ -168,7 +173,7 @@ class Measured:
         for _ in range(self.tabs):
             page = self.context.new_page()
             page.goto(f"{self.panel.address}/keys")
-            page.wait_for_function(f"{CELL} && {RUNS_OUT}", timeout=PATIENT_MS)
+            page.wait_for_function(f"{painted(KEY)} && {RUNS_OUT}", timeout=PATIENT_MS)
         grown = max(0, self.resident_bytes() - before) / self.tabs / 1e6
         target = 10.0 if self.judged else None
         return Row(
@@ -179,6 +184,11 @@ class Measured:
         assert self.panel.process is not None
         pages = int(Path(f"/proc/{self.panel.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def painted(start: str) -> str:
+    """Whether a table shows a text that begins so, and did not before what was done last."""
+    return f"[...window.painted].some(text => /^{start}/.test(text) && !window.before.has(text))"
 
 
 def heading(name: str) -> str:
