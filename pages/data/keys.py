@@ -19,8 +19,6 @@ editview.create_form()
 authority = snapshot.status.authority if snapshot is not None else queries.Store.LOCAL
 if state.opened_key() is None:
     marked = browser.draw()
-    if state.opened_key() is not None:  # the list was clicked
-        st.rerun()
 else:
     left, right = st.columns([5, 6], gap="medium")
     with left:

@@ -32,7 +32,7 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
             help=_("A glob on fields or members: `user*`."),
         )  # fmt: skip
         match = text.strip().encode() if text and text.strip() else None
-    stores = tuple(sorted(infos, key=lambda store: store is not authority))
+    stores = queries.leading(infos, authority)
     answer = queries.elements(key, kind, stores, places[-1], match)
     found = answer if isinstance(answer, Known) else answer.last
     if not isinstance(answer, Known):

@@ -21,20 +21,18 @@ from panel.verdict import named
 
 __all__ = ["draw"]
 
-COLLECTIONS = ("hash", "list", "set", "zset", "stream")
 FORMS = {
     "": N_("Auto"), Form.TEXT: N_("Text"), Form.JSON: "JSON", Form.HEX: "Hex", Form.MSGPACK: "MessagePack",
     Form.PICKLE: "Pickle",
 }  # fmt: skip
 CUT = 2000
-WHOLE_BYTES = 256 * 1024
 MOST_EDITED = 1024 * 1024
 
 
 def draw(key: bytes, authority: Store) -> None:
     """Everything about one key."""
     stores = queries.stores_up()
-    queries.ask_ahead(key, stores)
+    queries.ask_ahead(key, stores, authority, state.row_seen(key))
     infos: dict[Store, KeyInfo] = {}
     awaited = False
     with st.container(border=True, key="keys-detail"):
@@ -125,7 +123,7 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
         string(key, infos)
     elif kind == "json":
         document(key, tuple(infos))
-    elif kind in COLLECTIONS:
+    elif kind in queries.COLLECTIONS:
         collection(key, kind, infos, authority)
         if kind == "stream":
             groups(key, tuple(infos))
@@ -138,8 +136,8 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
 
 def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     longest = max(info.length or 0 for info in infos.values())
-    size = longest if longest <= WHOLE_BYTES else queries.TEXT_PAGE_BYTES
-    pages = max(1, -(-longest // max(1, size)))
+    size = queries.first_text_bytes(longest)
+    pages = max(1, -(-longest // size))
     offset = 0
     with st.container(horizontal=True, vertical_alignment="bottom", key="keys-value-bar"):
         form = st.selectbox(_("Format"), list(FORMS), format_func=lambda f: _(FORMS[f]), key="keys-show-as", width=160)
@@ -149,7 +147,7 @@ def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
             )
             offset = (int(number) - 1) * size
             st.caption(_("from byte {at}").format(at=f"{offset:,}"))
-    answer = queries.text(key, tuple(infos), offset, max(1, size))
+    answer = queries.text(key, tuple(infos), offset, size)
     found = answer if isinstance(answer, Known) else answer.last
     if not isinstance(answer, Known):
         missing(answer, _("The value"))

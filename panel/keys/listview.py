@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
@@ -181,8 +182,10 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
             ],
         }
     )
+    grid = f"keys-grid-{name}"
     event = st.dataframe(
-        frame, key=f"keys-grid-{name}", hide_index=True, on_select="rerun", selection_mode=["multi-row", "single-cell"],
+        frame, key=grid, hide_index=True, on_select=partial(pick, grid, compared),
+        selection_mode=["multi-row", "single-cell"],
         height=height_of(len(compared), HEIGHT),
         column_config={
             _("Key"): st.column_config.TextColumn(width="medium"),
@@ -194,13 +197,7 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
             _("Memory"): st.column_config.TextColumn(width="small"),
         },
     )  # fmt: skip
-    picked = event["selection"]
-    clicked = [cell[0] for cell in picked.get("cells", ())]
-    if not clicked:
-        st.session_state.pop("keys-clicked", None)
-    elif clicked[0] < len(compared):
-        pick(compared[clicked[0]].key, f"{name}-{clicked[0]}")
-    return tuple(compared[index].key for index in picked.get("rows", ()) if index < len(compared))
+    return tuple(compared[index].key for index in event["selection"].get("rows", ()) if index < len(compared))
 
 
 def height_of(rows: int, most_px: int) -> int | Literal["auto"]:
@@ -208,11 +205,13 @@ def height_of(rows: int, most_px: int) -> int | Literal["auto"]:
     return "auto" if rows * ROW_PX < most_px else most_px
 
 
-def pick(key: bytes, click: str) -> None:
+def pick(grid: str, rows: Sequence[KeyRow]) -> None:
     """Open a key that was clicked: once, so that it can be closed while the cell stays selected."""
-    if st.session_state.get("keys-clicked") != click:
-        st.session_state["keys-clicked"] = click
-        state.open_key(key)
+    clicked = [cell[0] for cell in st.session_state[grid]["selection"].get("cells", ())]
+    row = rows[clicked[0]] if clicked and clicked[0] < len(rows) else None
+    if row is not None and st.session_state.get("keys-clicked") != (grid, row.key):
+        state.open_key(row.key, row)
+    st.session_state["keys-clicked"] = (grid, row.key) if row is not None else None
 
 
 def expires_text(row: KeyRow) -> str:

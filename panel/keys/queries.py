@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -52,9 +52,11 @@ from panel.process import process
 from panel.reads import Answer, Known, ReadFailed, Unknown
 
 __all__ = [
+    "COLLECTIONS",
     "MOST_NAMES",
     "TEXT_PAGE_BYTES",
     "TREE_NAMES",
+    "WHOLE_BYTES",
     "Answer",
     "Badge",
     "ConfigurationError",
@@ -89,10 +91,12 @@ __all__ = [
     "document",
     "edits",
     "elements",
+    "first_text_bytes",
     "forget",
     "groups",
     "guessed_form",
     "info",
+    "leading",
     "level",
     "lines",
     "listing",
@@ -113,6 +117,8 @@ BADGES_S = 30.0  # a badge costs cloud commands: it is not asked again with ever
 PATIENCE_S = 0.6
 BADGE_PATIENCE_S = 0.02  # rows are shown at once, badges when they are there
 TREE_NAMES = 5000
+COLLECTIONS = ("hash", "list", "set", "zset", "stream")
+WHOLE_BYTES = 256 * 1024
 
 _lines: WeakKeyDictionary[HybridRedis, Lines] = WeakKeyDictionary()
 
@@ -214,12 +220,29 @@ def badge_of_key(key: bytes, stores: tuple[Store, ...], patience_s: float = PATI
     return _asked("badges", ("one", key, stores), ask, patience_s=patience_s)
 
 
-def ask_ahead(key: bytes, stores: tuple[Store, ...]) -> None:
-    """Begin to ask both stores about a key at the same time, before its parts are drawn one after the other."""
+def ask_ahead(key: bytes, stores: tuple[Store, ...], authority: Store, seen: KeyRow | None) -> None:
+    """Begin to ask both stores about a key at the same time, before its parts are drawn one after the other; for its
+    value too, where the list has said what it is."""
+    guess = seen.kind if seen is not None else None
     for store in stores:
-        info(store, key, patience_s=0.0)
+        info(store, key, guess, patience_s=0.0)
+    if seen is not None and seen.badge not in (Badge.ONLY_LOCAL, Badge.ONLY_CLOUD):
+        if guess == "string":
+            text(key, stores, 0, first_text_bytes(seen.side.size_bytes if seen.side else None), patience_s=0.0)
+        elif guess in COLLECTIONS:
+            elements(key, guess, leading(stores, authority), None, None, patience_s=0.0)
     if len(stores) == 2:
         badge_of_key(key, stores, patience_s=0.0)
+
+
+def first_text_bytes(size_bytes: int | None) -> int:
+    """How much of a string is read at first: the whole of it, if it is not long."""
+    return WHOLE_BYTES if (size_bytes or 0) <= WHOLE_BYTES else TEXT_PAGE_BYTES
+
+
+def leading(stores: Iterable[Store], authority: Store) -> tuple[Store, ...]:
+    """The store that takes the writes first: the order of a key's elements is its."""
+    return tuple(sorted(stores, key=lambda store: store is not authority))
 
 
 def level(walk: Walk, walk_id: int, prefix: bytes, stores: tuple[Store, ...], names: int = TREE_NAMES) -> Answer[Level]:
@@ -232,12 +255,17 @@ def level(walk: Walk, walk_id: int, prefix: bytes, stores: tuple[Store, ...], na
     return _asked("level", (walk_id, prefix, stores, names), ask)
 
 
-def info(store: Store, key: bytes, patience_s: float = PATIENCE_S) -> Answer[KeyInfo | None]:
-    return _asked("info", (store, key), lambda kept: read_info(kept, store, key), patience_s=patience_s)
+def info(store: Store, key: bytes, guess: str | None = None, patience_s: float = PATIENCE_S) -> Answer[KeyInfo | None]:
+    return _asked("info", (store, key), lambda kept: read_info(kept, store, key, guess), patience_s=patience_s)
 
 
-def text(key: bytes, stores: tuple[Store, ...], offset: int, length: int) -> Answer[dict[Store, bytes]]:
-    return _asked("text", (key, stores, offset, length), lambda kept: read_text(kept, stores, key, offset, length))
+def text(
+    key: bytes, stores: tuple[Store, ...], offset: int, length: int, patience_s: float = PATIENCE_S
+) -> Answer[dict[Store, bytes]]:
+    return _asked(
+        "text", (key, stores, offset, length), lambda kept: read_text(kept, stores, key, offset, length),
+        patience_s=patience_s,
+    )  # fmt: skip
 
 
 def document(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, bytes]]:
@@ -245,12 +273,18 @@ def document(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, bytes]
 
 
 def elements(
-    key: bytes, kind: str, stores: tuple[Store, ...], place: Place | None, match: bytes | None
+    key: bytes,
+    kind: str,
+    stores: tuple[Store, ...],
+    place: Place | None,
+    match: bytes | None,
+    patience_s: float = PATIENCE_S,
 ) -> Answer[ElementPage]:
     return _asked(
         "elements",
         (key, kind, stores, place, match),
         lambda kept: read_elements(kept, stores, key, kind, place, match=match),
+        patience_s=patience_s,
     )
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import streamlit as st
 
 from panel.i18n import N_
-from panel.keys.queries import Filter, Store, Walk, new_walk_id
+from panel.keys.queries import Filter, KeyRow, Store, Walk, new_walk_id
 from panel.repair.links import key_from, key_text, link, linked
 
 __all__ = [
     "KINDS", "PAGE_KEYS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form", "just_opened",
-    "open_form", "open_key", "opened_key", "prefix", "remember", "restart", "restore", "set_prefix", "turn",
+    "open_form", "open_key", "opened_key", "prefix", "remember", "restart", "restore", "row_seen", "set_prefix",
+    "turn",
 ]  # fmt: skip
 
 PAGE_KEYS = 50
@@ -125,8 +126,16 @@ def opened_key() -> bytes | None:
     return key_from(text) if text else None
 
 
-def open_key(key: bytes | None) -> None:
+def row_seen(key: bytes) -> KeyRow | None:
+    """What the list said of the open key when it was opened there."""
+    row: KeyRow | None = st.session_state.get("keys-open-row")
+    return row if row is not None and row.key == key else None
+
+
+def open_key(key: bytes | None, seen: KeyRow | None = None) -> None:
+    """Show a key's details, or none; `seen` is what the list said of it."""
     st.session_state["keys-open-key"] = key_text(key) if key else ""
+    st.session_state["keys-open-row"] = seen
     st.session_state.pop("keys-places", None)
     close_form()
 

@@ -55,26 +55,29 @@ class GroupInfo:
     pending: tuple[PendingInfo, ...]
 
 
-def read_info(lines: Lines, store: Store, key: bytes) -> KeyInfo | None:
-    """The facts, in two round trips and six commands; None when the store lacks the key.
+def read_info(lines: Lines, store: Store, key: bytes, guess: str | None = None) -> KeyInfo | None:
+    """The facts, in six commands; None when the store lacks the key. One round trip if `guess` is its type, else two.
 
     Raises StoreUnavailable, HybridError.
     """
-    return lines.run(store, lambda line: info(line, key))
+    return lines.run(store, lambda line: info(line, key, guess))
 
 
-def info(line: Line, key: bytes) -> KeyInfo | None:
+def info(line: Line, key: bytes, guess: str | None = None) -> KeyInfo | None:
     can = capabilities_of(line)
     name = b"PEXPIRETIME" if can.has_pexpiretime else b"PTTL"
     asked = [(b"TYPE", key), (name, key), (b"OBJECT", b"ENCODING", key), (b"MEMORY", b"USAGE", key), (b"TIME",)]
-    kind, moment, encoding, memory, clock = exchange(line, asked)
+    guessed = LENGTHS.get(guess or "")
+    kind, moment, encoding, memory, clock, *lengths = exchange(line, [*asked, *([(guessed, key)] if guessed else [])])
     for reply in (kind, moment, clock):
         if isinstance(reply, redis.ResponseError):
             raise reply
     if kind == b"none":
         return None
     shown = kind_name(kind)
-    [length] = exchange(line, [(LENGTHS[shown], key)]) if shown in LENGTHS else [None]
+    if shown != guess:
+        lengths = exchange(line, [(LENGTHS[shown], key)]) if shown in LENGTHS else []
+    [length] = lengths or [None]
     return KeyInfo(
         shown,
         expiry_ms(moment, None if can.has_pexpiretime else clock),

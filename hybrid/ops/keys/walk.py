@@ -28,10 +28,10 @@ __all__ = ["MOST_NAMES", "Filter", "Walk"]
 MOST_NAMES: Final = 50_000
 """A list that nobody reads to its end must not fill the memory."""
 
-LEAST_COUNT: Final = 100
+LEAST_COUNT: Final = 250
 MOST_COUNT: Final[Mapping[Store, int]] = {Store.LOCAL: 5000, Store.CLOUD: 1000}  # a scan must not hold a server
 BUSY_S: Final = 0.3
-LOCAL_SCANS: Final = 4  # a round: as many local scans as pass while the cloud's one reply travels
+TRAVEL_S: Final = 0.05  # local keys are read meanwhile: about as long as a cloud store's reply travels
 GLOB: Final = re.compile(rb"[*?\[\\]")
 
 
@@ -152,26 +152,35 @@ class Walk:
         return store in self.filter.stores and not side.ended and not side.missing
 
     def _look_up(self, lines: Lines) -> None:
-        """A name without wildcards: a command for each store."""
+        """A name without wildcards: a command for each store, none for the cloud's when the local one has the key."""
         key = self.filter.pattern
         for store in filter(self._asked, Store):
             self._sides[store].ended = True
+            if self.names:
+                continue
             found = self._tried(lines, store, lambda line: line.ask((b"TYPE", key))[0])
             wanted = found is not None and found != b"none" and not key.startswith(RESERVED)
             if wanted and (self.filter.kind is None or found == type_name(self.filter.kind)):
                 self._add(lines, store, [key])
 
     def _round(self, lines: Lines, count: int) -> None:
-        """One page of the cloud's keys, and about as many or more of the local ones."""
-        for _ in range(LOCAL_SCANS):
-            if self._asked(Store.LOCAL):
-                self._scan(lines, Store.LOCAL)
-            if len(self.names) >= count or not self._asked(Store.LOCAL):
-                break
-        if self._asked(Store.CLOUD):
-            self._scan(lines, Store.CLOUD)
+        """One page of the cloud's keys, and while its reply travels, as many of the local ones as are wanted."""
+        until_s = time.monotonic() + TRAVEL_S
 
-    def _scan(self, lines: Lines, store: Store) -> None:
+        def local() -> None:
+            while self._asked(Store.LOCAL) and len(self.names) < count:
+                self._scan(lines, Store.LOCAL)
+                if time.monotonic() > until_s:
+                    break
+
+        if self._asked(Store.LOCAL):
+            self._scan(lines, Store.LOCAL)
+        if self._asked(Store.CLOUD):
+            self._scan(lines, Store.CLOUD, local)
+        else:
+            local()
+
+    def _scan(self, lines: Lines, store: Store, meanwhile: Callable[[], object] = lambda: None) -> None:
         side = self._sides[store]
         cursor = side.cursor if side.started else END
         command: list[bytes] = [b"SCAN", cursor, b"COUNT", b"%d" % side.count]
@@ -179,7 +188,13 @@ class Walk:
             command += [b"MATCH", self.filter.pattern]
         if self.filter.kind:
             command += [b"TYPE", type_name(self.filter.kind)]
-        reply = self._tried(lines, store, lambda line: line.ask(tuple(command))[0])
+
+        def ask(line: Line) -> Any:
+            line.send([tuple(command)])
+            meanwhile()
+            return line.read_response()
+
+        reply = self._tried(lines, store, ask)
         if reply is None:
             return
         side.cursor, found = reply
