@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from panel.i18n import _
 from panel.queries import Sample, Store
 
 __all__ = ["STORE_COLORS", "latency_chart", "sparkline", "thinned"]
@@ -71,7 +72,7 @@ def _line(samples: Sequence[Sample], store: Store, name: str, style: str, pick: 
         for at_s, value in thinned(values, CHART_POINTS)
     ]
     return {
-        "name": f"{store.title()} {name}",
+        "name": f"{_(store.title())} {name}",
         "type": "line",
         "symbol": "none",
         "lineStyle": {"width": 2, "type": style},

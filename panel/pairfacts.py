@@ -26,7 +26,7 @@ def lag(snapshot: Overview) -> None:
     else:
         shown = ngettext("{n} entry", "{n} entries", entries).format(n=f"{entries:,}")
         note = _("{time} behind").format(time=format.seconds(behind))
-    title = _("Waiting for the {store} store").format(store=named(target))
+    title = _("Waits for {store}").format(store=named(target))
     _fact(title, ":material/schedule_send:", shown, _("all shipped") if entries == 0 else note)
 
 

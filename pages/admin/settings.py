@@ -21,6 +21,10 @@ PRESETS = {
 
 # Beside the value, not in a third column: on a phone that one would lie outside the screen.
 SOURCE = ":gray-badge[{}]"
+SOURCES = {
+    "argument": N_("argument"), "live": N_("live"), "environment": N_("environment"), "default": N_("default"),
+    "embedded": N_("embedded"),
+}  # fmt: skip
 PRESENCES = {"connected": N_("connected"), "gone": N_("gone")}
 ROLES = {"ships": N_("ships"), "stands by": N_("stands by"), "local only": N_("local only")}
 WAYS = {
@@ -58,7 +62,9 @@ def draw_values(snapshot: queries.Overview) -> None:
     rows = [
         {
             _("Setting"): f"`{row.variable}`",
-            _("Value and source"): f"{shown(row.value, row.name)} {SOURCE.format(row.source)}",
+            _(
+                "Value and source"
+            ): f"{shown(row.value, row.name)} {SOURCE.format(_(SOURCES.get(row.source, row.source)))}",
         }
         for row in queries.setting_rows(snapshot)
     ]

@@ -48,6 +48,7 @@ def draw_server() -> None:
         view.store_frames(stores, lambda store: view.clients(store, answers[store]))
     else:
         liveview.pubsub_part(stores, answers)
+    view.ages(answers)
     pending = any(getattr(answer, "pending", False) for answer in answers.values())
     jobview.follow(pending, "insights")
 

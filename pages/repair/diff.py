@@ -43,6 +43,8 @@ if key:
 if shown is not None and shown.different and file is not None and total:
     words = ngettext("Make this key equal", "Make these {n} keys equal", total).format(n=f"{total:,}")
     with st.expander(words, icon=":material/sync:"):
+        if repairable != obstacle:
+            pieces.obstacle_line(repairable)
         planview.plan_form(selection, shown.ended_at_s, repairable, "diff")
 if results:
     diffview.history_table(results)

@@ -8,7 +8,7 @@ from panel import charts, eventlist, firstday, pairfacts, queries, routing, stor
 from panel.i18n import _
 from panel.nav import page
 from panel.queries import Overview, Store
-from panel.repair.queries import divergence
+from panel.repair.agreement import agreement
 from panel.verdict import verdict
 
 SPANS_S = {"5 min": 300.0, "15 min": 900.0, "1 h": 3600.0}
@@ -75,7 +75,7 @@ def draw_course(snapshot: Overview) -> None:
     with events, st.container(border=True, height="stretch"):
         with st.grid(2, min_column_width=140):
             pairfacts.lag(snapshot)
-            pairfacts.agreement(snapshot, divergence(patience_s=0.0))
+            pairfacts.agreement(snapshot, agreement(patience_s=0.0))
         eventlist.events(snapshot)
 
 

@@ -13,7 +13,7 @@ from panel import actions as access
 from panel import widgets
 from panel.alerts import actions, queries
 from panel.alerts.queries import Severity, Snapshot, Unit
-from panel.alerts.words import UNITS, rule_word
+from panel.alerts.words import SEVERITIES, UNITS, rule_word
 from panel.i18n import _
 
 __all__ = ["changed_values", "rules_part", "summary_part"]
@@ -57,7 +57,12 @@ def _columns() -> dict[str, Any]:
     return {
         "rule": st.column_config.TextColumn(_("Rule"), pinned=True),
         "enabled": st.column_config.CheckboxColumn(_("On")),
-        "severity": st.column_config.SelectboxColumn(_("Severity"), options=[*map(str, Severity)], required=True),
+        "severity": st.column_config.SelectboxColumn(
+            _("Severity"),
+            options=[*map(str, Severity)],
+            required=True,
+            format_func=lambda value: _(SEVERITIES[Severity(str(value))][0]),
+        ),
         "raises": st.column_config.TextColumn(_("Raises")),
         "threshold": number(_("at"), min_value=0.0),
         "clear_at": number(_("Clears at"), min_value=0.0),

@@ -19,7 +19,7 @@ from panel.said import said
 from panel.tables import csv_button, table_height
 from panel.widgets import COLORS, STORE_ICONS, zone
 
-__all__ = ["clients", "commands", "frame", "refusal", "slow_log", "store_frames"]
+__all__ = ["ages", "clients", "commands", "frame", "refusal", "slow_log", "store_frames"]
 
 STORE_WORDS = {Store.LOCAL: N_("Local"), Store.CLOUD: N_("Cloud")}
 Rows = Sequence[Mapping[str, Any]]
@@ -60,6 +60,21 @@ def _known(store: Store, answer: Answer[ServerInsights], name: str, title: str) 
             since = format.clock(answer.since_s, zone())
             st.caption(":material/help: " + _("Unknown since {time}. {why}").format(time=since, why=said(answer.why)))
     return None
+
+
+def ages(answers: Mapping[Store, Answer[ServerInsights]]) -> None:
+    """When each store said what is shown of it; and since when it says nothing."""
+    for store, answer in answers.items():
+        known = answer if isinstance(answer, Known) else answer.last
+        if known is None:
+            continue
+        text = _("{store}: as of {time}.").format(
+            store=_(STORE_WORDS[store]), time=format.clock(known.at_s, zone(), with_seconds=True)
+        )
+        if not isinstance(answer, Known) and not answer.pending:
+            since = format.clock(answer.since_s, zone())
+            text += " " + _("Unknown since {time}. {why}").format(time=since, why=said(answer.why))
+        st.caption(f":material/schedule: {text}")
 
 
 def slow_log(store: Store, answer: Answer[ServerInsights]) -> None:

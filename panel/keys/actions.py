@@ -53,7 +53,7 @@ def _edited(act: Callable[[HybridRedis], Edited], words: str, keys: Sequence[byt
 
 def by_store(edited: Edited) -> str:
     """Where an edit is now: "Local: written. Cloud: on its way."."""
-    parts = [f"{store.title()}: {_(REACHED[reached])}." for store, reached in edited.stores.items()]
+    parts = [f"{_(store.title())}: {_(REACHED[reached])}." for store, reached in edited.stores.items()]
     return " ".join(parts)
 
 

@@ -76,9 +76,9 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
     for store in stores:
         values = [one.local if store is Store.LOCAL else one.cloud for one in page.elements]
         if kind == "set":
-            columns[store.title()] = ["✓" if found is not None else "" for found in values]
+            columns[_(store.title())] = ["✓" if found is not None else "" for found in values]
         else:
-            columns[store.title()] = ["" if found is None else shown(found) for found in values]
+            columns[_(store.title())] = ["" if found is None else shown(found) for found in values]
     if any(one.local_expires_at_ms or one.cloud_expires_at_ms for one in page.elements):
         columns[_("Expires")] = [field_expiry(one) for one in page.elements]
     if len(stores) == 2:

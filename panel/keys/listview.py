@@ -190,7 +190,7 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
         column_config={
             _("Key"): st.column_config.TextColumn(width="medium"),
             _("Stores"): st.column_config.MultiselectColumn(
-                options=list(words.values()), color=[color for *_rest, color in BADGES.values()], width="small"
+                options=list(words.values()), color=[color for *_rest, color in BADGES.values()], width=120
             ),
             _("Type"): st.column_config.TextColumn(width="small"),
             _("Expires"): st.column_config.TextColumn(width="small"),

@@ -84,7 +84,7 @@ class Chart:
 
     @property
     def is_empty(self) -> bool:
-        return not any(value is not None for line in self.lines for _, value in line.points)
+        return not any(value is not None for line in self.lines for _at, value in line.points)
 
 
 def marks(rows: Sequence[EventRow]) -> tuple[Mark, ...]:
@@ -105,7 +105,7 @@ def latency_chart(found: Measured, group: str = ALL, marked: tuple[Mark, ...] = 
             known = {row["at_s"]: row[f"{name}_ms"] for row in rows if row["store"] == store.value}  # type: ignore[literal-required]
             points = _with_gaps({at_s: max(ms, LEAST_MS) for at_s, ms in known.items() if ms is not None}, found.slot_s)
             if points:
-                lines.append(Line(f"{store.title()} {name}", STORE_COLORS[store], points, style, name != "p95"))
+                lines.append(Line(f"{_(store.title())} {name}", STORE_COLORS[store], points, style, name != "p95"))
         asked = sum(row["store"] == store.value for row in rows)
         if asked < len(found.slots) / 2:
             lines += _probes(found, store)
@@ -114,7 +114,11 @@ def latency_chart(found: Measured, group: str = ALL, marked: tuple[Mark, ...] = 
 
 def _probes(found: Measured, store: Store) -> list[Line]:
     """How a store that applications do not ask answers the agent: the cloud, say, while local serves all reads."""
-    named = ((f"{store.title()} probe {name}", f"{name}_ms.{store.value}", style) for name, style in QUANTILES[::2])
+    title = _("{store} probe {name}")
+    named = (
+        (title.format(store=_(store.title()), name=name), f"{name}_ms.{store.value}", style)
+        for name, style in QUANTILES[::2]
+    )
     lines = [replace(_gauge(found, gauge, title, STORE_COLORS[store]), style=style) for title, gauge, style in named]
     return [line for line in lines if line.points]
 
@@ -127,7 +131,7 @@ def throughput_chart(found: Measured, group: str = ALL, marked: tuple[Mark, ...]
         known = {row["at_s"]: row["per_s"] for row in rows if row["store"] == store.value}
         if known:
             filled = {at_s: known.get(at_s, 0.0) for at_s in found.slots}
-            lines.append(Line(store.title(), STORE_COLORS[store], _with_gaps(filled, found.slot_s)))
+            lines.append(Line(_(store.title()), STORE_COLORS[store], _with_gaps(filled, found.slot_s)))
     return _chart(found, lines, Unit.PER_S, marked)
 
 
@@ -138,7 +142,7 @@ def error_chart(found: Measured, marked: tuple[Mark, ...] = ()) -> Chart:
         slots = counts.setdefault((row["where"], row["kind"]), {})
         slots[row["at_s"]] = slots.get(row["at_s"], 0) + row["count"]
     lines = [
-        Line(f"{'application' if where == 'client' else where}: {kind}", color, tuple(sorted(slots.items())))
+        Line(f"{_('application') if where == 'client' else where}: {kind}", color, tuple(sorted(slots.items())))
         for ((where, kind), slots), color in zip(sorted(counts.items()), _colors(), strict=False)
     ]
     return _chart(found, lines, Unit.COUNT, marked, bars=True)
@@ -151,12 +155,12 @@ def _colors() -> Iterable[str]:
 
 def lag_chart(found: Measured, marked: tuple[Mark, ...] = ()) -> Chart:
     """Entries of the replication log that the other store has not got yet."""
-    return _chart(found, [_gauge(found, "lag_entries", "Entries waiting", NEUTRAL)], Unit.COUNT, marked)
+    return _chart(found, [_gauge(found, "lag_entries", _("Entries waiting"), NEUTRAL)], Unit.COUNT, marked)
 
 
 def gauge_chart(found: Measured, name: str, unit: Unit, marked: tuple[Mark, ...] = ()) -> Chart:
     """Keys, memory or clients of both stores, as `name` says."""
-    lines = [_gauge(found, f"{name}.{store.value}", store.title(), STORE_COLORS[store]) for store in Store]
+    lines = [_gauge(found, f"{name}.{store.value}", _(store.title()), STORE_COLORS[store]) for store in Store]
     return _chart(found, [line for line in lines if line.points], unit, marked)
 
 

@@ -8,6 +8,7 @@ from math import ceil, floor, log10
 from typing import Any
 
 from panel.charts import STORE_COLORS
+from panel.i18n import N_, _
 from panel.metrics.axes import HEIGHT, LEVEL_COLORS, MUTED, SUFFIXES, byte_ticks, log_ticks, moment, ms_text
 from panel.metrics.charts import Chart, Line, Mark, Unit
 from panel.metrics.queries import CostRow, Costs, HeatRow
@@ -19,11 +20,11 @@ PLOTLY_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "se
 DAY_MS = 86_400_000
 GRID = "rgba(125, 138, 163, 0.22)"
 PURPOSE_COLORS: Mapping[str, str] = {
-    "application": "#4a82f2",
-    "shipping": "#9c62f2",
-    "sync": "#0f9b8e",
-    "health": "#7d8aa3",
-    "panel": "#c2820a",
+    N_("application"): "#4a82f2",
+    N_("shipping"): "#9c62f2",
+    N_("sync"): "#0f9b8e",
+    N_("health"): "#7d8aa3",
+    N_("panel"): "#c2820a",
 }
 
 
@@ -59,7 +60,7 @@ def _layout(since_s: float, until_s: float, zone: str | None) -> dict[str, Any]:
 
 def _value_axis(chart: Chart) -> dict[str, Any]:
     axis: dict[str, Any] = {"gridcolor": GRID, "automargin": True, "zeroline": False, "rangemode": "tozero"}
-    known = [value for line in chart.lines for _, value in line.points if value is not None]
+    known = [value for line in chart.lines for _at, value in line.points if value is not None]
     if chart.log:
         ticks = log_ticks(min(known, default=0.1), max(known, default=10.0))
         axis |= {"type": "log", "tickvals": ticks, "ticktext": [ms_text(tick) for tick in ticks], "rangemode": "normal"}
@@ -74,8 +75,8 @@ def _value_axis(chart: Chart) -> dict[str, Any]:
 
 
 def _trace(chart: Chart, line: Line, zone: str | None) -> dict[str, Any]:
-    times = [moment(at_s, zone) for at_s, _ in line.points]
-    values = [value for _, value in line.points]
+    times = [moment(at_s, zone) for at_s, _value in line.points]
+    values = [value for _at, value in line.points]
     hover = {Unit.MS: "%{y:.3~f} ms", Unit.BYTES: "%{y:.4s}B", Unit.PER_S: "%{y:,.1f}/s"}.get(chart.unit, "%{y:,.0f}")
     common = {"x": times, "y": values, "name": line.name, "hovertemplate": f"{hover}"}
     if chart.bars:
@@ -125,7 +126,7 @@ def heat_figure(
     first_s = floor(since_s / step_s) * step_s
     slots = [first_s + number * step_s for number in range(ceil((until_s - first_s) / step_s) + 1)]
     place = {edge: number for number, edge in enumerate(edges)}
-    counts: list[list[int | None]] = [[None] * len(slots) for _ in edges]
+    counts: list[list[int | None]] = [[None] * len(slots) for _edge in edges]
     for row in rows:
         line, column = counts[place[row["to_ms"]]], int((row["at_s"] - first_s) // step_s)
         if 0 <= column < len(slots):
@@ -146,7 +147,7 @@ def heat_figure(
     ]
     trace = {
         "type": "heatmap", "x": [moment(slot, zone) for slot in slots], "y": edges, "z": counts, "colorscale": shades,
-        "hoverongaps": False, "hovertemplate": "%{z:,} calls up to %{y:.3~f} ms<br>%{x}<extra></extra>",
+        "hoverongaps": False, "hovertemplate": _("%{z:,} calls up to %{y:.3~f} ms") + "<br>%{x}<extra></extra>",
         "colorbar": {"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 10}, "tickformat": "~s"},
     }  # fmt: skip
     return {"data": [trace], "layout": layout}
@@ -162,11 +163,11 @@ def cost_figure(rows: Sequence[CostRow]) -> dict[str, Any]:
     purposes = [name for name in PURPOSE_COLORS if any(row["purpose"] == name for row in rows)]
     data = [
         {
-            "type": "bar", "width": DAY_MS * 0.7, "name": purpose, "marker": {"color": PURPOSE_COLORS[purpose]},
+            "type": "bar", "width": DAY_MS * 0.7, "name": _(purpose), "marker": {"color": PURPOSE_COLORS[purpose]},
             "x": [row["day"] for row in rows if row["purpose"] == purpose],
             "y": [row["commands"] for row in rows if row["purpose"] == purpose],
             "customdata": [row["usd"] for row in rows if row["purpose"] == purpose],
-            "hovertemplate": "%{y:,} commands, $%{customdata:.4f}",
+            "hovertemplate": _("%{y:,} commands, $%{customdata:.4f}"),
         }
         for purpose in purposes
     ]  # fmt: skip
@@ -195,17 +196,17 @@ def month_figure(costs: Costs) -> dict[str, Any]:
     line = {"color": color, "width": 2}
     data: list[dict[str, Any]] = [
         {
-            "type": "scatter", "mode": "lines+markers" if len(days) < 3 else "lines", "name": "So far",
+            "type": "scatter", "mode": "lines+markers" if len(days) < 3 else "lines", "name": _("So far"),
             "x": [str(day) for day in days], "y": sums, "line": line, "hovertemplate": "$%{y:.4f}",
         },
         {
-            "type": "scatter", "mode": "lines", "name": "Projected", "x": [str(costs.today), str(last)],
+            "type": "scatter", "mode": "lines", "name": _("Projected"), "x": [str(costs.today), str(last)],
             "y": [sums[-1], costs.month.projected_usd], "line": {**line, "dash": "dot"}, "hovertemplate": "$%{y:.4f}",
         },
     ]  # fmt: skip
     if costs.month.budget_usd:
         data.append({
-            "type": "scatter", "mode": "lines", "name": "Budget", "x": [str(first), str(last)],
+            "type": "scatter", "mode": "lines", "name": _("Budget"), "x": [str(first), str(last)],
             "y": [costs.month.budget_usd] * 2, "line": {"color": LEVEL_COLORS["error"], "width": 1.2, "dash": "dash"},
             "hovertemplate": "$%{y:.2f}",
         })  # fmt: skip

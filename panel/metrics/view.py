@@ -93,7 +93,7 @@ def _latency_number(found: Measured, store: Store, name: str, value_ms: float | 
     if value_ms is None:
         probes = queries.gauges(found, f"{name}_ms.{store.value}")
         value_ms, note = (probes[-1]["value"], _("by probes, last")) if probes else (None, _("not measured"))
-    shown = ":gray[unknown]" if value_ms is None else format.latency(value_ms)
+    shown = _(":gray[unknown]") if value_ms is None else format.latency(value_ms)
     _number(label, shown, note)
 
 
@@ -105,13 +105,14 @@ def table_part(found: Measured) -> None:
         if not rows:
             return _empty(_(NOTHING))
         frame = pd.DataFrame(rows).drop(columns=["at_s"])
-        frame["store"] = frame["store"].str.title()
+        frame["store"] = frame["store"].str.title().map(_)
+        frame["group"] = frame["group"].map(group_word)
         st.dataframe(
             frame, hide_index=True, key="groups", height=table_height(len(frame)),
             column_order=["store", "group", "count", "p50_ms", "p95_ms", "p99_ms", "max_ms"],
             column_config={
                 "store": st.column_config.MultiselectColumn(
-                    _("Store"), options=[store.title() for store in Store], color=[COLORS[store] for store in Store],
+                    _("Store"), options=[_(store.title()) for store in Store], color=[COLORS[store] for store in Store],
                     width=70,
                 ),
                 "group": st.column_config.TextColumn(_("Commands"), width=95),
@@ -191,7 +192,7 @@ def costs_part(costs: Costs, snapshot: Overview | None) -> None:
 def _budget(costs: Costs) -> None:
     month = costs.month
     if month.budget_usd is None:
-        _number(_("Budget"), ":gray[not set]", _("set `HYBRID_CLOUD_BUDGET`, US dollars a month"))
+        _number(_("Budget"), f":gray[{_('not set')}]", _("set `HYBRID_CLOUD_BUDGET`, US dollars a month"))
         return
     over = (month.budget_share or 0) > 1
     st.metric(

@@ -37,6 +37,10 @@ __all__ = [
 
 PAGE_ROWS = 100
 DOWNLOADED_ROWS = 200_000
+ENDINGS = {
+    Ending.FINISHED: N_("finished"), Ending.CANCELLED: N_("cancelled"), Ending.BUDGET: N_("budget used up"),
+    Ending.FAILED: N_("failed"),
+}  # fmt: skip
 KEY, ENTRY, FOLLOWED = "diff-key", "diff-entry", "diff-followed"
 
 
@@ -48,7 +52,7 @@ def answer(latest: DiffResult | None) -> Verdict:
         "what": queries.scope_text(latest.scope),
         "time": format.clock(latest.ended_at_s, zone()),
         "n": f"{latest.compared:,}",
-        "ending": latest.ending.value,
+        "ending": _(ENDINGS[latest.ending]),
     }
     if latest.different:
         word = ngettext("{n} key differs", "{n} keys differ", latest.different).format(n=f"{latest.different:,}")
@@ -90,7 +94,7 @@ def chooser(results: Sequence[DiffResult]) -> DiffResult:
 def title_of(result: DiffResult) -> str:
     when = format.clock(result.started_at_s, zone())
     differ = _("{n} differ").format(n=f"{result.different:,}")
-    unfinished = "" if result.ending is Ending.FINISHED else f" · {result.ending}"
+    unfinished = "" if result.ending is Ending.FINISHED else f" · {_(ENDINGS[result.ending])}"
     return f"{when} · {queries.scope_text(result.scope)} · {differ}{unfinished}"
 
 
@@ -230,7 +234,7 @@ def history_table(results: Sequence[DiffResult]) -> None:
         {
             _("When"): format.clock(result.started_at_s, zone()),
             _("What"): queries.scope_text(result.scope),
-            _("Ending"): result.ending.value,
+            _("Ending"): _(ENDINGS[result.ending]),
             _("Keys"): result.compared,
             _("Differ"): result.different,
             _("Cloud commands"): result.actual.cloud_commands,
@@ -239,4 +243,7 @@ def history_table(results: Sequence[DiffResult]) -> None:
         }
         for result in results
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, key="diff-history", alt=_("Comparisons"))
+    counts = {name: st.column_config.NumberColumn(format="localized") for name in (_("Keys"), _("Differ"))}
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, key="diff-history", alt=_("Comparisons"), column_config=counts
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from panel.repair import actions as repair
 from panel.repair import queries
 from panel.repair.actions import KEY_JOB, SYNC_JOB
 from panel.repair.links import key_text, link, linked
-from panel.repair.pieces import facts_text, missing, obstacle_line
+from panel.repair.pieces import facts_text, missing
 from panel.repair.queries import Action, Direction, Known, PlanPreview, Prefer, Selection, Verb
 from panel.verdict import Verdict
 from panel.widgets import perform
@@ -38,8 +38,7 @@ GUARD_HELP = N_("A key that is another one by then is left alone. What is overwr
 
 def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None, key: str) -> None:
     """Choose, see the plan, confirm, run. `ended_at_s` is when the comparison ended. Nothing is chosen before:
-    whose values win is a person's decision."""
-    obstacle_line(obstacle)
+    whose values win is a person's decision. The page has said the `obstacle`."""
     if outdated(ended_at_s):
         st.info(
             _("Something was made equal since this comparison: compare again to see what is left."),

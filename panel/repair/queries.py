@@ -151,7 +151,7 @@ def diff_folder() -> Path:
     return Path(os.environ.get(FOLDER_VARIABLE, ".hybrid")) / "diffs"
 
 
-def diffs() -> Answer[list[DiffResult]]:
+def diffs(patience_s: float = 3.0) -> Answer[list[DiffResult]]:
     """The diffs on this machine, newest first, those of the command line too; not what is being compared just now."""
     folder = diff_folder()
 
@@ -160,7 +160,7 @@ def diffs() -> Answer[list[DiffResult]]:
         running = running_diffs()  # after it was read: a job notes its diff before it writes the first sums
         return [result for result in found if result.id not in running]
 
-    return process().reads.get(("diffs", folder, *running_diffs()), ask, max_age_s=2.0, patience_s=3.0)
+    return process().reads.get(("diffs", folder, *running_diffs()), ask, max_age_s=2.0, patience_s=patience_s)
 
 
 def running_diffs() -> set[str]:

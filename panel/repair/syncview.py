@@ -11,12 +11,13 @@ from panel.i18n import N_, _, ngettext
 from panel.queries import Overview
 from panel.repair import actions as repair
 from panel.repair import planview, queries
+from panel.repair.agreement import agreement as found_agreement
 from panel.repair.diffstart import KINDS, PATTERN_HELP
 from panel.repair.diffview import title_of
 from panel.repair.links import linked
-from panel.repair.pieces import missing, obstacle_line
+from panel.repair.pieces import missing
 from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, SyncEnding, SyncResult
-from panel.verdict import Tone, Verdict
+from panel.verdict import Tone, Verdict, named
 from panel.widgets import EVERYWHERE, perform, zone
 
 __all__ = ["answer", "history", "now", "schedule", "standing"]
@@ -56,15 +57,17 @@ def standing() -> None:
     if snapshot is None or snapshot.cloud is None:
         return
     status = snapshot.status
-    measured = queries.divergence() if not snapshot_blocks(snapshot) else None
+    measured = found_agreement() if not snapshot_blocks(snapshot) else None
     known = measured.value if isinstance(measured, Known) else None
     with st.grid(4, min_column_width=150):
         backlog(status.lag_entries, status.lag_s, status.authority.other.value)
-        folded = _("no long outage") if status.folded_keys == 0 else _("from a long outage, sent by key")
+        folded = {None: _("not to be read now"), 0: _("no long outage")}.get(
+            status.folded_keys, _("from a long outage, sent by key")
+        )
         metric(_("Folded keys"), format.count(status.folded_keys), folded, help=_(FOLDED))
-        agreement(known)
+        equal_share(known, _("not measured yet") if isinstance(measured, Known) else _("not to be read now"))
         conflicts = status.conflicts
-        note = _("none in the archive") if conflicts == 0 else _("values that lost, kept for 30 days")
+        note = _("none in the archive") if conflicts == 0 else _("kept for 30 days")
         metric(_("Conflicts"), format.count(conflicts), note)
 
 
@@ -80,7 +83,7 @@ def snapshot_blocks(snapshot: Overview) -> bool:
 
 
 def metric(label: str, value: str, note: str, help: str | None = None) -> None:
-    shown = ":gray[unknown]" if value == format.UNKNOWN else value
+    shown = _(":gray[unknown]") if value == _(format.UNKNOWN) else value
     st.metric(label, shown, delta=" ", delta_color="gray", delta_arrow="off", delta_description=note, help=help,
               border=True)  # fmt: skip
 
@@ -92,13 +95,13 @@ def backlog(entries: int | None, behind_s: float | None, target: str) -> None:
         note = _("all shipped")
     else:
         note = _("{time} behind").format(time=format.seconds(behind_s))
-    metric(_("Waiting for the {store} store").format(store=target), format.count(entries), note)
+    metric(_("Waits for {store}").format(store=named(panel_queries.Store(target))), format.count(entries), note)
 
 
-def agreement(measured: Divergence | None) -> None:
+def equal_share(measured: Divergence | None, none: str) -> None:
     share = measured.equal_share if measured else None
     if measured is None or share is None:
-        return metric(_("Keys equal"), format.UNKNOWN, _("not measured yet"))
+        return metric(_("Keys equal"), _(format.UNKNOWN), none)
     when = format.clock(measured.checked_at_s, zone())
     if measured.open_differences:
         open_ = ngettext("{n} open, at {time}", "{n} open, at {time}", measured.open_differences)
@@ -204,8 +207,6 @@ def schedule(snapshot: Overview | None) -> None:
 
 def history(obstacle: Verdict | None) -> None:
     """All syncs of all processes, newest first; one that overwrote something can be undone."""
-    if obstacle is not None:
-        obstacle_line(obstacle)
     found = queries.syncs() if obstacle is None else None
     results = found.value if isinstance(found, Known) else found.last.value if found and found.last else None
     if found is not None and not isinstance(found, Known):

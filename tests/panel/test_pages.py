@@ -10,13 +10,14 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from hybrid.core.divergence import Divergence
+from hybrid.core.drift import Cause, DiffResult, Ending, Scope
 from hybrid.ops.overview import Overview
 from hybrid.settings import ReadPreference
 from panel import actions, queries
 from panel.nav import FOLDER, PAGES
 from panel.process import PanelProcess
 from panel.reads import Known
-from panel.repair import queries as repair_queries
+from panel.repair import agreement
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -70,11 +71,24 @@ def test_overview_says_how_equal_the_stores_are(
     measured: Divergence | None, share: str, note: str, set_weather: SetWeather, open_page: OpenPage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(repair_queries, "divergence", lambda **_: Known(measured, NOW))
+    monkeypatch.setattr(agreement, "divergence", lambda **_: Known(measured, NOW))
     set_weather("healthy")
     shown = next(metric for metric in open_page().metric if metric.label == "Equal on both stores")
     assert shown.value == share
     assert note in shown.proto.delta_description
+
+
+def compared(ended_at_s: float, pattern: bytes = b"*", ending: Ending = Ending.FINISHED) -> DiffResult:
+    return DiffResult("d", Scope(pattern), "", ending, ended_at_s - 5, ended_at_s, 2457, 0, counts={Cause.VALUE: 13})
+
+
+def test_a_later_comparison_of_everything_tells_how_equal_the_stores_are() -> None:
+    measured = Divergence(sampled=1000, checked_at_s=NOW)
+    found = agreement.found_last(measured, [compared(NOW + 9, b"a*"), compared(NOW + 5), compared(NOW + 1)])
+    assert found is not None
+    assert (found.sampled, found.open_differences, found.checked_at_s) == (2457, 13, NOW + 5)
+    assert agreement.found_last(measured, [compared(NOW - 1)]) is measured
+    assert agreement.found_last(None, [compared(NOW, ending=Ending.CANCELLED)]) is None
 
 
 @pytest.mark.parametrize("name", ["tests", "measurements", "insights", "console", "alerts", "settings", "setup"])

@@ -186,10 +186,10 @@ def test_backlog_is_told_with_folded_keys_and_unknown_is_no_zero(
     folded = replace(backlog, status=replace(backlog.status, folded_keys=7))
     monkeypatch.setattr(panel_queries, "overview", lambda: folded)
     shown = {metric.label: metric.value for metric in open_page(PAGE).metric}
-    assert (shown["Waiting for the cloud store"], shown["Folded keys"]) == ("12", "7")
+    assert (shown["Waits for cloud"], shown["Folded keys"]) == ("12", "7")
     set_weather("lag unknown")
     shown = {metric.label: metric.value for metric in open_page(PAGE).metric}
-    assert shown["Waiting for the cloud store"] == ":gray[unknown]"
+    assert shown["Waits for cloud"] == ":gray[unknown]"
 
 
 def test_a_store_lost_in_the_middle_is_a_sentence_and_resumable(

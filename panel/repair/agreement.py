@@ -1,0 +1,33 @@
+"""How far both stores agree: as the periodic sync found it, or a later comparison of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from panel.reads import Answer, Known, Unknown
+from panel.repair.queries import DiffResult, Divergence, Ending, Scope, diffs, divergence
+
+__all__ = ["agreement", "found_last"]
+
+
+def agreement(patience_s: float = 0.8) -> Answer[Divergence | None]:
+    """The latest answer that is known; None inside when nothing was ever compared."""
+    answer, compared = divergence(patience_s=patience_s), diffs(patience_s)
+    results = compared.value if isinstance(compared, Known) else compared.last.value if compared.last else []
+    known = answer if isinstance(answer, Known) else answer.last
+    if known is None:
+        return answer
+    found = Known(found_last(known.value, results), known.at_s)
+    return found if isinstance(answer, Known) else Unknown(answer.why, answer.since_s, answer.pending, found)
+
+
+def found_last(measured: Divergence | None, results: Sequence[DiffResult]) -> Divergence | None:
+    """What was measured, or what the newest of `results` that compared everything says of the same, if it is later."""
+    whole = next((each for each in results if each.scope == Scope() and each.ending is Ending.FINISHED), None)
+    if whole is None or (measured is not None and measured.checked_at_s >= whole.ended_at_s):
+        return measured
+    return replace(
+        measured or Divergence(), sampled=whole.compared, differed=whole.different, sampled_before=0,
+        differed_before=0, open_differences=whole.different, checked_at_s=whole.ended_at_s,
+    )  # fmt: skip
