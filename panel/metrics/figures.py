@@ -212,5 +212,11 @@ def month_figure(costs: Costs) -> dict[str, Any]:
         })  # fmt: skip
     layout = _layout(0, 0, None)
     layout["xaxis"] |= {"range": [str(first), str(last)], "tickformat": "%-d %b"}
-    layout["yaxis"] = {"gridcolor": GRID, "automargin": True, "tickprefix": "$", "rangemode": "tozero"}
+    layout["yaxis"] = {
+        "gridcolor": GRID,
+        "automargin": True,
+        "tickprefix": "$",
+        "exponentformat": "none",
+        "rangemode": "tozero",
+    }
     return {"data": data, "layout": layout}
