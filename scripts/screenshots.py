@@ -154,7 +154,7 @@ def wait_drawn(page: Page) -> None:
 
 def photograph(page: Page, target: Path) -> None:
     """The whole page on a picture, however long it is: Streamlit scrolls inside, so the window must grow."""
-    wait_drawn(page)
+    page.wait_for_function(DRAWN, timeout=30_000)
     size = page.viewport_size
     assert size is not None
     height = page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollHeight")
