@@ -127,7 +127,7 @@ def _row(report: DrillReport) -> dict[str, str]:
         _("Drill"): reportview.title_of(report.drill),
         _("Outcome"): _(reportview.OUTCOMES[report.outcome][0]),
         "RTO": format.seconds(figures.rto_s),
-        "RPO": format.count(figures.rpo_writes),
+        "RPO": reportview.rpo_text(report),
         _("In sync after"): format.seconds(figures.in_sync_s),
         _("Longest stall"): format.latency(figures.longest_stall_ms),
         _("On"): _(reportview.PLACES[report.where]),

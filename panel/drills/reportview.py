@@ -13,7 +13,6 @@ from panel.drills.queries import (
     DRILLS,
     GUARANTEES,
     DrillReport,
-    Figures,
     Finding,
     Outcome,
     Step,
@@ -25,7 +24,7 @@ from panel.drills.queries import (
 from panel.i18n import N_, _
 from panel.widgets import zone
 
-__all__ = ["OUTCOMES", "PLACES", "badge", "downloads", "report", "steps", "title_of"]
+__all__ = ["OUTCOMES", "PLACES", "badge", "downloads", "report", "rpo_text", "steps", "title_of"]
 
 Color = Literal["red", "orange", "green", "gray"]
 OUTCOMES: dict[Outcome, tuple[str, str, Color]] = {
@@ -71,7 +70,7 @@ def report(found: DrillReport, key: str, *, expanded: bool = False) -> None:
             st.caption(_head(found), width="content")
         if found.outcome is not Outcome.PASSED:
             st.caption(found.reason)
-        _figures(found.figures)
+        _figures(found)
         with st.expander(_("Guarantees, steps, report"), expanded=expanded, key=f"more-{key}", type="compact"):
             st.table(_guarantees(found), border="horizontal", hide_index=True)
             steps(found.steps)
@@ -89,10 +88,11 @@ def _head(found: DrillReport) -> str:
     return " · ".join([*parts, found.author] if found.author else parts)
 
 
-def _figures(figures: Figures) -> None:
+def _figures(found: DrillReport) -> None:
+    figures = found.figures
     shown = (
         ("RTO", _seconds(figures.rto_s), _("The longest time without a confirmed write, from the fault on.")),
-        ("RPO", _writes(figures.rpo_writes), _("Confirmed writes that the surviving store lacked when it took over.")),
+        ("RPO", rpo_text(found), _("Confirmed writes that the surviving store lacked when it took over.")),
         (_("In sync after"), _seconds(figures.in_sync_s), _("From the end of the fault to both stores being equal.")),
         (_("Longest stall"), format.latency(figures.longest_stall_ms), _("How long the slowest command took.")),
         (_("Failed"), _of(figures.failed, figures.commands), _("Commands of the drill's application that raised.")),
@@ -107,8 +107,10 @@ def _seconds(value: float | None) -> str:
     return _("unknown") if value is None else format.seconds(value)
 
 
-def _writes(value: int | None) -> str:
-    return _("unknown") if value is None else format.count(value)
+def rpo_text(found: DrillReport) -> str:
+    """The writes that were lost; a dash where no store has to take over from another."""
+    drill = DRILLS.get(found.drill)
+    return "–" if drill is not None and drill.survivor is None else format.count(found.figures.rpo_writes)
 
 
 def _of(part: int, whole: int) -> str:

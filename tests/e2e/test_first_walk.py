@@ -149,7 +149,7 @@ def photograph_everything(chromium: Browser, page: Page, panel: RunningPanel) ->
         watch = Watch(other)
         other.goto(panel.address)
         expect(other.get_by_role("heading", name="Overview")).to_be_visible(timeout=PATIENT_MS)
-        for name in ("Overview", "Tests", "Settings"):
+        for name in ("Overview", "Settings"):
             if name != "Overview":
                 if mode.name == "phone":
                     other.get_by_test_id("stExpandSidebarButton").click()
