@@ -134,8 +134,9 @@ class Measured:
     # -- the list of keys
 
     def listing(self) -> Iterator[Row]:
-        self.open("Keys")()
+        self.page.goto(f"{self.panel.address}/keys")
         self.page.wait_for_function(f"{painted(KEY)} && {RUNS_OUT}")
+        self.page.wait_for_timeout(1000)
         yield self.repeated("next page of keys", 300, self.turn)
         patterns = iter(f"user:{number}*" for number in range(11, 100))
         yield self.repeated("a pattern that has been typed", 300, lambda: self.filter(next(patterns)))
