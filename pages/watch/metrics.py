@@ -9,6 +9,7 @@ import streamlit as st
 
 from panel import format, jobview, queries, widgets
 from panel.i18n import N_, _
+from panel.links import from_address, to_address
 from panel.metrics import charts, view
 from panel.metrics import queries as metrics
 from panel.metrics.charts import Unit
@@ -19,7 +20,8 @@ from panel.said import said
 from panel.weatherline import weather_line
 
 SPANS_S = {"15 min": 900.0, "1 h": 3600.0, "6 h": 21_600.0, "24 h": 86_400.0, "7 d": 604_800.0}
-CUSTOM = "Custom"
+CUSTOM = N_("Custom")
+FIRST_SPAN = "1 h"
 TICK_S = 10.0
 KEPT = N_("Kept for 2 hours by 10 seconds, for 26 hours by the minute, for 8 days by 10 minutes.")
 FIRST = (
@@ -164,12 +166,14 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.title(_("Metrics"), anchor=False, width="content")
     st.space("stretch")
     room = st.container(width="content")
+    from_address("range", "range", [*SPANS_S, CUSTOM], FIRST_SPAN)
     span = str(
         st.segmented_control(
-            _("Range"), [*SPANS_S, CUSTOM], default="1 h", required=True, key="range", bind="query-params",
-            label_visibility="collapsed",
+            _("Range"), [*SPANS_S, CUSTOM], required=True, key="range", label_visibility="collapsed",
+            format_func=lambda name: _(CUSTOM) if name == CUSTOM else name,
         )
     )  # fmt: skip
+    to_address("range", span, FIRST_SPAN)
     live = st.toggle(
         _("Live"), value=False, key="follow", bind="query-params", disabled=span == CUSTOM,
         help=_("On: the charts follow every 10 seconds. Off: they stand still, to be zoomed, compared and saved."),
