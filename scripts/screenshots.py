@@ -24,7 +24,17 @@ from types import TracebackType
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-__all__ = ["MODES", "PAGES", "Mode", "RunningPanel", "browser", "find_chromium", "open_context", "photograph"]
+__all__ = [
+    "MODES",
+    "PAGES",
+    "Mode",
+    "RunningPanel",
+    "browser",
+    "find_chromium",
+    "open_context",
+    "photograph",
+    "wait_drawn",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("overview", "keys", "tests", "settings")

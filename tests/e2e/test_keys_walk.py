@@ -10,7 +10,7 @@ import redis
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 from servers import wait_until
 
-from scripts.screenshots import MODES, RunningPanel, open_context, photograph
+from scripts.screenshots import MODES, RunningPanel, open_context, photograph, wait_drawn
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
@@ -72,6 +72,7 @@ def test_a_key_is_edited_on_both(chromium: Browser, panel: RunningPanel) -> None
     page.locator(".st-key-keys-refresh button").click()
     expect(detail.get_by_text("differs").first).to_be_visible(timeout=PATIENT_MS)
     expect(detail.get_by_text("drift").first).to_be_visible(timeout=PATIENT_MS)
+    open_by_a_click(page)
     photograph_views(chromium, page)
     assert foreign == []
     assert errors == []
@@ -87,6 +88,18 @@ def create(page: Page) -> None:
     value.press("Control+Enter")
     page.locator(".st-key-keys-form-save button").click()
     expect(page.locator(".st-key-keys-said-box")).to_contain_text("Local: written. Cloud: written.", timeout=PATIENT_MS)
+
+
+def open_by_a_click(page: Page) -> None:
+    """A key that was closed opens from the list, where rows are painted on a canvas."""
+    detail = page.locator(".st-key-keys-detail")
+    page.locator(".st-key-keys-close button").click()
+    expect(detail).to_have_count(0, timeout=PATIENT_MS)
+    wait_drawn(page)
+    box = page.locator("[data-testid=stDataFrame]").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 90, box["y"] + 35 + 17)
+    expect(detail).to_contain_text("drift", timeout=PATIENT_MS)
 
 
 def photograph_views(chromium: Browser, page: Page) -> None:
