@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from panel.reads import Answer, Known, Unknown
-from panel.repair.queries import DiffResult, Divergence, Ending, Scope, diffs, divergence
+from panel.repair import queries
+from panel.repair.queries import DiffResult, Divergence, Ending, Scope
 
 __all__ = ["agreement", "found_last"]
 
 
 def agreement(patience_s: float = 0.8) -> Answer[Divergence | None]:
     """The latest answer that is known; None inside when nothing was ever compared."""
-    answer, compared = divergence(patience_s=patience_s), diffs(patience_s)
+    answer, compared = queries.divergence(patience_s=patience_s), queries.diffs(patience_s)
     results = compared.value if isinstance(compared, Known) else compared.last.value if compared.last else []
     known = answer if isinstance(answer, Known) else answer.last
     if known is None:

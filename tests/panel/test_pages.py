@@ -18,6 +18,7 @@ from panel.nav import FOLDER, PAGES
 from panel.process import PanelProcess
 from panel.reads import Known
 from panel.repair import agreement
+from panel.repair import queries as repair_queries
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -71,7 +72,7 @@ def test_overview_says_how_equal_the_stores_are(
     measured: Divergence | None, share: str, note: str, set_weather: SetWeather, open_page: OpenPage,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(agreement, "divergence", lambda **_: Known(measured, NOW))
+    monkeypatch.setattr(repair_queries, "divergence", lambda **_: Known(measured, NOW))
     set_weather("healthy")
     shown = next(metric for metric in open_page().metric if metric.label == "Equal on both stores")
     assert shown.value == share

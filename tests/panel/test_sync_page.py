@@ -71,7 +71,7 @@ def test_schedule_is_changed_in_every_process(
 ) -> None:  # fmt: skip
     set_weather("healthy")
     measured = Divergence(sampled=1000, differed=4, rounds=2, checked_at_s=time.time(), repaired_today=4)
-    monkeypatch.setattr(queries, "divergence", lambda: queries.Known(measured, time.time()))
+    monkeypatch.setattr(queries, "divergence", lambda **_: queries.Known(measured, time.time()))
     at = open_page(PAGE, query={"section": "schedule"})
     assert "nothing is deleted" in text_of(at)
     assert {metric.label: metric.value for metric in at.metric}["Keys equal"] == "99.60%"
