@@ -18,6 +18,8 @@ __all__ = ["Answer", "Known", "ReadFailed", "Reads", "Unknown"]
 logger = logging.getLogger("hybrid.panel")
 
 T = TypeVar("T")
+LATE_S = 10.0
+"""For so long an answer that has become old still counts as one, while the next is awaited: pages shall not blink."""
 
 
 class ReadFailed(Exception):
@@ -106,9 +108,10 @@ class Reads:
                 threading.Thread(target=read.run, args=(ask,), name="hybrid-read", daemon=True).start()
         if read.done.wait(patience_s) and (found := read.answer(max(max_age_s, 1.0))):
             return cast("Answer[T]", found)
-        if read.known is not None and read.failure is None:
-            return cast("Known[T]", read.known)
-        return Unknown("The answer is still awaited.", read.began_s, pending=True, last=read.known)
+        known = read.known
+        if known is not None and read.failure is None and time.time() - known.at_s <= max_age_s + LATE_S:
+            return cast("Known[T]", known)
+        return Unknown("The answer is still awaited.", read.began_s, pending=True, last=known)
 
     def _read(self, question: Hashable) -> _Read:
         with self._lock:

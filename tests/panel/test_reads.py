@@ -39,6 +39,18 @@ def test_nobody_waits_for_a_hung_store() -> None:
     assert found.value == "late"
 
 
+def test_an_old_answer_is_none_while_the_next_is_awaited() -> None:
+    reads, release = Reads(), threading.Event()
+    reads.get(("x",), lambda: 7)
+    for age_s, kind in ((8, Known), (60, Unknown)):
+        reads._read(("x",)).known = Known(7, time.time() - age_s)
+        answer = reads.get(("x",), lambda: release.wait(10) and 8, max_age_s=5, patience_s=0.01)
+        assert isinstance(answer, kind)
+    assert answer.pending
+    assert answer.last.value == 7
+    release.set()
+
+
 def test_a_failure_is_said_once_and_the_last_answer_kept() -> None:
     reads, tried = Reads(), []
 
