@@ -47,7 +47,8 @@ def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
     if not level.folders and not level.keys:
         nothing(walk)
     if not level.complete:
-        st.caption(_("From the first {n} keys found here; open a folder to see all of it.").format(n=f"{names:,}"))
+        known = len(level.keys) + sum(each.count for each in level.folders)
+        st.caption(_("From the first {n} keys found here; open a folder to see all of it.").format(n=f"{known:,}"))
         st.button(_("Look further"), icon=":material/search:", key="keys-further", on_click=look_further, args=(names,))
     return marked
 

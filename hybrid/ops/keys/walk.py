@@ -169,21 +169,22 @@ class Walk:
 
         def local() -> None:
             while self._asked(Store.LOCAL) and len(self.names) < count:
-                self._scan(lines, Store.LOCAL)
+                self._scan(lines, Store.LOCAL, count)
                 if time.monotonic() > until_s:
                     break
 
         if self._asked(Store.LOCAL):
-            self._scan(lines, Store.LOCAL)
+            self._scan(lines, Store.LOCAL, count)
         if self._asked(Store.CLOUD):
-            self._scan(lines, Store.CLOUD, local)
+            self._scan(lines, Store.CLOUD, count, local)
         else:
             local()
 
-    def _scan(self, lines: Lines, store: Store, meanwhile: Callable[[], object] = lambda: None) -> None:
+    def _scan(self, lines: Lines, store: Store, count: int, meanwhile: Callable[[], object] = lambda: None) -> None:
         side = self._sides[store]
+        step = min(max(side.count, count - len(self.names)), MOST_COUNT[store])
         cursor = side.cursor if side.started else END
-        command: list[bytes] = [b"SCAN", cursor, b"COUNT", b"%d" % side.count]
+        command: list[bytes] = [b"SCAN", cursor, b"COUNT", b"%d" % step]
         if self.filter.pattern != b"*":
             command += [b"MATCH", self.filter.pattern]
         if self.filter.kind:
@@ -199,9 +200,9 @@ class Walk:
             return
         side.cursor, found = reply
         side.started, side.ended = True, side.cursor == END
-        side.looked_at += side.count
-        if len(found) * 4 < side.count:  # few match: take bigger steps
-            side.count = min(side.count * 2, MOST_COUNT[store])
+        side.looked_at += step
+        if len(found) * 4 < step:  # few match: take bigger steps
+            side.count = min(step * 2, MOST_COUNT[store])
         self._add(lines, store, [key for key in found if not key.startswith(RESERVED)])
 
     def _add(self, lines: Lines, store: Store, found: Iterable[bytes]) -> None:
