@@ -1,7 +1,7 @@
 """The keys of both stores as one list that grows as somebody reads on: never KEYS, never an unbounded read.
 
-Two servers keep their keys in orders of their own. So both are scanned at the same pace, and of the cloud's keys only
-those are added which the local store lacks: every key comes once, and what only one has comes as early as the rest.
+Two servers keep their keys in orders of their own. So both are scanned in turn, and of the cloud's keys only those are
+added which the local store lacks: every key comes once, and what only one has comes about as early as the rest.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ MOST_NAMES: Final = 50_000
 LEAST_COUNT: Final = 250
 MOST_COUNT: Final[Mapping[Store, int]] = {Store.LOCAL: 5000, Store.CLOUD: 1000}  # a scan must not hold a server
 BUSY_S: Final = 0.3
+QUICKLY_S: Final = 0.02
 TRAVEL_S: Final = 0.05  # local keys are read meanwhile: about as long as a cloud store's reply travels
 GLOB: Final = re.compile(rb"[*?\[\\]")
 
@@ -98,6 +99,7 @@ class Walk:
     names: list[bytes] = field(default_factory=list)
     _seen: set[bytes] = field(default_factory=set)
     _sides: dict[Store, _Side] = field(default_factory=lambda: {store: _Side() for store in Store})
+    _cloud_is_due: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -164,21 +166,24 @@ class Walk:
                 self._add(lines, store, [key])
 
     def _round(self, lines: Lines, count: int) -> None:
-        """One page of the cloud's keys, and while its reply travels, as many of the local ones as are wanted."""
-        until_s = time.monotonic() + TRAVEL_S
+        """As many local keys as are wanted, if they are quickly found; then, or before the next ones, a page of the
+        cloud's keys, and local ones while its reply travels."""
 
-        def local() -> None:
+        def local(for_s: float) -> None:
+            until_s = time.monotonic() + for_s
             while self._asked(Store.LOCAL) and len(self.names) < count:
                 self._scan(lines, Store.LOCAL, count)
                 if time.monotonic() > until_s:
                     break
 
-        if self._asked(Store.LOCAL):
-            self._scan(lines, Store.LOCAL, count)
+        if not self._cloud_is_due:
+            local(QUICKLY_S)
+            self._cloud_is_due = True
+            if len(self.names) >= count:
+                return
         if self._asked(Store.CLOUD):
-            self._scan(lines, Store.CLOUD, count, local)
-        else:
-            local()
+            self._scan(lines, Store.CLOUD, count, lambda: local(TRAVEL_S))
+        self._cloud_is_due = False
 
     def _scan(self, lines: Lines, store: Store, count: int, meanwhile: Callable[[], object] = lambda: None) -> None:
         side = self._sides[store]
