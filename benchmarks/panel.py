@@ -179,11 +179,10 @@ class Measured:
             page = self.context.new_page()
             page.goto(f"{self.panel.address}/keys")
             page.wait_for_function(f"{painted(KEY)} && {RUNS_OUT}", timeout=PATIENT_MS)
-        grown = max(0, self.resident_bytes() - before) / self.tabs / 1e6
-        target = 10.0 if self.judged else None
-        return Row(
-            "server memory for an open tab", f"{self.tabs} tabs on the list of keys", grown, " MB", target=target
-        )
+        grown = max(0, self.resident_bytes() - before) / self.tabs / 1e3
+        target = 10_000 if self.judged else None
+        place = f"{self.tabs} tabs on the list of keys"
+        return Row("server memory for an open tab", place, grown, " KB", target=target)
 
     def resident_bytes(self) -> int:
         assert self.panel.process is not None

@@ -221,8 +221,7 @@ def badge_of_key(key: bytes, stores: tuple[Store, ...], patience_s: float = PATI
 
 
 def ask_ahead(key: bytes, stores: tuple[Store, ...], authority: Store, seen: KeyRow | None) -> None:
-    """Begin to ask both stores about a key at the same time, before its parts are drawn one after the other; for its
-    value too, where the list has said what it is."""
+    """Begin to ask both stores about a key, before its parts are drawn; for its value too, if the list knows its type."""
     guess = seen.kind if seen is not None else None
     for store in stores:
         info(store, key, guess, patience_s=0.0)
