@@ -221,7 +221,7 @@ def badge_of_key(key: bytes, stores: tuple[Store, ...], patience_s: float = PATI
 
 
 def ask_ahead(key: bytes, stores: tuple[Store, ...], authority: Store, seen: KeyRow | None) -> None:
-    """Begin to ask both stores about a key, before its parts are drawn; for its value too, if the list knows its type."""
+    """Begin to ask both stores about a key, before its parts are drawn; for its value too, if its type is known."""
     guess = seen.kind if seen is not None else None
     for store in stores:
         info(store, key, guess, patience_s=0.0)
