@@ -400,3 +400,17 @@ def test_a_link_process_of_ones_own(valkey: ServerProcess, tmp_path: Path) -> No
 def test_a_link_process_says_why_it_does_not_start(valkey: ServerProcess, tmp_path: Path) -> None:
     with pytest.raises(EmbeddedServerError, match=f"port {valkey.port} is taken"):
         RemoteLink.spawn("127.0.0.1", 1, tmp_path / "link.json", port=valkey.port)
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
+@pytest.mark.parametrize(("given", "expected"), [(None, "glibc.malloc.mxfast=0"), ("glibc.malloc.arena_max=2",) * 2])
+def test_the_c_librarys_allocator_joins_what_is_freed_bit_by_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, expected: str
+) -> None:
+    """Unless somebody has chosen otherwise."""
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if given:
+        monkeypatch.setenv("GLIBC_TUNABLES", given)
+    with ServerProcess(tmp_path / "server") as server:
+        seen = Path(f"/proc/{server.pid}/environ").read_bytes().split(b"\0")
+    assert f"GLIBC_TUNABLES={expected}".encode() in seen
