@@ -26,7 +26,7 @@ from benchmarks.panel import panel_rows
 from benchmarks.proxy import proxy_rows
 from benchmarks.rig import LINK_S
 from benchmarks.stalls import stall_rows
-from benchmarks.sync import sync_rows
+from benchmarks.sync import copy_rows, hold_rows
 from benchmarks.table import Row, as_json, markdown, plain
 from benchmarks.throughput import throughput_rows
 from hybrid.stores.processes import find_server
@@ -41,7 +41,7 @@ PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
 }
 FAILOVER: dict[str, Callable[[Effort], Iterator[Row]]] = {"stalls": stall_rows, "failover": failover_rows}
 OUTAGE: dict[str, Callable[[Effort], Iterator[Row]]] = {"lasting": lasting_rows, "volume": volume_rows}
-SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"sync": sync_rows}
+SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"copy": copy_rows, "holds": hold_rows}
 AIO: dict[str, Callable[[Effort], Iterator[Row]]] = {"aio": aio_rows}
 DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
 WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         ("diff", DIFF, "the diff beside pipelined reads of both stores in plain redis-py"),
         ("keys", KEYS, "pages, filters and badges of the key browser at a million keys on each side"),
         ("panel", PANEL, "the panel in Chromium at a million keys on each side: pages, filters, big values, memory"),
-        ("sync", SYNC, "a full copy beside pipelined DUMP and RESTORE in plain redis-py"),
+        ("sync", SYNC, "a full copy beside pipelined DUMP and RESTORE in plain redis-py; how long it holds a server"),
         ("million", MILLION, "a million keys on each side: differences found, made equal, undone; memory"),
     ):
         benchmark = benchmarks.add_parser(name, help=text)
