@@ -179,7 +179,7 @@ class Commits:
         if loads:
             payload, replies = LOAD_EFFECTS + payload, replies + 2
         flight = _Flight(self, wire, members, loads, self._loop.time())
-        patience_s = self._endpoint.endpoint.timeout_s + together.work_s
+        patience_s = self._endpoint.endpoint.patience_s + together.work_s
         try:
             wire.send(payload, replies, flight, patience_s)
         except NotSent as error:

@@ -163,7 +163,8 @@ class Driver:
         started_s = time.perf_counter()
         if action.timeout_s is None and action.replies <= SHARED_REPLIES and len(action.payload) <= SHARED_BYTES:
             wire = self._plain[store].wire or await self._plain[store].connected()
-            replies = await wire.exchange(action.payload, action.replies)
+            patience_s = self._endpoints[store].endpoint.patience_s
+            replies = await wire.exchange(action.payload, action.replies, patience_s=patience_s)
         else:
             replies = await self._ask_alone(action)
         if action.timeout_s is None:  # a command that waits says nothing of the store
@@ -178,7 +179,8 @@ class Driver:
             self._engine.reach.failed(store, error)
             raise
         wire.on_lost = partial(self._engine.reach.cut, store)
-        replies = await wire.exchange_alone(action.payload, action.replies, patience_s=action.timeout_s)
+        patience_s = action.timeout_s or endpoint.endpoint.patience_s
+        replies = await wire.exchange_alone(action.payload, action.replies, patience_s=patience_s)
         endpoint.give(wire)
         return replies
 

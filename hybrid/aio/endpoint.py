@@ -67,7 +67,7 @@ class LoopEndpoint:
         if isinstance(connection, SSLConnection):
             await self._share_certificates(connection)
         tally = endpoint.meter.open(connection, Purpose.APPLICATION)
-        wire = await opened(_counted(connection, tally), generation, endpoint.timeout_s, tally)
+        wire = await opened(_counted(connection, tally), generation, endpoint.patience_s, tally)
         self._wires.add(wire)
         return wire
 
@@ -151,7 +151,7 @@ def _counted(connection: AbstractConnection, tally: Tally) -> AbstractConnection
 
 
 def _timeouts(endpoint: Endpoint) -> dict[str, float]:
-    return {"socket_timeout": endpoint.timeout_s, "socket_connect_timeout": endpoint.connect_timeout_s}
+    return {"socket_timeout": endpoint.patience_s, "socket_connect_timeout": endpoint.connect_timeout_s}
 
 
 def listening_pool(endpoint: Endpoint, options: Mapping[str, Any]) -> ConnectionPool:

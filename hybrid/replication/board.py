@@ -75,6 +75,10 @@ class Board:
     def reachable(self, store: Store) -> bool:
         return self._views[store].state not in (StoreState.DOWN, StoreState.UNKNOWN)
 
+    def is_last(self, store: Store) -> bool:
+        """Whether there is no other store to go to."""
+        return not self.reachable(store.other)
+
     @property
     def may_return(self) -> bool:
         """Whether the local store may have the authority back now: not while a process that alone cannot reach it keeps

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from hybrid import events
@@ -84,6 +85,8 @@ class Engine:
             self.endpoints[Store.CLOUD] = Endpoint(
                 Store.CLOUD, settings.cloud_url, names, timeout_s=settings.cloud_timeout_s, options=options
             )
+        for store, endpoint in self.endpoints.items():
+            endpoint.is_last = partial(self.board.is_last, store)
         self.metrics = Recorder(self._traffic)
         log.add_hook(self.metrics.event)
         self.latency = self.metrics.windows

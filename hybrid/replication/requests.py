@@ -70,7 +70,7 @@ class Requests:
             return self._fenced(store, generation, wire)
         token = action.token or (wire.next_token() if transaction.traced else b"")
         started_s = time.perf_counter()
-        patience = None if transaction.is_usual else endpoint.timeout_s + transaction.work_s
+        patience = None if transaction.is_usual else endpoint.patience_s + transaction.work_s
         try:
             if transaction.scripted and not wire.effects_loaded:
                 endpoint.load_effects(wire)

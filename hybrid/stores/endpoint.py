@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from redis import RedisError
 from redis.backoff import NoBackoff
@@ -27,8 +27,9 @@ from hybrid.stores.pools import pool_of
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire, plain_reason
 from hybrid.types import Purpose, Store
 
-__all__ = ["Endpoint"]
+__all__ = ["LAST_STORE_S", "Endpoint"]
 
+LAST_STORE_S: Final = 1.0
 _UNWATCH = pack(("UNWATCH",))
 
 
@@ -47,6 +48,8 @@ class Endpoint:
         self.url = url
         self.names = names
         self.timeout_s = timeout_s
+        self.is_last: Callable[[], bool] = lambda: False
+        """Whether there is no other store to go to."""
         self._class, self._kwargs = _connection(url, timeout_s, self.connect_timeout_s, dict(options or {}))
         self.meter = Meter()
         self._lock = threading.Lock()
@@ -89,9 +92,15 @@ class Endpoint:
         return self._generation
 
     @property
+    def patience_s(self) -> float:
+        """How long the store may stay silent now: for its timeout, and longer where giving it up would fail every
+        command, because the other one does not answer."""
+        return max(LAST_STORE_S, self.timeout_s) if self.is_last() else self.timeout_s
+
+    @property
     def connect_timeout_s(self) -> float:
         """TCP, TLS and the greeting take a round trip each, so connecting is given three times a reply's timeout."""
-        return self.timeout_s * 3
+        return self.patience_s * 3
 
     @property
     def address(self) -> str:
@@ -101,16 +110,14 @@ class Endpoint:
     def set_timeout(self, timeout_s: float) -> None:
         """Wait this long for replies from now on. Wires that are open keep their timeout, so idle ones are closed."""
         self.timeout_s = timeout_s
-        self._kwargs = {
-            **self._kwargs,
-            "socket_timeout": timeout_s,
-            "socket_connect_timeout": self.connect_timeout_s,
-        }
         self.retire()
 
     def connect(self, **overrides: Any) -> Wire:
         """A new wire outside the pool. Raises NotSent."""
-        wire = self._class(meter=self.meter, **{**self._kwargs, **overrides})
+        patient = {"socket_timeout": self.patience_s, "socket_connect_timeout": self.connect_timeout_s}
+        wire = self._class(meter=self.meter, **{**self._kwargs, **patient, **overrides})
+        if "socket_timeout" not in overrides:
+            wire.patience_s = lambda: self.patience_s
         wire.open()
         return wire
 

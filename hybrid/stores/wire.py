@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import select
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import hiredis
@@ -28,6 +28,8 @@ class Wire(StandingFence, Metered):
     """The exchange itself; the subclasses below only differ in how redis-py connects them."""
 
     _kept: bytearray | None = None
+    patience_s: Callable[[], float] | None = None
+    """How long a reply may take now, where that changes."""
 
     def open(self) -> None:
         """Connect. Raises NotSent when the store refuses, stays silent or rejects the credentials."""
@@ -121,10 +123,10 @@ class Wire(StandingFence, Metered):
     def receive(self, count: int, *, decode: bool = True, timeout_s: float | None = None) -> list[Any]:
         replies: list[Any] = []
         gets = self._replies.gets
-        if timeout_s is not None and timeout_s != self._timeout_s:
+        if timeout_s is None:
+            timeout_s = self.socket_timeout if self.patience_s is None else self.patience_s()
+        if timeout_s != self._timeout_s:
             self._set_timeout(timeout_s)
-        elif timeout_s is None and self._timeout_s != self.socket_timeout:
-            self._set_timeout(self.socket_timeout)
         while True:
             try:
                 reply = gets() if decode else gets(False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from rig import HEAL_S, Rig, is_missed, is_well, patient_with
 from servers import wait_until
 
-from hybrid import Store, StoreState
+from hybrid import Settings, Store, StoreState
 
 READERS = ("local", "cloud", "fastest")
 LOAD = {"threads": 8, "pause_s": 0.02}
@@ -52,3 +55,24 @@ def test_who_does_not_ship_hears_of_a_hung_cloud_store_from_the_process_that_doe
     rig.cloud.pause()
     ships.set("key", "value")  # something to ship, so that the silence shows
     wait_until(lambda: stands_by._engine.board.state(Store.CLOUD) is StoreState.DOWN, "it is found out")
+
+
+@pytest.mark.parametrize("ack", ["both", "local"])
+def test_the_last_store_may_be_slow(rig: Rig, ack: str) -> None:
+    """Twice its timeout: commands wait, because there is nowhere to go, and none fails or is in doubt."""
+    client = rig.client(ack=ack)
+    client.set("counter", 0)
+    rig.cloud.kill()
+    wait_until(lambda: client._engine.board.state(Store.CLOUD) is StoreState.DOWN, "the loss is known")
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(lambda: [client.incr("counter") and client.get("counter") for _ in range(50)])]
+        calls += [threads.submit(lambda: [client.rpush("list", 1) for _ in range(50)]) for _ in range(3)]
+        rig.local.pause()
+        silent_s = 2 * Settings().local_timeout_s
+        began_s = time.monotonic()
+        wait_until(lambda: time.monotonic() - began_s > silent_s, "twice the timeout has passed")
+        rig.local.resume()
+        for call in calls:
+            call.result(HEAL_S)
+    assert (client.get("counter"), client.llen("list")) == (b"50", 150)
+    assert client._engine.board.state(Store.LOCAL) is StoreState.UP

@@ -91,6 +91,12 @@ def states(board: Board) -> str:
     return f"{board.state(LOCAL)} {board.state(CLOUD)}"
 
 
+def test_the_last_store_is_known(board: Board) -> None:
+    assert not board.is_last(LOCAL) and not board.is_last(CLOUD)
+    board.observe(CLOUD, Evidence.REFUSED)
+    assert board.is_last(LOCAL) and not board.is_last(CLOUD)
+
+
 # -- who is known to have everything
 
 
