@@ -300,7 +300,7 @@ SCRIPTS = section(
         COUNTED_SECOND,
         "FCALL",
         idempotent=False,
-        note="its keys are copied as it left them; others that it writes too, if its library was loaded through hybrid",
+        note="its keys are copied as it left them, and others that it writes; load its library through hybrid",
     ),
     repeatable(NONE, "SCRIPT LOAD, SCRIPT FLUSH, FUNCTION FLUSH"),
     counted_once(NONE, "FUNCTION DELETE"),

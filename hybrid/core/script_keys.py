@@ -24,6 +24,10 @@ from hybrid.errors import CommandRefused
 
 __all__ = ["Script", "Scripts", "as_loaded", "library", "script"]
 
+TWIN: Final = b"hybrid_"
+"""Each function of a library that was loaded through hybrid is there by a second name, with this before its own, by
+which `FCALL` calls it. One that was loaded past hybrid, which nobody follows, the server does not know by that name."""
+
 _WORD: Final = re.compile(rb"""["']([A-Za-z][A-Za-z_.]*)["']""")
 _RECKONED: Final = re.compile(rb"""call\s*\(\s*(?!["'\s])""")
 _HIDING: Final = re.compile(rb"\b(?:_G|getfenv|setfenv|loadstring)\b")
@@ -106,10 +110,16 @@ local redis=(function()
  own.call=watched(function(...) return redis.call(...) end)
  own.pcall=watched(function(...) return redis.pcall(...) end)
  function own.register_function(name,callback,...)
-  if callback~=nil then return redis.register_function(name,called(callback),...) end
+  if callback~=nil then
+   redis.register_function(name,called(callback),...)
+   return redis.register_function('%(twin)b'..name,called(callback),...)
+  end
   if name==nil then return redis.register_function() end
   if name.callback~=nil then name.callback=called(name.callback) end
-  return redis.register_function(name)
+  redis.register_function(name)
+  return redis.register_function({
+   function_name='%(twin)b'..name.function_name,callback=name.callback,flags=name.flags,description=name.description
+  })
  end
  return own
 end)()
@@ -145,7 +155,7 @@ def _followed(text: bytes, log: bytes, around: tuple[bytes, bytes]) -> Script:
     shebang, after, body = text.partition(b"\n") if text.startswith(b"#!") else (b"", b"", text)
     if (shebang and not after) or _READS_ONLY.search(shebang):
         return Script(text, _sha(text))
-    if _names_its_keys(body):
+    if around is _OF_SCRIPT and _names_its_keys(body):
         return Script(text, _sha(text))
     if hiding := _hiding(body):
         return Script(b"", b"", f"by {hiding} it could write what it does not name; only one store would have that")
@@ -153,6 +163,7 @@ def _followed(text: bytes, log: bytes, around: tuple[bytes, bytes]) -> Script:
     words = _one_line(around[0] + _MIDDLE + around[1]) % {
         b"spelled": _table({word: places for word, places in spelled.items() if places}),
         b"others": _all_names() if _RECKONED.search(body) else b"",
+        b"twin": TWIN,
         b"prefix": RESERVED,
         b"prefix_size": len(RESERVED),
         b"log": log,
@@ -231,19 +242,30 @@ def _table(rows: dict[bytes, bytes]) -> bytes:
 _UNKNOWN: Final = b"0" * 40
 """The name of no script: the server says so, in its own words."""
 
-_FOLLOWED: Final = frozenset(("EVAL", "EVALSHA", "SCRIPT LOAD", "SCRIPT EXISTS", "FUNCTION LOAD"))
+_FOLLOWED: Final = frozenset(("EVAL", "EVALSHA", "FCALL", "SCRIPT LOAD", "SCRIPT EXISTS", "FUNCTION LOAD"))
 
 
 def as_loaded(reply: Any) -> Any:
-    """A reply that lists libraries, with their texts as the application loaded them."""
+    """A reply that lists libraries, with their texts and functions as the application loaded them."""
     kind = type(reply)
     if kind is list:
-        return [as_loaded(item) for item in reply]
+        return [as_loaded(item) for item in reply if not _is_twin(item)]
     if kind is dict:
         return {name: as_loaded(value) for name, value in reply.items()}
     if kind is str:
         return _IN_LIBRARY.sub(b"", reply.encode()).decode()
     return _IN_LIBRARY.sub(b"", reply) if kind is bytes else reply
+
+
+def _is_twin(item: Any) -> bool:
+    """Whether this describes a function by its second name."""
+    if type(item) is list and len(item) > 1 and item[0] in (b"name", "name"):
+        name = item[1]
+    elif type(item) is dict:
+        name = item.get(b"name", item.get("name"))
+    else:
+        return False
+    return isinstance(name, bytes | str) and _encoded(name).startswith(TWIN)
 
 
 class Scripts:
@@ -262,6 +284,8 @@ class Scripts:
             return args, b""
         if command.name == "SCRIPT EXISTS":
             return (command.name, *map(self._sha_of, operands)), b""
+        if command.name == "FCALL":
+            return (command.name, TWIN + _encoded(operands[0]), *operands[1:]), b""
         if command.name == "EVALSHA":
             return (command.name, self._sha_of(operands[0]), *operands[1:]), b""
         if command.name == "FUNCTION LOAD":

@@ -140,6 +140,19 @@ def test_what_a_script_writes_to_keys_it_did_not_name_arrives_too(hybrid: Hybrid
         assert (cloud.get("n:5"), cloud.get("half"), cloud.fcall_ro("g", 0)) == ("10", "x", answer[0])
 
 
+def test_a_library_that_nobody_follows_is_not_called(hybrid: HybridRedis, stores: Stores) -> None:
+    library = "#!lua name=l\nredis.register_function('f', function() return redis.call('SET', 'undeclared', 1) end)"
+    with client(stores.local.url) as local:
+        local.function_load(library)
+        with pytest.raises(redis.ResponseError, match="Function not found"):
+            hybrid.fcall("f", 0)
+        hybrid.function_load(library, replace=True)
+        assert hybrid.fcall("f", 0) in ("OK", b"OK")
+        assert "hybrid_f" in str(local.function_list()) and "hybrid_f" not in str(hybrid.function_list())
+    assert_equal(hybrid, stores)
+    assert hybrid.get("undeclared") == "1"
+
+
 UNFOLLOWED = {
     "redis.call('FLUSHALL')": "it is not for scripts",
     "return redis.call('SET', 'hybrid:log', 'x')": "hybrid: keys are not yours",
