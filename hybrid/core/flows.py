@@ -204,7 +204,7 @@ def write(
                 yield from _trace(transaction, store, error)
             continue
         if isinstance(outcome, Fenced):
-            if token:
+            if token and not transaction.idempotent:
                 return _too_late(transaction, unshipped)
             yield from wait_out(board, outcome)
             continue

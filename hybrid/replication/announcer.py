@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from hybrid.core.authority import Position, position_text
+from hybrid.core.health import Evidence
 from hybrid.core.resp import pack
 from hybrid.replication.lease import RENEW_S
 from hybrid.replication.messages import Progress, Word
@@ -59,8 +60,12 @@ class Announcer:
 
     def repeat(self) -> None:
         """Say it again after a while: for processes that came, and as a sign of life."""
-        if time.monotonic() - self._said_s > RENEW_S[self._stream.source]:
+        stream = self._stream
+        if time.monotonic() - self._said_s > RENEW_S[stream.source]:
             self.say()
+            if stream.live:
+                # While dual write begins again nobody believes it, and the copy may be complete before that is over.
+                stream.board.observe(stream.target, Evidence.CAUGHT_UP)
 
     def tell_by_detour(self) -> None:
         """The local store does not answer: tell it on the cloud's channel, before writers time out."""
