@@ -15,23 +15,36 @@ from hybrid.replication.opening import UNKNOWN_STREAM
 from hybrid.replication.stream import MAX_ENTRIES
 from hybrid.stores.wire import Wire
 
-__all__ = ["MAX_BYTES", "fold", "folded", "is_too_long"]
+__all__ = ["LEAST_ENTRIES", "MAX_BYTES", "fold", "folded", "is_too_long", "step_entries"]
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """What a log may take before it is folded; see also `MAX_ENTRIES`."""
 
 STEP_ENTRIES: Final = 1000
+LEAST_ENTRIES: Final = 8
+STEP_BYTES: Final = 2 * 1024 * 1024
+"""What one step reads at most, about: one that takes longer than it takes until the lease is renewed does nothing."""
+
 SCAN_FIELDS: Final = 1000
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 
 def is_too_long(wire: Wire, names: Names) -> bool:
     """Whether the log has passed either cap. Two commands; a server without MEMORY USAGE is judged by entries only."""
-    payload = pack(("XLEN", names.log)) + pack(("MEMORY", "USAGE", names.log))
-    entries, size_bytes = wire.exchange(payload, 2)
-    return (isinstance(entries, int) and entries > MAX_ENTRIES) or (
-        isinstance(size_bytes, int) and size_bytes > MAX_BYTES
-    )
+    entries, size_bytes = _measured(wire, names)
+    return entries > MAX_ENTRIES or size_bytes > MAX_BYTES
+
+
+def _measured(wire: Wire, names: Names) -> tuple[int, int]:
+    """Entries and bytes, 0 for what the server does not tell."""
+    replies = wire.exchange(pack(("XLEN", names.log)) + pack(("MEMORY", "USAGE", names.log)), 2)
+    entries, size_bytes = (reply if isinstance(reply, int) else 0 for reply in replies)
+    return entries, size_bytes
+
+
+def step_entries(entries: int, size_bytes: int) -> int:
+    """How many of the log's entries a step takes: a pipeline's entry is some hundred times as large as another one."""
+    return max(LEAST_ENTRIES, min(STEP_ENTRIES, STEP_BYTES * entries // max(size_bytes, 1)))
 
 
 def fold(wire: Wire, names: Names, lease: Lease) -> int:
@@ -40,21 +53,23 @@ def fold(wire: Wire, names: Names, lease: Lease) -> int:
     Step by step, each in a transaction that fails if somebody else has taken the lease: entries that a new shipper
     has not read yet must not vanish under it. Raises NotSent or ReplyLost.
     """
-    left = _answer(wire, pack(("XLEN", names.log))) // 2
-    done = 0
-    while done < left and lease.goes_on():
-        step = _step(wire, names, lease)
+    entries, size_bytes = _measured(wire, names)
+    count, done = step_entries(entries, size_bytes), 0
+    while done < entries // 2 and lease.goes_on():
+        step = _step(wire, names, lease, count)
         if step is None:
             break
+        if not step:
+            count = max(LEAST_ENTRIES, count // 2)
         done += step
     return done
 
 
-def _step(wire: Wire, names: Names, lease: Lease) -> int | None:
+def _step(wire: Wire, names: Names, lease: Lease, count: int) -> int | None:
     """How many entries were folded: none when the lease was renewed just then; None when there is nothing to fold any
     more, or somebody else has the lease."""
     payload = pack(("WATCH", names.lease)) + pack(("GET", names.lease))
-    payload += pack(("XRANGE", names.log, "-", "+", "COUNT", STEP_ENTRIES))
+    payload += pack(("XRANGE", names.log, "-", "+", "COUNT", count))
     _, holder, entries = wire.exchange(payload, 3)
     if not isinstance(entries, list) or holder != lease.holder.encode():
         wire.exchange(pack(("UNWATCH",)), 1)

@@ -85,3 +85,18 @@ def test_a_folded_log_is_merged_when_the_stores_change_places(rig: Rig) -> None:
     assert hybrid.get("string:3") == b"written on the cloud"
     assert hybrid.get("string:39") == str(WRITES - 1).encode(), "what only the folded log knew is not lost"
     assert hybrid.status().folded_keys == 0
+
+
+@pytest.mark.parametrize(
+    ("entries", "size_bytes", "count"),
+    [
+        (0, 0, fold.LEAST_ENTRIES),
+        (200_000, 0, 1000),
+        (100_000, 20_000_000, 1000),
+        (7_200, 468_000_000, 32),
+        (9, 10**9, 8),
+    ],
+)
+def test_a_step_of_the_fold_is_bounded_by_bytes(entries: int, size_bytes: int, count: int) -> None:
+    """A step that takes longer than it takes until the lease is renewed does nothing, however often it is tried."""
+    assert fold.step_entries(entries, size_bytes) == count
