@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
+from typing import TypeVar
 
 from hybrid.core.key_state import (
     Absent,
@@ -23,6 +24,8 @@ from hybrid.core.work import STEP_WORK, command_work
 from hybrid.errors import CommandRefused
 
 __all__ = ["check_field_ttl", "plan_put"]
+
+_Item = TypeVar("_Item")
 
 Command = list[bytes]
 
@@ -172,29 +175,25 @@ def group_commands(key: bytes, name: bytes, group: Group, most_work: int, counte
 def runs(name: bytes, elements: Iterable[Sequence[bytes]], most_work: int) -> Iterator[Command]:
     """Arguments for the command `name`: as many whole elements as it may carry, again and again; an element that never
     fits goes alone."""
-    run: Command = []
-    work = 0
-    for element in elements:
-        element_work = command_work(element, name)
-        if run and work + element_work > most_work:
-            yield run
-            run, work = [], 0
-        run.extend(element)
-        work += element_work
-    if run:
-        yield run
+    for run in _gathered(elements, lambda element: command_work(element, name), most_work):
+        yield list(chain.from_iterable(run))
 
 
 def packed(commands: Iterable[Command], most_work: int) -> Iterator[list[Command]]:
     """Commands in order, gathered into groups of at most `most_work`."""
-    group: list[Command] = []
+    return _gathered(commands, command_work, most_work)
+
+
+def _gathered(items: Iterable[_Item], work_of: Callable[[_Item], int], most_work: int) -> Iterator[list[_Item]]:
+    """Items in order, as many together as are worth `most_work`; one that is worth more goes alone."""
+    group: list[_Item] = []
     work = 0
-    for command in commands:
-        its_work = command_work(command)
+    for item in items:
+        its_work = work_of(item)
         if group and work + its_work > most_work:
             yield group
             group, work = [], 0
-        group.append(command)
+        group.append(item)
         work += its_work
     if group:
         yield group
