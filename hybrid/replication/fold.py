@@ -54,13 +54,16 @@ def fold(wire: Wire, names: Names, lease: Lease) -> int:
     has not read yet must not vanish under it. Raises NotSent or ReplyLost.
     """
     entries, size_bytes = _measured(wire, names)
-    count, done = step_entries(entries, size_bytes), 0
+    least, count, done = LEAST_ENTRIES, step_entries(entries, size_bytes), 0
     while done < entries // 2 and lease.goes_on():
         step = _step(wire, names, lease, count)
+        if step is None and count < STEP_ENTRIES:
+            least = count = min(count * 2, STEP_ENTRIES)  # the oldest transaction has more entries than that
+            continue
         if step is None:
             break
         if not step:
-            count = max(LEAST_ENTRIES, count // 2)
+            count = max(least, count // 2)
         done += step
     return done
 

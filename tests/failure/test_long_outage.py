@@ -100,3 +100,20 @@ def test_a_folded_log_is_merged_when_the_stores_change_places(rig: Rig) -> None:
 def test_a_step_of_the_fold_is_bounded_by_bytes(entries: int, size_bytes: int, count: int) -> None:
     """A step that takes longer than it takes until the lease is renewed does nothing, however often it is tried."""
     assert fold.step_entries(entries, size_bytes) == count
+
+
+def test_a_transaction_of_more_entries_than_a_step_reads_is_folded(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each key that a script writes without having been given it is an entry of its own."""
+    monkeypatch.setattr(fold, "STEP_BYTES", 1)
+    hybrid = rig.client(ack="local", **PATIENT)
+    hybrid.set("k", 1)
+    assert hybrid.wait_in_sync(HEAL_S)
+    rig.cloud.kill()
+    wait_until(lambda: hybrid.status().cloud.state is StoreState.DOWN, "the outage to be seen", HEAL_S)  # type: ignore[union-attr]
+    for _ in range(CAP // 10):
+        hybrid.eval("for i = 1, 20 do redis.call('INCR', 'n' .. i) end", 0)
+    wait_until(lambda: is_folded(hybrid), "the log to be folded", HEAL_S)
+    rig.cloud.start()
+    rig.wait_well(hybrid)
+    assert hybrid.wait_in_sync(HEAL_S)
+    assert_equal(rig)
