@@ -13,6 +13,7 @@ from hybrid.core import flows
 from hybrid.core.commands import Command, Policy, lookup, policy_of, written_keys
 from hybrid.core.effects import Blocking, blocking_twin
 from hybrid.core.flows import Ask, Flow
+from hybrid.core.libraries import PAST_HYBRID, TWIN, is_loaded, is_unknown_function
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
 from hybrid.core.script_keys import Scripts
@@ -29,6 +30,8 @@ RANDOM_TRIES: Final = 16
 
 FOREVER_S: Final = 20 * 86400.0
 """What stands for a wait without end: `poll` counts milliseconds in 31 bits, which is a little less than 25 days."""
+
+_LIST: Final = pack(("FUNCTION", "LIST"))
 
 
 class Calls:
@@ -132,7 +135,17 @@ class Calls:
         verdict = yield from flows.write(self._board, prepared, self._hint, confirm=confirm, decode=decode)
         if verdict.position is not None:
             self._board.wrote(verdict.position)
+        yield from self.explained(writes, verdict.replies)
         return verdict
+
+    def explained(self, writes: Sequence[Write], replies: list[Any]) -> Flow:
+        """The flow that puts the reason in the place of `Function not found`, where there is such a function, but one
+        that was loaded past hybrid."""
+        for number, reply in enumerate(replies):
+            if is_unknown_function(reply) and writes[number].command.name == "FCALL":
+                function = writes[number].args[1].removeprefix(TWIN)
+                if is_loaded(function, (yield from self._on_authority(_LIST, "FUNCTION LIST", True, False))):
+                    replies[number] = CommandRefused("FCALL", PAST_HYBRID)
 
     def _blocked(self, args: tuple[Any, ...], decode: bool) -> Flow:
         blocking = blocking_twin(args)

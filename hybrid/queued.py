@@ -161,7 +161,9 @@ class Queue:
         answers = replies[:-2]
         if isinstance(answers[-1], Exception):
             raise prepared.refusal(answers[1:-1], answers[-1])
-        return (yield from self._settled(loan.store, prepared, _ran(answers)))
+        settled = yield from self._settled(loan.store, prepared, _ran(answers))
+        yield from client.explained(writes, settled)
+        return settled
 
     def _settled(self, store: Store, prepared: Transaction, answers: list[Any]) -> Flow:
         client, result = self._client, verdict(prepared, answers)

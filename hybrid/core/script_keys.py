@@ -18,15 +18,12 @@ from hashlib import sha1
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.commands import COMMANDS, Command, Policy, operands_of
+from hybrid.core.libraries import TWIN
 from hybrid.core.names import RESERVED
 from hybrid.core.resp import pack
 from hybrid.errors import CommandRefused
 
-__all__ = ["Script", "Scripts", "as_loaded", "library", "script"]
-
-TWIN: Final = b"hybrid_"
-"""Each function of a library that was loaded through hybrid is there by a second name, with this before its own, by
-which `FCALL` calls it. One that was loaded past hybrid, which nobody follows, the server does not know by that name."""
+__all__ = ["Script", "Scripts", "library", "script"]
 
 _WORD: Final = re.compile(rb"""["']([A-Za-z][A-Za-z_.]*)["']""")
 _RECKONED: Final = re.compile(rb"""call\s*\(\s*(?!["'\s])""")
@@ -124,9 +121,6 @@ local redis=(function()
  return own
 end)()
 """,
-)
-_IN_LIBRARY: Final = re.compile(
-    rb"local redis=\(function\(\) local known,own=.*? return own end\)\(\) (?:local server=redis )?"
 )
 
 
@@ -243,29 +237,6 @@ _UNKNOWN: Final = b"0" * 40
 """The name of no script: the server says so, in its own words."""
 
 _FOLLOWED: Final = frozenset(("EVAL", "EVALSHA", "FCALL", "SCRIPT LOAD", "SCRIPT EXISTS", "FUNCTION LOAD"))
-
-
-def as_loaded(reply: Any) -> Any:
-    """A reply that lists libraries, with their texts and functions as the application loaded them."""
-    kind = type(reply)
-    if kind is list:
-        return [as_loaded(item) for item in reply if not _is_twin(item)]
-    if kind is dict:
-        return {name: as_loaded(value) for name, value in reply.items()}
-    if kind is str:
-        return _IN_LIBRARY.sub(b"", reply.encode()).decode()
-    return _IN_LIBRARY.sub(b"", reply) if kind is bytes else reply
-
-
-def _is_twin(item: Any) -> bool:
-    """Whether this describes a function by its second name."""
-    if type(item) is list and len(item) > 1 and item[0] in (b"name", "name"):
-        name = item[1]
-    elif type(item) is dict:
-        name = item.get(b"name", item.get("name"))
-    else:
-        return False
-    return isinstance(name, bytes | str) and _encoded(name).startswith(TWIN)
 
 
 class Scripts:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from hybrid.core.libraries import as_loaded
 from hybrid.core.names import RESERVED
-from hybrid.core.script_keys import as_loaded
 from hybrid.types import Store
 
 __all__ = ["CURSOR_AT", "LISTS", "cursor_of", "sent_cursor", "shown"]

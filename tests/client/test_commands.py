@@ -144,8 +144,14 @@ def test_a_library_that_nobody_follows_is_not_called(hybrid: HybridRedis, stores
     library = "#!lua name=l\nredis.register_function('f', function() return redis.call('SET', 'undeclared', 1) end)"
     with client(stores.local.url) as local:
         local.function_load(library)
-        with pytest.raises(redis.ResponseError, match="Function not found"):
-            hybrid.fcall("f", 0)
+        watching = hybrid.pipeline()
+        watching.watch("k")
+        watching.multi()
+        for call in (hybrid.fcall, lambda *args: watching.fcall(*args).execute()):
+            with pytest.raises(CommandRefused, match=r"past hybrid.* load it again through hybrid, with REPLACE"):
+                call("f", 0)
+        with pytest.raises(redis.ResponseError, match="^Function not found"):
+            hybrid.fcall("other", 0)
         hybrid.function_load(library, replace=True)
         assert hybrid.fcall("f", 0) in ("OK", b"OK")
         assert "hybrid_f" in str(local.function_list()) and "hybrid_f" not in str(hybrid.function_list())
