@@ -150,7 +150,7 @@ def test_a_library_that_nobody_follows_is_not_called(hybrid: HybridRedis, stores
         for call in (hybrid.fcall, lambda *args: watching.fcall(*args).execute()):
             with pytest.raises(CommandRefused, match=r"past hybrid.* load it again through hybrid, with REPLACE"):
                 call("f", 0)
-        with pytest.raises(redis.ResponseError, match="^Function not found"):
+        with pytest.raises(redis.ResponseError, match=r"^Function not found"):
             hybrid.fcall("other", 0)
         hybrid.function_load(library, replace=True)
         assert hybrid.fcall("f", 0) in ("OK", b"OK")
