@@ -178,7 +178,10 @@ class Commits:
         loads = not wire.effects_loaded and any(transaction.scripted for transaction in transactions)
         if loads:
             payload, replies = LOAD_EFFECTS + payload, replies + 2
-        flight = _Flight(self, wire, members, loads, self._loop.time())
+        endings = self._endpoint.endpoint.lost.endings
+        if endings:
+            payload, replies = b"".join(endings) + payload, replies + len(endings)
+        flight = _Flight(self, wire, members, endings, loads, self._loop.time())
         patience_s = self._endpoint.endpoint.patience_s + together.work_s
         try:
             wire.send(payload, replies, flight, patience_s)
@@ -208,6 +211,8 @@ class Commits:
         wire, members = flight.wire, flight.members
         name = members[0].transaction.name
         self._engine.metrics.record(self._store, name, self._loop.time() - flight.sent_s)
+        self._endpoint.endpoint.lost.ended(flight.endings)
+        replies = replies[len(flight.endings) :]
         if flight.loads:
             wire.effects_loaded = True
             replies = replies[2:]
@@ -254,6 +259,8 @@ class Commits:
     def failed(self, flight: _Flight, error: NotSent | ReplyLost) -> None:
         """The wire was lost with a group on it."""
         self._wires -= 1
+        if isinstance(error, ReplyLost):
+            self._endpoint.endpoint.lost.add(flight.wire)
         for member in flight.members:
             if isinstance(error, NotSent):
                 member.fail(NotSent(str(error), silent=error.silent))
@@ -267,12 +274,21 @@ class Commits:
 class _Flight:
     """A group on its way."""
 
-    __slots__ = ("_commits", "loads", "members", "sent_s", "wire")
+    __slots__ = ("_commits", "endings", "loads", "members", "sent_s", "wire")
 
-    def __init__(self, commits: Commits, wire: Wire, members: list[Member], loads: bool, sent_s: float) -> None:
+    def __init__(
+        self,
+        commits: Commits,
+        wire: Wire,
+        members: list[Member],
+        endings: tuple[bytes, ...],
+        loads: bool,
+        sent_s: float,
+    ) -> None:
         self._commits = commits
         self.wire = wire
         self.members = members
+        self.endings = endings
         self.loads = loads
         self.sent_s = sent_s
 

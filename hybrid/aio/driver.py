@@ -155,8 +155,13 @@ class Driver:
         await self.once(action, partial(self._engine.board.wait_for_authority, action.than, HANDOVER_S))
 
     async def _on_wire(self, action: OnWire) -> list[Any]:
-        replies = await action.loan.wire.exchange_alone(action.payload, action.replies)
-        return self._decoded(action.loan.store, replies, action.decode)
+        store, wire = action.loan.store, action.loan.wire
+        try:
+            replies = await wire.exchange_alone(action.payload, action.replies)
+        except ReplyLost:
+            self._endpoints[store].endpoint.lost.add(wire)
+            raise
+        return self._decoded(store, replies, action.decode)
 
     async def _ask(self, action: Ask) -> list[Any]:
         store = action.store

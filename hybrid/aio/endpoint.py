@@ -86,7 +86,7 @@ class LoopEndpoint:
 
     async def fence(self, wire: Wire) -> None:
         """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
-        record = (await wire.exchange_alone(self.endpoint.fence_payload, 3))[2]
+        record = wire.told(await wire.exchange_alone(*wire.asking(self.endpoint.fence_payload, 3)))[2]
         if isinstance(record, Exception):
             wire.close()
             raise NotSent(plain_reason(record))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hybrid.core.authority import Authority
 from hybrid.core.checkpoint import OUTDATED
+from hybrid.core.connections import WHO, ending, identities
 from hybrid.core.health import Evidence
 from hybrid.core.marks import Marks
 from hybrid.core.resp import pack
@@ -33,7 +34,6 @@ _TAKE_OVER: Final = (
     "if not before or string.sub(before,1,5)=='clean' then redis.call('SET',KEYS[1],ARGV[1]) end return before"
 )
 _RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
-_IDENTITY = re.compile(rb"^id=(\d+) addr=(\S+)", re.MULTILINE)
 
 
 class Opening:
@@ -92,11 +92,10 @@ class Opening:
         self.is_clean = stream.accounts_for_all = stream.source is Store.LOCAL and before == self.clean_mark
         if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) > 1:
             for number, address in zip(known[::2], known[1::2], strict=True):
-                # Numbers begin anew when a server restarts; with the address, only the very connection can be meant.
-                stream.push(pack(("CLIENT", "KILL", "ID", number, "ADDR", address)), 1, ignore)
+                stream.push(ending(number, address), 1, ignore)
         stream.push(about_pair, 1, self._check_mark)
         stream.push(pack(("GET", names.authority)), 1, self._check_record)
-        stream.push(pack(("CLIENT", "INFO")), 1, self._remember_connection)
+        stream.push(WHO, 1, self._remember_connection)
         if stream.target is Store.LOCAL:
             stream.await_replies()
 
@@ -132,8 +131,7 @@ class Opening:
 
     def _remember_connection(self, replies: list[Any]) -> None:
         stream = self._stream
-        # A cluster has one connection for each node.
-        if isinstance(replies[0], bytes) and (mine := _IDENTITY.findall(replies[0])):
+        if mine := identities(replies[0]):
             stream.control.push(pack(("SET", stream.names.stream, b" ".join(chain(*mine)))), 1, ignore)
             stream.control.flush()
 

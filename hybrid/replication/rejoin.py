@@ -13,6 +13,7 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position, position
+from hybrid.core.connections import ending
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import ReplyLost
@@ -144,7 +145,7 @@ def _end_stream(local: Wire, cloud: Wire, names: Names) -> None:
     arrive after the merge, and count twice. A service without CLIENT KILL refuses."""
     before = one(local, "GET", names.stream)
     if before is not None and len(known := before.split()) == 2:
-        cloud.exchange(pack(("CLIENT", "KILL", "ID", known[0], "ADDR", known[1])), 1)
+        cloud.exchange(ending(*known), 1)
 
 
 def _sent(local: Wire, names: Names) -> Position | None:

@@ -61,6 +61,8 @@ class Relay:
         """
         name = secrets.token_hex(8).encode()
         traced = token(name[:8], 1) if transaction.traced else b""
+        lost = self._endpoints[Store.LOCAL].lost
+        endings = lost.endings
         generation, wire = self._endpoints[Store.CLOUD].take()
         try:
             # The answer is read by this wire's parser, as the local store's own would.
@@ -69,12 +71,13 @@ class Relay:
                 name,
                 self._board.authority.epoch,
                 protocol,
-                transaction.replies,
+                len(endings) + transaction.replies,
                 transaction.scripted,
-                transaction.payload(traced),
+                b"".join(endings) + transaction.payload(traced),
             )
             answer = self._answered(request, wire, transaction.work_s)
-            return wire.replayed(answer.replies, transaction.replies, decode=decode), traced
+            lost.ended(endings)
+            return wire.replayed(answer.replies, request.replies, decode=decode)[len(endings) :], traced
         except ReplyLost as error:
             error.token = traced
             raise

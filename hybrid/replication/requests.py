@@ -74,14 +74,16 @@ class Requests:
         try:
             if transaction.scripted and not wire.effects_loaded:
                 endpoint.load_effects(wire)
-            replies = wire.exchange(
-                transaction.payload(token), transaction.replies, decode=action.decode, timeout_s=patience
-            )
+            endings = endpoint.lost.endings
+            payload, count = b"".join(endings) + transaction.payload(token), len(endings) + transaction.replies
+            replies = wire.exchange(payload, count, decode=action.decode, timeout_s=patience)[len(endings) :]
         except (NotSent, ReplyLost) as error:
             if isinstance(error, ReplyLost):
                 error.token = token
+                endpoint.lost.add(wire)
             self._reach.cut(store, error)
             raise
+        endpoint.lost.ended(endings)
         self._metrics.record(store, transaction.name, time.perf_counter() - started_s)
         ran = replies[-3]
         wire.see(replies[-1])
@@ -137,7 +139,11 @@ class Requests:
 
     def on_wire(self, action: OnWire) -> list[Any]:
         wire: Wire = action.loan.wire
-        return wire.exchange(action.payload, action.replies, decode=action.decode)
+        try:
+            return wire.exchange(action.payload, action.replies, decode=action.decode)
+        except ReplyLost:
+            action.loan.endpoint.lost.add(wire)
+            raise
 
     def give_back(self, borrowed: Borrowed, *, renew: bool = True) -> None:
         """Return the wire; one that watched keys first has to `renew` its standing WATCH."""

@@ -22,6 +22,7 @@ from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
 from hybrid.stores.cluster import ClusterWire
 from hybrid.stores.exchange import RedisConnection
+from hybrid.stores.lost import LostConnections
 from hybrid.stores.meter import Meter
 from hybrid.stores.pools import pool_of
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire, plain_reason
@@ -52,6 +53,7 @@ class Endpoint:
         """Whether there is no other store to go to."""
         self._class, self._kwargs = _connection(url, timeout_s, self.connect_timeout_s, dict(options or {}))
         self.meter = Meter()
+        self.lost = LostConnections()
         self._lock = threading.Lock()
         self._generation = 0
         self._is_closed = False
@@ -229,7 +231,7 @@ class Endpoint:
 
     def fence(self, wire: Wire) -> Wire:
         """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
-        record = wire.exchange(self.fence_payload, 3, decode=False)[2]
+        record = wire.told(wire.exchange(*wire.asking(self.fence_payload, 3), decode=False))[2]
         if isinstance(record, Exception):
             wire.disconnect()
             raise NotSent(plain_reason(record))
@@ -306,6 +308,7 @@ class Endpoint:
     def forget_after_fork(self) -> None:
         """In a forked child: drop the parent's connections without touching their sockets' peers."""
         self.meter.forget_after_fork()
+        self.lost = LostConnections()
         self._lock = threading.Lock()
         self._plain = deque()
         self._fenced = deque()

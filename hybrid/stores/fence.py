@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 from hybrid.core.authority import Authority
+from hybrid.core.connections import WHO, ending, identities
 from hybrid.core.tokens import token
 
 __all__ = ["StandingFence"]
@@ -15,13 +16,28 @@ class StandingFence:
     """A part of every connection to a store.
 
     `authority` is the record that the standing WATCH guards, None without one; `effects_loaded` says whether the server
-    knows the effect scripts.
+    knows the effect scripts. `ending` is the command that ends this connection from another one: None before the server
+    was asked for its name, empty where that is of no use.
     """
 
     authority: Authority | None = None
+    ending: bytes | None = None
     effects_loaded: bool = False
     _id: bytes = b""
     _numbered: int = 0
+
+    def asking(self, payload: bytes, count: int) -> tuple[bytes, int]:
+        """The request, of as many replies, with the question for the connection's name behind it, if that was not put
+        yet; feed the replies to `told`."""
+        return (payload, count) if self.ending is not None else (payload + WHO, count + 1)
+
+    def told(self, replies: list[Any]) -> list[Any]:
+        """The replies to the request alone."""
+        if self.ending is None:
+            names = identities(replies.pop())
+            # A cluster has one connection for each node, and takes no writes.
+            self.ending = ending(*names[0]) if len(names) == 1 else b""
+        return replies
 
     def see(self, record: Any) -> None:
         """Take the reply to a fence's GET. An error leaves the connection without a known fence, so it is closed."""
