@@ -266,7 +266,7 @@ class Commits:
                 member.fail(NotSent(str(error), silent=error.silent))
             else:
                 lost = ReplyLost(str(error), silent=error.silent)
-                lost.token = member.token
+                lost.token, lost.sent_s = member.token, flight.sent_s
                 member.fail(lost)
         self._loop.call_soon(self.pump)
 

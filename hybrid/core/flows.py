@@ -98,10 +98,11 @@ class AwaitConfirmation(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Find out what became of the transaction with this token, sent to `store`; the result is a Fate."""
+    """Find out what became of the transaction with this token, sent to `store` at `sent_s`; the result is a Fate."""
 
     store: Store
     token: bytes
+    sent_s: float = 0.0
 
 
 class Pause(NamedTuple):
@@ -246,7 +247,7 @@ def _lost_unconfirmed(name: str, store: Store) -> OutcomeUnknown:
 
 def _trace(transaction: Transaction, store: Store, error: ReplyLost) -> Flow:
     """Return only if the transaction may be run again on the other store without counting twice."""
-    fate = yield Trace(store, error.token)
+    fate = yield Trace(store, error.token, error.sent_s)
     if fate is not Fate.UNSHIPPED:
         known = fate.value if fate is Fate.SHIPPED else str(error)
         raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {known}") from None

@@ -22,12 +22,13 @@ class NotSent(StoreUnavailable):
 
 class ReplyLost(StoreUnavailable):
     """The request went out and no reply came back: the server may have acted. `silent`: it did not answer in time.
-    `token` traces a transaction that is not idempotent."""
+    `token` traces a transaction that is not idempotent, sent at `sent_s` (monotonic clock)."""
 
     def __init__(self, message: str, *, silent: bool) -> None:
         super().__init__(message)
         self.silent = silent
         self.token = b""
+        self.sent_s = 0.0
 
 
 class Committed(NamedTuple):

@@ -64,7 +64,9 @@ class Seal:
 
     Everything up to `place` was shipped; nothing behind `maybe_to` was, in any form; copied states may contain some of
     what lies between, and do contain what has its token in `whole`. `shipped` holds the tokens of all that may have
-    been shipped. A seal under a record of the local store is an early one, see `hybrid.replication.last_word`.
+    been shipped, of what was sent to the local store since `covers_s` before the seal was said: what an earlier shipper
+    has shipped, this one cannot know. A seal under a record of the local store is an early one, see
+    `hybrid.replication.last_word`.
     """
 
     under: Authority
@@ -73,6 +75,7 @@ class Seal:
     maybe_to: Position
     shipped: Shipped = field(default_factory=Shipped)
     whole: frozenset[bytes] = frozenset()
+    covers_s: float = 0.0
 
     def is_valid(self, authority: Authority, age_s: float) -> bool:
         """Whether it tells the truth once `authority` is known, `age_s` after it was heard."""
@@ -93,13 +96,15 @@ class Seal:
     def packed(self) -> bytes:
         places = position_text(self.place), position_text(self.maybe_to)
         tokens = self.shipped.packed, b",".join(sorted(self.whole))
-        return b" ".join((self.under.record, b"%d" % self.epoch, *places, *tokens))
+        numbers = b"%d" % self.epoch, b"%d" % (self.covers_s * 1000)
+        return b" ".join((self.under.record, *numbers, *places, *tokens))
 
     @classmethod
     def parse(cls, packed: bytes) -> Seal:
-        *record, epoch, place, maybe_to, shipped, whole = packed.split(b" ")
+        *record, epoch, covers_ms, place, maybe_to, shipped, whole = packed.split(b" ")
         under = Authority.parse(b" ".join(record))
         if under is None:
             raise ValueError("a seal names the record under which it was said")
         tokens = frozenset(filter(None, whole.split(b",")))
-        return cls(under, int(epoch), position(place), position(maybe_to), Shipped.parse(shipped), tokens)
+        places = position(place), position(maybe_to)
+        return cls(under, int(epoch), *places, Shipped.parse(shipped), tokens, int(covers_ms) / 1000)

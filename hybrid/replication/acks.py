@@ -25,7 +25,8 @@ class Acks:
         self._awaited: Position = (0, 0)
         self.listeners: set[Callable[[], None]] = set()
         self._seal: Seal | None = None
-        self._sealed_s = 0.0
+        self.sealed_s = 0.0
+        """When the seal was heard (monotonic clock)."""
 
     @property
     def is_awaited(self) -> bool:
@@ -52,7 +53,7 @@ class Acks:
     def seal(self, seal: Seal) -> None:
         """The log's store is lost, and this is how far it was shipped."""
         self.advance(seal.place)
-        self._seal, self._sealed_s = seal, time.monotonic()
+        self._seal, self.sealed_s = seal, time.monotonic()
         self.wake()
 
     def unseal(self) -> None:
@@ -61,7 +62,7 @@ class Acks:
     def sealed(self, authority: Authority) -> Seal | None:
         """The seal, if it is valid under `authority`."""
         seal = self._seal
-        return seal if seal and seal.is_valid(authority, time.monotonic() - self._sealed_s) else None
+        return seal if seal and seal.is_valid(authority, time.monotonic() - self.sealed_s) else None
 
     def allows(self, record: Authority | None) -> bool:
         """Whether what the seal says was not shipped may be run again under `record`."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 from hybrid.core.authority import Authority, Holder
 from hybrid.core.outcomes import Fenced, NotSent, ReplyLost
@@ -33,8 +34,13 @@ class Claims:
     def _claim_alone(self) -> None:
         """For a local store that has everything this process knows of. The record on the cloud store, which decides at
         other times, cannot be asked: the shipper renews it once it can, and merges what only that store knows."""
-        known = self._board.authority
-        self._succeed(Store.LOCAL, lambda record: known.of_local_alone if record.epoch <= known.epoch else None)
+        known, local = self._board.authority, self._endpoints[Store.LOCAL]
+        self._succeed(
+            Store.LOCAL,
+            lambda record: known.of_local_alone if record.epoch <= known.epoch else None,
+            # Of what is written from now on, nothing was sent: see `hybrid.replication.rejoin`.
+            also=[("SET", local.names.sent, "0-0")],
+        )
 
     def _claim_for_cloud(self) -> None:
         def taken(record: Authority) -> Authority | None:
@@ -43,16 +49,18 @@ class Claims:
 
         self._succeed(Store.CLOUD, taken)
 
-    def _succeed(self, store: Store, later: Callable[[Authority], Authority | None]) -> None:
-        """Have the record that `later` makes of the one on `store` follow it, if it makes one, and take note of what
-        stands there then."""
+    def _succeed(
+        self, store: Store, later: Callable[[Authority], Authority | None], *, also: Sequence[tuple[Any, ...]] = ()
+    ) -> None:
+        """Have the record that `later` makes of the one on `store` follow it, if it makes one, `also` run these
+        commands with it, and take note of what stands there then."""
         endpoint = self._endpoints[store]
         try:
             generation, wire = endpoint.take_fenced(self._board.authority.epoch)
             if wire.authority is None:
                 self._reach.greet(store)  # its data is gone: the greeting tells
             elif (record := later(wire.authority)) is not None:
-                endpoint.move(wire, record)
+                endpoint.move(wire, record, also=also)
         except (NotSent, ReplyLost) as error:
             self._reach.failed(store, error)
             return

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.tokens import Shipped
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
 from hybrid.replication.checkpoints import Checkpoints
@@ -31,13 +32,14 @@ def forward(
     board: Board,
     lease: Lease,
     control: Wire,
+    shipped: Shipped,
 ) -> Outcome:
-    """Ship `source`'s log to the other store until the stream ends. No reply is outstanding on `control` then, unless
-    the authority was handed back: writers wait for the next stream.
+    """Ship `source`'s log to the other store until the stream ends, and note in `shipped` what goes out. No reply is
+    outstanding on `control` then, unless the authority was handed back: writers wait for the next stream.
 
     Raises NotSent or ReplyLost when the source is lost, HybridError when the other store refuses what it is sent.
     """
-    stream = Stream(endpoints, source, names, board, lease, control)
+    stream = Stream(endpoints, source, names, board, lease, control, shipped)
     ended = None
     try:
         stream.open()

@@ -86,7 +86,8 @@ class LastWord:
         stream.ahead.sent(stream.sent_to)
         maybe_to = max(stream.sent_to, stream.maybe_to)
         epoch = stream.under.epoch + 1
-        seal = Seal(record, epoch, stream.sent_to, maybe_to, stream.shipped, stream.ahead.whole)
+        covers_s = time.monotonic() - stream.lease.taken_s
+        seal = Seal(record, epoch, stream.sent_to, maybe_to, stream.shipped, stream.ahead.whole, covers_s)
         channel = stream.endpoints[Store.CLOUD].applied
         stream.push(
             pack(("PUBLISH", channel, Progress(Word.SEAL, stream.sent_to, seal.packed).packed)),

@@ -54,7 +54,8 @@ class Lease:
     """One process's claim to `key` on the store `store`; pure bookkeeping plus the commands to send.
 
     `bid` is the key of the bids, None for a lease without; `preferred` says that this process makes them.
-    `is_wanted` becomes true when a preferred process waits for the lease of one that is not.
+    `is_wanted` becomes true when a preferred process waits for the lease of one that is not. `taken_s`: since when it
+    is held (monotonic clock).
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Lease:
         self.holder = holder
         self._asked_s = 0.0
         self._until_s = 0.0
+        self.taken_s = 0.0
         self._alive_s = time.monotonic()
 
     def acquire(self) -> bytes:
@@ -96,7 +98,7 @@ class Lease:
         granted = reply == 1
         if granted:
             self._until_s = self._asked_s + self._term_s
-            self._alive_s = time.monotonic()
+            self._alive_s = self.taken_s = time.monotonic()
         return granted
 
     def renew(self) -> bytes:

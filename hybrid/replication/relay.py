@@ -62,7 +62,7 @@ class Relay:
         name = secrets.token_hex(8).encode()
         traced = token(name[:8], 1) if transaction.traced else b""
         lost = self._endpoints[Store.LOCAL].lost
-        endings = lost.endings
+        endings, asked_s = lost.endings, time.monotonic()
         generation, wire = self._endpoints[Store.CLOUD].take()
         try:
             # The answer is read by this wire's parser, as the local store's own would.
@@ -79,7 +79,7 @@ class Relay:
             lost.ended(endings)
             return wire.replayed(answer.replies, request.replies, decode=decode)[len(endings) :], traced
         except ReplyLost as error:
-            error.token = traced
+            error.token, error.sent_s = traced, asked_s
             raise
         finally:
             self._endpoints[Store.CLOUD].give(generation, wire)

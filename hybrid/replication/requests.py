@@ -79,7 +79,7 @@ class Requests:
             replies = wire.exchange(payload, count, decode=action.decode, timeout_s=patience)[len(endings) :]
         except (NotSent, ReplyLost) as error:
             if isinstance(error, ReplyLost):
-                error.token = token
+                error.token, error.sent_s = token, time.monotonic() - (time.perf_counter() - started_s)
                 endpoint.lost.add(wire)
             self._reach.cut(store, error)
             raise

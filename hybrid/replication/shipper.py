@@ -23,6 +23,7 @@ from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.refusals import refusal_of
 from hybrid.core.resp import pack
+from hybrid.core.tokens import Shipped
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.endings import Outcome
@@ -142,6 +143,7 @@ class Shipper(threading.Thread):
         board.shipping, board.shipper_stuck = True, False
         board.events.emit(events.ShipperStarted(source=source))
         reached_s = time.monotonic()
+        shipped = Shipped()  # of all streams: one that breaks, and the next, have shipped what the first has trimmed
         with self._kept(lease, control):
             while self._is_due(source) and lease.goes_on():
                 if not board.reachable(target):
@@ -150,7 +152,7 @@ class Shipper(threading.Thread):
                         return
                     board.wait(RENEW_S[source])
                     continue
-                outcome = self._ship(source, lease, control)
+                outcome = self._ship(source, lease, control, shipped)
                 reached_s = time.monotonic()
                 if outcome is Outcome.OVERGROWN and self._is_overgrown(source, control):
                     self._fold(lease, control)
@@ -206,12 +208,12 @@ class Shipper(threading.Thread):
     def _is_wiped(self, store: Store) -> bool:
         return self._board.state(store) is StoreState.WIPED
 
-    def _ship(self, source: Store, lease: Lease, control: Wire) -> Outcome:
+    def _ship(self, source: Store, lease: Lease, control: Wire, shipped: Shipped) -> Outcome:
         """One stream to the other store, until it breaks."""
         try:
             if (source is Store.CLOUD or self._board.authority.alone) and not self._merge(source.other, lease):
                 return Outcome.BROKEN
-            outcome = forward(self._endpoints, source, self._names, self._board, lease, control)
+            outcome = forward(self._endpoints, source, self._names, self._board, lease, control, shipped)
         except (HybridError, redis.ResponseError) as error:
             if isinstance(error, NotSent | ReplyLost):
                 raise

@@ -79,6 +79,7 @@ class Stream:
         board: Board,
         lease: Lease,
         control: Wire,
+        shipped: Shipped,
     ) -> None:
         self.endpoints = endpoints
         self.source = source
@@ -100,7 +101,7 @@ class Stream:
         self.live = False
         self.lags = source is Store.CLOUD
         self.live_from: Position | None = None
-        self.shipped = Shipped()
+        self.shipped = shipped
         self.applied: Position = (0, 0)
         self._holds: deque[Position] = deque()
         self._beyond_hold: Position = (0, 0)

@@ -29,7 +29,8 @@ def violations(world: World, history: History, *, at_rest: bool) -> list[str]:
     found += [f"applied twice: {text}" for text in _doubled(history, values)]
     found += [f"stale read: {text}" for text in history.stale]
     found += [f"failed: {text}" for text in history.failed]
-    found += [f"confirmed too early: {text}" for text in history.early]
+    # What a merge has put into the archive, of both stores, counts as confirmed.
+    found += [f"confirmed too early: {text}" for it, text in history.early if it.token.encode() not in kept[it.key]]
     found += [f"unknown command {name} on {store}" for store in Store for name in world.stores[store].unknown]
     return found
 
@@ -69,7 +70,8 @@ def _lost(world: World, history: History, values: dict[bytes, Value], kept: dict
         if attempt.outcome != "acked" or attempt.kind in ("counter", "brief"):
             continue
         held = _members(values.get(attempt.key.encode())) | kept[attempt.key]
-        if (attempt.key.encode() in values) if attempt.kind == "gone" else (attempt.token.encode() not in held):
+        is_there = attempt.key.encode() in values and b"archived" not in held
+        if is_there if attempt.kind == "gone" else (attempt.token.encode() not in held):
             if world.lost_data and not attempt.both:
                 history.excused["acknowledged by a store alone, which lost its data"] += 1
             else:

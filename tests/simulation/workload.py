@@ -40,7 +40,7 @@ class History:
     attempts: list[Attempt] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
-    early: list[str] = field(default_factory=list)
+    early: list[tuple[Attempt, str]] = field(default_factory=list)
     excused: Counter[str] = field(default_factory=Counter)
     longest_s: float = 0.0
     commands: int = 0
@@ -111,7 +111,8 @@ class Writer:
         # That a key is nowhere proves nothing: perhaps neither its value nor its deletion has arrived yet.
         attempt.both = self.world.on_both(raw, holds) and (kind != "gone" or due_before)
         if attempt.outcome == "acked" and due_before and self._confirms() and not attempt.both and kind != "gone":
-            self.history.early.append(f"{self.name} {kind} {key} {token} at {self.world.scheduler.now_s:.6f}")
+            text = f"{self.name} {kind} {key} {token} at {self.world.scheduler.now_s:.6f}"
+            self.history.early.append((attempt, text))
 
     def _confirms(self) -> bool:
         board = self.process.client._board
