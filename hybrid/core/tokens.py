@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hybrid.core.authority import Authority, Position, position, position_text
-from hybrid.core.outcomes import Confirmation
+from hybrid.core.outcomes import Confirmation, Fate
 from hybrid.types import Store
 
 __all__ = ["EARLY_SEAL_S", "Seal", "Shipped", "token"]
@@ -84,6 +84,13 @@ class Seal:
         if self.under.store is Store.CLOUD:
             return authority.epoch >= self.under.epoch
         return authority.epoch == self.under.epoch + 1 and age_s < EARLY_SEAL_S
+
+    def fate(self, token: bytes, before_s: float) -> Fate:
+        """What became of the transaction with this token, which has no reply and was sent `before_s` before this was
+        heard."""
+        if self.shipped.holds(token):
+            return Fate.SHIPPED
+        return Fate.UNSHIPPED if before_s <= self.covers_s else Fate.UNKNOWN
 
     def confirmation(self, place: Position, token: bytes) -> Confirmation:
         """Whether the other store has what was logged at `place`, by the transaction with `token` (empty without)."""

@@ -84,10 +84,7 @@ class Confirmations:
     def fate_by(self, seal: Seal | None, action: Trace) -> Fate:
         if seal is None:
             return Fate.UNKNOWN
-        if seal.shipped.holds(action.token):
-            return Fate.SHIPPED
-        is_covered = action.sent_s >= self._board.acks[action.store].sealed_s - seal.covers_s
-        return Fate.UNSHIPPED if is_covered else Fate.UNKNOWN
+        return seal.fate(action.token, self._board.acks[action.store].sealed_s - action.sent_s)
 
     def last_word(self, store: Store) -> Seal | None:
         """A lost reply can be explained only if its store is lost too, and the last shipper said what it shipped."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hybrid.core.authority import Authority, Holder
+from hybrid.core.outcomes import Fate
 from hybrid.core.tokens import EARLY_SEAL_S, KEPT_WIRES, Seal, Shipped, token
 
 LOCAL_3, CLOUD_4 = Authority(Holder.LOCAL, 3), Authority(Holder.CLOUD, 4)
@@ -33,6 +34,14 @@ def test_a_seal_is_read_as_it_was_written(shipped: Shipped) -> None:
     assert Seal.parse(seal.packed).packed == seal.packed
     held = Seal(Authority(Holder.CLOUD, 4, held=True), 4, PLACE, (8, 0))
     assert Seal.parse(held.packed).under == held.under
+
+
+def test_a_seal_says_nothing_of_what_was_sent_before_its_shipper_began() -> None:
+    shipped = Shipped({b"aaaaaaaa": token(b"aaaaaaaa", 3)})
+    seal = Seal.parse(Seal(CLOUD_4, 4, PLACE, PLACE, shipped, covers_s=1.5).packed)
+    assert seal.fate(token(b"aaaaaaaa", 3), 9.0) is Fate.SHIPPED
+    assert seal.fate(token(b"aaaaaaaa", 4), 1.5) is Fate.UNSHIPPED
+    assert seal.fate(token(b"aaaaaaaa", 4), 1.6) is Fate.UNKNOWN
 
 
 @pytest.mark.parametrize(
