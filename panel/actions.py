@@ -17,6 +17,7 @@ from panel.i18n import _
 from panel.jobs import Job
 from panel.process import process
 from panel.queries import TEST_JOB
+from panel.said import said
 
 __all__ = [
     "NotAllowed",
@@ -182,7 +183,7 @@ def cancel_job(number: int) -> Outcome:
         return Outcome(True, _("It has ended already."))
     job.cancel.set()
     logger.info("%s cancelled %s", author, job.title)
-    return Outcome(True, _("Stopping: {title}.").format(title=job.title))
+    return Outcome(True, _("Stopping: {title}.").format(title=said(job.title)))
 
 
 def dismiss_introduction() -> None:

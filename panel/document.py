@@ -1,7 +1,8 @@
 """The HTML document behind every page's address: Streamlit's own, told where its server is.
 
 Left to itself, a page that is opened by its address (`/keys`) looks for its server below that address first: two errors
-404 in the browser's console, and a pause before it tries the right place.
+404 in the browser's console, and a pause before it tries the right place. And it loads what tables and charts are drawn
+with when the first of them is to be drawn, a second or two then: here the browser does that ahead, while nobody waits.
 """
 
 from __future__ import annotations
@@ -16,15 +17,33 @@ from streamlit.file_util import get_static_dir
 
 from panel.nav import PAGES
 
-__all__ = ["document_routes"]
+__all__ = ["DRAWN_WITH", "document_routes"]
 
 HEAD: Final = "<head>"
 SERVER_HERE: Final = "<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin}</script>"
+CONTRAST: Final = '<style>[data-selected="true"] p { color: light-dark(#1d4ed8, #a3c1ff) }</style>'
+"""What is chosen of several is written in the colour of the theme's buttons, whose words are white: no colour of a dark
+theme is light enough for the one and dark enough for the other (WCAG AA, 4.5:1)."""
+DRAWN_WITH: Final = ("DataFrame", "EChartsChart", "PlotlyChart")
+"""The big parts of Streamlit's frontend that the pages need, in the order in which people get to them."""
+AHEAD: Final = """<script>
+addEventListener('load', () => {
+  const parts = %s
+  const next = () => { const part = parts.shift(); if (part) import(part).then(whenIdle, () => {}) }
+  const whenIdle = () => window.requestIdleCallback ? requestIdleCallback(next) : setTimeout(next, 500)
+  if (!navigator.connection?.saveData) whenIdle()
+})
+</script>"""
 
 
 def document_routes() -> list[Route]:
     """The start page, and every page by its address."""
-    page = (Path(get_static_dir()) / "index.html").read_text(encoding="utf-8").replace(HEAD, HEAD + SERVER_HERE, 1)
+    folder = Path(get_static_dir())
+    page = (
+        (folder / "index.html")
+        .read_text(encoding="utf-8")
+        .replace(HEAD, HEAD + SERVER_HERE + CONTRAST + ahead(folder), 1)
+    )
 
     async def document(request: Request) -> Response:
         return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
@@ -34,3 +53,9 @@ def document_routes() -> list[Route]:
 
     start, *others = PAGES  # the start page has no address of its own: Streamlit would not find it
     return [Route("/", document), Route(f"/{start}", home), *(Route(f"/{name}", document) for name in others)]
+
+
+def ahead(folder: Path) -> str:
+    """The script that loads the big parts once the page is there, one by one; what there is not is left out."""
+    found = (next((folder / "static" / "js").glob(f"{name}.*.js"), None) for name in DRAWN_WITH)
+    return AHEAD % [f"/static/js/{part.name}" for part in found if part is not None]

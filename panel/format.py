@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from panel import i18n
 from panel.i18n import N_, _
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "latency",
     "local_time",
     "money",
+    "number",
     "plural",
     "seconds",
     "sentence",
@@ -24,6 +26,15 @@ __all__ = [
 
 UNKNOWN = N_("unknown")
 SIZES = ("B", "KB", "MB", "GB", "TB")
+MARKS = {"pt_BR": str.maketrans(",.", ".,")}
+"""Between thousands and before decimals, where a language has others than English."""
+
+
+def number(value: float | str, spec: str = ",") -> str:
+    """1,234.5, or 1.234,5 where the reader's language writes it so. `spec` as for `format()`; a text is a number in
+    English."""
+    text = value if isinstance(value, str) else f"{value:{spec}}"
+    return text.translate(MARKS.get(i18n.language(), {}))
 
 
 def latency(value_ms: float | None) -> str:
@@ -31,13 +42,13 @@ def latency(value_ms: float | None) -> str:
     if value_ms is None:
         return _(UNKNOWN)
     if value_ms >= 1000:
-        return f"{value_ms / 1000:.1f} s"
-    return f"{value_ms:.2f} ms" if value_ms < 1 else f"{value_ms:.1f} ms" if value_ms < 10 else f"{value_ms:.0f} ms"
+        return f"{number(value_ms / 1000, '.1f')} s"
+    return f"{number(value_ms, '.2f' if value_ms < 1 else '.1f' if value_ms < 10 else '.0f')} ms"
 
 
 def count(value: int | None) -> str:
     """1,286,891."""
-    return _(UNKNOWN) if value is None else f"{value:,}"
+    return _(UNKNOWN) if value is None else number(value)
 
 
 def size(value_bytes: float | None) -> str:
@@ -48,7 +59,7 @@ def size(value_bytes: float | None) -> str:
     while value >= 1000 and unit < len(SIZES) - 1:
         value, unit = value / 1024, unit + 1
     digits = 0 if unit == 0 or value >= 100 else 1 if value >= 10 else 2
-    return f"{value:.{digits}f} {SIZES[unit]}"
+    return f"{number(value, f'.{digits}f')} {SIZES[unit]}"
 
 
 def duration(value_s: float | None) -> str:
@@ -65,7 +76,7 @@ def seconds(value_s: float | None) -> str:
     """0.4 s, 12 s, 3 min."""
     if value_s is None:
         return _(UNKNOWN)
-    return f"{value_s:.1f} s" if value_s < 10 else duration(value_s)
+    return f"{number(value_s, '.1f')} s" if value_s < 10 else duration(value_s)
 
 
 def change(values: list[float]) -> float | None:
@@ -94,8 +105,8 @@ def money(value_usd: float | None) -> str:
     if value_usd is None:
         return _(UNKNOWN)
     if value_usd == 0 or value_usd >= 0.1:
-        return f"${value_usd:,.2f}" if value_usd else "$0"
-    return f"${value_usd:.4f}" if value_usd >= 0.0001 else "under $0.0001"
+        return f"${number(value_usd, ',.2f')}" if value_usd else "$0"
+    return f"${number(value_usd, '.4f')}" if value_usd >= 0.0001 else _("under $0.0001")
 
 
 def clock(at_s: float | None, zone: str | None = None, *, with_seconds: bool = False) -> str:

@@ -60,7 +60,8 @@ class Progress:
 
 class Job:
     """One run of one task. `notes` are by id, the latest of each kept; `result` is set when it has finished, `summary`
-    says it in one line for lists, `problem` why it broke."""
+    says it in one line for lists, `problem` why it broke. Like what it says, its title is English: `panel.said`
+    translates all of it where it is shown."""
 
     def __init__(self, number: int, kind: str, title: str = "", author: str = "") -> None:
         self.number = number

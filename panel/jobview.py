@@ -59,7 +59,7 @@ def follow(pending: bool, key: str, tick_s: float = TICK_S) -> None:
 def _card(job: Job) -> None:
     with st.container(border=True, key=f"job-{job.number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{job.title}**", width="stretch")
+            st.markdown(f"**{said(job.title)}**", width="stretch")
             st.button(
                 _("Cancel"), icon=":material/stop:", key=f"cancel-job-{job.number}",
                 disabled=not actions.is_operator() or job.cancel.is_set(),
@@ -79,16 +79,18 @@ def job_line(job: Job) -> str:
     parts = [said(told.phase) if told.phase else _("starting")]
     if told.total:
         parts.append(
-            _("{done} of {total} {unit}").format(done=f"{told.done:,}", total=f"{told.total:,}", unit=_(told.unit))
+            _("{done} of {total} {unit}").format(
+                done=format.number(told.done), total=format.number(told.total), unit=_(told.unit)
+            )
         )
     elif told.done:
-        parts.append(f"{told.done:,} {_(told.unit)}")
+        parts.append(f"{format.number(told.done)} {_(told.unit)}")
     if told.rate_per_s:
-        parts.append(f"{told.rate_per_s:,.0f} {_(told.unit)}/s")
+        parts.append(f"{format.number(told.rate_per_s, ',.0f')} {_(told.unit)}/s")
     if told.eta_s is not None:
         parts.append(_("{time} left").format(time=format.duration(told.eta_s)))
     if told.cloud_commands is not None:
-        parts.append(_("{n} cloud commands").format(n=f"{told.cloud_commands:,}"))
+        parts.append(_("{n} cloud commands").format(n=format.number(told.cloud_commands)))
     if told.cost_usd is not None:
         parts.append(format.money(told.cost_usd))
     return " · ".join([*parts, _("{time} so far").format(time=format.duration(job.elapsed_s))])
@@ -104,7 +106,7 @@ def finished_jobs(jobs: Sequence[Job], title: str | None = None) -> None:
     rows = [
         {
             _("Started"): format.clock(job.started_at_s, zone(), with_seconds=True),
-            _("What"): job.title,
+            _("What"): said(job.title),
             _("State"): _(STATES[job.state]),
             _("Result"): said(job.problem or job.summary or ""),
             _("Took"): format.duration(job.elapsed_s),

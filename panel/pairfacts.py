@@ -24,7 +24,7 @@ def lag(snapshot: Overview) -> None:
     if entries is None:
         shown, note = _(":gray[unknown]"), _("the log could not be read")
     else:
-        shown = ngettext("{n} entry", "{n} entries", entries).format(n=f"{entries:,}")
+        shown = ngettext("{n} entry", "{n} entries", entries).format(n=format.number(entries))
         note = _("{time} behind").format(time=format.seconds(behind))
     title = _("Waits for {store}").format(store=named(target))
     _fact(title, ":material/schedule_send:", shown, _("all shipped") if entries == 0 else note)
@@ -40,11 +40,11 @@ def agreement(snapshot: Overview, answer: Answer[Divergence | None]) -> None:
     if measured is None or share is None:
         shown, note = _(":gray[unknown]"), _("not compared yet") if isinstance(answer, Known) else ""
     else:
-        shown = "100%" if share == 1.0 else f"{100 * min(share, 0.9999):.2f}%"
+        shown = "100%" if share == 1.0 else f"{format.number(100 * min(share, 0.9999), '.2f')}%"
         checked = _("compared at {time}").format(time=format.clock(measured.checked_at_s, zone()))
         differ = ngettext("{n} key differs", "{n} keys differ", measured.open_differences)
         note = " · ".join(
-            [differ.format(n=f"{measured.open_differences:,}")] * bool(measured.open_differences) + [checked]
+            [differ.format(n=format.number(measured.open_differences))] * bool(measured.open_differences) + [checked]
         )
     _fact(_("Equal on both stores"), ":material/balance:", shown, note)
 

@@ -164,7 +164,19 @@ JOBS: Final = (
     N_("The {store} store was lost meanwhile ({error})."), N_("The answer is still awaited."),
     N_("It could not be read; the panel's log says why."),
 )  # fmt: skip
+TITLES: Final = (
+    N_("Sync, {direction}"), N_("local to cloud"), N_("cloud to local"), N_("both ways"), N_("Undo of {id}"),
+    N_("Copy a key, {direction}"), N_("Merge a key by field"), N_("Look for keys"), N_("Delete {count} keys"),
+    N_("Set the expiry of {count} keys"), N_("Export keys"), N_("Preview of an import"), N_("Import keys"),
+    N_("would be: {counts}"), N_("Cancelled after {n} keys; those are written."), N_("Cancelled: nothing was kept."),
+    N_("More than 256 MB: narrow the filter, or use `python -m hybrid keys export`."),
+    N_("Scan of the {store} store"), N_("MONITOR of the local store, for {time}"),
+    N_("Channels {pattern} of the {store} store"), N_("Compare both stores"), N_("Make one pair of both stores"),
+    N_("{n} drills"),
+)  # fmt: skip
 EXACT: Final = frozenset(
-    text for text in (*WORDS, *REASONS, *ADVICE, *FINDINGS, *DETAILS, *EVENTS, *ERRORS, *JOBS) if "{" not in text
+    text
+    for text in (*WORDS, *REASONS, *ADVICE, *FINDINGS, *DETAILS, *EVENTS, *ERRORS, *JOBS, *TITLES)
+    if "{" not in text
 )
-TEMPLATES: Final = tuple(text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS) if "{" in text)
+TEMPLATES: Final = tuple(text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES) if "{" in text)

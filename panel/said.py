@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from typing import Final
 
 from panel import i18n
-from panel.format import sentence
+from panel.format import number, sentence
 from panel.i18n import LANGUAGES, _
 from panel.phrases import EXACT, TEMPLATES
 
@@ -19,8 +19,9 @@ __all__ = ["said"]
 
 SOURCE: Final = next(iter(LANGUAGES))
 FIELD: Final = re.compile(r"\{(\w+)\}")
-VALUES: Final = {"n": r"[\d.,]+"}
+VALUES: Final = dict.fromkeys(("n", "count"), r"[\d.,]+")
 """What a value looks like, where anything would be too much."""
+NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})*(\.\d+)?|\d+\.\d+")
 
 
 def said(text: str) -> str:
@@ -32,6 +33,8 @@ def said(text: str) -> str:
 def _said(text: str, code: str) -> str:
     if code == SOURCE:
         return text
+    if NUMBER.fullmatch(text):
+        return number(text)
     if text in EXACT:
         return _(text)
     for template in TEMPLATES:

@@ -211,7 +211,7 @@ PAGE = """<!doctype html><html lang="{lang}"><head><meta charset="utf-8">{head}
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title} · Hybrid Redis</title><style>
 :root {{ color-scheme: light dark; --ink: #131c2e; --soft: #55617a; --back: #fafcff; --line: #d7dfec; --act: #2b54d4 }}
 @media (prefers-color-scheme: dark) {{
-  :root {{ --ink: #e7ebf3; --soft: #a4afc3; --back: #0c101b; --line: #2a3346; --act: #4470ee }} }}
+  :root {{ --ink: #e7ebf3; --soft: #a4afc3; --back: #0c101b; --line: #2a3346; --act: #3f6ae8 }} }}
 body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0;
   min-height: 100vh; display: grid; place-items: center }}
 main {{ max-width: 26rem; margin: 1rem; padding: 1.5rem 2rem 2rem; border: 1px solid var(--line);

@@ -60,7 +60,7 @@ def _where(facts: StoreFacts, now_s: float) -> str:
     if facts.clients is None:
         clients = _("clients unknown")
     else:
-        clients = ngettext("{n} client", "{n} clients", facts.clients).format(n=f"{facts.clients:,}")
+        clients = ngettext("{n} client", "{n} clients", facts.clients).format(n=format.number(facts.clients))
     return " · ".join([address, facts.software or _("software unknown"), up, clients])
 
 
@@ -74,7 +74,15 @@ def _facts(snapshot: Overview, facts: StoreFacts, since_s: float, span: str) -> 
     _metric(facts, known, _("Latency p50"), facts.latency_p50_ms, format.latency, p50, _against(p50, span), "area")
     _metric(facts, known, _("Latency p99"), facts.latency_p99_ms, format.latency, p99, _against(p99, span))
     grown = format.change(keys)
-    _metric(facts, known, _("Keys"), facts.keys, format.count, keys, (f"{grown or 0:+,.0f}" if grown else "0", span))
+    _metric(
+        facts,
+        known,
+        _("Keys"),
+        facts.keys,
+        format.count,
+        keys,
+        (format.number(grown or 0, "+,.0f") if grown else "0", span),
+    )
     used = format.share(facts.memory_bytes, facts.memory_limit_bytes)
     limit = (
         (used, _("of {whole}").format(whole=format.size(facts.memory_limit_bytes)))

@@ -167,8 +167,9 @@ def _latency_table(report: Report) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                _("Operation"): row.operation, _("Store"): row.store, _("Calls"): f"{row.count:,}",
-                "p50": f"{row.p50_ms:.2f}", "p95": f"{row.p95_ms:.2f}", "p99": f"{row.p99_ms:.2f}",
+                _("Operation"): row.operation, _("Store"): row.store, _("Calls"): format.number(row.count),
+                "p50": format.number(row.p50_ms, ".2f"), "p95": format.number(row.p95_ms, ".2f"),
+                "p99": format.number(row.p99_ms, ".2f"),
             }
             for row in report.latency
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from panel.format import clock
+from panel.format import clock, number
 from panel.i18n import _, ngettext
 from panel.queries import Overview, ReadPreference, Store, StoreFacts, StoreState
 
@@ -152,7 +152,7 @@ def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdic
         )
     word = _("Local down") if store is Store.LOCAL else _("Cloud down")
     advice = _("Bring back {address}; it catches up by itself.").format(**said)
-    return Verdict(Tone.WARNING, word, sentence.format(**said, n=f"{waiting or 0:,}"), advice)
+    return Verdict(Tone.WARNING, word, sentence.format(**said, n=number(waiting or 0)), advice)
 
 
 def _catching_up(facts: StoreFacts, zone: str | None) -> Verdict:
@@ -193,12 +193,12 @@ def _up(overview: Overview) -> Verdict:
     return Verdict(Tone.FINE, _("Healthy"), _healthy(status.lag_entries))
 
 
-def _conflicts(number: int) -> Verdict:
+def _conflicts(conflicts: int) -> Verdict:
     sentence = ngettext(
         "Both stores answer. {n} key was written on both while apart: the newest is kept, the other archived.",
         "Both stores answer. {n} keys were written on both while apart: the newest is kept, the other archived.",
-        number,
-    ).format(n=f"{number:,}")
+        conflicts,
+    ).format(n=number(conflicts))
     return Verdict(Tone.WARNING, _("Conflicts"), sentence, _("Look at both values on the page Sync."))
 
 
@@ -211,4 +211,4 @@ def _healthy(waiting: int | None) -> str:
         "Everything is fine: both stores answer, {n} entry on the way to the cloud.",
         "Everything is fine: both stores answer, {n} entries on the way to the cloud.",
         waiting,
-    ).format(n=f"{waiting:,}")
+    ).format(n=number(waiting))

@@ -15,6 +15,7 @@ from panel.format import sentence
 from panel.i18n import N_, _
 from panel.jobs import Job, JobFailed
 from panel.process import process
+from panel.said import said
 
 __all__ = ["FAILURES", "NO_CLIENT", "client", "in_background"]
 
@@ -39,7 +40,7 @@ def in_background(kind: str, title: str, work: Callable[[HybridRedis, str, Job],
         return Outcome(False, _(NO_CLIENT))
     running = next((job for job in process().jobs.of(kind) if job.running), None)
     if running is not None:
-        return Outcome(False, _("{title} is still running; one goes at a time.").format(title=running.title))
+        return Outcome(False, _("{title} is still running; one goes at a time.").format(title=said(running.title)))
 
     def told(job: Job) -> object:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import jobview, queries, widgets
+from panel import format, jobview, queries, widgets
 from panel.i18n import _, ngettext
 from panel.repair import diffstart, diffview, keyview, pieces, planview, weather
 from panel.repair import queries as repair
@@ -41,7 +41,7 @@ if results:
 if key:
     keyview.key_view(key_from(key), st.session_state.get(diffview.ENTRY), repairable)
 if shown is not None and shown.different and file is not None and total:
-    words = ngettext("Make this key equal", "Make these {n} keys equal", total).format(n=f"{total:,}")
+    words = ngettext("Make this key equal", "Make these {n} keys equal", total).format(n=format.number(total))
     with st.expander(words, icon=":material/sync:"):
         if repairable != obstacle:
             pieces.obstacle_line(repairable)

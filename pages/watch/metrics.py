@@ -24,7 +24,7 @@ CUSTOM = N_("Custom")
 FIRST_SPAN = "1 h"
 TICK_S = 10.0
 KEPT = N_("Kept for 2 hours by 10 seconds, for 26 hours by the minute, for 8 days by 10 minutes.")
-FIRST = (
+FIRST = N_(
     "Nothing was measured in this range. Every process reports 10 seconds after its first call: start an application."
 )
 NO_CLOUD = N_("No cloud store is configured, so nothing is sent there and nothing is billed.")

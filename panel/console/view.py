@@ -157,7 +157,7 @@ def _badge(answer: Answer) -> None:
 
 def _count(answer: Answer) -> str:
     more = _("more than {n} lines") if answer.cut else ngettext("{n} line", "{n} lines", len(answer.lines))
-    return more.format(n=f"{len(answer.lines):,}")
+    return more.format(n=format.number(len(answer.lines)))
 
 
 def _page_of(run: Run, answer: Answer) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from hybrid.ops.drills import (
 )
 from panel import actions
 from panel.drills.queries import DRILL_JOB, forget_history
-from panel.i18n import _, ngettext
+from panel.i18n import _
 from panel.jobs import Job, JobFailed, Progress
 from panel.process import process
 
@@ -75,8 +75,8 @@ def play(names: Sequence[str], where: Where | None = None) -> actions.Outcome:
         job.summary = summary(reports)
         return reports
 
-    title = drills[0].title if len(drills) == 1 else ngettext("{n} drill", "{n} drills", len(drills))
-    process().jobs.start(DRILL_JOB, work, title=title.format(n=len(drills)), author=author)
+    title = drills[0].title if len(drills) == 1 else f"{len(drills)} drills"
+    process().jobs.start(DRILL_JOB, work, title=title, author=author)
     actions.record(author, f"drills started: {', '.join(drill.name for drill in drills)}")
     return actions.Outcome(True, "")
 

@@ -114,7 +114,7 @@ def rpo_text(found: DrillReport) -> str:
 
 
 def _of(part: int, whole: int) -> str:
-    return f"{part:,} / {whole:,}"
+    return f"{format.number(part)} / {format.number(whole)}"
 
 
 def _guarantees(found: DrillReport) -> pd.DataFrame:

@@ -55,7 +55,7 @@ def start_scan(store: Store, limits: ScanLimits) -> Outcome:
         )
         return found
 
-    return _started(SCAN_JOBS[store], _("Scan of the {store} store").format(store=_(store)), store, work)
+    return _started(SCAN_JOBS[store], f"Scan of the {store} store", store, work)
 
 
 def start_monitor(limits: ListenLimits, with_own: bool) -> Outcome:
@@ -74,7 +74,7 @@ def start_monitor(limits: ListenLimits, with_own: bool) -> Outcome:
 
     return _started(
         MONITOR_JOB,
-        _("MONITOR of the local store, for {time}").format(time=duration(limits.seconds)),
+        f"MONITOR of the local store, for {duration(limits.seconds)}",
         Store.LOCAL,
         work,
     )
@@ -88,9 +88,7 @@ def start_subscription(store: Store, pattern: str, limits: ListenLimits) -> Outc
         _, ending = subscribe(connection, pattern, limits, job.cancel, heard.take)
         return heard.result(ending)
 
-    return _started(
-        SUBSCRIBE_JOB, _("Channels {pattern} of the {store} store").format(pattern=pattern, store=_(store)), store, work
-    )
+    return _started(SUBSCRIBE_JOB, f"Channels {pattern} of the {store} store", store, work)
 
 
 def post(channel: str, text: str) -> Outcome:

@@ -40,7 +40,7 @@ def choose_limits() -> ScanLimits:
     """How deep to look."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         measured = st.selectbox(
-            _("Keys to measure"), MEASURED, index=1, format_func="{:,}".format, key="measure", bind="query-params",
+            _("Keys to measure"), MEASURED, index=1, format_func=format.number, key="measure", bind="query-params",
             width=180, help=_("Names are counted whole; memory and expiry are read of this many keys at most."),
         )  # fmt: skip
         depth = st.segmented_control(

@@ -93,7 +93,7 @@ def _limits(name: str) -> ListenLimits:
     seconds = st.selectbox(
         _("For"), SECONDS, index=1, format_func=lambda each: f"{each} s", key=f"{name}-seconds", width=95
     )  # fmt: skip
-    lines = st.selectbox(_("Lines at most"), LINES, index=0, format_func="{:,}".format, key=f"{name}-lines", width=130)
+    lines = st.selectbox(_("Lines at most"), LINES, index=0, format_func=format.number, key=f"{name}-lines", width=130)
     return ListenLimits(float(seconds), lines)
 
 

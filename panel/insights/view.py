@@ -151,7 +151,7 @@ def clients(store: Store, answer: Answer[ServerInsights]) -> None:
         return
     shown = () if isinstance(found.clients, NotOffered) else found.clients
     rows = [_client_row(row) for row in shown]
-    note = "" if isinstance(found.clients, NotOffered) else f"{len(shown):,}"
+    note = "" if isinstance(found.clients, NotOffered) else format.number(len(shown))
     with frame(store, title, "clients", rows, note):
         if isinstance(found.clients, NotOffered):
             return refusal(found.clients)

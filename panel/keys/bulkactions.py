@@ -15,7 +15,6 @@ from hybrid.ops.sync.run import SyncEnding, SyncResult, undo_sync
 from hybrid.ops.transfer import Conflict, Format, ImportResult, export_keys, import_keys
 from hybrid.types import Store
 from panel.actions import Outcome, record
-from panel.i18n import _
 from panel.jobs import Job, JobFailed, Progress
 from panel.keys import queries
 from panel.work import in_background
@@ -78,7 +77,7 @@ def collect(wanted: Filter) -> Outcome:
         job.summary = f"{len(walk.names):,} keys"
         return Collected(tuple(walk.names), walk.ended, tuple(walk.missing))
 
-    return in_background(COLLECT_JOB, _("Look for keys"), work)
+    return in_background(COLLECT_JOB, "Look for keys", work)
 
 
 def delete_phrase(count: int) -> str:
@@ -95,7 +94,7 @@ def start_delete(names: Sequence[bytes], *, keep_undo: bool = True) -> Outcome:
         done = delete_keys(client, keys, options=options, cancel=job.cancel, on_progress=_teller(job, len(keys)))
         return _bulk_ended(job, done)
 
-    return in_background(BULK_JOB, _("Delete {count} keys").format(count=f"{len(keys):,}"), work)
+    return in_background(BULK_JOB, f"Delete {len(keys):,} keys", work)
 
 
 def start_expire(names: Sequence[bytes], expires_in_s: float | None) -> Outcome:
@@ -108,7 +107,7 @@ def start_expire(names: Sequence[bytes], expires_in_s: float | None) -> Outcome:
         tell = _teller(job, len(keys))
         return _bulk_ended(job, expire_keys(client, keys, moment, options=options, cancel=job.cancel, on_progress=tell))
 
-    return in_background(BULK_JOB, _("Set the expiry of {count} keys").format(count=f"{len(keys):,}"), work)
+    return in_background(BULK_JOB, f"Set the expiry of {len(keys):,} keys", work)
 
 
 def start_undo(bundle: str) -> Outcome:
@@ -118,7 +117,7 @@ def start_undo(bundle: str) -> Outcome:
         done = undo_sync(client, bundle, everywhere=True, options=SyncOptions(author=author), cancel=job.cancel)
         return _bulk_ended(job, done)
 
-    return in_background(BULK_JOB, _("Undo of {bundle}").format(bundle=bundle), work)
+    return in_background(BULK_JOB, f"Undo of {bundle}", work)
 
 
 def _teller(job: Job, total: int) -> Callable[[Rewritten], None]:
@@ -156,7 +155,7 @@ def start_export(wanted: Filter, names: Sequence[bytes] | None, store: Store | N
         record(author, job.title)
         return Exported(out.getvalue(), count, form)
 
-    return in_background(EXPORT_JOB, _("Export keys"), work)
+    return in_background(EXPORT_JOB, "Export keys", work)
 
 
 class _Bounded(io.BytesIO):
@@ -190,11 +189,11 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
         result = import_keys(client, rows, conflict=conflict, preview=preview, options=options, on_progress=told)
         queries.forget()
         counts = f"{result.created:,} created, {result.overwritten:,} overwritten, {result.skipped:,} skipped"
-        job.summary = (_("would be: ") if preview else "") + counts
+        job.summary = "would be: " * preview + counts
         job.note("undo", result.undo)
         job.note("preview", preview)
         if not preview:
             record(author, job.title, {"keys": (None, counts)})
         return result
 
-    return in_background(IMPORT_JOB, _("Preview of an import") if preview else _("Import keys"), work)
+    return in_background(IMPORT_JOB, "Preview of an import" if preview else "Import keys", work)

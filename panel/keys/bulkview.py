@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from panel import actions as panel_actions
-from panel import confirm, jobview, queries
+from panel import confirm, format, jobview, queries
 from panel.i18n import N_, _, ngettext
 from panel.jobs import Job
 from panel.keys import bulkactions, state
@@ -89,8 +89,8 @@ def collect() -> None:
 def with_keys(names: tuple[bytes, ...], name: str) -> None:
     """The preview, and the three things to do."""
     count = len(names)
-    st.markdown(ngettext("**{n} key**", "**{n} keys**", count).format(n=f"{count:,}"))
-    more = f" … +{count - SAMPLE:,}" if count > SAMPLE else ""
+    st.markdown(ngettext("**{n} key**", "**{n} keys**", count).format(n=format.number(count)))
+    more = f" … +{format.number(count - SAMPLE)}" if count > SAMPLE else ""
     st.code("\n".join(map(key_text, names[:SAMPLE])) + more, language=None)
     fixed = not panel_actions.is_operator()
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -103,7 +103,9 @@ def with_keys(names: tuple[bytes, ...], name: str) -> None:
         )  # fmt: skip
         confirm.confirmed_button(
             _("Delete"), bulkactions.delete_phrase(count),
-            _("Deletes {n} keys on both stores. An undo is kept for a week, up to 64 MB of it.").format(n=f"{count:,}"),
+            _("Deletes {n} keys on both stores. An undo is kept for a week, up to 64 MB of it.").format(
+                n=format.number(count)
+            ),
             bulkactions.start_delete, names, key=f"keys-delete-go-{name}",
         )  # fmt: skip
         form = st.selectbox(
@@ -150,9 +152,9 @@ def latest() -> None:
 def result(job: Job) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-job-result"):
         if job.problem:
-            st.markdown(f":red[:material/error:] **{job.title}** {said(job.problem)}", width="stretch")
+            st.markdown(f":red[:material/error:] **{said(job.title)}** {said(job.problem)}", width="stretch")
         else:
-            st.markdown(f":green[:material/check_circle:] **{job.title}** {said(job.summary)}", width="stretch")
+            st.markdown(f":green[:material/check_circle:] **{said(job.title)}** {said(job.summary)}", width="stretch")
         done: Any = job.result
         if isinstance(done, Exported):
             name, mime = FILES[done.form]

@@ -62,7 +62,9 @@ def turns(page: ElementPage, places: list[Any]) -> None:
             on_click=places.append, args=(page.next,),
         )  # fmt: skip
         if page.passed:
-            st.caption(_("{n} elements looked at for such that only this store has").format(n=f"{page.passed:,}"))
+            st.caption(
+                _("{n} elements looked at for such that only this store has").format(n=format.number(page.passed))
+            )
         elif page.next is not None and page.next.extras:
             st.caption(_("Next: what only the {store} store has.").format(store=_(page.next.leader)))
 
@@ -143,10 +145,10 @@ def group_list(store: Store, key: bytes) -> None:
     if not answer.value:
         st.caption(_("No groups."))
     for group in answer.value:
-        lag = _("unknown") if group.lag is None else f"{group.lag:,}"
+        lag = _("unknown") if group.lag is None else format.number(group.lag)
         st.markdown(f"**{shown(group.name)}** · {group.last_delivered_id.decode()} · {_('lag')} {lag}")
         st.caption(_("{n} pending; consumers: {names}").format(
-            n=f"{group.pending_count:,}", names=", ".join(map(shown, group.consumers)) or _("none")
+            n=format.number(group.pending_count), names=", ".join(map(shown, group.consumers)) or _("none")
         ))  # fmt: skip
         if group.pending:
             rows = [

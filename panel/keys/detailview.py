@@ -36,7 +36,7 @@ def draw(key: bytes, authority: Store) -> None:
     infos: dict[Store, KeyInfo] = {}
     awaited = False
     with st.container(border=True, key="keys-detail"):
-        row = head(key, stores)
+        row = head(key, stores, state.row_seen(key))
         columns = st.columns(max(1, len(stores)))
         for column, store in zip(columns, stores, strict=False):
             answer = queries.info(store, key)
@@ -70,18 +70,17 @@ def draw(key: bytes, authority: Store) -> None:
     jobview.follow(awaited, "keys-detail")
 
 
-def head(key: bytes, stores: tuple[Store, ...]) -> KeyRow | None:
-    row = None
+def head(key: bytes, stores: tuple[Store, ...], seen: KeyRow | None) -> KeyRow | None:
+    """Its name and badge; until the stores have been compared anew, what the list said of it."""
+    row = seen if seen is not None and seen.badge is not Badge.UNKNOWN and len(stores) == 2 else None
     with st.container(horizontal=True, vertical_alignment="center"):
         st.code(key_text(key), language=None, wrap_lines=True, width="stretch")
-        answer = queries.badge_of_key(key, stores) if len(stores) == 2 else None
-        badge = Badge.UNKNOWN
-        if answer is not None:
+        if len(stores) == 2:
+            answer = queries.badge_of_key(key, stores, queries.PATIENCE_S if row is None else 0.0)
             found = answer if isinstance(answer, Known) else answer.last
-            row = found.value[0] if found else None
-            badge = row.badge if row else badge
+            row = found.value[0] if found else row
             jobview.follow(not isinstance(answer, Known) and answer.pending, "keys-badge")
-        word, _mark, icon, color = BADGES[badge]
+        word, _mark, icon, color = BADGES[row.badge if row else Badge.UNKNOWN]
         st.badge(_(word), icon=icon, color=color)  # type: ignore[arg-type]
     if row is not None and row.detail:
         st.caption(format.sentence(said(row.detail)))
@@ -92,7 +91,7 @@ def facts_line(info: KeyInfo) -> str:
     """hash · 12 elements · 1.2 KB · listpack · expires in 3 h."""
     parts = [f"**{info.kind}**"]
     if info.length is not None:
-        count = ngettext("{n} element", "{n} elements", info.length).format(n=f"{info.length:,}")
+        count = ngettext("{n} element", "{n} elements", info.length).format(n=format.number(info.length))
         parts.append(format.size(info.length) if info.kind == "string" else count)
     parts.append(_("memory {size}").format(size=format.size(info.memory_bytes)))
     parts.append(info.encoding or _("encoding unknown"))
@@ -143,10 +142,10 @@ def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
         form = st.selectbox(_("Format"), list(FORMS), format_func=lambda f: _(FORMS[f]), key="keys-show-as", width=160)
         if pages > 1:
             number = st.number_input(
-                _("Part of {n}").format(n=f"{pages:,}"), 1, pages, key=f"keys-part-{key.hex()[:64]}", width=160
+                _("Part of {n}").format(n=format.number(pages)), 1, pages, key=f"keys-part-{key.hex()[:64]}", width=160
             )
             offset = (int(number) - 1) * size
-            st.caption(_("from byte {at}").format(at=f"{offset:,}"))
+            st.caption(_("from byte {at}").format(at=format.number(offset)))
     answer = queries.text(key, tuple(infos), offset, size)
     found = answer if isinstance(answer, Known) else answer.last
     if not isinstance(answer, Known):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from panel import format
 from panel.i18n import N_, _
 from panel.keys.queries import ConfigurationError
 
@@ -46,7 +47,7 @@ def differences(before: str, after: str) -> None:
     diff = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))[2:]
     st.code("\n".join(diff[:SHOWN_DIFF]), language="diff", wrap_lines=True)
     if len(diff) > SHOWN_DIFF:
-        st.caption(_("and {n} more lines").format(n=f"{len(diff) - SHOWN_DIFF:,}"))
+        st.caption(_("and {n} more lines").format(n=format.number(len(diff) - SHOWN_DIFF)))
 
 
 def value_input(label: str, before: bytes, name: str = "keys-form-value") -> Callable[[], bytes]:

@@ -116,12 +116,12 @@ def pager(listing: Listing, at: int, searching: bool) -> None:
             on_click=state.turn, args=(at + 1,),
         )  # fmt: skip
         if searching:
-            looked_at = f"{listing.looked_at:,}"
+            looked_at = format.number(listing.looked_at)
             st.caption(_("Searching: {found} found, about {count} keys looked at.").format(found=last, count=looked_at))
         elif listing.full:
-            st.caption(_("The first {n} keys. Narrow the search to see others.").format(n=f"{listing.known:,}"))
+            st.caption(_("The first {n} keys. Narrow the search to see others.").format(n=format.number(listing.known)))
         else:
-            total = f"{listing.known:,}" if listing.ended else about_total()
+            total = format.number(listing.known) if listing.ended else about_total()
             st.caption(_("{first} to {last} of {total}").format(first=first + 1 if last else 0, last=last, total=total))
         for store, why in listing.missing:
             st.caption(f":material/help: {_('Without the {store} store').format(store=named(store))}: {said(why)}")
@@ -133,7 +133,7 @@ def about_total() -> str:
     if snapshot is None or state.filter_of_session() != Filter():
         return _("many")
     counts = [facts.keys for facts in (snapshot.local, snapshot.cloud) if facts is not None and facts.keys is not None]
-    return _("about {n}").format(n=f"{max(counts):,}") if counts else _("many")
+    return _("about {n}").format(n=format.number(max(counts))) if counts else _("many")
 
 
 def nothing(walk: Walk) -> None:

@@ -54,6 +54,7 @@ from panel.reads import Answer, Known, ReadFailed, Unknown
 __all__ = [
     "COLLECTIONS",
     "MOST_NAMES",
+    "PATIENCE_S",
     "TEXT_PAGE_BYTES",
     "TREE_NAMES",
     "WHOLE_BYTES",

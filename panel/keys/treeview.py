@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from panel import format
 from panel.i18n import _, ngettext
 from panel.keys import queries, state
 from panel.keys.listview import HEIGHT, follow, height_of, nothing, pager, table
@@ -48,7 +49,9 @@ def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
         nothing(walk)
     if not level.complete:
         known = len(level.keys) + sum(each.count for each in level.folders)
-        st.caption(_("From the first {n} keys found here; open a folder to see all of it.").format(n=f"{known:,}"))
+        st.caption(
+            _("From the first {n} keys found here; open a folder to see all of it.").format(n=format.number(known))
+        )
         st.button(_("Look further"), icon=":material/search:", key="keys-further", on_click=look_further, args=(names,))
     return marked
 
@@ -80,7 +83,7 @@ def folders(level: Level, number: int, folder: bytes) -> None:
     frame = pd.DataFrame(
         {
             _("Folder"): [f"{key_text(one.name)}:" for one in shown],
-            _("Keys"): [f"{least}{one.count:,}" for one in shown],
+            _("Keys"): [f"{least}{format.number(one.count)}" for one in shown],
         }
     )
     event = st.dataframe(
@@ -93,4 +96,4 @@ def folders(level: Level, number: int, folder: bytes) -> None:
         st.rerun()
     if len(level.folders) > MANY_FOLDERS:
         more = len(level.folders) - MANY_FOLDERS
-        st.caption(ngettext("and {n} more folder", "and {n} more folders", more).format(n=f"{more:,}"))
+        st.caption(ngettext("and {n} more folder", "and {n} more folders", more).format(n=format.number(more)))

@@ -8,6 +8,7 @@ from math import ceil, floor, log10
 from typing import Any
 
 from panel.charts import STORE_COLORS
+from panel.format import number
 from panel.i18n import N_, _
 from panel.metrics.axes import HEIGHT, LEVEL_COLORS, MUTED, SUFFIXES, byte_ticks, log_ticks, moment, ms_text
 from panel.metrics.charts import Chart, Line, Mark, Unit
@@ -55,6 +56,7 @@ def _layout(since_s: float, until_s: float, zone: str | None) -> dict[str, Any]:
             "automargin": True, "nticks": 7,
         },
         "dragmode": "zoom",
+        "separators": number(".") + number(","),
     }  # fmt: skip
 
 

@@ -75,7 +75,9 @@ def numbers(found: Measured, group: str) -> None:
             for name in ("p50", "p99"):
                 _latency_number(found, store, name, row[f"{name}_ms"] if row else None)  # type: ignore[literal-required]
         calls = sum(row["count"] for row in whole.values())
-        _number(_("Exchanges"), format.count(calls), _("{n} a second").format(n=f"{calls / length_s:,.1f}"))
+        _number(
+            _("Exchanges"), format.count(calls), _("{n} a second").format(n=format.number(calls / length_s, ",.1f"))
+        )
         _number(_("Errors"), format.count(failed), _("seen by applications"))
 
 
@@ -203,7 +205,9 @@ def _budget(costs: Costs) -> None:
 
 
 def _price(costs: Costs, snapshot: Overview | None) -> str:
-    price = _("At {usd} for 100,000 commands (`HYBRID_CLOUD_PRICE`).").format(usd=f"${costs.price_usd:.2f}")
+    price = _("At {usd} for 100,000 commands (`HYBRID_CLOUD_PRICE`).").format(
+        usd=f"${format.number(costs.price_usd, '.2f')}"
+    )
     if snapshot is not None and snapshot.embedded:
         other = _("The embedded cloud store bills nobody: this is what the same traffic would cost.")
     else:

@@ -140,7 +140,7 @@ def start_sync(
             result = apply_plan(client, plan, options=options, confirmed=confirmed, cancel=job.cancel, on_progress=told)
         return _ended(job, result)
 
-    return in_background(SYNC_JOB, _("Sync, {direction}").format(direction=_(DIRECTIONS[direction])), work)
+    return in_background(SYNC_JOB, f"Sync, {DIRECTIONS[direction]}", work)
 
 
 def start_undo(bundle: str, *, everywhere: bool = False) -> Outcome:
@@ -154,7 +154,7 @@ def start_undo(bundle: str, *, everywhere: bool = False) -> Outcome:
         result = undo_sync(client, bundle, everywhere=everywhere, options=options, cancel=job.cancel, on_progress=told)
         return _ended(job, result)
 
-    return in_background(SYNC_JOB, _("Undo of {id}").format(id=bundle), work)
+    return in_background(SYNC_JOB, f"Undo of {bundle}", work)
 
 
 def _ended(job: Job, result: SyncResult) -> SyncResult:
@@ -196,7 +196,7 @@ def copy_key(difference: Difference, direction: Direction, *, typed: str = "") -
         plan = plan_sync(client, lambda: (difference,), policy, pattern=queries.shown(difference.key))
         return apply_plan(client, plan, options=SyncOptions(author=author), confirmed=plan.confirmation)
 
-    return _at_once(work, _("Copy a key, {direction}").format(direction=_(DIRECTIONS[direction])))
+    return _at_once(work, f"Copy a key, {DIRECTIONS[direction]}")
 
 
 def merge_key(difference: Difference, base: Store, taken: Sequence[FieldDifference]) -> Outcome:
@@ -204,7 +204,7 @@ def merge_key(difference: Difference, base: Store, taken: Sequence[FieldDifferen
     places = tuple(taken)
     return _at_once(
         lambda client, author: merge_fields(client, difference, base, places, options=SyncOptions(author=author)),
-        _("Merge a key by field"),
+        "Merge a key by field",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import actions
+from panel import actions, format
 from panel.i18n import N_, _
 from panel.jobview import follow
 from panel.repair import actions as repair
@@ -82,7 +82,7 @@ def estimate_line(scope: Scope, all_ttls: bool) -> None:
         return follow(found.pending, "estimate")
     value = found.value
     said = _("About {n} keys: {cost}. How: {how}. What differs costs a few commands more.")
-    text = said.format(n=f"{value.keys:,}", cost=cost_text(value.cost), how=_(HOW.get(value.how, value.how)))
+    text = said.format(n=format.number(value.keys), cost=cost_text(value.cost), how=_(HOW.get(value.how, value.how)))
     st.caption(f":material/calculate: {text}")
 
 

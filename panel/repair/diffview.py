@@ -51,11 +51,13 @@ def answer(latest: DiffResult | None) -> Verdict:
     facts = {
         "what": queries.scope_text(latest.scope),
         "time": format.clock(latest.ended_at_s, zone()),
-        "n": f"{latest.compared:,}",
+        "n": format.number(latest.compared),
         "ending": _(ENDINGS[latest.ending]),
     }
     if latest.different:
-        word = ngettext("{n} key differs", "{n} keys differ", latest.different).format(n=f"{latest.different:,}")
+        word = ngettext("{n} key differs", "{n} keys differ", latest.different).format(
+            n=format.number(latest.different)
+        )
         said = _("Compared: {what}, {n} keys, at {time}. Choose a key to see where, and to make it equal.")
         return Verdict(Tone.NOTE, word, said.format(**facts))
     if latest.ending is not Ending.FINISHED:
@@ -93,7 +95,7 @@ def chooser(results: Sequence[DiffResult]) -> DiffResult:
 
 def title_of(result: DiffResult) -> str:
     when = format.clock(result.started_at_s, zone())
-    differ = _("{n} differ").format(n=f"{result.different:,}")
+    differ = _("{n} differ").format(n=format.number(result.different))
     unfinished = "" if result.ending is Ending.FINISHED else f" · {_(ENDINGS[result.ending])}"
     return f"{when} · {queries.scope_text(result.scope)} · {differ}{unfinished}"
 
@@ -110,10 +112,10 @@ def sums(result: DiffResult) -> None:
         wire = _("{size} over the wire").format(size=format.size(actual.cloud_bytes))
         st.metric(_("Cost"), format.money(actual.usd), help=wire)
     if result.suspected:
-        said = _("{n} keys are suspected, and not confirmed: resume it.").format(n=f"{result.suspected:,}")
+        said = _("{n} keys are suspected, and not confirmed: resume it.").format(n=format.number(result.suspected))
         st.caption(f":material/help: {said}")
     if result.ttl_share < 1:
-        sample = f"{result.ttl_share:.1%}"
+        sample = format.number(result.ttl_share, ".1%")
         st.caption(_("Expiries: of what differs, and of a sample of {share} that rotates.").format(share=sample))
 
 
@@ -127,7 +129,7 @@ def selection_form(result: DiffResult) -> Selection:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.pills(
             _("Cause"), named, selection_mode="multi", default=wanted, key=f"diff-causes-{result.id}",
-            format_func=lambda cause: f"{_(CAUSES[cause])} · {result.counts[cause]:,}",
+            format_func=lambda cause: f"{_(CAUSES[cause])} · {format.number(result.counts[cause])}",
         )  # fmt: skip
         containing = st.text_input(
             _("Key contains"), key="diff-containing", width=240, placeholder=_("any"), icon=":material/search:"
@@ -194,7 +196,7 @@ def downloads(result: DiffResult, selection: Selection, total: int) -> None:
     if total > DOWNLOADED_ROWS:
         st.caption(
             _("{n} rows are too many for a browser. Narrow them down, or write them to a file: {command}").format(
-                n=f"{total:,}", command=f"`python -m hybrid diff --resume {result.id} --csv differences.csv`"
+                n=format.number(total), command=f"`python -m hybrid diff --resume {result.id} --csv differences.csv`"
             )
         )
         return

@@ -123,7 +123,7 @@ def places_table(look: KeyLook) -> list[FieldDifference]:
         height=400 if len(rows) > 11 else "auto", alt=_("Places that differ"),
     )  # fmt: skip
     if look.more:
-        st.caption(_("Only the first {n} places are listed.").format(n=f"{len(look.places):,}"))
+        st.caption(_("Only the first {n} places are listed.").format(n=format.number(len(look.places))))
     chosen = [places[row] for row in picked["selection"]["rows"] if row < len(places)]
     if len(chosen) == 1:
         whole_values(chosen[0])

@@ -65,7 +65,7 @@ def facts_text(facts: Facts | None) -> str:
 def cost_text(cost: Cost) -> str:
     """1,204 cloud commands · 3.2 MB · 12 s · $0.0024."""
     count = cost.cloud_commands
-    commands = ngettext("{n} cloud command", "{n} cloud commands", count).format(n=f"{count:,}")
+    commands = ngettext("{n} cloud command", "{n} cloud commands", count).format(n=format.number(count))
     took = format.seconds(cost.seconds) if cost.seconds >= 0.1 else _("under 0.1 s")
     return " · ".join([commands, format.size(cost.cloud_bytes), took, format.money(cost.usd)])
 

@@ -89,21 +89,25 @@ def plan_text(preview: PlanPreview) -> str:
             text = ngettext(
                 "{n} key is copied to the {store} store", "{n} keys are copied to the {store} store", copies
             )
-            said.append(text.format(n=f"{copies:,}", store=store.value))
+            said.append(text.format(n=format.number(copies), store=store.value))
         if deletes := sums.deletes[store]:
             text = ngettext(
                 "{n} key is **deleted** on the {store} store", "{n} keys are **deleted** on the {store} store", deletes
             )
-            said.append(text.format(n=f"{deletes:,}", store=store.value))
+            said.append(text.format(n=format.number(deletes), store=store.value))
     if sums.kept:
-        said.append(ngettext("{n} extra key is kept", "{n} extra keys are kept", sums.kept).format(n=f"{sums.kept:,}"))
+        said.append(
+            ngettext("{n} extra key is kept", "{n} extra keys are kept", sums.kept).format(n=format.number(sums.kept))
+        )
     if sums.asked:
         text = ngettext("{n} key stays undecided", "{n} keys stay undecided", sums.asked)
-        said.append(text.format(n=f"{sums.asked:,}"))
+        said.append(text.format(n=format.number(sums.asked)))
     if not said:
         return _("There is nothing to do.")
     cost = _("About {n} cloud commands, {size}. {m} values are overwritten or deleted, and can be had back for 7 days.")
-    filled = cost.format(n=f"{sums.cloud_commands:,}", size=format.size(sums.size_bytes), m=f"{sums.overwritten:,}")
+    filled = cost.format(
+        n=format.number(sums.cloud_commands), size=format.size(sums.size_bytes), m=format.number(sums.overwritten)
+    )
     return f":material/preview: {'; '.join(said)}. {filled}"
 
 

@@ -47,7 +47,7 @@ from hybrid.ops.sync.run import (
     sync_history,
 )
 from hybrid.types import Purpose, Store
-from panel.format import sentence
+from panel.format import number, sentence
 from panel.i18n import _, ngettext
 from panel.process import FOLDER_VARIABLE, process
 from panel.reads import Answer, Known, ReadFailed, Unknown
@@ -175,7 +175,7 @@ def existing_diff(diff_id: str) -> DiffFile:
 def scope_text(scope: Scope) -> str:
     """What is compared, for people."""
     if scope.keys is not None:
-        return ngettext("{n} listed key", "{n} listed keys", len(scope.keys)).format(n=f"{len(scope.keys):,}")
+        return ngettext("{n} listed key", "{n} listed keys", len(scope.keys)).format(n=number(len(scope.keys)))
     pattern = _("everything") if scope.pattern == b"*" else shown(scope.pattern)
     return f"{pattern} ({scope.kind})" if scope.kind else pattern
 

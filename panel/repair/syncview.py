@@ -105,10 +105,10 @@ def equal_share(measured: Divergence | None, none: str) -> None:
     when = format.clock(measured.checked_at_s, zone())
     if measured.open_differences:
         open_ = ngettext("{n} open, at {time}", "{n} open, at {time}", measured.open_differences)
-        note = open_.format(n=f"{measured.open_differences:,}", time=when)
+        note = open_.format(n=format.number(measured.open_differences), time=when)
     else:
         note = _("measured at {time}").format(time=when)
-    metric(_("Keys equal"), f"{100 * share:.2f}%" if share < 1 else "100%", note)
+    metric(_("Keys equal"), f"{format.number(100 * share, '.2f')}%" if share < 1 else "100%", note)
 
 
 # -- now
@@ -235,10 +235,10 @@ def row_of(result: SyncResult) -> dict[str, str]:
         _("When"): format.clock(result.started_at_s, zone()),
         _("Direction"): result.direction,
         _("Keys"): result.pattern,
-        _("Copied"): f"{result.copied:,}",
-        _("Deleted"): f"{result.deleted:,}",
+        _("Copied"): format.number(result.copied),
+        _("Deleted"): format.number(result.deleted),
         _("Ending"): ending,
-        _("Cloud commands"): f"{result.cloud_commands:,}",
+        _("Cloud commands"): format.number(result.cloud_commands),
         _("By"): result.author or _("unknown"),
     }
 

@@ -54,7 +54,7 @@ def compare() -> Outcome:
     def work(job: Job) -> Any:
         return said(lambda: preview(agent.client, lambda text: job.say(Progress(phase=text))))
 
-    process().jobs.start(COMPARE_JOB, work, title=_("Compare both stores"), author=author)
+    process().jobs.start(COMPARE_JOB, work, title="Compare both stores", author=author)
     return Outcome(True, "")
 
 
@@ -72,7 +72,7 @@ def make_pair(origin: Origin, prefer: Store = Store.LOCAL) -> Outcome:
         record(author, "pair", {"from": (None, str(origin))})
         return done
 
-    process().jobs.start(PAIR_JOB, work, title=_("Make one pair of both stores"), author=author)
+    process().jobs.start(PAIR_JOB, work, title="Make one pair of both stores", author=author)
     return Outcome(True, _("Pairing has begun."))
 
 

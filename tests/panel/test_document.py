@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.testclient import TestClient
+from streamlit.file_util import get_static_dir
 
-from panel.document import document_routes
+from panel.document import DRAWN_WITH, document_routes
 from panel.nav import PAGES
 
 
@@ -22,7 +26,11 @@ def test_every_address_brings_it_however_often(browser: TestClient) -> None:
     addresses = ["/", *(f"/{name}" for name in PAGES)] * 2
     found = {browser.get(address).text for address in addresses}
     assert len(found) == 1
-    assert "BACKEND_BASE_URL" in found.pop()
+    document = found.pop()
+    assert "BACKEND_BASE_URL" in document
+    parts = re.findall(r"'/static/(js/\w+\.[\w-]+\.js)'", document)
+    assert len(parts) == len(DRAWN_WITH), "Streamlit calls its parts otherwise by now: the first table and chart wait"
+    assert all((Path(get_static_dir()) / "static" / part).is_file() for part in parts)
 
 
 def test_start_page_has_one_address_and_keeps_what_it_was_asked(browser: TestClient) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hybrid.ops.overview import Sample
 from hybrid.types import Store
-from panel import charts, format
+from panel import charts, format, i18n
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,18 @@ def test_size(value: float | None, shown: str) -> None:
 )
 def test_duration(value: float | None, shown: str) -> None:
     assert format.duration(value) == shown
+
+
+def test_numbers_are_written_as_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (format.number(1234.5, ",.1f"), format.count(1234567), format.money(12.3)) == (
+        "1,234.5",
+        "1,234,567",
+        "$12.30",
+    )
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    shown = (format.number(1234.5, ",.1f"), format.count(1234567), format.latency(1400), format.size(3_300_000))
+    assert shown == ("1.234,5", "1.234.567", "1,4 s", "3,15 MB")
+    assert (format.money(12.3), format.seconds(0.42)) == ("$12,30", "0,4 s")
 
 
 def test_clock_is_in_the_readers_zone_and_names_another_day() -> None:

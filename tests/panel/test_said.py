@@ -81,6 +81,15 @@ def test_parts_are_translated_each_by_itself_and_the_unknown_stays(portuguese: N
     assert said("") == ""
 
 
+def test_titles_of_jobs_and_the_numbers_in_what_they_say(portuguese: None) -> None:
+    assert said("Delete 1,200 keys") == "Apagar 1.200 chaves"
+    assert said("Sync, local to cloud") == "Sincronização, local para nuvem"
+    assert said("12,000 copied, 3 deleted, about 1,340 cloud commands") == (
+        "12.000 copiadas, 3 apagadas, cerca de 1.340 comandos na nuvem"
+    )
+    assert said("cloud store recovered after 3.2 s").endswith("3,2 s")
+
+
 def test_in_english_it_is_what_was_said(findings: list[str]) -> None:
     for text in (*EVENTS, *findings):
         assert said(text) == text
