@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, floor, log10
 
-from panel.format import local_time
+from panel.format import local_time, number
 from panel.metrics.charts import Unit
 
 __all__ = ["HEIGHT", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment", "ms_text"]
@@ -33,7 +33,7 @@ def log_ticks(least: float, most: float) -> list[float]:
 
 def ms_text(value_ms: float) -> str:
     """0.05 ms, 20 ms, 5 s."""
-    return f"{value_ms / 1000:g} s" if value_ms >= 1000 else f"{value_ms:g} ms"
+    return f"{number(value_ms / 1000, 'g')} s" if value_ms >= 1000 else f"{number(value_ms, 'g')} ms"
 
 
 def byte_unit(most: float) -> tuple[int, str]:
@@ -47,4 +47,4 @@ def byte_ticks(most: float) -> tuple[list[float], list[str]]:
     power = 10.0 ** floor(log10(wanted)) if wanted > 0 else 1.0
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted)
     values = [step * number for number in range(6) if step * (number - 1) < most / size]
-    return [value * size for value in values], [f"{value:g} {unit}" for value in values]
+    return [value * size for value in values], [f"{number(value, 'g')} {unit}" for value in values]

@@ -122,19 +122,20 @@ def heat_figure(
     rows: Sequence[HeatRow], store: Store, slot_s: int, since_s: float, until_s: float, zone: str | None
 ) -> dict[str, Any]:
     """How many calls took how long, by time: the darker, the more. The value axis is logarithmic."""
-    edges = sorted({row["to_ms"] for row in rows})
+    least_ms = min(row["to_ms"] for row in rows) / 2  # a log axis has no zero, from which the shortest calls count
+    bounds = sorted({max(row[end], least_ms) for row in rows for end in ("from_ms", "to_ms")})
     columns = max(1, ceil((until_s - since_s) / slot_s))
     step_s = slot_s * max(1, ceil(columns / 180))  # more columns than a screen can show help nobody
     first_s = floor(since_s / step_s) * step_s
     slots = [first_s + number * step_s for number in range(ceil((until_s - first_s) / step_s) + 1)]
-    place = {edge: number for number, edge in enumerate(edges)}
-    counts: list[list[int | None]] = [[None] * len(slots) for _edge in edges]
+    place = {bound: number for number, bound in enumerate(bounds[1:])}
+    counts: list[list[int | None]] = [[None] * len(slots) for _bound in bounds[1:]]
     for row in rows:
         line, column = counts[place[row["to_ms"]]], int((row["at_s"] - first_s) // step_s)
         if 0 <= column < len(slots):
             line[column] = (line[column] or 0) + row["count"]
     layout = _layout(since_s, until_s, zone)
-    ticks = log_ticks(edges[0], edges[-1]) if edges else [0.1, 1.0]
+    ticks = log_ticks(bounds[0], bounds[-1])
     layout["yaxis"] = {
         "type": "log", "tickvals": ticks, "ticktext": [ms_text(tick) for tick in ticks], "showgrid": False,
         "automargin": True,
@@ -148,8 +149,8 @@ def heat_figure(
         [1, color],
     ]
     trace = {
-        "type": "heatmap", "x": [moment(slot, zone) for slot in slots], "y": edges, "z": counts, "colorscale": shades,
-        "hoverongaps": False, "hovertemplate": _("%{z:,} calls up to %{y:.3~f} ms") + "<br>%{x}<extra></extra>",
+        "type": "heatmap", "x": [moment(slot, zone) for slot in slots], "y": bounds, "z": counts, "colorscale": shades,
+        "hoverongaps": False, "hovertemplate": _("%{z:,} calls of about %{y:.3~f} ms") + "<br>%{x}<extra></extra>",
         "colorbar": {"thickness": 8, "outlinewidth": 0, "tickfont": {"size": 10}, "tickformat": "~s"},
     }  # fmt: skip
     return {"data": [trace], "layout": layout}

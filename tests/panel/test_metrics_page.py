@@ -19,7 +19,7 @@ from hybrid.types import Store
 from panel.metrics import charts, figures, live, queries
 from panel.metrics.axes import byte_ticks, log_ticks, ms_text
 from panel.metrics.charts import Unit
-from panel.metrics.queries import CostRow, Costs, Measured
+from panel.metrics.queries import CostRow, Costs, HeatRow, Measured
 from panel.reads import Known, Unknown
 from panel.tables import csv_of
 
@@ -171,6 +171,13 @@ def test_heat_map_counts_every_call() -> None:
     figure = figures.heat_figure(queries.heat(FOUND, Store.LOCAL), Store.LOCAL, 10, END - 600, END, "UTC")
     counted = sum(count or 0 for line in figure["data"][0]["z"] for count in line)
     assert counted == 30 * 25
+
+
+def test_heat_map_of_calls_that_took_all_the_same_has_a_height() -> None:
+    row: HeatRow = {"at_s": END - 100, "from_ms": 0.0, "to_ms": 0.1, "count": 3}
+    trace = figures.heat_figure([row], Store.LOCAL, 10, END - 600, END, "UTC")["data"][0]
+    assert len(trace["z"]) == 1
+    assert trace["y"] == [0.05, 0.1], "on a log axis, without bounds of its own, it would be drawn with no height"
 
 
 def test_axes_are_labelled_with_round_values() -> None:
