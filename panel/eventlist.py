@@ -48,7 +48,9 @@ def events(snapshot: Overview) -> None:
         st.caption(_("Nothing has happened yet."))
     for number, event in enumerate(shown):
         icon = EVENT_ICONS.get(type(event).__name__, ":material/circle:")
-        with st.expander(_event_label(event), type="step", icon=icon, key=f"event-{event.at_s}-{number}"):
+        twins = shown[number + 1 :].count(event)  # not its place: one that is open stays so when the next one comes
+        key = f"event-{event.at_s}-{event.message}-{twins}"
+        with st.expander(_event_label(event), type="step", icon=icon, key=key):
             st.caption(f"{format.clock(event.at_s, zone(), with_seconds=True)} · {sentence(said(event.message))}")
 
 

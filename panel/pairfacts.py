@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import format
+from panel import backlog, format
 from panel.i18n import _, ngettext
 from panel.queries import Overview
 from panel.reads import Answer, Known
@@ -19,15 +19,13 @@ def lag(snapshot: Overview) -> None:
     """How much of the replication log the other store has not got yet."""
     if snapshot.cloud is None:
         return
-    entries, behind = snapshot.status.lag_entries, snapshot.status.lag_s
-    target = snapshot.status.authority.other
+    entries, target = snapshot.status.lag_entries, snapshot.status.authority.other
     if entries is None:
-        shown, note = _(":gray[unknown]"), _("the log could not be read")
+        shown = _(":gray[unknown]")
     else:
         shown = ngettext("{n} entry", "{n} entries", entries).format(n=format.number(entries))
-        note = _("{time} behind").format(time=format.seconds(behind))
     title = _("Waits for {store}").format(store=named(target))
-    _fact(title, ":material/schedule_send:", shown, _("all shipped") if entries == 0 else note)
+    _fact(title, ":material/schedule_send:", shown, backlog.note(snapshot))
 
 
 def agreement(snapshot: Overview, answer: Answer[Divergence | None]) -> None:

@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ServerFacts", "server_facts"]
+import redis
 
+from hybrid.core.names import Names
+
+__all__ = ["ServerFacts", "entry_bytes", "server_facts"]
+
+OWN = Names()
 SOFTWARE = (
     ("upstash_version", "Upstash"),
     ("valkey_version", "Valkey"),
@@ -38,6 +43,13 @@ def server_facts(info: Mapping[str, Any], db: int = 0) -> ServerFacts:
         memory_bytes=_whole(info.get("used_memory")),
         memory_limit_bytes=_whole(info.get("maxmemory")) or None,
     )
+
+
+def entry_bytes(store: redis.Redis) -> float | None:
+    """How many bytes of memory one entry of the replication log takes in the mean, on the store that has it; None where
+    it cannot tell. Two commands. Raises RedisError."""
+    used, length = store.memory_usage(OWN.log), store.xlen(OWN.log)
+    return used / length if used and length else None
 
 
 def _software(info: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from panel import actions, format, jobview
+from panel import actions, backlog, format, jobview
 from panel import queries as panel_queries
 from panel.i18n import N_, _, ngettext
 from panel.queries import Overview
@@ -60,7 +60,8 @@ def standing() -> None:
     measured = found_agreement() if not snapshot_blocks(snapshot) else None
     known = measured.value if isinstance(measured, Known) else None
     with st.grid(4, min_column_width=150):
-        backlog(status.lag_entries, status.lag_s, status.authority.other.value)
+        waits = _("Waits for {store}").format(store=named(status.authority.other))
+        metric(waits, format.count(status.lag_entries), backlog.note(snapshot))
         folded = {None: _("not to be read now"), 0: _("no long outage")}.get(
             status.folded_keys, _("from a long outage, sent by key")
         )
@@ -86,16 +87,6 @@ def metric(label: str, value: str, note: str, help: str | None = None) -> None:
     shown = _(":gray[unknown]") if value == _(format.UNKNOWN) else value
     st.metric(label, shown, delta=" ", delta_color="gray", delta_arrow="off", delta_description=note, help=help,
               border=True)  # fmt: skip
-
-
-def backlog(entries: int | None, behind_s: float | None, target: str) -> None:
-    if entries is None:
-        note = _("the log could not be read")
-    elif entries == 0:
-        note = _("all shipped")
-    else:
-        note = _("{time} behind").format(time=format.seconds(behind_s))
-    metric(_("Waits for {store}").format(store=named(panel_queries.Store(target))), format.count(entries), note)
 
 
 def equal_share(measured: Divergence | None, none: str) -> None:

@@ -8,7 +8,7 @@ from ops.fakes import FakeClient, status
 from servers import Stores, client, wait_until
 
 from hybrid.events import StoreDown
-from hybrid.ops.facts import ServerFacts, server_facts
+from hybrid.ops.facts import ServerFacts, entry_bytes, server_facts
 from hybrid.ops.overview import Observer
 from hybrid.settings import Settings
 from hybrid.stores.link import Link
@@ -94,3 +94,13 @@ def test_upstash_says_little_and_that_is_enough() -> None:
     assert server_facts(info) == ServerFacts(software="Upstash 1.12.3", keys=7)
     assert server_facts({}) == ServerFacts()
     assert server_facts({"maxmemory": 0}).memory_limit_bytes is None
+
+
+def test_an_entry_of_the_log_is_measured_where_there_is_one(valkey: ServerProcess) -> None:
+    with client(valkey.url) as store:
+        assert entry_bytes(store) is None
+        for _ in range(100):
+            store.xadd("hybrid:log", {"v": "x" * 100})
+        each = entry_bytes(store)
+    assert each is not None
+    assert 100 < each < 200

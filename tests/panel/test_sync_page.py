@@ -16,6 +16,7 @@ from hybrid.core.conflict import Conflict, Side
 from hybrid.core.resp import pack
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
+from panel import backlog
 from panel import queries as panel_queries
 from panel.process import PanelProcess
 from panel.repair import actions, conflictactions, queries
@@ -25,6 +26,13 @@ OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
 SetWeather = Callable[[str], Overview | None]
 PAGE = "repair/sync.py"
+
+
+def test_what_waits_is_told_in_seconds_and_bytes(panel_process: PanelProcess, set_weather: SetWeather) -> None:
+    snapshot = set_weather("backlog")
+    assert snapshot is not None
+    panel_process.reads.get(("log bytes", Store.LOCAL), lambda: 1000.0, patience_s=5)
+    assert backlog.note(snapshot) == "0.4 s behind · about 11.7 KB"
 
 
 def test_plan_is_shown_then_run_then_undone(
