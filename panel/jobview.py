@@ -14,9 +14,10 @@ from panel.queries import Job, JobState
 from panel.said import said
 from panel.widgets import perform, zone
 
-__all__ = ["finished_jobs", "follow", "job_line", "running_jobs"]
+__all__ = ["await_job", "finished_jobs", "follow", "job_line", "running_jobs"]
 
 TICK_S = 1.0
+IDLE_TICK_S = 3.0
 STATES = {
     JobState.RUNNING: N_("running"),
     JobState.FINISHED: N_("finished"),
@@ -28,10 +29,10 @@ UNITS = (N_("keys"), N_("lines"), N_("commands"), N_("steps"))
 
 def running_jobs(*kinds: str) -> None:
     """The running jobs of these kinds (all, if none is named), each with its progress and a way to cancel it. Ticks by
-    itself while there is one, and draws the page anew when the last one ends."""
+    itself while there is one, and draws the page anew when the last one ends, or when one begins in another tab."""
     numbers = {job.number for job in queries.jobs(*kinds) if job.running}
     if not numbers:
-        return
+        return await_job(*kinds)
 
     def draw() -> None:
         running = [job for job in queries.jobs(*kinds) if job.running]
@@ -41,6 +42,16 @@ def running_jobs(*kinds: str) -> None:
             _card(job)
 
     st.fragment(draw, run_every=TICK_S, key=f"jobs-{'-'.join(kinds)}")()
+
+
+def await_job(*kinds: str) -> None:
+    """While no job of these kinds runs: draw the page anew when one begins, in another tab."""
+
+    def look() -> None:
+        if any(job.running for job in queries.jobs(*kinds)):
+            st.rerun()
+
+    st.fragment(look, run_every=IDLE_TICK_S, key=f"to-come-{'-'.join(kinds)}")()
 
 
 def follow(pending: bool, key: str, tick_s: float = TICK_S) -> None:

@@ -22,7 +22,13 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
     head = st.container(width="content")
     st.space("stretch")
     st.segmented_control(
-        _("Time span"), list(SPANS_S), default="5 min", required=True, key="span", label_visibility="collapsed"
+        _("Time span"),
+        list(SPANS_S),
+        default="5 min",
+        required=True,
+        key="span",
+        label_visibility="collapsed",
+        bind="query-params",
     )
     st.toggle(_("Live"), value=True, key="live", help=_("Off: nothing moves, so that you can look closely."))
     firstday.demo_button()

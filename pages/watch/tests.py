@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import queries, testview
+from panel import jobview, queries, testview
 from panel.drills import historyview, scheduleview, view
+from panel.drills.queries import DRILL_JOB
 from panel.i18n import N_, _
 from panel.queries import JobState
 from panel.repair.links import link, linked
 from panel.weatherline import weather_line
 
 TICK_S = 1.0
+PLAYED = (queries.TEST_JOB, DRILL_JOB)
 SECTIONS = {
     "test": N_("Full test"),
     "drills": N_("Drills"),
@@ -49,6 +51,8 @@ section = st.segmented_control(
     format_func=lambda name: _(SECTIONS[name]), label_visibility="collapsed",
 )  # fmt: skip
 link(section="" if section == "test" else str(section))
+if not any(job.running for job in queries.jobs(*PLAYED)):
+    jobview.await_job(*PLAYED)
 if section == "drills":
     view.drills()
 elif section == "history":

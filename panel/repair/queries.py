@@ -32,6 +32,7 @@ from hybrid.ops.diff import (
     history,
 )
 from hybrid.ops.diff.export import defused, field_row, rows, shown
+from hybrid.ops.facts import entry_bytes
 from hybrid.ops.sync.one_key import MERGED_PARTS, KeyLook, look_at_key
 from hybrid.ops.sync.periodic import Divergence, read_divergence
 from hybrid.ops.sync.run import (
@@ -92,6 +93,7 @@ __all__ = [
     "existing_diff",
     "field_row",
     "forget",
+    "logged_bytes",
     "look",
     "opened_diff",
     "options_of",
@@ -257,6 +259,16 @@ def conflicts(before: str | None = None) -> Answer[list[Conflict]]:
         lambda: archive.listed(client(), limit=CONFLICTS_PAGE, before=before),
         max_age_s=10.0,
     )
+
+
+def logged_bytes(store: Store) -> Answer[float | None]:
+    """How much memory an entry of the log takes on the store that has it; None inside where it cannot tell."""
+
+    def ask() -> float | None:
+        with client().store(store) as asked:
+            return entry_bytes(asked)
+
+    return _asked(("log bytes", store), ask, max_age_s=10.0, patience_s=0.0)
 
 
 def forget(*kinds: str) -> None:
