@@ -8,7 +8,7 @@ from panel import actions
 from panel.i18n import LANGUAGE_KEY, LANGUAGES, N_, _, language, preferred
 from panel.keyboard import keyboard
 
-__all__ = ["frame", "shortcuts"]
+__all__ = ["frame", "notice", "shortcuts"]
 
 KEYS = {
     "/": N_("Search: jumps into the page's search field, or to the keys"),
@@ -52,14 +52,23 @@ def language_switch() -> None:
 
 def person() -> None:
     """Who is signed in, what they may do, and the way out."""
+    st.caption(standing())
+    st.link_button(_("Sign out"), "/logout", icon=":material/logout:", type="tertiary")
+
+
+def standing() -> str:
     name = str(st.user.get("name") or _("nobody"))
     if actions.is_read_only():
-        st.caption(_(":material/lock: {name}. This panel is read-only.").format(name=name))
-    elif actions.is_operator():
-        st.caption(_(":material/person: {name}: you may change things").format(name=name))
-    else:
-        st.caption(_(":material/visibility: {name}: you may look, and change nothing").format(name=name))
-    st.link_button(_("Sign out"), "/logout", icon=":material/logout:", type="tertiary")
+        return _(":material/lock: {name}. This panel is read-only.").format(name=name)
+    if actions.is_operator():
+        return _(":material/person: {name}: you may change things").format(name=name)
+    return _(":material/visibility: {name}: you may look, and change nothing").format(name=name)
+
+
+def notice() -> None:
+    """Above the page, for those who may not change things: why its buttons are grey. The sidebar may be closed."""
+    if not actions.is_operator():
+        st.caption(standing())
 
 
 def help_dialog() -> None:

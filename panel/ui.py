@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from panel import firstday, queries
-from panel.frame import frame, shortcuts
+from panel.frame import frame, notice, shortcuts
 from panel.i18n import N_, _
 from panel.nav import page, pages_for
 
@@ -17,6 +17,7 @@ st.set_page_config(
 )  # fmt: skip
 st.logo(":material/hub:")
 frame()
+notice()
 if queries.start_problem() is None:
     st.navigation(pages_for(str(st.user.get("role") or "viewer")), position="top").run()
 else:

@@ -13,7 +13,7 @@ from panel.queries import Store
 from panel.said import said
 from panel.verdict import Tone, Verdict
 
-__all__ = ["COLORS", "EVERYWHERE", "STORE_ICONS", "answer_line", "headline", "perform", "titled", "zone"]
+__all__ = ["COLORS", "EVERYWHERE", "STORE_ICONS", "answer_line", "headline", "perform", "title", "titled", "zone"]
 
 COLORS = {Store.LOCAL: "blue", Store.CLOUD: "violet"}
 STORE_ICONS = {Store.LOCAL: ":material/database:", Store.CLOUD: ":material/cloud:"}
@@ -39,6 +39,12 @@ def perform(action: Callable[..., actions.Outcome], *args: Any, **changes: Any) 
         outcome = actions.Outcome(False, str(refusal))
     if outcome.sentence:
         st.toast(said(outcome.sentence), icon=":material/check_circle:" if outcome.done else ":material/error:")
+
+
+def title(text: str) -> None:
+    """The page's title, at the same height as one with something beside it."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title(text, anchor=False, width="content")
 
 
 def headline(title: str, answer: Verdict) -> None:

@@ -41,7 +41,7 @@ def draw_line(target: Target) -> str:
     return str(st.session_state.pop("console-again", ""))
 
 
-st.title(_("Console"), anchor=False)
+widgets.title(_("Console"))
 weather_line()
 snapshot = queries.overview()
 if snapshot is None:

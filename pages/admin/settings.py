@@ -199,7 +199,7 @@ def shown(value: object, name: str = "") -> str:
     return str(value)
 
 
-st.title(_("Settings"), anchor=False)
+widgets.title(_("Settings"))
 weather_line()
 snapshot = queries.overview()
 if snapshot is None:

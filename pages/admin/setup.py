@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import actions, jobview, queries
+from panel import actions, jobview, queries, widgets
 from panel.i18n import _
 from panel.setup import queries as setup
 from panel.setup import view
 from panel.setup.actions import CHECKS
 from panel.weatherline import weather_line
 
-st.title(_("Connect your stores"), anchor=False)
+widgets.title(_("Connect your stores"))
 weather_line()
 if not actions.is_operator():
     st.info(_("You may look here. Connecting stores takes an operator."), icon=":material/visibility:")

@@ -11,7 +11,7 @@ from panel.repair.pieces import obstacle_line
 
 state.restore()
 snapshot = queries.overview()
-st.title(_("Keys"), anchor=False)
+widgets.title(_("Keys"))
 obstacle_line(weather.notice(snapshot, widgets.zone()))
 saving.said()
 listview.filters()

@@ -124,9 +124,10 @@ def now(obstacle: Verdict | None) -> None:
             )  # fmt: skip
     jobview.running_jobs("diff", "sync")
     if not results:
-        st.caption(
-            _("Nothing was compared yet. Compare first: what differs is then planned and shown before it is done.")
-        )
+        if not any(job.running for job in panel_queries.jobs("diff")):
+            st.caption(
+                _("Nothing was compared yet. Compare first: what differs is then planned and shown before it is done.")
+            )
         return
     with st.container(border=True, key="sync-plan"):
         st.markdown(_("**2. Look at the plan, and run it** :gray[the dry run: nothing is changed before the button]"))

@@ -14,6 +14,13 @@ from scripts.screenshots import MODES, RunningPanel, open_context, photograph
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(400)]
 ARTIFACTS = Path(__file__).resolve().parents[2] / "artifacts"
 PATIENT_MS = 30_000
+NOTE_REMOVED = """() => {
+  window.removed = []
+  const parts = (node) => node instanceof HTMLElement && node.matches('[data-testid]')
+  const note = (change) => window.removed.push(...[...change.removedNodes].filter(parts).map((node) => node.outerHTML))
+  for (const card of document.querySelectorAll('[class*="st-key-card-"]'))
+    new MutationObserver((changes) => changes.forEach(note)).observe(card, {childList: true, subtree: true})
+}"""
 
 
 class Watch:
@@ -90,8 +97,10 @@ def start_demo_and_see_keys_grow(page: Page) -> None:
         "(least) => parseInt(document.querySelector('.st-key-card-{0}').innerText.split('Keys')[1].trim()"
         ".split('\\n')[0].replace(/,/g, '')) > least"
     )
+    page.evaluate(NOTE_REMOVED)
     for store in ("local", "cloud"):
         page.wait_for_function(grown.replace("{0}", store), arg=20, timeout=60_000)
+    assert page.evaluate("window.removed") == [], "what ticks must change in its place, not blink"
 
 
 def stop_demo(page: Page) -> None:

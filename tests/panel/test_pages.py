@@ -217,3 +217,10 @@ def test_wrong_url_becomes_the_start_problem(
 def test_no_script_lies_where_streamlit_would_serve_it_without_the_router() -> None:
     assert [path.name for path in FOLDER.iterdir() if path.is_file()] == ["__init__.py"]
     assert not (FOLDER.parent / "panel" / "pages").exists()
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_who_may_only_look_is_told_so_above_the_page(role: str, set_weather: SetWeather, open_page: OpenPage) -> None:
+    set_weather("healthy")
+    told = [caption.value for caption in open_page(role=role).main.caption]
+    assert any("you may look, and change nothing" in text for text in told) == (role == "viewer")
