@@ -60,6 +60,7 @@ __all__ = [
     "live",
     "masked_url",
     "overview",
+    "patience_s",
     "probes",
     "processes",
     "setting_rows",
@@ -69,6 +70,7 @@ __all__ = [
 ]
 
 TEST_JOB = "run test"
+SILENT_PATIENCE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,14 @@ def health() -> tuple[int, dict[str, Any]]:
     """HTTP status and body of /api/health. Says no reason when nothing runs: the route needs no sign-in."""
     agent = process().agent
     return (503, {"status": "down", "stores": None}) if agent is None else agent.health()
+
+
+def patience_s(store: Store, usual_s: float) -> float:
+    """How long a page waits for what this store is asked: hardly at all while it is known that it does not answer."""
+    snapshot = overview()
+    facts = None if snapshot is None else snapshot.local if store is Store.LOCAL else snapshot.cloud
+    silent = facts is not None and facts.status.state in (StoreState.DOWN, StoreState.UNKNOWN)
+    return min(usual_s, SILENT_PATIENCE_S) if silent else usual_s
 
 
 def probes() -> dict[str, Route]:

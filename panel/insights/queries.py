@@ -93,7 +93,10 @@ def server(store: Store) -> Answer[ServerInsights]:
             raise ReadFailed(f"The {store} store does not answer ({type(error).__name__}).") from None
 
     return process().reads.get(
-        ("server", store), ask, max_age_s=LOCAL_FRESH_S if store is Store.LOCAL else CLOUD_FRESH_S, patience_s=1.5
+        ("server", store),
+        ask,
+        max_age_s=LOCAL_FRESH_S if store is Store.LOCAL else CLOUD_FRESH_S,
+        patience_s=queries.patience_s(store, 1.5),
     )
 
 

@@ -24,6 +24,7 @@ from hybrid.ops.metrics import (
     ThroughputRow,
 )
 from hybrid.types import Store
+from panel import queries
 from panel.process import process
 from panel.reads import Answer, ReadFailed
 
@@ -59,6 +60,7 @@ ALL = "all"
 FRESH_S = 5.0
 LEAST_SHOWN_S = 300.0
 COSTS_FRESH_S = 30.0
+PATIENCE_S = 0.8
 NOT_READ = "The measurements are kept in the local store, and that one does not answer."
 
 
@@ -132,7 +134,8 @@ def _ask(kind: str, about: object, read: Callable[[HybridRedis], T], max_age_s: 
         except RedisError:
             raise ReadFailed(NOT_READ) from None
 
-    return process().reads.get((kind, about), ask, max_age_s=max_age_s)
+    patience_s = queries.patience_s(Store.LOCAL, PATIENCE_S)
+    return process().reads.get((kind, about), ask, max_age_s=max_age_s, patience_s=patience_s)
 
 
 # -- rows of what was read

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
+from hybrid.types import Store
+from panel import queries
 from panel.reads import Known, ReadFailed, Reads, Unknown
 
 
@@ -84,3 +87,11 @@ def test_only_the_latest_questions_are_kept() -> None:
     again = reads.get(("n", 0), lambda: "new", max_age_s=60)
     assert isinstance(again, Known)
     assert again.value == "new"
+
+
+def test_a_page_does_not_wait_for_a_store_that_is_known_to_be_silent(set_weather: Callable[[str], object]) -> None:
+    set_weather("local down")
+    assert queries.patience_s(Store.LOCAL, 1.5) < 0.1
+    assert queries.patience_s(Store.CLOUD, 1.5) == 1.5
+    set_weather("starting")
+    assert queries.patience_s(Store.LOCAL, 1.5) == 1.5
