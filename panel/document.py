@@ -21,9 +21,13 @@ __all__ = ["DRAWN_WITH", "document_routes"]
 
 HEAD: Final = "<head>"
 SERVER_HERE: Final = "<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin}</script>"
-CONTRAST: Final = '<style>[data-selected="true"] p { color: light-dark(#1d4ed8, #a3c1ff) }</style>'
-"""What is chosen of several is written in the colour of the theme's buttons, whose words are white: no colour of a dark
-theme is light enough for the one and dark enough for the other (WCAG AA, 4.5:1)."""
+CONTRAST: Final = """<style>
+[data-selected="true"] p, .token.property, .token.function { color: light-dark(#1d4ed8, #a3c1ff) !important }
+.token.string { color: light-dark(#11663a, #7fe0ae) !important }
+.token.number, .token.boolean, .token.keyword { color: light-dark(#8f4700, #ffc98a) !important }
+</style>"""
+"""Words that Streamlit writes too faintly, whatever the theme says, in colours of the theme (WCAG AA, 4.5:1). What is
+chosen of several has the colour of the buttons whose words are white: none is light enough and dark enough for both."""
 DRAWN_WITH: Final = ("DataFrame", "EChartsChart", "PlotlyChart")
 """The big parts of Streamlit's frontend that the pages need, in the order in which people get to them."""
 AHEAD: Final = """<script>

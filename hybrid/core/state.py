@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from hybrid.core.key_state import (
@@ -51,6 +52,7 @@ __all__ = [
 ]
 
 TTL_TOLERANCE_MS = 1000
+END_OF_CALENDAR_MS = 253_402_300_800_000  # the year 10,000
 DELIVERY_TOLERANCE_MS = 60_000  # XCLAIM TIME never sets a future time, so a target whose clock is behind moves it
 
 
@@ -215,7 +217,11 @@ def text(value: bytes | None, limit: int = 60) -> str:
 
 
 def moment_text(moment_ms: int | None) -> str:
-    return "no expiry" if moment_ms is None else f"expires at {moment_ms} ms"
+    if moment_ms is None:
+        return "no expiry"
+    if moment_ms >= END_OF_CALENDAR_MS:
+        return f"expires at {moment_ms} ms"
+    return f"expires {datetime.fromtimestamp(moment_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def item_text(items: tuple[bytes, ...], index: int) -> str:

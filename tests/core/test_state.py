@@ -223,6 +223,9 @@ class TestDifferences:
     def test_findings_show_where(self) -> None:
         [finding] = findings(state(List((b"a", b"b"))), state(List((b"a",))))
         assert (finding.here, finding.there) == ("2 items, [1] = b'b'", "1 items, [1] = absent")
+        value = String(b"v")
+        [finding] = findings(state(value, 1_796_070_801_206), state(value, 2**62))
+        assert (finding.here, finding.there) == ("expires 2026-11-30 20:33:21 UTC", f"expires at {2**62} ms")
 
 
 class TestReplies:
