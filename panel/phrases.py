@@ -172,7 +172,8 @@ TITLES: Final = (
     N_("More than 256 MB: narrow the filter, or use `python -m hybrid keys export`."),
     N_("Scan of the {store} store"), N_("MONITOR of the local store, for {time}"),
     N_("Channels {pattern} of the {store} store"), N_("Compare both stores"), N_("Make one pair of both stores"),
-    N_("{n} drills"),
+    N_("{n} drills"), N_("Compare {what}"), N_("everything"), N_("everything ({kind})"), N_("{n} listed key"),
+    N_("{n} listed keys"),
 )  # fmt: skip
 EXACT: Final = frozenset(
     text

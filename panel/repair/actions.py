@@ -81,8 +81,7 @@ def start_diff(
             queries.forget("diffs", "plan")
         return file.id
 
-    what = _("Compare {what}").format(what=queries.scope_text(scope))
-    return in_background(DIFF_JOB, what, work)
+    return in_background(DIFF_JOB, f"Compare {queries.scope_text(scope)}", work)
 
 
 def _told(progress: DiffProgress, diff: DiffJob) -> Progress:

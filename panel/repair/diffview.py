@@ -49,7 +49,7 @@ def answer(latest: DiffResult | None) -> Verdict:
     if latest is None:
         return Verdict(Tone.NOTE, _("Not compared yet"), _(FIRST))
     facts = {
-        "what": queries.scope_text(latest.scope),
+        "what": said(queries.scope_text(latest.scope)),
         "time": format.clock(latest.ended_at_s, zone()),
         "n": format.number(latest.compared),
         "ending": _(ENDINGS[latest.ending]),
@@ -58,13 +58,13 @@ def answer(latest: DiffResult | None) -> Verdict:
         word = ngettext("{n} key differs", "{n} keys differ", latest.different).format(
             n=format.number(latest.different)
         )
-        said = _("Compared: {what}, {n} keys, at {time}. Choose a key to see where, and to make it equal.")
-        return Verdict(Tone.NOTE, word, said.format(**facts))
+        sentence = _("Compared: {what}, {n} keys, at {time}. Choose a key to see where, and to make it equal.")
+        return Verdict(Tone.NOTE, word, sentence.format(**facts))
     if latest.ending is not Ending.FINISHED:
-        said = _("The comparison of {what} at {time} did not finish: {ending}.")
-        return Verdict(Tone.NOTE, _("Not finished"), said.format(**facts))
-    said = _("Compared: {what}, {n} keys, at {time}. All of them are equal.")
-    return Verdict(Tone.FINE, _("Equal"), said.format(**facts))
+        sentence = _("The comparison of {what} at {time} did not finish: {ending}.")
+        return Verdict(Tone.NOTE, _("Not finished"), sentence.format(**facts))
+    sentence = _("Compared: {what}, {n} keys, at {time}. All of them are equal.")
+    return Verdict(Tone.FINE, _("Equal"), sentence.format(**facts))
 
 
 FIRST = N_(
@@ -97,7 +97,7 @@ def title_of(result: DiffResult) -> str:
     when = format.clock(result.started_at_s, zone())
     differ = _("{n} differ").format(n=format.number(result.different))
     unfinished = "" if result.ending is Ending.FINISHED else f" · {_(ENDINGS[result.ending])}"
-    return f"{when} · {queries.scope_text(result.scope)} · {differ}{unfinished}"
+    return f"{when} · {said(queries.scope_text(result.scope))} · {differ}{unfinished}"
 
 
 def sums(result: DiffResult) -> None:
@@ -107,13 +107,13 @@ def sums(result: DiffResult) -> None:
         st.metric(_("Differ"), format.count(result.different))
         st.metric(_("Compared"), format.count(result.compared))
         st.metric(_("Being written"), format.count(result.in_flight), help=_(FLIGHT_HELP))
-        said = _("Estimated: {cost}").format(cost=cost_text(estimated))
-        st.metric(_("Cloud commands"), format.count(actual.cloud_commands), help=said)
+        guess = _("Estimated: {cost}").format(cost=cost_text(estimated))
+        st.metric(_("Cloud commands"), format.count(actual.cloud_commands), help=guess)
         wire = _("{size} over the wire").format(size=format.size(actual.cloud_bytes))
         st.metric(_("Cost"), format.money(actual.usd), help=wire)
     if result.suspected:
-        said = _("{n} keys are suspected, and not confirmed: resume it.").format(n=format.number(result.suspected))
-        st.caption(f":material/help: {said}")
+        open_ = _("{n} keys are suspected, and not confirmed: resume it.").format(n=format.number(result.suspected))
+        st.caption(f":material/help: {open_}")
     if result.ttl_share < 1:
         sample = format.number(result.ttl_share, ".1%")
         st.caption(_("Expiries: of what differs, and of a sample of {share} that rotates.").format(share=sample))
@@ -235,7 +235,7 @@ def history_table(results: Sequence[DiffResult]) -> None:
     rows = [
         {
             _("When"): format.clock(result.started_at_s, zone()),
-            _("What"): queries.scope_text(result.scope),
+            _("What"): said(queries.scope_text(result.scope)),
             _("Ending"): _(ENDINGS[result.ending]),
             _("Keys"): result.compared,
             _("Differ"): result.different,

@@ -48,8 +48,7 @@ from hybrid.ops.sync.run import (
     sync_history,
 )
 from hybrid.types import Purpose, Store
-from panel.format import number, sentence
-from panel.i18n import _, ngettext
+from panel.format import plural, sentence
 from panel.process import FOLDER_VARIABLE, process
 from panel.reads import Answer, Known, ReadFailed, Unknown
 
@@ -175,10 +174,10 @@ def existing_diff(diff_id: str) -> DiffFile:
 
 
 def scope_text(scope: Scope) -> str:
-    """What is compared, for people."""
+    """What is compared, in English for `panel.said`."""
     if scope.keys is not None:
-        return ngettext("{n} listed key", "{n} listed keys", len(scope.keys)).format(n=number(len(scope.keys)))
-    pattern = _("everything") if scope.pattern == b"*" else shown(scope.pattern)
+        return plural(len(scope.keys), "listed key")
+    pattern = "everything" if scope.pattern == b"*" else shown(scope.pattern)
     return f"{pattern} ({scope.kind})" if scope.kind else pattern
 
 

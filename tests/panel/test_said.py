@@ -83,6 +83,7 @@ def test_parts_are_translated_each_by_itself_and_the_unknown_stays(portuguese: N
 
 def test_titles_of_jobs_and_the_numbers_in_what_they_say(portuguese: None) -> None:
     assert said("Delete 1,200 keys") == "Apagar 1.200 chaves"
+    assert said("Compare everything (hash)") == "Comparar tudo (hash)"
     assert said("Sync, local to cloud") == "Sincronização, local para nuvem"
     assert said("12,000 copied, 3 deleted, about 1,340 cloud commands") == (
         "12.000 copiadas, 3 apagadas, cerca de 1.340 comandos na nuvem"
