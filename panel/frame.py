@@ -37,7 +37,7 @@ def frame() -> None:
 
 def shortcuts() -> None:
     """Listen to the keyboard; after the page, because even what is not seen would leave a gap above it."""
-    if keyboard(language()):
+    if keyboard(language(), str(st.session_state.get("keys-open-key") or "")):
         help_dialog()
 
 
