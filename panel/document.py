@@ -17,7 +17,7 @@ from streamlit.file_util import get_static_dir
 
 from panel.nav import PAGES
 
-__all__ = ["DRAWN_WITH", "document_routes"]
+__all__ = ["CONTRAST", "DRAWN_WITH", "document_routes"]
 
 HEAD: Final = "<head>"
 SERVER_HERE: Final = "<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin}</script>"
