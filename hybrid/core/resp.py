@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import hiredis
+
 __all__ = ["Arg", "count_args", "first_args", "pack", "unpack", "unpack_all"]
 
 Arg = bytes | str | int | float
@@ -26,13 +28,18 @@ def pack(args: Sequence[Arg]) -> bytes:
     name = args[0]
     if (type(name) is str and " " in name) or (type(name) is bytes and b" " in name):
         args = (*name.split(), *args[1:])
+    try:
+        return hiredis.pack_command(tuple(args))  # type: ignore[no-any-return, arg-type]
+    except TypeError:
+        return _packed(args)
+
+
+def _packed(args: Sequence[Arg]) -> bytes:
+    """As `pack`, of types that hiredis knows nothing of."""
     parts = [b"*%d\r\n" % len(args)]
     for arg in args:
-        if type(arg) is str:
-            arg = arg.encode()
-        elif type(arg) is not bytes:
-            arg = _encoded(arg)
-        parts += (b"$%d\r\n" % len(arg), arg, _CRLF)
+        encoded = _encoded(arg)
+        parts += (b"$%d\r\n" % len(encoded), encoded, _CRLF)
     return b"".join(parts)
 
 

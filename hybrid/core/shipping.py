@@ -204,6 +204,8 @@ def plan(group: Group, skip: Mapping[bytes, Position], now_ms: int) -> tuple[byt
     late = now_ms - group.ms > REPLAY_WITHIN_MS
     if not (late or group.by_state or (skip and any(skip.get(key, (0, 0)) >= group.place for key in group.touched))):
         return None
+    if skip.keys().isdisjoint(group.keys):
+        return group.keys
     return tuple(key for key in group.keys if skip.get(key, (0, 0)) < group.place)
 
 

@@ -3,7 +3,7 @@ its data. Copying twice does no harm, so nothing needs to be remembered of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from secrets import token_hex
@@ -20,6 +20,7 @@ from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Field, Group, failed, groups
 from hybrid.core.state import Absent, KeyState, check_field_ttl
 from hybrid.errors import CommandRefused, HybridError
+from hybrid.replication.copied import Copied
 from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.fold import folded
 from hybrid.replication.packed_copy import PackedCopy
@@ -46,18 +47,17 @@ PACKED_FROM_KEYS: Final = 100
 class CatchUp:
     """Copies keys over `stream`.
 
-    `skip` says up to which place of the log the copied state of a key reaches: entries up to there must not be
-    replayed for it. `open_fields` holds a group whose last entry was not read yet. `refused` are keys that the other
-    store could not take; they are tried again when a stream begins, and when they are written. `packed` copies many
-    keys at once.
+    `copied` says how far the copied states reach. `open_fields` holds a group whose last entry was not read yet.
+    `refused` are keys that the other store could not take; they are tried again when a stream begins, and when they are
+    written. `packed` copies many keys at once.
     """
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
-        self.skip: dict[bytes, Position] = {}
+        self.copied = Copied(stream)
         self.open_fields: list[Field] = []
         self.refused: set[bytes] = set()
-        self.packed = PackedCopy(stream, self.skip, self._note_ahead)
+        self.packed = PackedCopy(stream, self.copied)
 
     def run(self) -> None:
         """Copy what the log names up to its end now."""
@@ -180,7 +180,7 @@ class CatchUp:
         same as on the source, where by now some of it may have been written again."""
         if not self._stream.capabilities.is_cluster:
             self._stream.push_flush()
-            self.skip.clear()
+            self.copied.places.clear()
             return
         self._stream.await_replies()
         self._copy_all(self._stream.pipe.wire)
@@ -225,10 +225,9 @@ class CatchUp:
             stream.keep_going()
             snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
             places = {key: position(place) for key, (_, place) in snapshots.items()}
-            self._note_ahead(places)
+            self.copied.note(places, max(places.values()))
             for key, (state, _) in snapshots.items():
                 self._put(key, state)
-            self.skip.update(places)
             stream.flush()
 
     def _put(self, key: bytes, state: KeyState | Absent) -> None:
@@ -269,21 +268,6 @@ class CatchUp:
             stream.board.events.emit(events.KeyRefused(store=stream.target, key=key, reason=reason))
         self.refused.add(key)
         stream.control.push(pack(("HSET", stream.names.refused, key, reason[:200])), 1, ignore)
-
-    def _note_ahead(self, places: Mapping[bytes, Position]) -> None:
-        """The states of these keys, as of these places, may contain entries that were not read yet. Should the source
-        be lost now, their writers must not be told that nothing of them was shipped."""
-        stream, place = self._stream, max(places.values())
-        if stream.source is not Store.LOCAL or place <= stream.sent_to:
-            return
-        known = max(stream.maybe_to, stream.sent_to)
-        if place > known:
-            command = ("XRANGE", stream.names.log, b"(" + position_text(known), position_text(place))
-            for token in stream.ahead.read(groups(stream.states.exchange(pack(command), 1)[0], [])):
-                stream.shipped.note(token)
-            stream.maybe_to = place
-        for token in stream.ahead.copied(places):
-            stream.shipped.note(token)
 
     def _read_states(self, keys: list[bytes]) -> dict[bytes, Any]:
         with self._stream.source_errors():

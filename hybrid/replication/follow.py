@@ -115,12 +115,12 @@ class Follow:
         else:
             self._forward_groups(groups(entries, self._catch_up.open_fields), now_ms)
         stream.flush()
-        self._forget_skips()
+        self._catch_up.copied.forget_read()
         return len(entries)
 
     def _plain_run(self, entries: Sequence[Entry], now_ms: int) -> Run | None:
         catch_up = self._catch_up
-        if catch_up.skip or catch_up.open_fields or catch_up.refused or self._volatile:
+        if catch_up.copied.places or catch_up.open_fields or catch_up.refused or self._volatile:
             return None
         if self._stream.capabilities.is_cluster:
             return None
@@ -173,7 +173,7 @@ class Follow:
         )
 
     def _plan(self, group: Group, now_ms: int) -> tuple[bytes, ...] | None:
-        keys = plan(group, self._catch_up.skip, now_ms)
+        keys = plan(group, self._catch_up.copied.places, now_ms)
         by_state = keys is None and (self._is_volatile(group) or self._was_refused(group) or self._crosses_slots(group))
         return group.keys if by_state else keys
 
@@ -201,11 +201,6 @@ class Follow:
         for token in waiting.tokens:
             self._stream.note(waiting.place, token)
         waiting.clear()
-
-    def _forget_skips(self) -> None:
-        skip = self._catch_up.skip
-        if skip and position(self._stream.read_to) > max(skip.values()):
-            skip.clear()
 
     def _replayed(self, group: Group, replies: list[Any]) -> None:
         if failed(replies) is None and self._wrong.keys().isdisjoint(group.touched):

@@ -8,14 +8,16 @@ A key that is big, or that a server will not dump, is left to the typed copy (`h
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
 from hybrid.core.lua import CLOCK
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, failed
+from hybrid.core.state_replies import log_position
 from hybrid.errors import HybridError
+from hybrid.replication.copied import Copied
 from hybrid.replication.copy import temporary_key
 from hybrid.replication.stream import Stream
 from hybrid.stores.capabilities import Capabilities
@@ -23,14 +25,15 @@ from hybrid.stores.capabilities import Capabilities
 __all__ = ["PackedCopy"]
 
 PACKED_KEYS: Final = 500
+_MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 BIG_BYTES: Final = 64 * 1024
 PACKED_BYTES: Final = 256 * 1024
 PACKED_S: Final = 0.003
 """No script may keep a server from its other clients for more than a few milliseconds, of its own processor time."""
 
 _DUMP: Final = r"""
--- KEYS[1] the log, the others to be dumped; ARGV: bytes of one key, of all, seconds.
--- Returns [commands, last log id, how many keys were looked at, index of each that is left out].
+-- KEYS to be dumped; ARGV: bytes of one key, of all, seconds.
+-- Returns [commands, how many keys were looked at, index of each that is left out].
 local call = redis.call
 local most_bytes, all_bytes, until_s = tonumber(ARGV[1]), tonumber(ARGV[2]), clock() + ARGV[3]
 local commands, n, left, size, seen = {}, 0, {}, 0, 0
@@ -50,7 +53,7 @@ local function expiring(moment, size)
   return '\r\n' .. length[#text] .. text .. '\r\n' .. length[size]
 end
 
-for i = 2, #KEYS do
+for i = 1, #KEYS do
   local key = KEYS[i]
   local memory = call('MEMORY', 'USAGE', key)
   local dump = memory and memory <= most_bytes and redis.pcall('DUMP', key)
@@ -61,28 +64,25 @@ for i = 2, #KEYS do
     commands[n + 4], commands[n + 5] = dump, last_part
     n, size = n + 5, size + #dump
   elseif memory then
-    left[#left + 1] = i - 1
+    left[#left + 1] = i
   else
     commands[n + 1], commands[n + 2], commands[n + 3] = unlink[#key], key, '\r\n'
     n = n + 3
   end
-  seen = i - 1
+  seen = i
   if size > all_bytes or (i % 16 == 0 and clock() > until_s) then break end
 end
-local log, last = redis.pcall('XINFO', 'STREAM', KEYS[1]), '0-0'
-for i = 1, #log, 2 do
-  if log[i] == 'last-generated-id' then last = log[i + 1] end
-end
-return {table.concat(commands), last, seen, left}
+return {table.concat(commands), seen, left}
 """
 
 DUMP_SCRIPT: Final = (CLOCK + _DUMP).encode()
 
 _REST: Final = r"""
 -- KEYS[1] the log; ARGV beyond those below: behind which entry, how many entries.
--- Returns [entries, the log and the keys that go by state there, what is said below of these].
+-- Returns [entries, XINFO of the log, the keys that go by state there, what is said below of these].
 local entries = redis.call('XRANGE', KEYS[1], '(' .. ARGV[4], '+', 'COUNT', ARGV[5])
-local KEYS, known = {KEYS[1]}, {}
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+local KEYS, known = {}, {}
 for _, entry in ipairs(entries) do
   local fields = entry[2]
   for i = 1, #fields, 2 do
@@ -93,7 +93,7 @@ end
 local function packed_states()
 """
 
-REST_SCRIPT: Final = (CLOCK + _REST + _DUMP + "end\nreturn {entries, KEYS, packed_states()}").encode()
+REST_SCRIPT: Final = (CLOCK + _REST + _DUMP + "end\nreturn {entries, info, KEYS, packed_states()}").encode()
 
 
 class Packed(NamedTuple):
@@ -107,9 +107,9 @@ class Packed(NamedTuple):
     rest: Sequence[bytes]
 
 
-def dump_command(log: bytes, keys: Sequence[bytes]) -> bytes:
+def dump_command(keys: Sequence[bytes]) -> bytes:
     """The request that packs `keys`, at most `PACKED_KEYS`; its reply goes to `packed_of`."""
-    return pack((b"EVAL", DUMP_SCRIPT, len(keys) + 1, log, *keys, BIG_BYTES, PACKED_BYTES, PACKED_S))
+    return pack((b"EVAL", DUMP_SCRIPT, len(keys), *keys, BIG_BYTES, PACKED_BYTES, PACKED_S))
 
 
 def rest_command(log: bytes, after: bytes, count: int) -> bytes:
@@ -119,16 +119,17 @@ def rest_command(log: bytes, after: bytes, count: int) -> bytes:
 
 
 def rest_of(reply: Any) -> tuple[list[Entry], Packed]:
-    entries, (_, *keys), packed = reply
-    return entries, packed_of(keys, packed)
+    entries, info, keys, packed = reply
+    return entries, packed_of(keys, packed, position(log_position(info)))
 
 
-def packed_of(keys: Sequence[bytes], reply: Any) -> Packed:
-    commands, last, seen, left = reply
+def packed_of(keys: Sequence[bytes], reply: Any, place: Position) -> Packed:
+    """What the source packed of `keys` at this place of its log."""
+    commands, seen, left = reply
     gone = {index - 1 for index in left}
     return Packed(
         commands=commands,
-        place=position(last),
+        place=place,
         keys=[key for index, key in enumerate(keys[:seen]) if index not in gone],
         left=[keys[index] for index in sorted(gone)],
         rest=keys[seen:],
@@ -138,19 +139,13 @@ def packed_of(keys: Sequence[bytes], reply: Any) -> Packed:
 class PackedCopy:
     """Copies keys over `stream`, as long as both stores take part.
 
-    `skip` learns up to which place of the log the copied state of a key reaches, and `note_ahead` hears of these places
-    before anything is sent. A refusal is remembered until the other store is lost: it may come back as another server.
+    `copied` learns how far the states reach, before anything is sent. A refusal is remembered until the other store is
+    lost: it may come back as another server.
     """
 
-    def __init__(
-        self,
-        stream: Stream,
-        skip: dict[bytes, Position],
-        note_ahead: Callable[[Mapping[bytes, Position]], None],
-    ) -> None:
+    def __init__(self, stream: Stream, copied: Copied) -> None:
         self._stream = stream
-        self._skip = skip
-        self._note_ahead = note_ahead
+        self._copied = copied
         self._other = stream.endpoints[stream.target]
         self._tried = False
 
@@ -178,14 +173,15 @@ class PackedCopy:
         some = self._ask(waiting)
         while some:
             stream.snapshots.attend()
-            reply = stream.states.receive(1)[0]
-            if isinstance(reply, Exception):
+            *_, replies = stream.states.receive(4)
+            if isinstance(replies, Exception) or isinstance(replies[0], Exception):
                 self._other.refuses_dumps = True
                 return [*by_type, *some, *waiting]
-            packed = packed_of(some, reply)
+            place, ahead = self._copied.reached(replies[1])
+            packed = packed_of(some, replies[0], place)
             by_type += packed.left
             waiting.extendleft(reversed(packed.rest))
-            self.noted(packed)
+            self.noted(packed, ahead)
             some = self._ask(waiting)
             self.restore(packed)
             stream.keep_going()
@@ -195,7 +191,7 @@ class PackedCopy:
         """Have the source pack the first of these keys; they are the result."""
         some = [waiting.popleft() for _ in range(min(PACKED_KEYS, len(waiting)))]
         if some:
-            self._stream.states.send(dump_command(self._stream.names.log, some))
+            self._stream.states.send(_MULTI + dump_command(some) + self._copied.place_command() + _EXEC, 4)
         return some
 
     def restore(self, packed: Packed) -> None:
@@ -204,12 +200,10 @@ class PackedCopy:
             self._stream.push(packed.commands, len(packed.keys), self._restored)
             self._stream.flush()
 
-    def noted(self, packed: Packed) -> None:
+    def noted(self, packed: Packed, ahead: Sequence[Entry] | None = None) -> None:
         """Remember how far the states reach, before anything of them is sent."""
         if packed.keys:
-            places = dict.fromkeys(packed.keys, packed.place)
-            self._note_ahead(places)
-            self._skip.update(places)
+            self._copied.note(dict.fromkeys(packed.keys, packed.place), packed.place, ahead)
 
     def can_pack(self) -> bool:
         """Whether the other store reads the source's dumps: tried with a record that each authority has."""

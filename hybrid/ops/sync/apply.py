@@ -9,6 +9,7 @@ written there directly in the meantime. What is lost on a store goes to the undo
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
@@ -125,11 +126,11 @@ class Applier:
             yield batch
 
     def _affordable(self, commands: Iterable[int]) -> int:
-        """How many keys, each of which takes so many cloud commands, the budget still allows."""
-        left = self.options.max_commands
-        if left is not None:
-            left -= self.cloud_commands + STEP_COMMANDS
-        return sum(left is None or spent <= left for spent in accumulate(commands))
+        """How many keys, each of which takes so many cloud commands, the budget still allows: any without one."""
+        if self.options.max_commands is None:
+            return sys.maxsize
+        left = self.options.max_commands - self.cloud_commands - STEP_COMMANDS
+        return sum(spent <= left for spent in accumulate(commands))
 
     def _stopped(self) -> SyncEnding | None:
         """Why no further batch must begin."""

@@ -1,0 +1,74 @@
+"""How far into the log the copied states of keys reach: what must not be replayed for them, and what of it nobody must
+take for unsent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from hybrid.core.authority import Position, position, position_text
+from hybrid.core.resp import pack
+from hybrid.core.shipping import Entry, groups
+from hybrid.core.state_replies import log_position
+from hybrid.types import Store
+
+if TYPE_CHECKING:
+    from hybrid.replication.stream import Stream
+
+__all__ = ["Copied"]
+
+
+class Copied:
+    """The states that went over `stream`. `places` says for each key up to which place of the log its state reaches:
+    entries up to there must not be replayed for it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.places: dict[bytes, Position] = {}
+        self._stream = stream
+        self._to: Position = (0, 0)
+
+    def place_command(self) -> bytes:
+        """The request that tells `reached` how far the log goes: to be run in one transaction with reading states."""
+        stream = self._stream
+        if stream.source is Store.LOCAL:
+            return self._ahead_command("+")
+        return pack(("XINFO", "STREAM", stream.names.log))
+
+    def reached(self, reply: Any) -> tuple[Position, Sequence[Entry] | None]:
+        """The log's place, and the entries behind what was known of it if the reply brings them."""
+        if self._stream.source is not Store.LOCAL:
+            return position(log_position(reply)), None
+        return position(reply[-1][0]) if reply else self._known, reply
+
+    def note(self, places: Mapping[bytes, Position], to: Position, ahead: Sequence[Entry] | None = None) -> None:
+        """The states of these keys, as of these places, the last of which is `to`, are about to be sent. They may
+        contain entries that were not read yet: should the source be lost now, their writers must not be told that
+        nothing of them was shipped.
+
+        `ahead` is what `reached` found; without it the source is asked.
+        """
+        self.places.update(places)
+        self._to = max(self._to, to)
+        stream = self._stream
+        if stream.source is not Store.LOCAL or to <= stream.sent_to:
+            return
+        if to > self._known:
+            if ahead is None:
+                ahead = stream.states.exchange(self._ahead_command(position_text(to)), 1)[0]
+            for token in stream.ahead.read(groups(ahead, [])):
+                stream.shipped.note(token)
+            stream.maybe_to = to
+        for token in stream.ahead.copied(places):
+            stream.shipped.note(token)
+
+    @property
+    def _known(self) -> Position:
+        return max(self._stream.maybe_to, self._stream.sent_to)
+
+    def _ahead_command(self, end: str | bytes) -> bytes:
+        return pack(("XRANGE", self._stream.names.log, b"(" + position_text(self._known), end))
+
+    def forget_read(self) -> None:
+        """Forget the places once all of them were read."""
+        if self.places and position(self._stream.read_to) > self._to:
+            self.places.clear()
