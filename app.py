@@ -6,6 +6,7 @@ Routes, access gate and the agent's lifespan; the pages are drawn by panel/ui.py
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import logging
 import socket
@@ -25,6 +26,7 @@ from streamlit import config
 from panel import oidc, queries
 from panel.access import Access, AccessConfig, AccessRefused
 from panel.document import document_routes
+from panel.door import Door
 from panel.gate import access_middleware
 from panel.process import process
 from panel.signin import access_routes, login_link, say
@@ -38,35 +40,37 @@ of the connection sends it."""
 
 
 SWITCH_S = 0.0005
-"""How long a thread that draws keeps Python to itself, a tenth of the usual: an answer to a monitor needs it several
-times, and so does what is shipped."""
+"""How long a thread that draws keeps Python to itself, a tenth of the usual: what is shipped needs it several times."""
 
 
-async def health(request: Request) -> JSONResponse:
+async def probe(request: Request) -> JSONResponse:
     """From memory and on the loop: threads may all be busy with pages, and a monitor waits for nobody."""
-    status, document = queries.health()
-    return JSONResponse(document, status, AT_ONCE)
+    code, document = queries.probes()[request.url.path]()
+    return JSONResponse(document, code, AT_ONCE)
 
 
-async def probe(request: Request) -> Response:
-    """Liveness, readiness and metrics, as on `hybrid agent --listen`."""
-    answer = queries.probes().get(request.url.path)
-    if answer is None:
-        return JSONResponse({"status": "down"}, 503, AT_ONCE)
-    reply = answer()
+async def metrics(request: Request) -> Response:
+    """As on `hybrid agent --listen`."""
+    reply = queries.metrics()
     return Response(reply.body, reply.code, AT_ONCE, reply.content_type)
+
+
+def answers() -> dict[str, tuple[int, dict[str, Any]]]:
+    return {path: answer() for path, answer in queries.probes().items()}
 
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     await to_thread.run_sync(process().start)
     sys.setswitchinterval(SWITCH_S)
-    gc.freeze()  # what is loaded stays: to look through it for garbage would hold up all threads, health probes too
+    gc.freeze()  # what is loaded stays: to look through it for garbage would hold up all threads
+    door = Door(asyncio.get_running_loop(), access.config, answers)
     for line in start_lines():
         say(line)
     try:
         yield {}
     finally:
+        await door.close()
         await to_thread.run_sync(process().close)
 
 
@@ -127,8 +131,8 @@ process().access = access
 app = st.App(
     Path(__file__).resolve().parent / "panel" / "ui.py",
     routes=[
-        Route("/api/health", health),
-        *(Route(path, probe) for path in ("/api/health/live", "/api/health/ready", "/metrics")),
+        *(Route(path, probe) for path in queries.PROBE_PATHS),
+        Route("/metrics", metrics),
         *access_routes(access),
         *document_routes(),
     ],

@@ -10,8 +10,9 @@ from typing import Any
 
 from hybrid.errors import HybridError
 from hybrid.events import Event
-from hybrid.observe.endpoint import Route
-from hybrid.observe.routes import agent_routes
+from hybrid.observe.endpoint import Reply, json_reply
+from hybrid.observe.routes import Probe, metrics_route
+from hybrid.observe.routes import probes as agent_probes
 from hybrid.ops.control import LIVE, PRESETS, AuditEntry, EnvPlan, Live, Presence, Process
 from hybrid.ops.drills import GROUPS, STEP_COUNT, LatencyRow, Report, Step, StepState
 from hybrid.ops.overview import Overview, Sample, StoreFacts
@@ -24,6 +25,7 @@ __all__ = [
     "GROUPS",
     "LIVE",
     "PRESETS",
+    "PROBE_PATHS",
     "STEP_COUNT",
     "Ack",
     "AuditEntry",
@@ -54,11 +56,11 @@ __all__ = [
     "audit",
     "demo_running",
     "env_plan",
-    "health",
     "introduced",
     "jobs",
     "live",
     "masked_url",
+    "metrics",
     "overview",
     "patience_s",
     "probes",
@@ -71,6 +73,7 @@ __all__ = [
 
 TEST_JOB = "run test"
 SILENT_PATIENCE_S = 0.05
+PROBE_PATHS = ("/api/health", "/api/health/live", "/api/health/ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +97,6 @@ def start_problem() -> str | None:
     return process().problem
 
 
-def health() -> tuple[int, dict[str, Any]]:
-    """HTTP status and body of /api/health. Says no reason when nothing runs: the route needs no sign-in."""
-    agent = process().agent
-    return (503, {"status": "down", "stores": None}) if agent is None else agent.health()
-
-
 def patience_s(store: Store, usual_s: float) -> float:
     """How long a page waits for what this store is asked: hardly at all while it is known that it does not answer."""
     snapshot = overview()
@@ -108,10 +105,20 @@ def patience_s(store: Store, usual_s: float) -> float:
     return min(usual_s, SILENT_PATIENCE_S) if silent else usual_s
 
 
-def probes() -> dict[str, Route]:
-    """The answers to monitors by path, while the agent runs."""
+def probes() -> dict[str, Probe]:
+    """The answers to health probes by path. Says no reason when nothing runs: they need no sign-in."""
     agent = process().agent
-    return {} if agent is None else agent_routes(agent)
+    return dict.fromkeys(PROBE_PATHS, _nothing_runs) if agent is None else agent_probes(agent)
+
+
+def _nothing_runs() -> tuple[int, dict[str, Any]]:
+    return 503, {"status": "down", "stores": None}
+
+
+def metrics() -> Reply:
+    """What Prometheus reads."""
+    agent = process().agent
+    return json_reply(*_nothing_runs()) if agent is None else metrics_route(agent)
 
 
 def demo_running() -> bool:

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from hybrid.agent import Agent
 from hybrid.observe.endpoint import Reply, Route, json_reply
 from hybrid.observe.health import liveness, readiness
 from hybrid.observe.prometheus import metrics_reply
 
-__all__ = ["agent_routes"]
+__all__ = ["Probe", "agent_routes", "metrics_route", "probes"]
+
+Probe = Callable[[], tuple[int, dict[str, Any]]]
+"""HTTP status and document, at once."""
+
+
+def probes(agent: Agent) -> dict[str, Probe]:
+    """Health and its shorter forms by path. None of them asks a store."""
+    return {
+        "/api/health": agent.health,
+        "/api/health/live": partial(liveness, agent.observer),
+        "/api/health/ready": partial(readiness, agent.observer),
+    }
 
 
 def agent_routes(agent: Agent) -> dict[str, Route]:
     """The answers by path. None of them asks a store."""
     return {
-        "/api/health": lambda: json_reply(*agent.health()),
-        "/api/health/live": lambda: json_reply(*liveness(agent.observer)),
-        "/api/health/ready": lambda: json_reply(*readiness(agent.observer)),
-        "/metrics": lambda: _metrics(agent),
+        **{path: partial(_document, probe) for path, probe in probes(agent).items()},
+        "/metrics": partial(metrics_route, agent),
     }
 
 
-def _metrics(agent: Agent) -> Reply:
+def metrics_route(agent: Agent) -> Reply:
+    """What Prometheus reads."""
     if agent.metrics is None:
         return json_reply(404, {"error": "this agent follows no metrics"})
     return metrics_reply(agent.observer, agent.metrics)
+
+
+def _document(probe: Probe) -> Reply:
+    return json_reply(*probe())

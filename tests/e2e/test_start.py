@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -38,6 +40,14 @@ def health(panel: RunningPanel) -> tuple[int, dict[str, object]]:
         return error.code, json.load(error)
 
 
+def doorman(panel: RunningPanel) -> int:
+    """The process that answers in front of the panel."""
+    assert panel.process is not None
+    children = Path(f"/proc/{panel.process.pid}/task/{panel.process.pid}/children").read_text().split()
+    [found] = [child for child in children if b"doorman" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return int(found)
+
+
 def test_busy_port_is_one_sentence(tmp_path: Path) -> None:
     with RunningPanel(tmp_path, WITHOUT_SERVERS) as panel:
         panel.link()
@@ -59,9 +69,16 @@ def test_streamlit_run_serves_it_too_while_both_stores_are_down(tmp_path: Path) 
         assert panel.link().startswith(f"{panel.address}/login?token=")
         status, document = health(panel)
         assert (status, document["status"]) == (503, "down")
+        assert panel.process is not None
+        os.kill(panel.process.pid, signal.SIGSTOP)  # it holds up everybody, as a page that is drawn does for a while
+        try:
+            assert health(panel)[0] == 503, "answered in front of it"
+        finally:
+            os.kill(panel.process.pid, signal.SIGCONT)
+        os.kill(doorman(panel), signal.SIGKILL)
         asking = http.client.HTTPConnection("127.0.0.1", panel.port, timeout=10)  # which would go on
         asking.request("GET", "/api/health/live")
-        assert asking.getresponse().getheader("Connection") == "close", "the body waits for nothing"
+        assert asking.getresponse().getheader("Connection") == "close", "by itself; the body waits for nothing"
         panel.stop()  # Streamlit says "Aborted!" and 1
     assert "Traceback" not in panel.output
 
