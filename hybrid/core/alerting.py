@@ -58,13 +58,19 @@ TRANSITIONS: Final[Mapping[tuple[IncidentState | None, Signal], tuple[IncidentSt
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The number of one rule and subject now; None is unknown, which neither raises nor clears. `text` says it in
-    words. `pulse_s` is when an event told it, which may be over already."""
+    words, `since_s` since when it is so, where that is known better than by having looked. `pulse_s` is when an event
+    told it, which may be over already."""
 
     rule: str
     subject: str
     value: float | None
     text: str = ""
+    since_s: float | None = None
     pulse_s: float | None = None
+
+    def first_s(self, now_s: float) -> float:
+        """Since when it is so, seen for the first time now. An agent that takes over need not wait once more."""
+        return now_s if self.since_s is None else min(self.since_s, now_s)
 
 
 def evaluated(
@@ -99,14 +105,14 @@ def _judged(
             return _opened(desk, rule, reading, now_s)
         if not holds or _inhibited(desk, rule, reading.subject, pending):
             return desk
-        since_s = pending.get(key, now_s)
+        since_s = pending.get(key, reading.first_s(now_s))
         if now_s - since_s >= rule.raise_after_s:
             return _opened(desk, rule, reading, now_s)
         still[key] = since_s
         return desk
     if holds is not False:
         return desk
-    since_s = pending.get(key, now_s)
+    since_s = pending.get(key, reading.first_s(now_s))
     if now_s - since_s < rule.clear_after_s * 2.0 ** min(_recoveries(desk, key, now_s), DAMPED):
         still[key] = since_s
         return desk

@@ -59,9 +59,11 @@ def readings_of(overview: Overview, facts: Facts, now_s: float) -> list[Reading]
 
 
 def _no_store(status: Status) -> Reading:
-    states = [each.state for each in (status.local, status.cloud) if each is not None]
+    known = [each for each in (status.local, status.cloud) if each is not None]
+    states = [each.state for each in known]
     value = 1.0 if all(state in LOST for state in states) else 0.0 if StoreState.UP in states else None
-    return Reading("no_store", "", value, "no store answers" if value else "a store serves")
+    since_s = max(each.since_s for each in known) if value else None
+    return Reading("no_store", "", value, "no store answers" if value else "a store serves", since_s)
 
 
 def _store(status: Status, store: Store, now_s: float) -> Iterable[Reading]:
@@ -75,7 +77,7 @@ def _store(status: Status, store: Store, now_s: float) -> Iterable[Reading]:
     back = f"the {store} store ({known.address}) is back and in sync"
     lost = f"{store} store ({known.address}) lost its data: its identity is missing or changed"
     return [
-        Reading("store_down", store, down, reason if down else back),
+        Reading("store_down", store, down, reason if down else back, known.since_s),
         Reading("wiped", store, wiped, lost if wiped else f"the {store} store has its data again"),
     ]
 

@@ -25,12 +25,14 @@ __all__ = ["Election"]
 
 logger = logging.getLogger("hybrid.agent")
 
-TERM_S: Final = {Store.LOCAL: 5.0, Store.CLOUD: 60.0}
-RENEW_S: Final = {Store.LOCAL: 1.0, Store.CLOUD: 20.0}
-"""The cloud store, which is billed, holds the lease only while it has the authority, or the local one is gone."""
+TERM_S: Final = {Store.LOCAL: 5.0, Store.CLOUD: 12.0}
+RENEW_S: Final = {Store.LOCAL: 1.0, Store.CLOUD: 4.0}
+"""The cloud store, which is billed, holds the lease only while it has the authority, or the local one is gone. Longer
+ones would leave an outage untold for as long, should the active agent be killed in it."""
 
 PATIENCE_S: Final = TERM_S[Store.LOCAL]
-"""How long the authority's store is missed before the other one is asked: a lease there may still be in force."""
+"""How long one that stands by waits where the lease moves to. The active one gets there first, and where it was a
+lease may still be in force."""
 
 
 class Election(threading.Thread):
@@ -42,9 +44,10 @@ class Election(threading.Thread):
         self._board = board
         self._names = names
         self._holder = new_holder()
-        self._store = Store.LOCAL
+        self._store: Store | None = None
+        self._asked_s = 0.0
+        self._moved_s: float | None = None
         self._wire: Wire | None = None
-        self._missed_at_s: float | None = None
         self._stopped = threading.Event()
         self.is_active = False
         """Whether this process does the shared duties now."""
@@ -56,23 +59,24 @@ class Election(threading.Thread):
 
     def run(self) -> None:
         while not self._stopped.is_set():
-            store = self._place()
-            if store is not None:
+            now_s = time.monotonic()
+            store = self._place(now_s)
+            if store is not None and (store is not self._store or now_s - self._asked_s >= RENEW_S[store]):
+                self._asked_s = now_s
                 self._stand(store)
-            self._stopped.wait(RENEW_S[store] if store is self._store else RENEW_S[Store.LOCAL])
+            self._stopped.wait(RENEW_S[Store.LOCAL])
         self._resign()
 
-    def _place(self) -> Store | None:
+    def _place(self, now_s: float) -> Store | None:
         """Where to stand now."""
-        store = self._board.authority.store
-        if self._board.reachable(store):
-            self._missed_at_s = None
+        authority = self._board.authority.store
+        store = next((each for each in (authority, authority.other) if self._board.reachable(each)), None)
+        if store is None or self.is_active or store is (self._store or authority):
+            self._moved_s = None
             return store
-        now_s = time.monotonic()
-        if self._missed_at_s is None:
-            self._missed_at_s = now_s
-        patient = now_s - self._missed_at_s < PATIENCE_S
-        return None if patient or not self._board.reachable(store.other) else store.other
+        if self._moved_s is None:
+            self._moved_s = now_s
+        return None if now_s - self._moved_s < PATIENCE_S else store
 
     def _stand(self, store: Store) -> None:
         lease = self._lease(store)
@@ -94,7 +98,7 @@ class Election(threading.Thread):
         if self._wire is None:
             return
         try:
-            if was_active and self._wire.is_connected:
+            if was_active and self._store is not None and self._wire.is_connected:
                 self._wire.exchange(self._lease(self._store).release(), 1)
         except (NotSent, ReplyLost):
             return  # the lease runs out by itself

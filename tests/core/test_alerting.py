@@ -86,6 +86,17 @@ def test_unknown_neither_raises_nor_clears() -> None:
     assert watch.desk.of("store_down", "cloud")
 
 
+def test_what_takes_over_does_not_wait_once_more() -> None:
+    long_since = [replace(down(value), since_s=since_s) for value, since_s in ((1, 100.0), (0, 130.0))]
+    watch = Watch()
+    assert watch.kinds(104.0, long_since[0]) == []
+    assert watch.kinds(105.0, long_since[0]) == [Kind.ALERT]
+    watch = Watch(watch.desk)
+    assert watch.kinds(139.0, long_since[1]) == []
+    watch = Watch(watch.desk)
+    assert watch.kinds(140.0, long_since[1]) == [Kind.RECOVERY]
+
+
 def test_hysteresis_between_two_thresholds() -> None:
     watch = Watch(lag={"raise_after_s": 0, "clear_after_s": 0})
     told = [watch.kinds(now_s, Reading("lag", "", lag_s)) for now_s, lag_s in enumerate([30, 31, 29, 31, 16, 15, 29])]

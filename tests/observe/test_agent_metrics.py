@@ -120,6 +120,26 @@ def test_one_agent_is_active_and_another_takes_over_at_once(stores: Stores, agen
     second.close()
 
 
+def test_the_active_agent_comes_first_where_the_lease_moves() -> None:
+    reachable = {Store.LOCAL, Store.CLOUD}
+    board = SimpleNamespace(authority=SimpleNamespace(store=Store.LOCAL), reachable=reachable.__contains__)
+    active, standing_by = (Election({}, cast(Board, board), NAMES) for _ in range(2))
+    active.is_active, active._store, standing_by._store = True, Store.LOCAL, Store.LOCAL
+    patience_s = election.PATIENCE_S
+    assert active._place(0.0) is standing_by._place(0.0) is Store.LOCAL
+    reachable.remove(Store.LOCAL)
+    assert active._place(1.0) is Store.CLOUD
+    assert standing_by._place(1.0) is None, "else both were active when the outage is to be told"
+    assert standing_by._place(1.0 + patience_s) is Store.CLOUD
+    active._store = standing_by._store = Store.CLOUD
+    assert active._place(19.0) is standing_by._place(19.0) is Store.CLOUD
+    reachable.add(Store.LOCAL)
+    assert active._place(20.0) is Store.LOCAL
+    assert standing_by._place(20.0) is None
+    assert standing_by._place(20.0 + patience_s) is Store.LOCAL
+    assert Election({}, cast(Board, board), NAMES)._place(0.0) is Store.LOCAL, "who starts has nothing to wait for"
+
+
 def test_redis_pys_own_telemetry_is_fed_when_it_is_on(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[object, ...]] = []
     monkeypatch.setattr(redis_recorder, "is_enabled", lambda: True)
