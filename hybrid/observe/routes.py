@@ -21,8 +21,8 @@ def probes(agent: Agent) -> dict[str, Probe]:
     """Health and its shorter forms by path. None of them asks a store."""
     return {
         "/api/health": agent.health,
-        "/api/health/live": partial(liveness, agent.observer),
-        "/api/health/ready": partial(readiness, agent.observer),
+        "/api/health/live": lambda: liveness(agent.observer),
+        "/api/health/ready": lambda: readiness(agent.observer),
     }
 
 
