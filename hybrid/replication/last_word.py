@@ -20,7 +20,7 @@ from hybrid.core.health import Evidence
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.tokens import EARLY_SEAL_S, Seal
-from hybrid.replication.endings import TargetLost
+from hybrid.replication.endings import Ended, TargetLost
 from hybrid.replication.messages import Progress, Word
 from hybrid.replication.stream import Stream
 from hybrid.stores.pipe import ignore
@@ -57,7 +57,7 @@ class LastWord:
         try:
             self._publish(record)
             drained = stream.drained()
-        except TargetLost:
+        except (TargetLost, Ended):  # the cloud's record may be what ends a stream that had just been opened
             drained = False
         until_s = said_s + SILENCE_S
         board.wait_for(lambda: board.authority.store is Store.CLOUD or board.reachable(Store.LOCAL), SILENCE_S)
