@@ -143,8 +143,10 @@ class Calls:
         that was loaded past hybrid."""
         for number, reply in enumerate(replies):
             if is_unknown_function(reply) and writes[number].command.name == "FCALL":
-                function = writes[number].args[1].removeprefix(TWIN)
-                if is_loaded(function, (yield from self._on_authority(_LIST, "FUNCTION LIST", True, False))):
+                twin = writes[number].args[1]
+                listed = yield from self._on_authority(_LIST, "FUNCTION LIST", True, False)
+                # Where it is there by both names, it is another store that was asked, after a failover.
+                if is_loaded(twin.removeprefix(TWIN), listed) and not is_loaded(twin, listed):
                     replies[number] = CommandRefused("FCALL", PAST_HYBRID)
 
     def _blocked(self, args: tuple[Any, ...], decode: bool) -> Flow:

@@ -170,6 +170,8 @@ class Driver:
             wire = self._plain[store].wire or await self._plain[store].connected()
             patience_s = self._endpoints[store].endpoint.patience_s
             replies = await wire.exchange(action.payload, action.replies, patience_s=patience_s)
+            if wire.emptied:
+                await self._look_for_mark(store, wire)
         else:
             replies = await self._ask_alone(action)
         if action.timeout_s is None:  # a command that waits says nothing of the store
@@ -186,8 +188,14 @@ class Driver:
         wire.on_lost = partial(self._engine.reach.cut, store)
         patience_s = action.timeout_s or endpoint.endpoint.patience_s
         replies = await wire.exchange_alone(action.payload, action.replies, patience_s=patience_s)
+        if wire.emptied:
+            await self._look_for_mark(store, wire)
         endpoint.give(wire)
         return replies
+
+    async def _look_for_mark(self, store: Store, wire: Wire) -> None:
+        if await self._endpoints[store].has_lost(wire):
+            self._engine.reach.emptied(store)
 
     async def _commit(self, action: Commit) -> Committed | Fenced:
         if action.relayed:

@@ -15,7 +15,8 @@ from hybrid.aio.pulse import Pulse
 from hybrid.aio.replies import decoder
 from hybrid.aio.wire import Wire, opened
 from hybrid.core.authority import Authority
-from hybrid.core.outcomes import NotSent
+from hybrid.core.connections import FLUSHES
+from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.meter import Tally
 from hybrid.stores.pools import asyncio_pool_of
@@ -92,9 +93,27 @@ class LoopEndpoint:
             raise NotSent(plain_reason(record))
         wire.authority = Authority.parse(record)
 
+    async def connect_plain(self) -> Wire:
+        """A new wire for reads, on which the server says that it was emptied (see `FLUSHES`). Raises NotSent."""
+        wire = await self.connect()
+        if str(wire.connection.protocol) == "3" and self.endpoint.hears_flushes:
+            try:
+                mark = (await wire.exchange_alone(FLUSHES + self.endpoint.ask_mark, 2))[1]
+            except ReplyLost as error:
+                raise NotSent(str(error), silent=error.silent) from None
+            wire.emptied = self.endpoint.is_lost(mark)
+        return wire
+
+    async def has_lost(self, wire: Wire) -> bool:
+        """Whether the store has lost its data: asked over `wire`, on which it has said that it was emptied. Raises
+        NotSent or ReplyLost."""
+        is_lost = self.endpoint.is_lost((await wire.exchange(self.endpoint.ask_mark, 1))[0])
+        wire.emptied = is_lost
+        return is_lost
+
     async def take(self) -> Wire:
         """A plain wire for one task. Raises NotSent."""
-        return self._idle(self._plain) or await self.connect()
+        return self._idle(self._plain) or await self.connect_plain()
 
     async def take_fenced(self, epoch: int) -> Wire:
         """A fenced wire for one task; one that last saw a record older than `epoch` looks again. Raises NotSent or

@@ -45,7 +45,7 @@ class Shared:
     async def _open(self) -> Wire:
         store = self._endpoint.store
         try:
-            wire = await self._endpoint.connect()
+            wire = await self._endpoint.connect_plain()
         except NotSent as error:
             self._engine.reach.failed(store, error)
             raise

@@ -8,18 +8,30 @@ from typing import Final
 
 from hybrid.core.resp import pack
 
-__all__ = ["WHO", "ending", "identities"]
+__all__ = ["FLUSHES", "FLUSHES_CHANNEL", "WHO", "ending", "flushes_to", "identities"]
 
 WHO: Final = pack(("CLIENT", "INFO"))
 """Asks the server for the names below."""
 
-_IDENTITY: Final = re.compile(rb"^id=(\d+) addr=(\S+)", re.MULTILINE)
+FLUSHES: Final = pack(("CLIENT", "TRACKING", "ON", "OPTIN"))
+"""Has the server say on this RESP3 connection that it was emptied (`FLUSHALL`, `FLUSHDB`), ahead of its next reply. No
+key is tracked; services without client-side caching refuse it."""
+
+FLUSHES_CHANNEL: Final = b"__redis__:invalidate"
+"""Where it says so on a connection that subscribes over RESP2: a message without keys."""
+
+_IDENTITY: Final = re.compile(rb"^(?:txt:)?id=(\d+) addr=(\S+)", re.MULTILINE)
 
 
 def identities(info: object) -> list[tuple[bytes, bytes]]:
     """The number and address of each connection in a reply to CLIENT INFO: none where the server has refused, several
     for a cluster."""
     return _IDENTITY.findall(info) if isinstance(info, bytes) else []
+
+
+def flushes_to(number: int) -> bytes:
+    """As `FLUSHES`, for the RESP2 connection of this number, from which it is sent before it subscribes."""
+    return pack(("CLIENT", "TRACKING", "ON", "REDIRECT", number, "OPTIN"))
 
 
 def ending(number: bytes, address: bytes) -> bytes:

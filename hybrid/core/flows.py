@@ -137,6 +137,7 @@ class Board(Protocol):
     def routes(self) -> Routes: ...
     @property
     def authority(self) -> Authority: ...
+    def is_wiped(self, store: Store) -> bool: ...
 
 
 def read(board: Board, readers: Callable[[], tuple[Store, ...]], action: Callable[[Store], Ask]) -> Flow:
@@ -146,9 +147,11 @@ def read(board: Board, readers: Callable[[], tuple[Store, ...]], action: Callabl
         if not stores:
             break
         try:
-            return (yield action(stores[0]))
+            replies = yield action(stores[0])
         except StoreUnavailable:
             continue
+        if not board.is_wiped(stores[0]):  # found while it answered
+            return replies
     raise AllStoresDown("no store can answer reads now")
 
 

@@ -114,6 +114,8 @@ class RawEndpoint(Endpoint):
         self.is_last = endpoint.is_last
         self._class = _RAW[self._class]
         self.meter = endpoint.meter
+        self.lost = endpoint.lost
+        self.hears_flushes = False  # clients would get to read it
         self._followed = endpoint
         self._followed_to = endpoint.generation
 

@@ -75,6 +75,9 @@ class Board:
     def reachable(self, store: Store) -> bool:
         return self._views[store].state not in (StoreState.DOWN, StoreState.UNKNOWN)
 
+    def is_wiped(self, store: Store) -> bool:
+        return self._views[store].state is StoreState.WIPED
+
     def is_last(self, store: Store) -> bool:
         """Whether there is no other store to go to."""
         return not self.reachable(store.other)

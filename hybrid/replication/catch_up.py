@@ -22,6 +22,7 @@ from hybrid.core.state import Absent, KeyState, check_field_ttl
 from hybrid.errors import CommandRefused, HybridError
 from hybrid.replication.copied import Copied
 from hybrid.replication.copy import put_commands, read_states, temporary_key
+from hybrid.replication.endings import TargetLost
 from hybrid.replication.fold import folded
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.stream import CLOSE_MS, Stream
@@ -62,7 +63,7 @@ class CatchUp:
     def run(self) -> None:
         """Copy what the log names up to its end now."""
         stream, names = self._stream, self._stream.names
-        wiped = stream.refills = stream.board.state(stream.target) is StoreState.WIPED
+        wiped = stream.refills = stream.board.is_wiped(stream.target)
         # What the stream before this one has noted of what it sent holds no longer from here on.
         ask = pack(("DEL", names.sent)) + pack(("HKEYS", names.refused))
         self.refused = set(stream.states.exchange(ask, 2)[1])
@@ -86,12 +87,19 @@ class CatchUp:
         stream.live_from = stream.sent_to = tail
         stream.read_to = position_text(tail)
         stream.at_end = last_place(stream.states, names.log) == tail
-        stream.push_advance(tail)
         if wiped:
             # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
             stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)
-            stream.push(pack(("SET", names.identity, token_hex(8))), 1, stream.accepted)
+            stream.push(pack(("SET", names.identity, token_hex(8), "XX")), 1, self._refilled)
+        stream.push_advance(tail)
         stream.flush()
+
+    def _refilled(self, replies: list[Any]) -> None:
+        """What was set at the beginning is gone if the store was emptied again meanwhile: then it lacks what had been
+        copied before."""
+        self._stream.accepted(replies)
+        if replies[0] is None:
+            raise TargetLost
 
     def _make_good(self, missed: Folded) -> None:
         """Bring everything over that the other store has missed."""

@@ -17,7 +17,7 @@ from hybrid.replication.stream import Stream
 from hybrid.replication.tail import last_place
 from hybrid.stores.pipe import ignore
 from hybrid.stores.wire import Wire
-from hybrid.types import Store, StoreState
+from hybrid.types import Store
 
 __all__ = ["Checkpoints", "set_outdated"]
 
@@ -53,7 +53,7 @@ class Checkpoints:
                 stream.board.observe(Store.CLOUD, Evidence.WIPED)
                 raise TargetLost
 
-        stream.refills = stream.board.state(Store.CLOUD) is StoreState.WIPED
+        stream.refills = stream.board.is_wiped(Store.CLOUD)
         stream.push(pack(("GET", names.checkpoint)), 1, read)
         if stream.opening.is_clean:
             return  # this run of the local server is known, and has lost nothing: writers need not wait for the answer

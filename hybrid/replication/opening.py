@@ -20,7 +20,7 @@ from hybrid.core.marks import Marks
 from hybrid.core.resp import pack
 from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.stores.pipe import ignore
-from hybrid.types import Store, StoreState
+from hybrid.types import Store
 
 if TYPE_CHECKING:
     from hybrid.replication.stream import Stream
@@ -103,7 +103,7 @@ class Opening:
         """A store that came back empty may be met here before its watcher has greeted it: what the log names would then
         be taken for all that it lacks."""
         stream, marks = self._stream, Marks(*replies[0])
-        if marks.own in (None, OUTDATED) and stream.board.state(stream.target) is not StoreState.WIPED:
+        if marks.own in (None, OUTDATED) and not stream.board.is_wiped(stream.target):
             stream.endpoints[stream.target].retire()
             stream.board.observe(stream.target, Evidence.LOST, "its mark is gone")
             raise TargetLost

@@ -83,7 +83,6 @@ class Pairing:
         self._hear = hear
         self._heard = threading.Condition()
         self._greetings: dict[Store, _Greeting] = {}
-        self._marks: dict[Store, bytes] = {}
         self._life_from: Position = (0, 0)
 
     def greeting(self, store: Store) -> Callable[[Wire], Evidence]:
@@ -120,7 +119,7 @@ class Pairing:
         if is_wiped := self._is_wiped(store, greeting):
             # At once: where both are greeted at the same time, one of the two greetings has to see it.
             self._board.observe(store, Evidence.WIPED)
-        begins_anew = self._board.state(store.other) is StoreState.WIPED and self._begins_anew(store, greeting)
+        begins_anew = self._board.is_wiped(store.other) and self._begins_anew(store, greeting)
         if is_wiped and not begins_anew:
             return Evidence.WIPED
         self._mark(store, wire, self._next_life if begins_anew else FIRST)
@@ -150,9 +149,9 @@ class Pairing:
             ("GET", names.identity),
             ("GET", names.authority),
         )
-        if store is Store.LOCAL and mark != self._marks.get(store):
+        if store is Store.LOCAL and mark != self._endpoints[store].mark:
             self._life_from = self._board.acks[store].applied
-        self._marks[store] = mark
+        self._endpoints[store].mark = mark
         authority = Authority.parse(found)
         if authority is not None and authority.epoch < record.epoch:
             self._endpoints[store].renew_record(record)
@@ -188,7 +187,7 @@ class Pairing:
     def _is_older(self, wire: Wire, mark: bytes | None) -> bool:
         """Whether the local store has its mark, and lacks what this process knows to have been shipped from it."""
         applied = self._board.acks[Store.LOCAL].applied
-        if mark is None or mark != self._marks.get(Store.LOCAL) or applied <= self._life_from:
+        if mark is None or mark != self._endpoints[Store.LOCAL].mark or applied <= self._life_from:
             return False
         return last_place(wire, self._names.log) < applied
 
@@ -203,7 +202,7 @@ class Pairing:
         with self._heard:
             self._greetings[store] = greeting
             self._heard.notify_all()
-            if greeting.mark == OUTDATED or (store in self._marks and greeting.mark is None):
+            if greeting.mark == OUTDATED or self._endpoints[store].is_lost(greeting.mark):
                 # What this process has seen before is gone, whatever the partner looks like, and until it is refilled.
                 return True
             if greeting.mark is not None:

@@ -44,6 +44,12 @@ class Reach:
             self.metrics.error(store.value, "connection lost")
             self.endpoints[store].retire()
 
+    def emptied(self, store: Store) -> None:
+        """The store has lost its data, and its mark: whoever reads there would find nothing."""
+        self.endpoints[store].retire()
+        self.board.observe(store, Evidence.WIPED)
+        self.greet(store)
+
     def is_lost(self, store: Store) -> bool:
         """Whether the store is down or no longer the authority, looking now: a closed connection proves nothing."""
         if self.board.authority.store is store and self.board.state(store) is not StoreState.DOWN:

@@ -53,6 +53,8 @@ class Requests:
         except (NotSent, ReplyLost) as error:
             self._reach.cut(action.store, error)
             raise
+        if wire.emptied and endpoint.has_lost(wire):
+            self._reach.emptied(action.store)
         if action.timeout_s is None:  # a command that waits says nothing of the store
             self._metrics.record_request(action.store, action.payload, time.perf_counter() - started_s)
         endpoint.give(generation, wire)
@@ -76,14 +78,16 @@ class Requests:
                 endpoint.load_effects(wire)
             endings = endpoint.lost.endings
             payload, count = b"".join(endings) + transaction.payload(token), len(endings) + transaction.replies
-            replies = wire.exchange(payload, count, decode=action.decode, timeout_s=patience)[len(endings) :]
+            replies = wire.exchange(payload, count, decode=action.decode, timeout_s=patience)
         except (NotSent, ReplyLost) as error:
             if isinstance(error, ReplyLost):
                 error.token, error.sent_s = token, time.monotonic() - (time.perf_counter() - started_s)
                 endpoint.lost.add(wire)
             self._reach.cut(store, error)
             raise
-        endpoint.lost.ended(endings)
+        if endings:
+            endpoint.lost.ended(endings)
+            replies = replies[len(endings) :]
         self._metrics.record(store, transaction.name, time.perf_counter() - started_s)
         ran = replies[-3]
         wire.see(replies[-1])

@@ -75,10 +75,10 @@ class Shipper(threading.Thread):
     def run(self) -> None:
         board = self._board
         while not board.closing:
-            if board.routes.claim and board.state(Store.LOCAL) is StoreState.WIPED:
+            if board.routes.claim and board.is_wiped(Store.LOCAL):
                 self._claim()  # so that the refill does not wait for somebody to write
             source = board.authority.store
-            if not board.settings.replicated or not board.reachable(source) or self._is_wiped(source):
+            if not board.settings.replicated or not board.reachable(source) or board.is_wiped(source):
                 board.wait(0.5)
                 continue
             try:
@@ -136,7 +136,7 @@ class Shipper(threading.Thread):
 
     def _is_due(self, source: Store) -> bool:
         """Whether it is `source`'s log that is to be shipped."""
-        return not self._board.closing and self._board.authority.store is source and not self._is_wiped(source)
+        return not self._board.closing and self._board.authority.store is source and not self._board.is_wiped(source)
 
     def _lead(self, source: Store, lease: Lease, control: Wire) -> None:
         board, target = self._board, source.other
@@ -205,9 +205,6 @@ class Shipper(threading.Thread):
             control.send(lease.release() + told, 2)
         except (NotSent, ReplyLost):
             return  # the source is gone, and the lease runs out by itself
-
-    def _is_wiped(self, store: Store) -> bool:
-        return self._board.state(store) is StoreState.WIPED
 
     def _ship(self, source: Store, lease: Lease, control: Wire, shipped: Shipped) -> Outcome:
         """One stream to the other store, until it breaks."""

@@ -39,7 +39,7 @@ from hybrid.replication.silence import Silence
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Done, Pipe
 from hybrid.stores.wire import Wire
-from hybrid.types import Store, StoreState
+from hybrid.types import Store
 
 __all__ = ["CLOSE_MS", "MAX_ENTRIES", "WINDOW_COMMANDS", "Stream"]
 
@@ -297,11 +297,12 @@ class Stream:
         self.live, self.lags = True, False
         self.announcer.say()
         self.board.observe(self.target, Evidence.CAUGHT_UP)
+        self.refills = False  # should it lose its data again, another stream begins
 
     def _check_refill(self) -> None:
         """That the store lost its data may have become known after this stream had begun: another one has to refill it,
         for what the log names would be taken for all that it lacks."""
-        if not self.refills and self.board.state(self.target) is StoreState.WIPED:
+        if not self.refills and self.board.is_wiped(self.target):
             raise TargetLost
 
     def fall_behind(self) -> None:

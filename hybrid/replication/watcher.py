@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from hybrid.core.authority import Authority
+from hybrid.core.connections import FLUSHES_CHANNEL, flushes_to
 from hybrid.core.health import Evidence
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
@@ -143,11 +144,19 @@ class Watcher(threading.Thread):
         channels = [endpoint.applied, endpoint.moved, endpoint.config]
         if self._relay is not None:
             channels.append(endpoint.relay)
-        replies = wire.exchange(pack(("SUBSCRIBE", *channels)), len(channels))
+        flushes = self._flushes(wire)
+        replies = wire.exchange(flushes + pack(("SUBSCRIBE", *channels)), bool(flushes) + len(channels))
         self._board.measure(self._store, time.monotonic() - asked_s)
-        for reply in replies:
+        for reply in replies[bool(flushes) :]:
             if isinstance(reply, Exception):
                 raise NotSent(plain_reason(reply))
+
+    def _flushes(self, wire: Wire) -> bytes:
+        """The command to have the server say here that it was emptied; nothing where there is none."""
+        if not self._endpoint.hears_flushes:
+            return b""
+        number = wire.exchange(pack(("CLIENT", "ID")), 1)[0]
+        return flushes_to(number) if isinstance(number, int) else b""
 
     def _listen(self, wire: Wire) -> None:
         self._heard_s = time.monotonic()
@@ -195,6 +204,9 @@ class Watcher(threading.Thread):
 
     def _take(self, message: list[Any]) -> None:
         if message[0] != b"message":
+            return
+        if message[1] == FLUSHES_CHANNEL:
+            self._renewing = self._renewing or message[2] is None
             return
         if message[1] == self._endpoint.config:
             self._live.hear(self._store, message[2])

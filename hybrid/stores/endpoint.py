@@ -13,6 +13,8 @@ from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from hybrid.core.authority import Authority
+from hybrid.core.checkpoint import OUTDATED
+from hybrid.core.connections import FLUSHES
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
@@ -51,7 +53,12 @@ class Endpoint:
         self.timeout_s = timeout_s
         self.is_last: Callable[[], bool] = lambda: False
         """Whether there is no other store to go to."""
+        self.mark: bytes | None = None
+        """The store's mark (`hybrid.replication.pairing`), as it was last greeted."""
+        self.ask_mark = pack(("GET", names.identity))
         self._class, self._kwargs = _connection(url, timeout_s, self.connect_timeout_s, dict(options or {}))
+        self.hears_flushes = self._class is not ClusterWire
+        """Whether a connection is told that the store was emptied. A cluster's nodes would say it one by one."""
         self.meter = Meter()
         self.lost = LostConnections()
         self._lock = threading.Lock()
@@ -165,8 +172,23 @@ class Endpoint:
 
     def take(self) -> tuple[int, Wire]:
         """A plain wire and the generation to give it back with. Raises NotSent."""
-        kept = self._idle_wire(self._plain)
-        return kept or (self._generation, self.connect())
+        return self._idle_wire(self._plain) or (self._generation, self._connect_plain())
+
+    def _connect_plain(self) -> Wire:
+        wire = self.connect()
+        if self.hears_flushes and str(wire.protocol) == "3":
+            mark = wire.exchange(FLUSHES + self.ask_mark, 2, decode=False)[1]
+            wire.emptied = self.is_lost(mark)
+        return wire
+
+    def is_lost(self, mark: Any) -> bool:
+        """Whether the store, which shows this mark, has lost its data since it was greeted."""
+        return self.mark is not None and mark in (None, OUTDATED)
+
+    def has_lost(self, wire: Wire) -> bool:
+        """The same, asked over `wire`, on which the store has said that it was emptied. Raises NotSent or ReplyLost."""
+        wire.emptied = self.is_lost(wire.exchange(self.ask_mark, 1, decode=False)[0])
+        return wire.emptied
 
     def take_fenced(self, epoch: int = 0) -> tuple[int, Wire]:
         """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost.
@@ -270,7 +292,7 @@ class Endpoint:
         return fenced + [self._open_plain] * (count - len(self._plain))
 
     def _open_plain(self) -> None:
-        self.give(self._generation, self.connect())
+        self.give(self._generation, self._connect_plain())
 
     def _open_fenced(self) -> None:
         generation, wire = self._generation, self.fence(self.connect())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from hybrid.core.authority import Authority
@@ -17,11 +18,13 @@ class StandingFence:
 
     `authority` is the record that the standing WATCH guards, None without one; `effects_loaded` says whether the server
     knows the effect scripts. `ending` is the command that ends this connection from another one: None before the server
-    was asked for its name, empty where that is of no use.
+    was asked for its name, empty where that is of no use. `emptied`: the server has said that it was (see `FLUSHES`),
+    or was found without its mark; what it answers then is not to be believed before its mark was looked for.
     """
 
     authority: Authority | None = None
     ending: bytes | None = None
+    emptied: bool = False
     effects_loaded: bool = False
     _id: bytes = b""
     _numbered: int = 0
@@ -31,13 +34,14 @@ class StandingFence:
         yet; feed the replies to `told`."""
         return (payload, count) if self.ending is not None else (payload + WHO, count + 1)
 
-    def told(self, replies: list[Any]) -> list[Any]:
+    def told(self, replies: Sequence[Any]) -> Sequence[Any]:
         """The replies to the request alone."""
-        if self.ending is None:
-            names = identities(replies.pop())
-            # A cluster has one connection for each node, and takes no writes.
-            self.ending = ending(*names[0]) if len(names) == 1 else b""
-        return replies
+        if self.ending is not None:
+            return replies
+        names = identities(replies[-1])
+        # A cluster has one connection for each node, and takes no writes.
+        self.ending = ending(*names[0]) if len(names) == 1 else b""
+        return replies[:-1]
 
     def see(self, record: Any) -> None:
         """Take the reply to a fence's GET. An error leaves the connection without a known fence, so it is closed."""

@@ -136,7 +136,9 @@ class Wire(StandingFence, Metered):
                 raise
             if reply is _INCOMPLETE:
                 self._fill()
-            elif not isinstance(reply, hiredis.PushNotification):
+            elif isinstance(reply, hiredis.PushNotification):
+                self.emptied = True
+            else:
                 replies.append(reply)
                 if len(replies) == count:
                     return replies

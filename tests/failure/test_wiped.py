@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ from rig import is_well
 from servers import client, wait_until
 
 from hybrid import AllStoresDown, HybridRedis, Store
+from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.ops.compare import compare
 from hybrid.stores.processes import ServerProcess
 
@@ -120,6 +122,49 @@ def test_both_stores_lost_everything(
                 client_.incr("n")
             assert_equal(filled, forgetful, 1)
             assert late.get("n") == b"3"
+
+
+@pytest.mark.parametrize("store", list(Store))
+def test_a_store_emptied_by_hand(filled: HybridRedis, forgetful: dict[Store, ServerProcess], store: Store) -> None:
+    """Its connections stay open; still, nobody reads from it before it is refilled."""
+    filled.change_settings(read_preference=store)
+    assert filled.get("k7") == b"7"
+    with client(forgetful[store].url) as connection:
+        for round_ in range(3):
+            connection.flushall()
+            while not connection.exists("hash"):
+                assert filled.get("k7") == b"7"
+                assert filled.pipeline().get("k8").hget("hash", "a").execute() == [b"8", b"1"]
+            filled.set("round", round_)
+            assert_equal(filled, forgetful, KEYS + 2)
+
+
+def test_a_store_emptied_by_hand_under_tasks(forgetful: dict[Store, ServerProcess], filled: HybridRedis) -> None:
+    """Tasks of the asyncio client share a connection."""
+
+    async def read() -> None:
+        async with AsyncHybridRedis.from_urls(*(forgetful[store].url for store in Store)) as other:
+            assert await other.get("k7") == b"7"
+            with client(forgetful[Store.LOCAL].url) as connection:
+                connection.flushall()
+                while not connection.exists("hash"):
+                    assert await asyncio.gather(*(other.get(f"k{n}") for n in range(9))) == [
+                        b"%d" % n for n in range(9)
+                    ]
+
+    asyncio.run(read())
+    assert_equal(filled, forgetful, KEYS + 1)
+
+
+def test_a_cloud_store_emptied_by_hand_that_nobody_reads(
+    filled: HybridRedis, forgetful: dict[Store, ServerProcess]
+) -> None:
+    """Writes that go on reach it; they do not hide what it lacks."""
+    with client(forgetful[Store.CLOUD].url) as connection:
+        connection.flushall()
+        filled.set("k1", "written since")
+        wait_until(lambda: connection.exists("hash"), "what nobody has written since is there again", HEAL_S)
+    assert_equal(filled, forgetful, KEYS + 1)
 
 
 def test_both_stores_emptied_by_hand(filled: HybridRedis, forgetful: dict[Store, ServerProcess]) -> None:

