@@ -104,8 +104,10 @@ class Opening:
         be taken for all that it lacks."""
         stream, marks = self._stream, Marks(*replies[0])
         if marks.own in (None, OUTDATED) and not stream.board.is_wiped(stream.target):
-            stream.endpoints[stream.target].retire()
-            stream.board.observe(stream.target, Evidence.LOST, "its mark is gone")
+            endpoint = stream.endpoints[stream.target]
+            endpoint.retire()
+            evidence = Evidence.WIPED if endpoint.is_lost(marks.own) else Evidence.LOST
+            stream.board.observe(stream.target, evidence, "its mark is gone")
             raise TargetLost
         if stream.source is Store.LOCAL:
             self._introduce(self._source_marks, marks)

@@ -177,7 +177,7 @@ class Pairing:
             both_blank = greeting.is_blank and now.is_blank
             if both_blank and other is Store.CLOUD:
                 return True
-            if both_blank or (mark is not None and self._greetings[other].mark is None):
+            if both_blank or (mark not in (None, OUTDATED) and self._greetings[other].mark is None):
                 self._mark(other, wire, self._next_life)
                 board.observe(other, Evidence.MARKED)
             return False

@@ -30,7 +30,7 @@ class Board:
 
 
 def opening(board: Board, source: Store = Store.LOCAL) -> Opening:
-    endpoint = SimpleNamespace(retire=lambda: None)
+    endpoint = SimpleNamespace(retire=lambda: None, is_lost=lambda mark: True)
     stream: Any = SimpleNamespace(
         board=board, source=source, target=source.other, endpoints=dict.fromkeys(Store, endpoint)
     )
