@@ -6,30 +6,26 @@ import streamlit as st
 
 from panel import charts, eventlist, firstday, pairfacts, queries, routing, storecard, widgets
 from panel.i18n import _
+from panel.links import from_address, to_address
 from panel.nav import page
 from panel.queries import Overview, Store
 from panel.repair.agreement import agreement
 from panel.verdict import verdict
 
 SPANS_S = {"5 min": 300.0, "15 min": 900.0, "1 h": 3600.0}
+FIRST_SPAN = "5 min"
 TICK_S = 2.0
 
+from_address("span", "span", list(SPANS_S), FIRST_SPAN)
 live = bool(st.session_state.get("live", True))
-span = str(st.session_state.get("span") or "5 min")
+span = str(st.session_state["span"])
+to_address("span", span, FIRST_SPAN)
 
 
 with st.container(horizontal=True, vertical_alignment="center", key="head"):
     head = st.container(width="content")
     st.space("stretch")
-    st.segmented_control(
-        _("Time span"),
-        list(SPANS_S),
-        default="5 min",
-        required=True,
-        key="span",
-        label_visibility="collapsed",
-        bind="query-params",
-    )
+    st.segmented_control(_("Time span"), list(SPANS_S), required=True, key="span", label_visibility="collapsed")
     st.toggle(_("Live"), value=True, key="live", help=_("Off: nothing moves, so that you can look closely."))
     firstday.demo_button()
     st.page_link(page("tests"), label=_("Run the test"), icon=":material/fact_check:")

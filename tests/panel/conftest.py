@@ -171,13 +171,12 @@ def open_page(panel_process: PanelProcess) -> Callable[..., AppTest]:
     ) -> AppTest:
         at = AppTest.from_file(str(ROOT / "panel" / "ui.py"), default_timeout=30)
         at.user = {"name": "tester", "role": role}
-        at.run()
         if path != "watch/overview.py":
-            at.switch_page(str(ROOT / "pages" / path))
-            for name, value in (query or {}).items():
-                at.query_params[name] = value
             at.run()
-        return at
+            at.switch_page(str(ROOT / "pages" / path))
+        for name, value in (query or {}).items():
+            at.query_params[name] = value
+        return at.run()
 
     return open_
 

@@ -224,3 +224,11 @@ def test_who_may_only_look_is_told_so_above_the_page(role: str, set_weather: Set
     set_weather("healthy")
     told = [caption.value for caption in open_page(role=role).main.caption]
     assert any("you may look, and change nothing" in text for text in told) == (role == "viewer")
+
+
+def test_the_span_of_the_overview_is_in_its_address(set_weather: SetWeather, open_page: OpenPage) -> None:
+    set_weather("healthy")
+    at = open_page(query={"span": "1 h"})
+    assert at.get_by_key("span").value == "1 h"
+    at.get_by_key("span").set_value("15 min").run()
+    assert at.query_params["span"] == "15 min"
