@@ -35,7 +35,8 @@ addEventListener('load', () => {
   const parts = %s
   const next = () => { const part = parts.shift(); if (part) import(part).then(whenIdle, () => {}) }
   const whenIdle = () => window.requestIdleCallback ? requestIdleCallback(next) : setTimeout(next, 500)
-  if (!navigator.connection?.saveData) whenIdle()
+  const whenDrawn = () => document.querySelector('h1') ? whenIdle() : setTimeout(whenDrawn, 200)
+  if (!navigator.connection?.saveData) whenDrawn()
 })
 </script>"""
 
