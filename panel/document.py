@@ -32,13 +32,22 @@ DRAWN_WITH: Final = ("DataFrame", "EChartsChart", "PlotlyChart")
 """The big parts of Streamlit's frontend that the pages need, in the order in which people get to them."""
 AHEAD: Final = """<script>
 addEventListener('load', () => {
-  const parts = %s
-  const next = () => { const part = parts.shift(); if (part) import(part).then(whenIdle, () => {}) }
+  const parts = %s, quietMs = 3000
+  let movedMs = -quietMs
+  const moved = () => { movedMs = performance.now() }
+  for (const kind of ['pointermove', 'pointerdown', 'keydown']) addEventListener(kind, moved, {capture: true})
   const whenIdle = () => window.requestIdleCallback ? requestIdleCallback(next) : setTimeout(next, 500)
+  const next = () => {
+    if (!parts.length) return
+    if (performance.now() - movedMs < quietMs) setTimeout(whenIdle, 500)
+    else import(parts.shift()).then(() => { moved(); whenIdle() }, () => {})
+  }
   const whenDrawn = () => document.querySelector('h1') ? whenIdle() : setTimeout(whenDrawn, 200)
   if (!navigator.connection?.saveData) whenDrawn()
 })
 </script>"""
+"""Each part takes the browser a moment in which it does nothing else, the last one nearly a second: only the first, the
+smallest, is loaded at once, the others after seconds in which nobody moved."""
 
 
 def document_routes() -> list[Route]:
