@@ -39,11 +39,13 @@ def agreement(snapshot: Overview, answer: Answer[Divergence | None]) -> None:
         shown, note = _(":gray[unknown]"), _("not compared yet") if isinstance(answer, Known) else ""
     else:
         shown = "100%" if share == 1.0 else f"{format.number(100 * min(share, 0.9999), '.2f')}%"
-        checked = _("compared at {time}").format(time=format.clock(measured.checked_at_s, zone()))
-        differ = ngettext("{n} key differs", "{n} keys differ", measured.open_differences)
-        note = " · ".join(
-            [differ.format(n=format.number(measured.open_differences))] * bool(measured.open_differences) + [checked]
-        )
+        checked, open_ = format.clock(measured.checked_at_s, zone()), measured.open_differences
+        if open_:  # beside it there is room for a few words only
+            note = (
+                ngettext("{n} key differs", "{n} keys differ", open_).format(n=format.number(open_)) + f" · {checked}"
+            )
+        else:
+            note = _("compared at {time}").format(time=checked)
     _fact(_("Equal on both stores"), ":material/balance:", shown, note)
 
 
