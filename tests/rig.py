@@ -23,6 +23,7 @@ from hybrid.stores.processes import ServerProcess
 
 __all__ = [
     "HEAL_S",
+    "PATIENCE_S",
     "PATIENT",
     "Rig",
     "is_missed",

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig import Rig
+from rig import PATIENCE_S, Rig
 from servers import wait_until
 
 from hybrid.agent import Agent
@@ -27,6 +27,8 @@ from hybrid.types import Store
 RATE = 200
 CLIENTS = 8
 LIMIT_S = 0.05
+TRIES = 4
+"""A test machine may pause us, now and then: what holds, holds once in so many."""
 
 
 class Load:
@@ -64,7 +66,9 @@ class Load:
 @pytest.fixture
 def agent(rig: Rig) -> Iterator[Agent]:
     rig.link(Store.CLOUD, 0.01)
-    with Agent.open(None, standing=True, local_url=rig.local_url, cloud_url=rig.cloud_url) as opened:
+    urls = {"local_url": rig.local_url, "cloud_url": rig.cloud_url}
+    # The local store has no fault: on a busy machine it must not be taken for a dead one.
+    with Agent.open(None, standing=True, local_timeout_s=PATIENCE_S, **urls) as opened:
         yield opened
 
 
@@ -77,9 +81,10 @@ def test_every_answer_is_right_and_quick_while_the_cloud_hangs(rig: Rig, agent: 
         rig.cloud.pause()
         agent.client.set("key", "value")  # something to ship, so that the silence shows
         wait_until(lambda: agent.health()[1]["status"] == "degraded", "the hung store is found out")
-        load = Load(int(endpoint.url.rpartition(":")[2]))
-        if max(load.took_s) > LIMIT_S:  # a test machine may pause us: what holds, holds the second time
+        for _ in range(TRIES):
             load = Load(int(endpoint.url.rpartition(":")[2]))
+            if max(load.took_s) < LIMIT_S:
+                break
     finally:
         endpoint.close()
     assert len(load.answers) == RATE
