@@ -70,7 +70,7 @@ def test_a_sync_from_plan_to_undo(call: Call, stores: tuple[redis.Redis, redis.R
     last, first = json.loads(output)
     assert (last["deleted"], first["copied"]) == (1, 2)
     assert call("sync", "undo")[0] == 0 and local.exists("only:local")
-    assert call("sync", "undo", first["id"])[0] == 0 and local.get("same:1") == b"1"
+    assert call("sync", "undo")[0] == 0 and local.get("same:1") == b"1", "undoing again goes back further"
     assert first["id"] in call("sync", "history")[1]
 
 

@@ -177,11 +177,11 @@ class TestDirections:
         assert (undone.ending, undone.copied + undone.deleted, undone.changed) == (SyncEnding.FINISHED, 10, 0)
         assert [sorted(now) for now in (state(local), state(cloud))] == [sorted(then) for then in before]
         assert {difference.key for difference in found()} == DIFFERING
-        redone = undo_sync(hybrid)
-        assert redone.direction == f"undo {undone.id}"
+        redone = undo_sync(hybrid, undone.id)
         assert_identical(hybrid, local, cloud)
         assert [result.id for result in sync_history(hybrid, 3)] == [redone.id, undone.id, synced.id]
         assert sync_history(hybrid, 3)[2].author == "tester"
+        assert undo_sync(hybrid).direction == f"undo {synced.id}", "it stands again"
 
     def test_an_undo_everywhere_is_a_write_like_any_other(
         self, hybrid: HybridRedis, local: redis.Redis, cloud: redis.Redis, found: Found

@@ -21,6 +21,7 @@ from hybrid.replication.copy import put_commands
 from hybrid.types import Store
 
 __all__ = [
+    "UNDO",
     "States",
     "batches_of",
     "begin",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 KEPT_SYNCS: Final = 1000
+UNDO: Final = "undo "
+"""How the direction of an undo begins; the id of what it undid follows."""
 
 States: TypeAlias = Mapping[bytes, KeyState | Absent]
 
@@ -74,9 +77,14 @@ def recorded(pair: Pair, limit: int) -> list[tuple[SyncResult, bytes, Store]]:
 
 
 def result_of(pair: Pair, bundle: str | None) -> tuple[SyncResult, bytes, Store]:
-    """The sync `bundle`, by default the last one that can be undone. Raises ConfigurationError when there is none."""
+    """The sync `bundle`, by default the last one that stands: neither undone nor itself an undo, so that undoing again
+    goes back further. Raises ConfigurationError when there is none."""
+    undone: set[str] = set()
     for result, start, store in recorded(pair, KEPT_SYNCS):
-        if bundle in (None, result.id) and result.undo_until_s is not None:
+        if bundle is None and result.direction.startswith(UNDO):
+            if result.id not in undone and result.ending is SyncEnding.FINISHED:
+                undone.add(result.direction.removeprefix(UNDO))
+        elif bundle in (None, result.id) and result.id not in undone and result.undo_until_s is not None:
             return result, start, store
     raise ConfigurationError(
         "there is nothing to undo" if bundle is None else f"there is no sync {bundle!r} to undo; see: sync history"

@@ -215,7 +215,7 @@ def undo_sync(
     cancel: threading.Event | None = None,
     on_progress: Callable[[SyncCounts], None] = lambda _: None,
 ) -> SyncResult:
-    """Undo the sync with the id `bundle`, by default the last one.
+    """Undo the sync with the id `bundle`, by default the last one that is neither undone nor itself an undo.
 
     Puts back what was on the store that the sync wrote to, key by key, where the key still is as the sync left it:
     then the stores differ again as they did before. With `everywhere` the old values are written to the authority as
@@ -234,7 +234,7 @@ def undo_sync(
             ending = reverter.run(archive.batches_of(pair, store, undone.id, start, undone.ended_at_s))
         except StoreUnavailable as error:
             ending, reason = SyncEnding.FAILED, str(error)
-        result = result_from(reverter, f"undo {undone.id}", undone.pattern, started_at_s, ending, reason)
+        result = result_from(reverter, archive.UNDO + undone.id, undone.pattern, started_at_s, ending, reason)
         remember(pair, result, undo_from)
         return result
 
