@@ -23,6 +23,7 @@ from benchmarks.metrics import metrics_rows
 from benchmarks.million import million_rows
 from benchmarks.outage import lasting_rows, volume_rows
 from benchmarks.panel import panel_rows
+from benchmarks.peers import peer_rows
 from benchmarks.proxy import proxy_rows
 from benchmarks.rig import LINK_S
 from benchmarks.stalls import stall_rows
@@ -41,7 +42,7 @@ PARTS: dict[str, Callable[[Effort], Iterator[Row]]] = {
 }
 FAILOVER: dict[str, Callable[[Effort], Iterator[Row]]] = {"stalls": stall_rows, "failover": failover_rows}
 OUTAGE: dict[str, Callable[[Effort], Iterator[Row]]] = {"lasting": lasting_rows, "volume": volume_rows}
-SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"copy": copy_rows, "holds": hold_rows}
+SYNC: dict[str, Callable[[Effort], Iterator[Row]]] = {"copy": copy_rows, "peers": peer_rows, "holds": hold_rows}
 AIO: dict[str, Callable[[Effort], Iterator[Row]]] = {"aio": aio_rows}
 DIFF: dict[str, Callable[[Effort], Iterator[Row]]] = {"diff": diff_rows}
 WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_rows}

@@ -45,7 +45,7 @@ def million_rows(effort: Effort) -> Iterator[Row]:
             hybrid.wait_in_sync(SETTLE_S)
         fill_mixed(local, keys)
         filled = line.run("sync", "--direction", "local-to-cloud")
-        yield filled.row(f"full copy of {keys:,} keys, then compared", keys)
+        yield filled.row(f"full copy of {keys:,} keys", keys)
         planted = plant(local, cloud, keys, wanted)
         before = states(stores, planted)
         yield from diff_rows(line, planted, keys, "")

@@ -22,7 +22,16 @@ from hybrid.core.syncplan import Direction, Policy, Prefer, SyncCounts, SyncEndi
 from hybrid.errors import ConfigurationError
 from hybrid.ops.diff import DiffFile, DiffOptions, run_diff
 from hybrid.ops.sync.options import LEAST_COMMANDS, SyncOptions
-from hybrid.ops.sync.run import SyncPlan, apply_plan, fill_store, is_worth_filling, plan_sync, sync_history, undo_sync
+from hybrid.ops.sync.run import (
+    SyncPlan,
+    apply_plan,
+    fill_store,
+    has_none,
+    is_worth_filling,
+    plan_sync,
+    sync_history,
+    undo_sync,
+)
 from hybrid.types import Purpose, Store
 
 __all__ = ["result_lines", "run"]
@@ -53,18 +62,21 @@ def sync(
     if options.direction is None:
         raise ConfigurationError("say whose values win: --direction cloud-to-local, local-to-cloud or merge")
     left = options.max_commands
-    if not (options.dry_run or options.diff or options.json) and is_worth_filling(client, Direction(options.direction)):
+    if not (options.dry_run or options.diff) and is_worth_filling(client, Direction(options.direction)):
         # Keys that only one store has need no comparing: their number would make the diff long, and tell nothing.
-        filled = fill_store(
-            client,
-            scope=Scope(pattern.encode(), options.type),
-            options=sync_options(options, left),
-            cancel=stop,
-            on_progress=progress(terminal, None, False),
-        )
-        if show_result(filled, terminal, False):
-            return 1
-        left = None if left is None else max(0, left - filled.cloud_commands)
+        scope = Scope(pattern.encode(), options.type)
+        whole = has_none(client, scope)
+        if whole or not options.json:
+            filled = fill_store(
+                client,
+                scope=scope,
+                options=sync_options(options, left),
+                cancel=stop,
+                on_progress=progress(terminal, None, options.json),
+            )
+            if show_result(filled, terminal, options.json) or whole:
+                return 0 if filled.ending is SyncEnding.FINISHED else 1
+            left = None if left is None else max(0, left - filled.cloud_commands)
     with compared(client, pattern, options, left, terminal, stop) as file:
         policy = Policy(Direction(options.direction), Prefer(options.prefer), options.delete_extras)
         plan = plan_sync(client, file.differences, policy, pattern=pattern)

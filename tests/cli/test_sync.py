@@ -86,6 +86,16 @@ def test_a_budget_that_the_comparison_uses_up_is_told(call: Call, stores: tuple[
     assert call("sync", "--direction", "cloud-to-local", "--diff", name)[0] == 0
 
 
+def test_nothing_is_compared_where_there_was_nothing(
+    call: Call, stores: tuple[redis.Redis, redis.Redis], tmp_path: Path
+) -> None:
+    local, cloud = stores
+    local.mset({f"new:{i}": i for i in range(400)})
+    code, output, _ = call("sync", "new:*", "--direction", "local-to-cloud", "--json")
+    assert (code, json.loads(output)["copied"]) == (0, 400) and cloud.get("new:399") == b"399"
+    assert not (tmp_path / "folder" / "diffs").exists()
+
+
 def test_much_deleting_takes_words(call: Call, stores: tuple[redis.Redis, redis.Redis]) -> None:
     local, cloud = stores
     cloud.mset({f"extra:{i}": i for i in range(20)})

@@ -46,6 +46,7 @@ __all__ = [
     "Verb",
     "apply_plan",
     "fill_store",
+    "has_none",
     "is_worth_filling",
     "plan_sync",
     "sync_history",
@@ -200,6 +201,12 @@ def is_worth_filling(client: HybridRedis, direction: Direction) -> bool:
         target = pair.authority.other
         keys = {store: int(pair.ask(store, ("DBSIZE",))[0]) for store in Store}
     return direction.target in (target, None) and keys[target] * 10 < keys[target.other]
+
+
+def has_none(client: HybridRedis, scope: Scope) -> bool:
+    """Whether the store that takes no writes has no key in `scope`: once it is filled there is nothing to compare."""
+    with Pair.of(client) as pair:
+        return next(pair.scan(pair.authority.other, scope), None) is None
 
 
 def new_id() -> str:
