@@ -24,6 +24,8 @@ from scripts.screenshots import MODES, RunningPanel, browser, open_context
 __all__ = ["panel_rows"]
 
 PATIENT_MS: Final = 60_000
+LOOKED_MS: Final = 6000
+"""How long somebody looks at the first page of a new browser, which loads ahead meanwhile what other pages need."""
 MENU: Final = ("Overview", "Diff", "Sync", "Tests", "Metrics", "Insights", "Console", "Alerts", "Settings")
 WATCH: Final = """([source]) => {
   const there = new Function('return (' + source + ')');
@@ -84,6 +86,7 @@ class Measured:
     def rows(self) -> Iterator[Row]:
         self.page.goto(self.panel.link())
         self.page.get_by_text("Both stores answer").or_(self.page.get_by_text("both stores answer")).first.wait_for()
+        self.page.wait_for_timeout(LOOKED_MS)
         yield from self.pages()
         yield from self.listing()
         yield from self.values()
@@ -101,7 +104,7 @@ class Measured:
         return took
 
     def row(self, what: str, times: list[float], target: float | None, first: float | None = None) -> Row:
-        """`first`: what the very first one took, in which the browser loads what the page is drawn with."""
+        """`first`: what the very first one of a new browser took."""
         told = [f"slowest {max(times):,.0f} ms", *([f"the very first {first:,.0f} ms"] if first is not None else [])]
         place = f"{self.keys:,} keys on each side"
         return Row(what, place, median(times), "ms", ", ".join(told), target if self.judged else None)

@@ -33,17 +33,19 @@ DRAWN_WITH: Final = ("DataFrame", "EChartsChart", "PlotlyChart")
 AHEAD: Final = """<script>
 addEventListener('load', () => {
   const parts = %s, quietMs = 3000
-  let movedMs = -quietMs
+  let movedMs = 0
   const moved = () => { movedMs = performance.now() }
   for (const kind of ['pointermove', 'pointerdown', 'keydown']) addEventListener(kind, moved, {capture: true})
-  const whenIdle = () => window.requestIdleCallback ? requestIdleCallback(next) : setTimeout(next, 500)
-  const next = () => {
+  const whenIdle = (act) => window.requestIdleCallback ? requestIdleCallback(act) : setTimeout(act, 500)
+  const load = () => import(parts.shift()).catch(() => {})
+  const loadOthers = () => {
     if (!parts.length) return
-    if (performance.now() - movedMs < quietMs) setTimeout(whenIdle, 500)
-    else import(parts.shift()).then(() => { moved(); whenIdle() }, () => {})
+    if (performance.now() - movedMs < quietMs) setTimeout(whenIdle, 500, loadOthers)
+    else load().then(() => whenIdle(loadOthers))
   }
-  const whenDrawn = () => document.querySelector('h1') ? whenIdle() : setTimeout(whenDrawn, 200)
-  if (!navigator.connection?.saveData) whenDrawn()
+  const loadFirst = () => load().then(() => { moved(); whenIdle(loadOthers) })
+  const begin = () => document.querySelector('h1') ? whenIdle(loadFirst) : setTimeout(begin, 200)
+  if (parts.length && !navigator.connection?.saveData) begin()
 })
 </script>"""
 """Each part takes the browser a moment in which it does nothing else, the last one nearly a second: only the first, the
