@@ -18,7 +18,17 @@ from hybrid.core.drift import Cause, Difference, DiffResult, Ending, Facts, Scop
 from hybrid.core.fingerprint import facts_of
 from hybrid.core.state import KeyState
 from hybrid.errors import ConfigurationError
-from hybrid.ops.diff import DiffFile, DiffJob, DiffOptions, DiffProgress, diff_key, estimate_diff, history, run_diff
+from hybrid.ops.diff import (
+    DiffFile,
+    DiffJob,
+    DiffOptions,
+    DiffProgress,
+    confirm,
+    diff_key,
+    estimate_diff,
+    history,
+    run_diff,
+)
 from hybrid.ops.diff.export import write_csv, write_json_lines
 from hybrid.ops.diff.line import open_line
 from hybrid.ops.diff.readers import PlainReader, ScriptReader, can_run_scripts
@@ -184,6 +194,23 @@ def test_field_expiries_count_within_the_tolerance(server: Callable[..., ServerP
     _, found = differences(stores, tmp_path)
     assert [(d.key, d.causes) for d in found] == [(b"far", (Cause.VALUE,)), (b"lost", (Cause.VALUE,))]
     assert found[0].detail.startswith("field ttl")
+
+
+def test_what_is_too_large_to_be_read_is_judged_by_its_fingerprint(
+    pair: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hash of a million fields, read from both stores, took 440 MB of the client's memory."""
+    monkeypatch.setattr(confirm, "MOST_READ_BYTES", 9)
+    with client(pair.local.url) as local, client(pair.cloud.url) as cloud:
+        for store, text in ((local, "here"), (cloud, "there")):
+            store.hset("large", "field", text)
+            store.hset("small", "field", text[:4])
+        with run_diff(local, cloud, tmp_path, options=QUICK) as file:
+            details = {difference.key: difference.detail for difference in file.differences()}
+    assert details == {
+        b"large": "hash of 9 and 10 bytes",
+        b"small": "fields: b'field' = b'here' / b'field' = b'ther'",
+    }
 
 
 def test_expiries_within_the_tolerance_and_keys_about_to_expire_are_equal(pair: Stores, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ PAUSE_GROWTH = 1.5
 LONGEST_PAUSE_S = 1.0
 NEARLY_EQUAL = frozenset({"hash", "stream", "json"})
 """Kinds whose content may be equal although fingerprints differ: by tolerance of times, or by how JSON is written."""
+MOST_READ_BYTES = 8 * 1024 * 1024
+"""Of a larger value the fingerprint is believed: in Python's objects it takes many times its size, and twice."""
 
 
 @dataclass(slots=True)
@@ -93,7 +95,8 @@ class Confirmation:
         causes = causes_between(sighting, ttl_tolerance_ms=self.ttl_tolerance_ms)
         detail = detail_of(causes, sighting.local, sighting.cloud)
         content = {Cause.VALUE, Cause.STREAM_GROUP}.intersection(causes)
-        if content and sighting.local and sighting.local.kind in NEARLY_EQUAL:
+        sides = [facts for facts in (sighting.local, sighting.cloud) if facts]
+        if content and all(side.kind in NEARLY_EQUAL and side.size_bytes <= MOST_READ_BYTES for side in sides):
             here, there = (read_state(reader.line, key)[0] for reader in (self.local, self.cloud))
             if isinstance(here, KeyState) and isinstance(there, KeyState):
                 found = list(islice(findings(here, there, ttl_tolerance_ms=self.ttl_tolerance_ms), 10))
