@@ -132,7 +132,8 @@ class End(asyncio.Protocol):
                 if end.transport is not None:
                     end.transport.close()
         elif not self.peer.transport.is_closing():
-            self.peer.transport.write_eof()
+            with contextlib.suppress(OSError):  # it was reset, and the loop has not come to hear of it
+                self.peer.transport.write_eof()
 
     def cut(self) -> None:
         """Reset both sockets now; what waits is lost."""
