@@ -216,19 +216,26 @@ local function as_map(list)
   return map
 end
 
-local function has_consumer(stream, group, consumer)
+-- How much a consumer has pending; false if there is no such one.
+local function consumer_pending(stream, group, consumer)
   local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, group)
   if consumers.err then return false end
   for i = 1, #consumers do
-    if as_map(consumers[i]).name == consumer then return true end
+    local info = as_map(consumers[i])
+    if info.name == consumer then return info.pending end
   end
   return false
 end
 
 local function log_new_consumer(stream, group, consumer, existed)
-  if not existed and has_consumer(stream, group, consumer) then
-    effect({'XGROUP', 'CREATECONSUMER', stream, group, consumer})
+  local has = consumer_pending(stream, group, consumer)
+  if existed or not has then return end
+  if has == 0 then
+    -- Valkey 9.1 writes no consumer to its append-only file that found nothing: after a restart it would be gone.
+    redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)
+    redis.call('XGROUP', 'CREATECONSUMER', stream, group, consumer)
   end
+  effect({'XGROUP', 'CREATECONSUMER', stream, group, consumer})
 end
 
 -- Last delivered id and entries read: {id, number | false (unknown) | nil (before 7.0)}.
@@ -306,7 +313,7 @@ function effects.XREADGROUP()
   local existed, seen = {}, {}
   for s, stream in ipairs(streams) do
     if seen[stream] then return copy() end
-    existed[s], seen[stream] = has_consumer(stream, group, consumer), true
+    existed[s], seen[stream] = consumer_pending(stream, group, consumer), true
   end
   local found = {}
   for _, stream in ipairs(run() or {}) do found[stream[1]] = stream[2] end
@@ -342,7 +349,7 @@ function effects.XCLAIM()
     ids[#ids + 1], i = string.find(ARGV[i], '-') and ARGV[i] or ARGV[i] .. '-0', i + 1
   end
   for o = i, #ARGV do moves = moves or option(o) == 'LASTID' end
-  local existed, before = has_consumer(key, group, consumer), pending(key, group, ids)
+  local existed, before = consumer_pending(key, group, consumer), pending(key, group, ids)
   local last = moves and position(key, group)[1]
   local claimed, complete = claimed_ids(run())
   log_new_consumer(key, group, consumer, existed)
@@ -360,7 +367,7 @@ end
 
 function effects.XAUTOCLAIM()
   local group, consumer = ARGV[5], ARGV[6]
-  local existed = has_consumer(key, group, consumer)
+  local existed = consumer_pending(key, group, consumer)
   local ids, complete = claimed_ids(run()[2])
   if not complete then copy() end
   log_new_consumer(key, group, consumer, existed)

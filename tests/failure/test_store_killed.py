@@ -48,6 +48,17 @@ def test_kill_9_under_load(rig: Rig, store: Store, ack: str, round_trip_s: float
         assert not history.stale
 
 
+def test_consumers_that_found_nothing_survive_kill_9(rig: Rig) -> None:
+    client = rig.client()
+    client.xgroup_create("stream", "group", mkstream=True)
+    client.xreadgroup("group", "reads", {"stream": ">"})
+    client.xautoclaim("stream", "group", "claims", 0)
+    rig.local.kill()
+    rig.local.start()
+    rig.assert_healed(client)
+    assert len(client.xinfo_consumers("stream", "group")) == 2
+
+
 @pytest.mark.parametrize("fail", [ServerProcess.kill, ServerProcess.pause], ids=["killed", "hung"])
 def test_a_session_never_goes_back_in_time(rig: Rig, fail: Callable[[ServerProcess], None]) -> None:
     """Reading from the cloud store, across a failover and the way back: never older than what was acknowledged."""
