@@ -28,11 +28,11 @@ CONTRAST: Final = """<style>
 </style>"""
 """Words that Streamlit writes too faintly, whatever the theme says, in colours of the theme (WCAG AA, 4.5:1). What is
 chosen of several has the colour of the buttons whose words are white: none is light enough and dark enough for both."""
-DRAWN_WITH: Final = ("DataFrame", "EChartsChart", "PlotlyChart")
-"""The big parts of Streamlit's frontend that the pages need, in the order in which people get to them."""
+DRAWN_WITH: Final = ("DataFrame", "PlotlyChart")
+"""The big parts of Streamlit's frontend that other pages than the first one need: tables, and charts to explore."""
 AHEAD: Final = """<script>
 addEventListener('load', () => {
-  const parts = %s, quietMs = 3000
+  const parts = %s, quietMs = 4000
   let movedMs = 0
   const moved = () => { movedMs = performance.now() }
   for (const kind of ['pointermove', 'pointerdown', 'keydown']) addEventListener(kind, moved, {capture: true})
@@ -40,16 +40,17 @@ addEventListener('load', () => {
   const load = () => import(parts.shift()).catch(() => {})
   const loadOthers = () => {
     if (!parts.length) return
-    if (performance.now() - movedMs < quietMs) setTimeout(whenIdle, 500, loadOthers)
-    else load().then(() => whenIdle(loadOthers))
+    const busy = location.pathname !== '/' || performance.now() - movedMs < quietMs
+    if (busy) setTimeout(whenIdle, 500, loadOthers)
+    else load().then(loadOthers)
   }
-  const loadFirst = () => load().then(() => { moved(); whenIdle(loadOthers) })
+  const loadFirst = () => load().then(() => { moved(); loadOthers() })
   const begin = () => document.querySelector('h1') ? whenIdle(loadFirst) : setTimeout(begin, 200)
   if (parts.length && !navigator.connection?.saveData) begin()
 })
 </script>"""
-"""Each part takes the browser a moment in which it does nothing else, the last one nearly a second: only the first, the
-smallest, is loaded at once, the others after seconds in which nobody moved."""
+"""Tables are loaded as soon as the page stands. The charts take the browser a second in which it does nothing else: they
+are loaded only while somebody looks at the first page and moves nothing."""
 
 
 def document_routes() -> list[Route]:

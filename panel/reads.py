@@ -18,6 +18,8 @@ __all__ = ["Answer", "Known", "ReadFailed", "Reads", "Unknown"]
 logger = logging.getLogger("hybrid.panel")
 
 T = TypeVar("T")
+FAILED_S = 10.0
+"""A failure is believed for so long at most, however long an answer would be: the store may be back."""
 LATE_S = 10.0
 """For so long an answer that has become old still counts as one, while the next is awaited: pages shall not blink."""
 
@@ -63,7 +65,7 @@ class _Read:
         now_s = time.time()
         if self.failure is not None:
             why, since_s, tried_s = self.failure
-            return Unknown(why, since_s, last=self.known) if now_s - tried_s <= max_age_s else None
+            return Unknown(why, since_s, last=self.known) if now_s - tried_s <= min(max_age_s, FAILED_S) else None
         if self.known is not None and now_s - self.known.at_s <= max_age_s:
             return self.known
         return None
@@ -96,7 +98,7 @@ class Reads:
         """The answer, at most `max_age_s` old if `ask` gives one within `patience_s`; else the last one known.
 
         `ask` runs on a thread of its own and goes on when patience is over; it must not call Streamlit. A failure
-        counts as an answer for `max_age_s`, so that a dead store is not asked again and again.
+        counts as an answer for `max_age_s`, 10 s at most, so that a dead store is not asked again and again.
         """
         read = self._read(question)
         with self._lock:

@@ -10,6 +10,7 @@ import pytest
 
 from hybrid.types import Store
 from panel import queries
+from panel import reads as reads_module
 from panel.reads import Known, ReadFailed, Reads, Unknown
 
 
@@ -54,7 +55,7 @@ def test_an_old_answer_is_none_while_the_next_is_awaited() -> None:
     release.set()
 
 
-def test_a_failure_is_said_once_and_the_last_answer_kept() -> None:
+def test_a_failure_is_said_once_and_the_last_answer_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     reads, tried = Reads(), []
 
     def lose() -> int:
@@ -71,6 +72,9 @@ def test_a_failure_is_said_once_and_the_last_answer_kept() -> None:
     assert answer.last.value == 7
     assert isinstance(reads.get(("x",), lose, max_age_s=60), Unknown)
     assert len(tried) == 1
+    monkeypatch.setattr(reads_module, "FAILED_S", 0.0)
+    assert isinstance(reads.get(("x",), lose, max_age_s=60), Unknown)
+    assert len(tried) == 2, "an answer may be believed for long, that a store is gone may not"
 
 
 def test_a_surprise_is_logged_and_said(caplog: pytest.LogCaptureFixture) -> None:
