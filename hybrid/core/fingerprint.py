@@ -15,7 +15,7 @@ from hybrid.core.drift import Facts
 from hybrid.core.key_state import Body, Group, Hash, Json, KeyState, List, Set, Stream, String, Unsupported, ZSet
 from hybrid.core.state import countless
 
-__all__ = ["PIECE_BYTES", "Fingerprint", "facts_of", "group_elements"]
+__all__ = ["PIECE_BYTES", "Fingerprint", "elements_of", "facts_of", "group_elements"]
 
 PIECE_BYTES: Final = 16 * 1024
 """A string's elements are its pieces of this size."""
@@ -74,6 +74,7 @@ def facts_of(state: KeyState, *, counted: bool = True) -> Facts:
 
 
 def elements_of(body: Body, counted: bool) -> Iterator[bytes]:
+    """What the fingerprint of a body is the sum of."""
     match body:
         case String(value=value):
             yield from string_elements(countless(value))

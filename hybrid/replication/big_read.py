@@ -49,15 +49,18 @@ def read_in_chunks(
     size_bytes: int,
     log_key: bytes,
     capabilities: Capabilities,
+    *,
+    entries: bool = True,
 ) -> tuple[KeyState, bytes] | None:
-    """The state and its log position; None when the key moved meanwhile, or its type can only be read whole."""
+    """The state and its log position; None when the key moved meanwhile, or its type can only be read whole. Without
+    `entries` a stream is read but for these."""
     if kind not in COUNTS:
         return None
     ask(connection, b"WATCH", key)
     try:
         count = ask(connection, COUNTS[kind], key)
         source = Source(connection, key, capabilities.has_field_ttl, count, page_of(kind.decode(), count, size_bytes))
-        body, group_names = read_body(source, kind)
+        body, group_names = read_body(source, kind, entries)
     except redis.ResponseError:  # another type by now; a lasting refusal shows when the key is read whole
         ask(connection, b"UNWATCH")
         return None
@@ -87,7 +90,7 @@ def page_of(kind: str, count: int, size_bytes: int) -> int:
     return max(1, min(READ_ELEMENTS[kind], CHUNK_BYTES * count // max(1, size_bytes)))
 
 
-def read_body(source: Source, kind: bytes) -> tuple[Body, list[bytes]]:
+def read_body(source: Source, kind: bytes, with_entries: bool) -> tuple[Body, list[bytes]]:
     """The body, and the names of a stream's groups, which themselves are read at the very end."""
     match kind:
         case b"string":
@@ -102,8 +105,8 @@ def read_body(source: Source, kind: bytes) -> tuple[Body, list[bytes]]:
             return read_hash(source), []
         case _:
             names = [pairs(group)[b"name"] for group in ask(source.connection, b"XINFO", b"GROUPS", source.key)]
-            entries = tuple((entry_id, tuple(fields)) for entry_id, fields in read_entries(source))
-            return Stream(entries, b"0-0", None, None, {}), names
+            read = read_entries(source) if with_entries else ()
+            return Stream(tuple((entry_id, tuple(fields)) for entry_id, fields in read), b"0-0", None, None, {}), names
 
 
 def ranges(source: Source) -> Iterator[tuple[int, int]]:

@@ -84,6 +84,9 @@ BIG = (
     *(f"RPUSH big-list {' '.join(f'i{i}' for i in range(start, start + 500))}" for start in range(0, 3000, 500)),
     *(f"ZADD big-zset {' '.join(f'{i}.5 m{i}' for i in range(start, start + 500))}" for start in range(0, 3000, 500)),
     *(f"XADD big-stream {i}-0 f {'v' * 40}" for i in range(1, 500)),
+    "XDEL big-stream 7-0",
+    "XGROUP CREATE big-stream g 9-0",
+    "XCLAIM big-stream g ann 0 400-0 TIME 1000 RETRYCOUNT 3 FORCE JUSTID",
 )
 BIG_PLANTED = [
     ("HSET big-hash f2999 x", "big-hash"),

@@ -116,4 +116,4 @@ def cause_of(finding: str) -> Cause:
 
 
 def in_order(causes: tuple[Cause, ...]) -> tuple[Cause, ...]:
-    return tuple(cause for cause in Cause if cause in causes)
+    return causes if len(causes) < 2 else tuple(cause for cause in Cause if cause in causes)

@@ -10,12 +10,13 @@ import redis
 
 from hybrid.core.cost import MGET_KEYS, SLICE_KEYS
 from hybrid.core.drift import Facts
-from hybrid.core.fingerprint import Fingerprint, facts_of
+from hybrid.core.fingerprint import Fingerprint, elements_of, facts_of
 from hybrid.core.state import KeyState, String
 from hybrid.core.state_replies import JSON_KINDS, expiry_ms
 from hybrid.ops.diff.line import Line
 from hybrid.ops.diff.scripts import FACTS_SCRIPT, PIECE_SCRIPT, QUICK_SCRIPT, sha_of
-from hybrid.replication.copy import Shape, read_shapes, read_state, state_from, whole_read
+from hybrid.replication.big_read import read_in_chunks
+from hybrid.replication.copy import LOG_KEY, Shape, read_shapes, read_state, state_from, whole_read
 from hybrid.stores.capabilities import Capabilities, capabilities_of
 from hybrid.stores.exchange import exchange
 
@@ -24,7 +25,7 @@ __all__ = ["FactsReader", "Found", "PlainReader", "ScriptReader", "can_run_scrip
 FACTS_SHA = sha_of(FACTS_SCRIPT)
 PIECE_SHA = sha_of(PIECE_SCRIPT)
 PIECE_TRIES = 3
-PIECED = frozenset({"string", "hash", "list", "set", "zset"})
+PIECED = frozenset({"string", "hash", "list", "set", "zset", "stream"})
 REPLY_BYTES = 4 * 1024 * 1024  # Upstash stops at 10 MB
 ROUND_BYTES = 4 * REPLY_BYTES
 ROUND_KEYS = 20_000
@@ -59,7 +60,7 @@ def can_run_scripts(line: Line) -> bool:
 
 
 class ScriptReader:
-    """Digests on the server: free commands only. Values never travel, except streams too big for one look."""
+    """Digests on the server: free commands only. Values do not travel."""
 
     def __init__(self, line: Line, *, counted: bool) -> None:
         self.line = line
@@ -115,11 +116,22 @@ class ScriptReader:
             if lanes != b"-":
                 total.add_lanes(lanes, count)
             size_bytes += size
-        moment, time_reply = self.line.ask((self._expiry, key), (b"TIME",))
-        expires_at_ms = expiry_ms(moment, None if self._expiry == b"PEXPIRETIME" else time_reply)
         if total.count != length or not length:
             return None
+        if kind == "stream":
+            return self.framed(key, total, size_bytes)
+        moment, time_reply = self.line.ask((self._expiry, key), (b"TIME",))
+        expires_at_ms = expiry_ms(moment, None if self._expiry == b"PEXPIRETIME" else time_reply)
         return Facts(kind, total.value, expires_at_ms, size_bytes)
+
+    def framed(self, key: bytes, entries: Fingerprint, size_bytes: int) -> Facts | None:
+        """The facts of a stream whose entries have this sum."""
+        snapshot = read_in_chunks(self.line, key, b"stream", 0, LOG_KEY, capabilities_of(self.line), entries=False)
+        if snapshot is None:
+            return None
+        state, _ = snapshot
+        total = entries.add(elements_of(state.body, self._counted))
+        return replace(facts_of(state, counted=self._counted), fingerprint=total.value, size_bytes=size_bytes)
 
 
 @dataclass(slots=True)

@@ -249,7 +249,7 @@ return replies
 
 _PIECE = r"""
 -- ARGV: ..., kind, cursor. Returns [next cursor ("" at the end), sum of this piece, its elements that count, size,
--- the length of the whole]; an error when the key is of another type.
+-- the length of the whole], of a stream the entries alone; an error when the key is of another type.
 local key, kind, cursor = KEYS[1], ARGV[4], ARGV[5]
 if kind == 'string' then
   local offset = tonumber(cursor)
@@ -262,7 +262,7 @@ if kind == 'string' then
   end
   return {last < length and format('%.0f', last) or '', lanes(1), n, size, math.ceil(length / PIECE_BYTES)}
 end
-local lengths = {hash = 'HLEN', list = 'LLEN', set = 'SCARD', zset = 'ZCARD'}
+local lengths = {hash = 'HLEN', list = 'LLEN', set = 'SCARD', zset = 'ZCARD', stream = 'XLEN'}
 local length = call(lengths[kind], key)
 if length == 0 then return {'', '-', 0, 0, 0} end
 local usage = call('MEMORY', 'USAGE', key) or 1
@@ -277,6 +277,10 @@ if kind == 'hash' or kind == 'set' then
   else
     size = emit_members(reply[2])
   end
+elseif kind == 'stream' then
+  local entries = call('XRANGE', key, cursor == '0' and '-' or '(' .. cursor, '+', 'COUNT', page)
+  size = emit_entries(entries)
+  if #entries == page then following = entries[#entries][1] end
 else
   local first = tonumber(cursor)
   local last = first + page - 1

@@ -78,7 +78,9 @@ def batches(
         batch = open_[action.target]
         batch.append(action)
         works[action.target] += sum(
-            presumed_work(known.kind, known.size_bytes) for store in Store if (known := action.facts(store))
+            presumed_work(known.kind, known.size_bytes)
+            for known in (action.difference.local, action.difference.cloud)
+            if known
         )
         if len(batch) == most_keys or works[action.target] > most_work:
             yield batch
