@@ -62,8 +62,14 @@ def plan_put(
     if isinstance(state.body, Unsupported) and state.body.dump is not None:
         expires_at = b"%d" % (state.expires_at_ms or 0)
         return [[[b"RESTORE", key, expires_at, state.body.dump, b"REPLACE", b"ABSTTL"]]]
-    direct = list(build(key, state, most_work, field_ttl, stream_counters))
-    if sum(map(command_work, direct)) <= most_work:
+    direct: list[Command] = []
+    work = 0
+    for command in build(key, state, most_work, field_ttl, stream_counters):
+        direct.append(command)
+        work += command_work(command)
+        if work > most_work:
+            break
+    else:
         return [[[b"UNLINK", key], *direct, *expiry]]
     filling = [[b"UNLINK", temporary], *build(temporary, state, most_work, field_ttl, stream_counters)]
     return [*packed(filling, most_work), [[b"UNLINK", key], [b"RENAME", temporary, key], *expiry]]

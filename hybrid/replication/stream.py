@@ -372,6 +372,7 @@ class Stream:
     def attend(self, file: int, wait_s: float) -> bool:
         """Take what comes on other connections until `file` has something to read, which is the result, something else
         comes, or `wait_s` have passed. Raises ReplyLost when the source is silent, whoever here found out."""
+        self.lease.goes_on()  # reading a big key takes many calls
         pipe, control = self.pipe.wire.fileno(), self.control.wire.fileno()
         ready = self._bell.wait(min(wait_s, self._silence.patience_s + 0.001), file, pipe, control)
         if pipe in ready:

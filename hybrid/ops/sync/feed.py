@@ -13,6 +13,7 @@ from hybrid.core.resp import pack
 from hybrid.errors import StoreUnavailable
 from hybrid.ops.diff.readers import slices
 from hybrid.ops.sync.pair import Pair
+from hybrid.types import Store
 
 __all__ = ["Feed"]
 
@@ -71,5 +72,12 @@ class Feed:
                 self._window = min(MOST_WINDOW, max(LEAST_WINDOW, self._window + change))
                 continue
             self._pair.check()
-            if time.monotonic() > until_s or self._pair.authority is not source:
+            late = time.monotonic() > until_s
+            if self._pair.authority is not source or (late and not self._is_shipped(source)):
                 raise StoreUnavailable("the keys are logged, and nobody ships them now: they follow by themselves")
+            if late:
+                until_s = time.monotonic() + STALLED_S
+
+    def _is_shipped(self, source: Store) -> bool:
+        """Whether somebody holds the lease: a value of a million elements takes longer than any patience."""
+        return bool(self._pair.ask(source, ("EXISTS", self._pair.names.lease))[0])
