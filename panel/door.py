@@ -76,7 +76,8 @@ class Door:
             listener.listen(backlog)
             files = (listener.fileno(), theirs.fileno())
             command = [sys.executable, "-I", str(Path(__file__).with_name("doorman.py")), *map(str, files)]
-            self._doorman = subprocess.Popen(command, pass_fds=files, stdin=subprocess.DEVNULL)
+            # A session of its own: Linux shares out a busy machine by sessions, and what draws uses up the panel's.
+            self._doorman = subprocess.Popen(command, pass_fds=files, stdin=subprocess.DEVNULL, start_new_session=True)
         self._start(self._tell(self._stream))
         self._loop.add_reader(self._stream, self._take, self._stream, server, factory)
 
