@@ -245,7 +245,7 @@ def test_values_are_taken_apart_and_never_run(hybrid: HybridRedis, open_keys: An
     assert any("STACK_GLOBAL" in code.value for code in at.code)
     assert "taken apart, not run" in text_of(at)
     at = opened_key(at, "long")
-    assert any("Part of 5" in number.label for number in at.number_input)
+    assert any("Part of 10" in number.label for number in at.number_input)
 
 
 def test_many_keys_are_found_counted_exported_and_deleted(

@@ -18,7 +18,7 @@ from hybrid.types import Store
 __all__ = ["TEXT_PAGE_BYTES", "Element", "ElementPage", "Place", "read_document", "read_elements", "read_text"]
 
 PAGE: Final = 100
-TEXT_PAGE_BYTES: Final = 64 * 1024
+TEXT_PAGE_BYTES: Final = 32 * 1024
 EXTRA_COUNT: Final = 1000
 EXTRA_SCANS: Final = 10
 SCANS: Final = {"hash": b"HSCAN", "set": b"SSCAN", "zset": b"ZSCAN"}
