@@ -24,6 +24,7 @@ from benchmarks.million import million_rows
 from benchmarks.outage import lasting_rows, volume_rows
 from benchmarks.panel import panel_rows
 from benchmarks.peers import peer_rows
+from benchmarks.probes import probe_rows
 from benchmarks.proxy import proxy_rows
 from benchmarks.rig import LINK_S
 from benchmarks.stalls import stall_rows
@@ -49,7 +50,7 @@ WATCHING: dict[str, Callable[[Effort], Iterator[Row]]] = {"metrics": metrics_row
 CROWD: dict[str, Callable[[Effort], Iterator[Row]]] = {"crowd": crowd_rows}
 KEYS: dict[str, Callable[[Effort], Iterator[Row]]] = {"keys": keys_rows}
 MILLION: dict[str, Callable[[Effort], Iterator[Row]]] = {"million": million_rows}
-PANEL: dict[str, Callable[[Effort], Iterator[Row]]] = {"panel": panel_rows}
+PANEL: dict[str, Callable[[Effort], Iterator[Row]]] = {"panel": panel_rows, "probes": probe_rows}
 PROXY: dict[str, Callable[[Effort], Iterator[Row]]] = {"proxy": proxy_rows}
 
 
@@ -86,7 +87,11 @@ def _parser() -> argparse.ArgumentParser:
         ("metrics", WATCHING, "what recording metrics and answering probes costs"),
         ("diff", DIFF, "the diff beside pipelined reads of both stores in plain redis-py"),
         ("keys", KEYS, "pages, filters and badges of the key browser at a million keys on each side"),
-        ("panel", PANEL, "the panel in Chromium at a million keys on each side: pages, filters, big values, memory"),
+        (
+            "panel",
+            PANEL,
+            "the panel in Chromium at a million keys on each side: pages, filters, big values, memory, probes",
+        ),
         ("sync", SYNC, "a full copy beside pipelined DUMP and RESTORE in plain redis-py; how long it holds a server"),
         ("million", MILLION, "a million keys on each side: differences found, made equal, undone; memory"),
     ):

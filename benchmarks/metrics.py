@@ -17,7 +17,7 @@ from hybrid.observe.metrics import Recorder
 from hybrid.observe.routes import agent_routes
 from hybrid.types import Health, Store
 
-__all__ = ["metrics_rows"]
+__all__ = ["RATE", "asked", "metrics_rows"]
 
 RATE = 200
 FOUND_OUT_S = 10.0
@@ -52,7 +52,7 @@ def _health(effort: Effort) -> Iterator[Row]:
             rig.link.apply(hang=True)
             agent.client.set("bench:key", "value")
             _await(lambda: agent.client.status().health is Health.DEGRADED)
-            took_s = _asked(endpoint, effort.load_s)
+            took_s = asked(endpoint.url, effort.load_s)
         finally:
             endpoint.close()
             rig.link.heal()
@@ -60,9 +60,9 @@ def _health(effort: Effort) -> Iterator[Row]:
     yield Row(f"health document, {RATE} / s, cloud store hung: longest", middle, took_s[-1] * 1000, "ms", target=50)
 
 
-def _asked(endpoint: HttpEndpoint, load_s: float) -> list[float]:
-    """How long each answer took, in ascending order."""
-    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=5.0)
+def asked(url: str, load_s: float) -> list[float]:
+    """How long each of `RATE` answers a second took, in ascending order; 200 was expected of all."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5.0)
     began_s, took_s = time.perf_counter(), []
     for number in range(max(int(load_s * RATE), 2)):
         time.sleep(max(began_s + number / RATE - time.perf_counter(), 0.0))
