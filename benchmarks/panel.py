@@ -24,7 +24,7 @@ from scripts.screenshots import MODES, RunningPanel, browser, open_context
 __all__ = ["panel_rows"]
 
 PATIENT_MS: Final = 60_000
-LOOKED_MS: Final = 8000
+LOOKED_MS: Final = 12_000
 """How long somebody looks at the first page of a new browser, which loads ahead meanwhile what other pages need."""
 MENU: Final = ("Overview", "Diff", "Sync", "Tests", "Metrics", "Insights", "Console", "Alerts", "Settings")
 WATCH: Final = """([source]) => {
