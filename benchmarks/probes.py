@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.effort import Effort
@@ -28,7 +29,7 @@ def probe_rows(effort: Effort) -> Iterator[Row]:
             page.goto(panel.link())
             page.wait_for_function(heading("Overview"))
             rig.link.apply(hang=True)
-            with ThreadPoolExecutor(1) as pool:
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # what steers the browser would delay it
                 asking: Future[list[float]] = pool.submit(asked, panel.address, 2 * effort.load_s)
                 while not asking.done():
                     for name in MENU:
