@@ -52,10 +52,12 @@ class Copied:
         stream = self._stream
         if stream.source is not Store.LOCAL or to <= stream.sent_to:
             return
-        if to > self._known:
+        if to > (known := self._known):
             if ahead is None:
                 ahead = stream.states.exchange(self._ahead_command(position_text(to)), 1)[0]
-            for token in stream.ahead.read(groups(ahead, [])):
+            # More may be known by now than when the source was asked.
+            unknown = [entry for entry in ahead if position(entry[0]) > known]
+            for token in stream.ahead.read(groups(unknown, [])):
                 stream.shipped.note(token)
             stream.maybe_to = to
         for token in stream.ahead.copied(places):

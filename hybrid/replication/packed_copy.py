@@ -8,7 +8,8 @@ A key that is big, or that a server will not dump, is left to the typed copy (`h
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
@@ -28,8 +29,10 @@ PACKED_KEYS: Final = 500
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 BIG_BYTES: Final = 64 * 1024
 PACKED_BYTES: Final = 256 * 1024
-PACKED_S: Final = 0.003
+PACKED_S: Final = 0.002
 """No script may keep a server from its other clients for more than a few milliseconds, of its own processor time."""
+AHEAD: Final = 2
+"""Requests that the source has at a time: it never waits for this process. It may run them back to back."""
 
 _DUMP: Final = r"""
 -- KEYS to be dumped; ARGV: bytes of one key, of all, seconds.
@@ -168,31 +171,35 @@ class PackedCopy:
             raise
 
     def _copy(self, waiting: deque[bytes]) -> list[bytes]:
-        stream = self._stream
+        stream, states = self._stream, self._stream.states
         by_type: list[bytes] = []
-        some = self._ask(waiting)
-        while some:
-            stream.snapshots.attend()
-            *_, replies = stream.states.receive(4)
+        asked = deque(self._ask(waiting))
+        while asked:
+            some = asked.popleft()
+            if not states.has_replies():
+                stream.snapshots.attend()
+            *_, replies = states.receive(4)
             if isinstance(replies, Exception) or isinstance(replies[0], Exception):
                 self._other.refuses_dumps = True
-                return [*by_type, *some, *waiting]
+                if asked:
+                    states.receive(4 * len(asked))
+                return [*by_type, *some, *chain.from_iterable(asked), *waiting]
             place, ahead = self._copied.reached(replies[1])
             packed = packed_of(some, replies[0], place)
             by_type += packed.left
             waiting.extendleft(reversed(packed.rest))
             self.noted(packed, ahead)
-            some = self._ask(waiting)
+            asked += self._ask(waiting, len(asked))
             self.restore(packed)
             stream.keep_going()
         return by_type
 
-    def _ask(self, waiting: deque[bytes]) -> list[bytes]:
-        """Have the source pack the first of these keys; they are the result."""
-        some = [waiting.popleft() for _ in range(min(PACKED_KEYS, len(waiting)))]
-        if some:
-            self._stream.states.send(_MULTI + dump_command(some) + self._copied.place_command() + _EXEC, 4)
-        return some
+    def _ask(self, waiting: deque[bytes], asked: int = 0) -> Iterator[list[bytes]]:
+        """Have the source pack the first of these keys, so that it has `AHEAD` requests; they are the result."""
+        for _ in range(AHEAD - asked):
+            if some := [waiting.popleft() for _ in range(min(PACKED_KEYS, len(waiting)))]:
+                self._stream.states.send(_MULTI + dump_command(some) + self._copied.place_command() + _EXEC, 4)
+                yield some
 
     def restore(self, packed: Packed) -> None:
         """Have the other store take what was packed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,16 @@ import redis
 from servers import Pool, client, run_packed
 
 from hybrid.core.resp import unpack_all
-from hybrid.replication.packed_copy import DUMP_SCRIPT, Packed, packed_of, rest_command, rest_of
+from hybrid.replication.packed_copy import (
+    DUMP_SCRIPT,
+    PACKED_KEYS,
+    Packed,
+    PackedCopy,
+    packed_of,
+    rest_command,
+    rest_of,
+)
+from hybrid.types import Store
 
 FAR_MS = 4_102_444_800_000
 LOG = b"hybrid:log"
@@ -95,3 +105,31 @@ def test_nothing_is_left_of_a_log_that_was_read(source: redis.Redis) -> None:
     read = source.xadd(LOG, {"v": "a command"})
     entries, found = rest_of(run_packed(source, rest_command(LOG, read, 100)))
     assert not entries and not found.keys
+
+
+def test_a_source_that_refuses_in_the_middle_leaves_no_answer_behind() -> None:
+    keys = [b"%d" % number for number in range(3 * PACKED_KEYS)]
+    due = 0
+
+    def sent(_: bytes, count: int) -> None:
+        nonlocal due
+        due += count
+
+    def received(count: int) -> list[Any]:
+        nonlocal due
+        due -= count
+        return [[redis.ResponseError("OOM"), []]] * count
+
+    other = SimpleNamespace(refuses_dumps=False)
+    states = SimpleNamespace(send=sent, receive=received, has_replies=lambda: False)
+    stream: Any = SimpleNamespace(
+        endpoints={Store.CLOUD: other},
+        target=Store.CLOUD,
+        states=states,
+        snapshots=SimpleNamespace(attend=lambda: None),
+    )
+    copied: Any = SimpleNamespace(place_command=lambda: b"")
+    packed_copy = PackedCopy(stream, copied)
+    packed_copy._tried = True
+    assert packed_copy.copy(keys) == keys and due == 0
+    assert not packed_copy.works
