@@ -94,4 +94,4 @@ def test_people_of_the_provider_get_their_role_and_sign_out_ends_open_tabs(
 def expect_role(page: Page, words: str) -> None:
     expect(page.get_by_role("heading", name="Overview")).to_be_visible(timeout=PATIENT_MS)
     page.get_by_test_id("stExpandSidebarButton").click()
-    expect(page.get_by_text(words)).to_be_visible(timeout=PATIENT_MS)
+    expect(page.get_by_test_id("stSidebarUserContent").get_by_text(words)).to_be_visible(timeout=PATIENT_MS)
