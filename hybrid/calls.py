@@ -19,7 +19,7 @@ from hybrid.core.resp import pack
 from hybrid.core.script_keys import Scripts
 from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
 from hybrid.core.visible import CURSOR_AT, LISTS, cursor_of, sent_cursor, shown
-from hybrid.errors import CommandRefused, QueueRefused
+from hybrid.errors import CommandRefused, HybridError, QueueRefused
 from hybrid.replication.board import Board
 from hybrid.types import Ack, Store
 
@@ -80,7 +80,9 @@ class Calls:
         if name in ("DBSIZE", "RANDOMKEY"):
             return (yield from self._read_without_reserved(name))
         payload, timeout_s = self._packed(args), _block_timeout_s(name, args)
-        replies = yield from flows.read(board, board.readers, lambda store: Ask(store, payload, 1, decode, timeout_s))
+        replies = yield from flows.read(
+            board, board.readers, lambda store: Ask(store, payload, 1, decode, timeout_s, True)
+        )
         return shown(name, replies[0], Store.LOCAL) if name in LISTS else replies[0]
 
     def _scanned(self, name: str, args: tuple[Any, ...], decode: bool) -> Flow:
@@ -89,7 +91,7 @@ class Calls:
 
         def action(store: Store) -> Ask:
             asked.append(store)
-            return Ask(store, self._packed(sent_cursor(args, at, store)), 1, decode)
+            return Ask(store, self._packed(sent_cursor(args, at, store)), 1, decode, reads=True)
 
         origin = cursor_of(args, at)[1]
 
@@ -105,10 +107,14 @@ class Calls:
         board, names = self._board, self._names
         if name == "DBSIZE":
             payload = pack(("DBSIZE",)) + pack(("EXISTS", *names.keys))
-            size, reserved = yield from flows.read(board, board.readers, lambda store: Ask(store, payload, 2))
+            size, reserved = yield from flows.read(
+                board, board.readers, lambda store: Ask(store, payload, 2, reads=True)
+            )
             return size if isinstance(size, Exception) else size - reserved
         payload = pack(("RANDOMKEY",)) * RANDOM_TRIES
-        replies = yield from flows.read(board, board.readers, lambda store: Ask(store, payload, RANDOM_TRIES))
+        replies = yield from flows.read(
+            board, board.readers, lambda store: Ask(store, payload, RANDOM_TRIES, reads=True)
+        )
         visible = shown("KEYS", [key for key in replies if key is not None], Store.LOCAL)
         return visible[0] if visible else None
 
@@ -143,11 +149,17 @@ class Calls:
         that was loaded past hybrid."""
         for number, reply in enumerate(replies):
             if is_unknown_function(reply) and writes[number].command.name == "FCALL":
-                twin = writes[number].args[1]
-                listed = yield from self._on_authority(_LIST, "FUNCTION LIST", True, False)
+                twin, listed = writes[number].args[1], (yield from self._functions())
                 # Where it is there by both names, it is another store that was asked, after a failover.
                 if is_loaded(twin.removeprefix(TWIN), listed) and not is_loaded(twin, listed):
                     replies[number] = CommandRefused("FCALL", PAST_HYBRID)
+
+    def _functions(self) -> Flow:
+        try:
+            ask = flows.ask_authority(self._board, lambda store: Ask(store, _LIST, 1, False), "list", idempotent=True)
+            return (yield from ask)[0]
+        except HybridError:
+            return []  # the transaction has run, and its replies count
 
     def _blocked(self, args: tuple[Any, ...], decode: bool) -> Flow:
         blocking = blocking_twin(args)

@@ -141,7 +141,7 @@ class Queue:
                 board, lambda store: Ask(store, payload, count), "pipeline", idempotent=idempotent
             )
         else:
-            ask = flows.read(board, board.readers, lambda store: Ask(store, payload, count))
+            ask = flows.read(board, board.readers, lambda store: Ask(store, payload, count, reads=True))
         return _ran((yield from ask))
 
     # -- watching

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
@@ -266,7 +267,7 @@ class Commits:
                 member.fail(NotSent(str(error), silent=error.silent))
             else:
                 lost = ReplyLost(str(error), silent=error.silent)
-                lost.token, lost.sent_s = member.token, flight.sent_s
+                lost.token, lost.sent_s = member.token, time.monotonic() - (self._loop.time() - flight.sent_s)
                 member.fail(lost)
         self._loop.call_soon(self.pump)
 

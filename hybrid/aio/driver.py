@@ -171,7 +171,7 @@ class Driver:
             patience_s = self._endpoints[store].endpoint.patience_s
             replies = await wire.exchange(action.payload, action.replies, patience_s=patience_s)
             if wire.emptied:
-                await self._look_for_mark(store, wire)
+                await self._look_for_mark(action, wire)
         else:
             replies = await self._ask_alone(action)
         if action.timeout_s is None:  # a command that waits says nothing of the store
@@ -189,17 +189,27 @@ class Driver:
         patience_s = action.timeout_s or endpoint.endpoint.patience_s
         replies = await wire.exchange_alone(action.payload, action.replies, patience_s=patience_s)
         if wire.emptied:
-            await self._look_for_mark(store, wire)
+            await self._look_for_mark(action, wire)
         endpoint.give(wire)
         return replies
 
-    async def _look_for_mark(self, store: Store, wire: Wire) -> None:
-        if await self._endpoints[store].has_lost(wire):
-            self._engine.reach.emptied(store)
+    async def _look_for_mark(self, action: Ask, wire: Wire) -> None:
+        """The store has said that it was emptied. Raises NotSent if so: a read has found nothing there."""
+        try:
+            is_lost = await self._endpoints[action.store].has_lost(wire)
+        except (NotSent, ReplyLost):
+            is_lost = True  # the wire's loss is told elsewhere
+        else:
+            if is_lost:
+                self._engine.reach.emptied(action.store)
+        if is_lost and action.reads:
+            raise NotSent("it was emptied")
 
     async def _commit(self, action: Commit) -> Committed | Fenced:
         if action.relayed:
             return await self.in_thread(partial(self._engine.requests.relayed, action))
+        if self._engine.board.unsealed_until_s and action.store is Store.CLOUD:
+            await self.once("seal", self._engine.board.await_seal)
         outcome = await self._commits[action.store].submit(action.transaction, action.token)
         if isinstance(outcome, Committed):
             return Committed(self._decoded(action.store, outcome.replies, action.decode), outcome.token)

@@ -98,17 +98,19 @@ class LoopEndpoint:
         wire = await self.connect()
         if str(wire.connection.protocol) == "3" and self.endpoint.hears_flushes:
             try:
-                mark = (await wire.exchange_alone(FLUSHES + self.endpoint.ask_mark, 2))[1]
+                told, mark = await wire.exchange_alone(FLUSHES + self.endpoint.ask_mark, 2)
             except ReplyLost as error:
                 raise NotSent(str(error), silent=error.silent) from None
-            wire.emptied = self.endpoint.is_lost(mark)
+            self.endpoint.hears_flushes = not isinstance(told, Exception)
+            wire.flushes += self.endpoint.is_lost(mark)
         return wire
 
     async def has_lost(self, wire: Wire) -> bool:
         """Whether the store has lost its data: asked over `wire`, on which it has said that it was emptied. Raises
         NotSent or ReplyLost."""
+        flushes = wire.flushes  # it may say so again, ahead of the answer
         is_lost = self.endpoint.is_lost((await wire.exchange(self.endpoint.ask_mark, 1))[0])
-        wire.emptied = is_lost
+        wire.looked = wire.looked if is_lost else flushes
         return is_lost
 
     async def take(self) -> Wire:

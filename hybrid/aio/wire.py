@@ -156,7 +156,7 @@ class Wire(StandingFence, asyncio.Protocol):
         gets, pending = self._replies.gets, self._pending
         while (reply := gets()) is not _INCOMPLETE:
             if type(reply) is hiredis.PushNotification:
-                self.emptied = True
+                self.flushes += 1
                 continue
             if not pending:
                 return self._lose("a reply that was not asked for", silent=False)

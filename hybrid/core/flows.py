@@ -57,13 +57,15 @@ mean a flapping store."""
 
 
 class Ask(NamedTuple):
-    """Send `payload` to `store` on a plain wire; the result is as many `replies`."""
+    """Send `payload` to `store` on a plain wire; the result is as many `replies`. One that `reads` raises NotSent where
+    the store was found emptied: what it answered is not so."""
 
     store: Store
     payload: bytes
     replies: int = 1
     decode: bool = True
     timeout_s: float | None = None
+    reads: bool = False
 
 
 class Commit(NamedTuple):

@@ -38,7 +38,7 @@ class Execution:
     def reads(self, requests: Sequence[Request]) -> bytes:
         """Reads that go to one store together; its replies come back untouched."""
         lane, payload, count = self.lane, _joined(requests), len(requests)
-        flow = flows.read(lane._board, lane._board.readers, lambda store: Ask(store, payload, count))
+        flow = flows.read(lane._board, lane._board.readers, lambda store: Ask(store, payload, count, reads=True))
         return self._raw(flow, count)
 
     def on_authority(self, requests: Sequence[Request], name: str, *, idempotent: bool) -> bytes:

@@ -7,11 +7,15 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from typing import Final
 
 from hybrid.core.authority import Authority, Position
 from hybrid.core.tokens import Seal
 
-__all__ = ["Acks"]
+__all__ = ["NEVER", "Acks"]
+
+NEVER: Final[Position] = (2**63, 0)
+"""A place that no log gets to."""
 
 
 class Acks:

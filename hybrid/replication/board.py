@@ -17,15 +17,18 @@ from hybrid.core.authority import FIRST, Authority, Holder, Position
 from hybrid.core.damping import return_at_s
 from hybrid.core.health import Evidence, View, next_view
 from hybrid.core.routing import Routes, planned_routes
-from hybrid.replication.acks import Acks
+from hybrid.replication.acks import NEVER, Acks
 from hybrid.replication.bell import Ringing
 from hybrid.settings import Settings
 from hybrid.types import ReadPreference, Store, StoreState
 
-__all__ = ["Board"]
+__all__ = ["SEAL_S", "Board"]
 
 CLEARLY_FASTER: Final = 0.8
 """Of two stores that are about as fast, the one that reads go to stays."""
+
+SEAL_S: Final = 1.0
+"""How long the shipper's last word on a lost local store is waited for."""
 
 _Change = tuple[Store, View, View]
 """A store, how it was seen, and how it is seen now."""
@@ -49,9 +52,13 @@ class Board:
         """Whether this process ships rather than an application: it is an agent or a panel."""
         self.closing = False
         self._relay = False
+        self._served = False
+        self.wipes = dict.fromkeys(Store, 0)
+        """How often each store was greeted without its mark: one that is being refilled may be emptied again."""
         self.apart = False
         self.bells: set[Ringing] = set()
         self.on_doubt: Callable[[Store], None] = lambda store: None
+        self.on_refilled: Callable[[Store], None] = lambda store: None
         self._changed = threading.Condition(threading.RLock())
         now_s = time.time()
         self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
@@ -62,6 +69,9 @@ class Board:
         self.moved_s = 0.0
         """When this process heard of its last move (monotonic clock)."""
         self.heard = False
+        self.unsealed_until_s = 0.0
+        """Until when the cloud store takes no writes, unless the shipper gives its last word before (monotonic clock):
+        it takes over while it catches up, and what is on its way there could still arrive."""
         self.routes: Routes = self._planned()
 
     # -- reading
@@ -152,6 +162,7 @@ class Board:
         self._views[store] = after
         if store is Store.LOCAL and after.state is not StoreState.DOWN:
             self._relay = False
+            self._served = self._served or after.state is StoreState.UP
         if store is Store.LOCAL and after.state is StoreState.DOWN and self.authority.store is Store.CLOUD:
             self._unexplained_s.clear()  # here is the reason: others were faster to see it
         return [(store, before, after)]
@@ -164,6 +175,8 @@ class Board:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         lost = (StoreState.DOWN, StoreState.WIPED)
         if cloud is StoreState.CATCHING_UP and (local in lost or self.authority.store is Store.CLOUD):
+            if self._served and self.authority.store is Store.LOCAL:
+                self.unsealed_until_s = time.monotonic() + SEAL_S
             return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
         certain = self.authority.store is Store.LOCAL and (self.heard or cloud in lost)
         if certain and local is StoreState.CATCHING_UP:
@@ -204,6 +217,16 @@ class Board:
             with self._changed:
                 self.faster = store
                 self._replan()
+
+    def await_seal(self) -> None:
+        """Before a write on the cloud store: see `unsealed_until_s`."""
+        acks = self.acks[Store.LOCAL]
+        while self.authority.store is Store.CLOUD and acks.sealed(self.authority) is None:
+            left_s = self.unsealed_until_s - time.monotonic()
+            if left_s <= 0:
+                break
+            acks.wait(NEVER, left_s)
+        self.unsealed_until_s = 0.0
 
     def wait(self, timeout_s: float) -> None:
         """Until something changes, or `timeout_s` has passed."""

@@ -10,14 +10,14 @@ from hybrid.core.authority import Position
 from hybrid.core.flows import AwaitConfirmation, Trace
 from hybrid.core.outcomes import Confirmation, Fate, NotSent, ReplyLost
 from hybrid.core.tokens import Seal
+from hybrid.replication.acks import NEVER
+from hybrid.replication.board import SEAL_S
 from hybrid.replication.claims import Claims
 from hybrid.replication.reach import Reach
 from hybrid.types import Store, StoreState
 
-__all__ = ["OVERDUE_S", "SEAL_S", "Confirmations"]
+__all__ = ["OVERDUE_S", "Confirmations"]
 
-SEAL_S: Final = 1.0
-NEVER: Final = (2**63, 0)
 CONFIRM_SLICE_S: Final = 0.05
 OVERDUE_S: Final = 5.0
 """Longer than a shipper's lease lives, so that a killed shipper is succeeded before a write stops waiting for it."""

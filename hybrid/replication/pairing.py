@@ -121,9 +121,14 @@ class Pairing:
             self._board.observe(store, Evidence.WIPED)
         begins_anew = self._board.is_wiped(store.other) and self._begins_anew(store, greeting)
         if is_wiped and not begins_anew:
+            endpoint = self._endpoints[store]
+            endpoint.mark = endpoint.mark or OUTDATED  # it will have one, and may lose that again
+            if greeting.mark is None:
+                self._board.wipes[store] += 1
             return Evidence.WIPED
+        was_wiped = self._board.is_wiped(store)
         self._mark(store, wire, self._next_life if begins_anew else FIRST)
-        return Evidence.MARKED if begins_anew else Evidence.ANSWERED
+        return Evidence.MARKED if begins_anew or was_wiped else Evidence.ANSWERED
 
     def _refuse_foreign(self, store: Store, greeting: _Greeting) -> None:
         """Raise NotSent where the two stores are halves of different pairs; the local one serves then."""
@@ -194,6 +199,7 @@ class Pairing:
     def _part(self, store: Store, wire: Wire) -> None:
         """Before the first write that skips the cloud: remember on the local store that the two are apart."""
         names = self._names
+        self._endpoints[store].mark = None  # whatever is emptied from now on, nobody refills it
         if store is Store.LOCAL and checked(wire, ("EXISTS", names.identity))[0]:
             checked(wire, ("SET", names.apart, mark_apart(time.time()), "NX"))
 

@@ -53,17 +53,30 @@ class Requests:
         except (NotSent, ReplyLost) as error:
             self._reach.cut(action.store, error)
             raise
-        if wire.emptied and endpoint.has_lost(wire):
-            self._reach.emptied(action.store)
+        if wire.emptied and self._is_lost(action.store, wire) and action.reads:
+            raise NotSent("it was emptied")  # and a read has found nothing there
         if action.timeout_s is None:  # a command that waits says nothing of the store
             self._metrics.record_request(action.store, action.payload, time.perf_counter() - started_s)
         endpoint.give(generation, wire)
         return replies
 
+    def _is_lost(self, store: Store, wire: Wire) -> bool:
+        """Whether the data of a store is gone that has said that it was emptied, or nobody can tell."""
+        try:
+            is_lost = self._endpoints[store].has_lost(wire)
+        except (NotSent, ReplyLost) as error:
+            self._reach.cut(store, error)
+            return True
+        if is_lost:
+            self._reach.emptied(store)
+        return is_lost
+
     def commit(self, action: Commit) -> Committed | Fenced:
         if action.relayed:
             return self.relayed(action)
         store, transaction = action.store, action.transaction
+        if self._board.unsealed_until_s and store is Store.CLOUD:
+            self._board.await_seal()
         endpoint = self._endpoints[store]
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self._board.authority.epoch))
         if not admits_write(wire.authority, store, self._board.authority):
@@ -126,7 +139,8 @@ class Requests:
             return take()
         except (NotSent, ReplyLost) as error:
             self._reach.failed(store, error)
-            raise
+            # Nothing of the caller's was on its way yet.
+            raise NotSent(str(error), silent=error.silent) from None
 
     def _fenced(self, store: Store, generation: int, wire: Wire) -> Fenced:
         self._endpoints[store].give_fenced(generation, wire)

@@ -113,6 +113,7 @@ class Stream:
         self._wires: list[tuple[Endpoint, Wire]] = []
         self.accounts_for_all = False
         self.refills = False
+        self.wipes = board.wipes[self.target]
         self.is_open = False
         self.opening = Opening(self)
         self.announcer = Announcer(self)
@@ -302,7 +303,8 @@ class Stream:
     def _check_refill(self) -> None:
         """That the store lost its data may have become known after this stream had begun: another one has to refill it,
         for what the log names would be taken for all that it lacks."""
-        if not self.refills and self.board.is_wiped(self.target):
+        is_another = not self.refills or self.wipes != self.board.wipes[self.target]
+        if is_another and self.board.is_wiped(self.target):
             raise TargetLost
 
     def fall_behind(self) -> None:

@@ -145,18 +145,21 @@ class Watcher(threading.Thread):
         if self._relay is not None:
             channels.append(endpoint.relay)
         flushes = self._flushes(wire)
-        replies = wire.exchange(flushes + pack(("SUBSCRIBE", *channels)), bool(flushes) + len(channels))
+        count = 2 if flushes else 0
+        replies = wire.exchange(flushes + pack(("SUBSCRIBE", *channels)), count + len(channels))
         self._board.measure(self._store, time.monotonic() - asked_s)
-        for reply in replies[bool(flushes) :]:
+        if flushes and endpoint.is_lost(replies[1]) and not self._board.is_wiped(self._store):
+            self._renewing = True  # since it was greeted
+        for reply in replies[count:]:
             if isinstance(reply, Exception):
                 raise NotSent(plain_reason(reply))
 
     def _flushes(self, wire: Wire) -> bytes:
-        """The command to have the server say here that it was emptied; nothing where there is none."""
+        """The commands to have the server say here that it was emptied, and show its mark; nothing where it cannot."""
         if not self._endpoint.hears_flushes:
             return b""
         number = wire.exchange(pack(("CLIENT", "ID")), 1)[0]
-        return flushes_to(number) if isinstance(number, int) else b""
+        return flushes_to(number) + self._endpoint.ask_mark if isinstance(number, int) else b""
 
     def _listen(self, wire: Wire) -> None:
         self._heard_s = time.monotonic()
@@ -206,7 +209,9 @@ class Watcher(threading.Thread):
         if message[0] != b"message":
             return
         if message[1] == FLUSHES_CHANNEL:
-            self._renewing = self._renewing or message[2] is None
+            # Perhaps it was another database of the same server.
+            if message[2] is None and self._endpoint.has_lost_mark():
+                self._renewing = True
             return
         if message[1] == self._endpoint.config:
             self._live.hear(self._store, message[2])
@@ -219,11 +224,12 @@ class Watcher(threading.Thread):
             return
         try:
             progress = Progress.parse(message[2])
+            seal = Seal.parse(progress.seal) if progress.word is Word.SEAL else None
         except ValueError:
             logger.warning("a message on %r that is not hybrid's was ignored", message[1])
             return
-        if progress.word is Word.SEAL:
-            self._board.acks[Store.LOCAL].seal(Seal.parse(progress.seal))
+        if seal is not None:
+            self._board.acks[Store.LOCAL].seal(seal)
         elif progress.word is Word.FREE:
             self._board.nudge()
         elif progress.word is Word.PASSED:
@@ -231,9 +237,13 @@ class Watcher(threading.Thread):
         elif self._store is self._board.authority.store:
             self._board.acks[self._store].advance(progress.place)
             live = progress.word is Word.LIVE
-            # The shipping process knows by itself, and sooner: here it would hear its own echo.
-            if not self._board.shipping:
-                self._board.observe(self._store.other, Evidence.CAUGHT_UP if live else Evidence.BEHIND)
+            if self._board.shipping:
+                return  # it knows by itself, and sooner: here it would hear its own echo
+            if live and self._board.is_wiped(self._store.other):
+                # Perhaps the shipper has not noticed yet: its mark tells whether it was refilled.
+                self._board.on_refilled(self._store.other)
+                return
+            self._board.observe(self._store.other, Evidence.CAUGHT_UP if live else Evidence.BEHIND)
 
     def _wait(self, wire: Wire, timeout_s: float) -> bool:
         """Whether the wire has something to read before `timeout_s` or a poke."""

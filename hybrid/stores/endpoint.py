@@ -177,8 +177,12 @@ class Endpoint:
     def _connect_plain(self) -> Wire:
         wire = self.connect()
         if self.hears_flushes and str(wire.protocol) == "3":
-            mark = wire.exchange(FLUSHES + self.ask_mark, 2, decode=False)[1]
-            wire.emptied = self.is_lost(mark)
+            try:
+                told, mark = wire.exchange(FLUSHES + self.ask_mark, 2, decode=False)
+            except ReplyLost as error:
+                raise NotSent(str(error), silent=error.silent) from None
+            self.hears_flushes = not isinstance(told, Exception)
+            wire.flushes += self.is_lost(mark)
         return wire
 
     def is_lost(self, mark: Any) -> bool:
@@ -187,8 +191,17 @@ class Endpoint:
 
     def has_lost(self, wire: Wire) -> bool:
         """The same, asked over `wire`, on which the store has said that it was emptied. Raises NotSent or ReplyLost."""
-        wire.emptied = self.is_lost(wire.exchange(self.ask_mark, 1, decode=False)[0])
-        return wire.emptied
+        flushes = wire.flushes  # it may say so again, ahead of the answer
+        is_lost = self.is_lost(wire.exchange(self.ask_mark, 1, decode=False)[0])
+        wire.looked = wire.looked if is_lost else flushes
+        return is_lost
+
+    def has_lost_mark(self) -> bool:
+        """The same, asked over any connection."""
+        wire = self.take_raw()
+        is_lost = self.has_lost(wire)
+        self.give_raw(wire)
+        return is_lost
 
     def take_fenced(self, epoch: int = 0) -> tuple[int, Wire]:
         """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost.
@@ -233,7 +246,8 @@ class Endpoint:
                 generation, wire = pool.pop()
             except IndexError:
                 return None
-            if generation == self._generation and wire.is_quiet():
+            is_good = generation == self._generation
+            if is_good and (wire.is_quiet() or (self.hears_flushes and wire.has_only_news())):
                 return generation, wire
             wire.disconnect()
 

@@ -18,16 +18,22 @@ class StandingFence:
 
     `authority` is the record that the standing WATCH guards, None without one; `effects_loaded` says whether the server
     knows the effect scripts. `ending` is the command that ends this connection from another one: None before the server
-    was asked for its name, empty where that is of no use. `emptied`: the server has said that it was (see `FLUSHES`),
-    or was found without its mark; what it answers then is not to be believed before its mark was looked for.
+    was asked for its name, empty where that is of no use. `flushes`: how often the server has said that it was emptied
+    (see `FLUSHES`); of `looked` of these it is known that it has its mark still.
     """
 
     authority: Authority | None = None
     ending: bytes | None = None
-    emptied: bool = False
+    flushes: int = 0
+    looked: int = 0
     effects_loaded: bool = False
     _id: bytes = b""
     _numbered: int = 0
+
+    @property
+    def emptied(self) -> bool:
+        """Whether what the server answers is not to be believed before its mark was looked for."""
+        return self.flushes > self.looked
 
     def asking(self, payload: bytes, count: int) -> tuple[bytes, int]:
         """The request, of as many replies, with the question for the connection's name behind it, if that was not put
@@ -40,7 +46,9 @@ class StandingFence:
             return replies
         names = identities(replies[-1])
         # A cluster has one connection for each node, and takes no writes.
-        self.ending = ending(*names[0]) if len(names) == 1 else b""
+        # Over a Unix socket, all clients of a server have the same address.
+        is_known = len(names) == 1 and not names[0][1].startswith((b"/", b"[/"))
+        self.ending = ending(*names[0]) if is_known else b""
         return replies[:-1]
 
     def see(self, record: Any) -> None:

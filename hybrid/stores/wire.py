@@ -56,6 +56,15 @@ class Wire(StandingFence, Metered):
         """Whether the idle connection is still good: readable while nothing was asked means closed by the server."""
         return not self._poll.poll(0)
 
+    def has_only_news(self) -> bool:
+        """Whether all that came over the idle connection is the server's word that it was emptied."""
+        try:
+            news = self.arrived(readable=True)
+        except ReplyLost:
+            return False
+        self.flushes += len(news)
+        return all(isinstance(each, hiredis.PushNotification) for each in news)
+
     @property
     def certificate(self) -> Mapping[str, Any]:
         """The server's certificate as `ssl` describes it; empty without TLS, and where it was not verified."""
@@ -137,7 +146,7 @@ class Wire(StandingFence, Metered):
             if reply is _INCOMPLETE:
                 self._fill()
             elif isinstance(reply, hiredis.PushNotification):
-                self.emptied = True
+                self.flushes += 1
             else:
                 replies.append(reply)
                 if len(replies) == count:
@@ -200,6 +209,9 @@ class TlsWire(Wire, Tls):
         finally:
             sock.settimeout(self._timeout_s)
         return False
+
+    def has_only_news(self) -> bool:
+        return False  # to find out, a part of it was read
 
 
 class UnixWire(Wire, UnixDomainSocketConnection):

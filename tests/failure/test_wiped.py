@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from rig import is_well
+from rig import PATIENT, is_well
 from servers import client, wait_until
 
 from hybrid import AllStoresDown, HybridRedis, Store
 from hybrid.aio import HybridRedis as AsyncHybridRedis
+from hybrid.core.checkpoint import OUTDATED
 from hybrid.ops.compare import compare
 from hybrid.stores.processes import ServerProcess
 
@@ -27,7 +28,7 @@ def forgetful(server: Callable[..., ServerProcess]) -> dict[Store, ServerProcess
 
 @pytest.fixture
 def filled(forgetful: dict[Store, ServerProcess]) -> Iterator[HybridRedis]:
-    with HybridRedis.from_urls(forgetful[Store.LOCAL].url, forgetful[Store.CLOUD].url) as hybrid:
+    with HybridRedis.from_urls(forgetful[Store.LOCAL].url, forgetful[Store.CLOUD].url, **PATIENT) as hybrid:
         for number in range(KEYS):
             hybrid.set(f"k{number}", number)
         hybrid.hset("hash", mapping={"a": "1"})
@@ -143,7 +144,7 @@ def test_a_store_emptied_by_hand_under_tasks(forgetful: dict[Store, ServerProces
     """Tasks of the asyncio client share a connection."""
 
     async def read() -> None:
-        async with AsyncHybridRedis.from_urls(*(forgetful[store].url for store in Store)) as other:
+        async with AsyncHybridRedis.from_urls(*(forgetful[store].url for store in Store), **PATIENT) as other:
             assert await other.get("k7") == b"7"
             with client(forgetful[Store.LOCAL].url) as connection:
                 connection.flushall()
@@ -156,15 +157,32 @@ def test_a_store_emptied_by_hand_under_tasks(forgetful: dict[Store, ServerProces
     assert_equal(filled, forgetful, KEYS + 1)
 
 
-def test_a_cloud_store_emptied_by_hand_that_nobody_reads(
+def test_a_cloud_store_emptied_by_hand_that_nobody_reads(forgetful: dict[Store, ServerProcess]) -> None:
+    """Under a process that had met it empty, and again as soon as it is refilled. Writes that go on hide nothing."""
+    with client(forgetful[Store.LOCAL].url) as local:
+        for number in range(KEYS):
+            local.set(f"k{number}", number)
+    urls = [forgetful[store].url for store in Store]
+    with HybridRedis.from_urls(*urls, **PATIENT) as hybrid, client(urls[1]) as connection:
+        assert hybrid.wait_in_sync(HEAL_S)
+        for _ in range(3):
+            connection.flushall()
+            hybrid.set("k1", "written since")
+            wait_until(lambda: connection.get("hybrid:identity") not in (None, OUTDATED), "it is refilled", HEAL_S)
+        wait_until(lambda: connection.exists("k7"), "what nobody has written since is there again", HEAL_S)
+        assert_equal(hybrid, forgetful, KEYS)
+
+
+def test_another_database_of_the_same_server_is_emptied(
     filled: HybridRedis, forgetful: dict[Store, ServerProcess]
 ) -> None:
-    """Writes that go on reach it; they do not hide what it lacks."""
-    with client(forgetful[Store.CLOUD].url) as connection:
-        connection.flushall()
-        filled.set("k1", "written since")
-        wait_until(lambda: connection.exists("hash"), "what nobody has written since is there again", HEAL_S)
-    assert_equal(filled, forgetful, KEYS + 1)
+    before = [filled._board.view(store) for store in Store]
+    for store in Store:
+        with client(f"{forgetful[store].url}/5") as connection:
+            connection.flushdb()
+        filled.change_settings(read_preference=store)
+        assert filled.get("k7") == b"7"
+    assert [filled._board.view(store) for store in Store] == before
 
 
 def test_both_stores_emptied_by_hand(filled: HybridRedis, forgetful: dict[Store, ServerProcess]) -> None:

@@ -37,7 +37,7 @@ from hybrid.events import (
     StoreUp,
     WipeDetected,
 )
-from hybrid.replication import confirmations, engine, lease, relay, shipper, watcher
+from hybrid.replication import board, confirmations, engine, lease, relay, shipper, watcher
 from hybrid.replication.messages import Word
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,7 +112,7 @@ TIMES: list[tuple[object, str, str]] = [
     (watcher.SILENCE_S, "0.5 / 30", "watcher.py"),
     (watcher.AWAITED_S, "0.01", "watcher.py"),
     (watcher.HEARSAY_S, "600", "watcher.py"),
-    (confirmations.SEAL_S, "1", "confirmations.py"),
+    (board.SEAL_S, "1", "board.py"),
     (engine.HANDOVER_S, "1", "engine.py"),
     (confirmations.OVERDUE_S, "5", "confirmations.py"),
     (tokens.EARLY_SEAL_S, "1", "tokens.py"),
