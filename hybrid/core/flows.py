@@ -224,6 +224,9 @@ def write(
         if _settled(confirmation, transaction, store):
             return result
         unshipped = result
+    if token and not transaction.idempotent:
+        # On its return, the lost store's log is merged: whoever runs the command again would count it twice.
+        raise OutcomeUnknown(transaction.name, "its store was lost, and no other takes writes now")
     raise AllStoresDown(board.routes.refusal)
 
 

@@ -321,6 +321,18 @@ def test_what_may_be_merged_by_now_is_not_run_again() -> None:
     assert "INCR" in message and "came back" in message
 
 
+def test_what_may_be_merged_later_did_not_fail() -> None:
+    """No other store takes writes; on its return the lost one's log is merged, with the command in it."""
+    world = World()
+
+    def cloud_dies() -> Fate:
+        world.states[CLOUD] = DOWN
+        return Fate.UNSHIPPED
+
+    message = world.fails(OutcomeUnknown, writing(world, INCR), world.dies(LOCAL, lost(TOKEN)), cloud_dies)
+    assert "INCR" in message and "no other takes writes" in message
+
+
 def test_what_was_answered_and_is_merged_was_done() -> None:
     world = World()
     unshipped = world.learns(CLAIMED, Confirmation.UNSHIPPED)
