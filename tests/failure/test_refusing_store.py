@@ -32,7 +32,7 @@ def test_a_key_that_the_other_store_cannot_hold(rig: Rig) -> None:
         hybrid.set("after", 1)
         wait_until(lambda: any(isinstance(event, KeyRefused) for event in told), "the refusal to be told", HEAL_S)
         wait_until(lambda: cloud.get("after") == b"1", "the keys behind it", HEAL_S)
-        assert hybrid.status().refused_keys == 1
+        wait_until(lambda: hybrid.status().refused_keys == 1, "it is noted on the local store", HEAL_S)
         assert not hybrid.wait_in_sync(0.1), "one key is not on both stores"
         assert hybrid.status().cloud.state is StoreState.UP  # type: ignore[union-attr]
         hybrid.set("huge", "small now")
