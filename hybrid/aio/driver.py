@@ -170,7 +170,7 @@ class Driver:
             wire = self._plain[store].wire or await self._plain[store].connected()
             patience_s = self._endpoints[store].endpoint.patience_s
             replies = await wire.exchange(action.payload, action.replies, patience_s=patience_s)
-            if wire.emptied:
+            if wire.flushes > wire.looked:
                 await self._look_for_mark(action, wire)
         else:
             replies = await self._ask_alone(action)
@@ -188,7 +188,7 @@ class Driver:
         wire.on_lost = partial(self._engine.reach.cut, store)
         patience_s = action.timeout_s or endpoint.endpoint.patience_s
         replies = await wire.exchange_alone(action.payload, action.replies, patience_s=patience_s)
-        if wire.emptied:
+        if wire.flushes > wire.looked:
             await self._look_for_mark(action, wire)
         endpoint.give(wire)
         return replies

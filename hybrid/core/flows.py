@@ -139,7 +139,6 @@ class Board(Protocol):
     def routes(self) -> Routes: ...
     @property
     def authority(self) -> Authority: ...
-    def is_wiped(self, store: Store) -> bool: ...
 
 
 def read(board: Board, readers: Callable[[], tuple[Store, ...]], action: Callable[[Store], Ask]) -> Flow:
@@ -149,11 +148,9 @@ def read(board: Board, readers: Callable[[], tuple[Store, ...]], action: Callabl
         if not stores:
             break
         try:
-            replies = yield action(stores[0])
+            return (yield action(stores[0]))
         except StoreUnavailable:
             continue
-        if not board.is_wiped(stores[0]):  # found while it answered
-            return replies
     raise AllStoresDown("no store can answer reads now")
 
 

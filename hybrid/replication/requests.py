@@ -53,7 +53,7 @@ class Requests:
         except (NotSent, ReplyLost) as error:
             self._reach.cut(action.store, error)
             raise
-        if wire.emptied and self._is_lost(action.store, wire) and action.reads:
+        if wire.flushes > wire.looked and self._is_lost(action.store, wire) and action.reads:
             raise NotSent("it was emptied")  # and a read has found nothing there
         if action.timeout_s is None:  # a command that waits says nothing of the store
             self._metrics.record_request(action.store, action.payload, time.perf_counter() - started_s)

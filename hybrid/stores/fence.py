@@ -19,7 +19,8 @@ class StandingFence:
     `authority` is the record that the standing WATCH guards, None without one; `effects_loaded` says whether the server
     knows the effect scripts. `ending` is the command that ends this connection from another one: None before the server
     was asked for its name, empty where that is of no use. `flushes`: how often the server has said that it was emptied
-    (see `FLUSHES`); of `looked` of these it is known that it has its mark still.
+    (see `FLUSHES`); of `looked` of these it is known that it has its mark still, and while these are fewer, what it
+    answers is not to be believed.
     """
 
     authority: Authority | None = None
@@ -29,11 +30,6 @@ class StandingFence:
     effects_loaded: bool = False
     _id: bytes = b""
     _numbered: int = 0
-
-    @property
-    def emptied(self) -> bool:
-        """Whether what the server answers is not to be believed before its mark was looked for."""
-        return self.flushes > self.looked
 
     def asking(self, payload: bytes, count: int) -> tuple[bytes, int]:
         """The request, of as many replies, with the question for the connection's name behind it, if that was not put

@@ -66,9 +66,6 @@ class World:
     def readers(self) -> tuple[Store, ...]:
         return self.routes.reads
 
-    def is_wiped(self, store: Store) -> bool:
-        return self.states[store] is StoreState.WIPED
-
     def drive(self, flow: Flow, *script: Any) -> Any:
         """Run `flow`; each step of `script` answers one action, and none may be left over.
 
@@ -181,18 +178,6 @@ def test_an_error_is_an_answer() -> None:
 def test_a_read_falls_to_the_other_store(error: NotSent | ReplyLost) -> None:
     world = World()
     assert world.drive(reading(world), world.dies(LOCAL, error), [b"v"]) == [b"v"]
-    assert world.actions == [ask(LOCAL), ask(CLOUD)]
-
-
-def test_a_store_that_lost_its_data_has_not_answered() -> None:
-    """It was found wiped while it answered: that there is nothing says nothing."""
-    world = World()
-
-    def wiped() -> list[Any]:
-        world.states[LOCAL] = StoreState.WIPED
-        return [None]
-
-    assert world.drive(reading(world), wiped, [b"v"]) == [b"v"]
     assert world.actions == [ask(LOCAL), ask(CLOUD)]
 
 
