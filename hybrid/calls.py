@@ -13,7 +13,7 @@ from hybrid.core import flows
 from hybrid.core.commands import Command, Policy, lookup, policy_of, written_keys
 from hybrid.core.effects import Blocking, blocking_twin
 from hybrid.core.flows import Ask, Flow
-from hybrid.core.libraries import PAST_HYBRID, TWIN, is_loaded, is_unknown_function
+from hybrid.core.libraries import NOT_FOUND, PAST_HYBRID, TWIN, as_written, is_loaded
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
 from hybrid.core.script_keys import Scripts
@@ -32,6 +32,7 @@ FOREVER_S: Final = 20 * 86400.0
 """What stands for a wait without end: `poll` counts milliseconds in 31 bits, which is a little less than 25 days."""
 
 _LIST: Final = pack(("FUNCTION", "LIST"))
+_OF_FUNCTIONS: Final = frozenset(("FCALL", "FUNCTION LOAD", "FUNCTION RESTORE"))
 
 
 class Calls:
@@ -145,10 +146,13 @@ class Calls:
         return verdict
 
     def explained(self, writes: Sequence[Write], replies: list[Any]) -> Flow:
-        """The flow that puts the reason in the place of `Function not found`, where there is such a function, but one
-        that was loaded past hybrid."""
+        """The flow that puts errors about functions in the application's terms: `Function not found` may be about one
+        that is there, but was loaded past hybrid."""
         for number, reply in enumerate(replies):
-            if is_unknown_function(reply) and writes[number].command.name == "FCALL":
+            if not isinstance(reply, Exception) or writes[number].command.name not in _OF_FUNCTIONS:
+                continue
+            replies[number] = as_written(reply)
+            if str(reply) == NOT_FOUND and writes[number].command.name == "FCALL":
                 twin, listed = writes[number].args[1], (yield from self._functions())
                 # Where it is there by both names, it is another store that was asked, after a failover.
                 if is_loaded(twin.removeprefix(TWIN), listed) and not is_loaded(twin, listed):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-__all__ = ["PAST_HYBRID", "TWIN", "as_loaded", "is_loaded", "is_unknown_function"]
+__all__ = ["NOT_FOUND", "PAST_HYBRID", "TWIN", "as_loaded", "as_written", "is_loaded"]
 
 TWIN: Final = b"hybrid_"
 """Each function of a library that was loaded through hybrid is there by a second name, with this before its own, by
 which `FCALL` calls it. One that was loaded past hybrid, which nobody follows, the server does not know by that name."""
 
+NOT_FOUND: Final = "Function not found"
 PAST_HYBRID: Final = (
     "its library was loaded past hybrid, which has to know what it writes; load it again through hybrid, with REPLACE"
 )
@@ -32,9 +33,10 @@ def as_loaded(reply: Any) -> Any:
     return _WORDS.sub(b"", reply) if kind is bytes else reply
 
 
-def is_unknown_function(reply: Any) -> bool:
-    """Whether the server says that it has no function by the name it was called by."""
-    return isinstance(reply, Exception) and str(reply) == "Function not found"
+def as_written(error: Exception) -> Exception:
+    """An error of the server about a function, with the name that the application knows."""
+    text, name = str(error), TWIN.decode()
+    return type(error)(text.replace(name, "")) if name in text else error
 
 
 def is_loaded(function: bytes, listed: Any) -> bool:

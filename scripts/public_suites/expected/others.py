@@ -26,6 +26,7 @@ __all__ = ["DJANGO_REDIS", "FAKEREDIS", "KOMBU", "RQ"]
 _REGISTRATION = "test/test_mixins/test_function_commands.py::test_function_load_reports_registration_errors"
 _REGISTRATIONS = (
     "redis.call('SET', 'a', 'b')-user_function:2: Script attempted to access nonexistent global variable 'call'",
+    "redis.register_function('f', 'nope')-second argument to {api}.register_function must be a function",
 )
 
 FAKEREDIS: Expected = {
@@ -69,6 +70,7 @@ FAKEREDIS: Expected = {
         "test/test_mixins/test_function_commands.py::test_fcall_bad_redis_calls",
         "test/test_mixins/test_function_commands.py::test_fcall_ro_and_no_writes_functions",
         "test/test_mixins/test_function_commands.py::test_function_runs_in_a_sandbox",
+        "test/test_mixins/test_function_commands.py::test_function_delete_flush_and_stats",
         *(f"{_REGISTRATION}[{client}-{case}]" for client in ("Strict2", "Strict3") for case in _REGISTRATIONS),
     ),
     NO_CONNECTION: (

@@ -41,7 +41,7 @@ SETUP = "a store's set-up is changed on each store directly"
 PAUSE = "it would stop one store's writers, hybrid's own among them"
 ONE_DATABASE = "a client keeps one database on both stores"
 SCRIPTS = "a script may not empty a store, nor touch hybrid's own keys"
-LINES = "errors of a library that is followed have other words, and name the line where its code begins"
+LINES = "errors of a library that is followed have other words and lines, and each of its functions counts twice"
 ADDRESS = "it looks at the address that it gave, and here everything leads to the same two stores"
 
 SPAWNED = "it starts processes of its own, which connect with redis.Redis to the local store"
