@@ -34,8 +34,9 @@ __all__ = [
     "takes_writes",
 ]
 
-HEAL_S = 30.0
-"""Far more than healing takes: a test that waits this long has found a store that does not come back."""
+HEAL_S = 75.0
+"""More than healing takes: a test that waits this long has found a store that does not come back. The authority comes
+back after a minute where single processes keep taking it."""
 
 PATIENCE_S = 2.0
 """Timeout for a store that has no fault: on a busy machine it must not be taken for a dead one."""
