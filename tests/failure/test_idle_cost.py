@@ -26,7 +26,7 @@ SPED_UP = 60
 MOST_A_DAY = 10_000
 DAY_S = 86_400
 APPLICATIONS = 4
-CONNECTING = ("hello", "watch", "unwatch", "get", "script|load")
+CONNECTING = ("client|info", "client|tracking", "hello", "watch", "unwatch", "get", "script|load")
 """A process makes a spare connection for each that it was seen to need at once, up to 16; on a busy machine late."""
 
 
