@@ -68,6 +68,7 @@ class Requests:
             self._reach.cut(store, error)
             return True
         if is_lost:
+            wire.disconnect()
             self._reach.emptied(store)
         return is_lost
 
