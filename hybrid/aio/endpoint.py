@@ -15,7 +15,6 @@ from hybrid.aio.pulse import Pulse
 from hybrid.aio.replies import decoder
 from hybrid.aio.wire import Wire, opened
 from hybrid.core.authority import Authority
-from hybrid.core.connections import FLUSHES
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.meter import Tally
@@ -96,13 +95,14 @@ class LoopEndpoint:
     async def connect_plain(self) -> Wire:
         """A new wire for reads, on which the server says that it was emptied (see `FLUSHES`). Raises NotSent."""
         wire = await self.connect()
-        if str(wire.connection.protocol) == "3" and self.endpoint.hears_flushes:
-            try:
-                told, mark = await wire.exchange_alone(FLUSHES + self.endpoint.ask_mark, 2)
-            except ReplyLost as error:
-                raise NotSent(str(error), silent=error.silent) from None
-            self.endpoint.hears_flushes = not isinstance(told, Exception)
-            wire.flushes += self.endpoint.is_lost(mark)
+        try:
+            replies = await wire.exchange_alone(*self.endpoint.introduction(wire.connection.protocol))
+            self.endpoint.introduced(wire, replies)
+        except ReplyLost as error:
+            raise NotSent(str(error), silent=error.silent) from None
+        except NotSent:
+            wire.close()
+            raise
         return wire
 
     async def has_lost(self, wire: Wire) -> bool:

@@ -17,6 +17,7 @@ from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.connections import FLUSHES
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.errors import ConfigurationError
@@ -24,6 +25,7 @@ from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities
 from hybrid.stores.cluster import ClusterWire
 from hybrid.stores.exchange import RedisConnection
+from hybrid.stores.fence import StandingFence
 from hybrid.stores.lost import LostConnections
 from hybrid.stores.meter import Meter
 from hybrid.stores.pools import pool_of
@@ -176,14 +178,29 @@ class Endpoint:
 
     def _connect_plain(self) -> Wire:
         wire = self.connect()
-        if self.hears_flushes and str(wire.protocol) == "3":
-            try:
-                told, mark = wire.exchange(FLUSHES + self.ask_mark, 2, decode=False)
-            except ReplyLost as error:
-                raise NotSent(str(error), silent=error.silent) from None
-            self.hears_flushes = not isinstance(told, Exception)
-            wire.flushes += self.is_lost(mark)
+        try:
+            self.introduced(wire, wire.exchange(*self.introduction(wire.protocol), decode=False))
+        except ReplyLost as error:
+            raise NotSent(str(error), silent=error.silent) from None
+        except NotSent:
+            wire.disconnect()
+            raise
         return wire
+
+    def introduction(self, protocol: object) -> tuple[bytes, int]:
+        """The first request on a connection for reads that speaks this RESP version, and how many replies it gets; feed
+        them to `introduced`."""
+        hears = self.hears_flushes and str(protocol) == "3"
+        return (FLUSHES + self.ask_mark, 2) if hears else (self.ask_mark, 1)
+
+    def introduced(self, wire: StandingFence, replies: Sequence[Any]) -> None:
+        """Raises NotSent where the store takes connections and cannot be read, because it loads its data."""
+        *told, mark = replies
+        if isinstance(mark, Exception) and refusal_of(mark) is Refusal.OUTAGE:
+            raise NotSent(plain_reason(mark))
+        if told:
+            self.hears_flushes = not isinstance(told[0], Exception)
+        wire.flushes += self.is_lost(mark)
 
     def is_lost(self, mark: Any) -> bool:
         """Whether the store, which shows this mark, has lost its data since it was greeted."""
