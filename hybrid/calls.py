@@ -15,27 +15,20 @@ from hybrid.core.effects import Blocking, blocking_twin
 from hybrid.core.flows import Ask, Flow
 from hybrid.core.libraries import NOT_FOUND, PAST_HYBRID, TWIN, as_written, is_loaded
 from hybrid.core.names import RESERVED, Names
-from hybrid.core.resp import pack
 from hybrid.core.script_keys import Scripts
 from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
-from hybrid.core.visible import CURSOR_AT, LISTS, cursor_of, sent_cursor, shown
-from hybrid.errors import CommandRefused, HybridError, QueueRefused
+from hybrid.core.visible import SHOWN
+from hybrid.errors import CommandRefused, QueueRefused
+from hybrid.reading import Reading
 from hybrid.replication.board import Board
 from hybrid.types import Ack, Store
 
 __all__ = ["Calls"]
 
-RANDOM_TRIES: Final = 16
-"""RANDOMKEY is asked this often at once: of a store that holds any user's key, one is found but for freak chance."""
-
-FOREVER_S: Final = 20 * 86400.0
-"""What stands for a wait without end: `poll` counts milliseconds in 31 bits, which is a little less than 25 days."""
-
-_LIST: Final = pack(("FUNCTION", "LIST"))
 _OF_FUNCTIONS: Final = frozenset(("FCALL", "FUNCTION LOAD", "FUNCTION RESTORE"))
 
 
-class Calls:
+class Calls(Reading):
     """From the arguments of a command to a flow, and from its raw reply to what redis-py returns."""
 
     _board: Board
@@ -57,7 +50,7 @@ class Calls:
         Raises CommandRefused.
         """
         if not self._is_utf8:
-            args = tuple(self._encoded(args))
+            args = self.encoded(args)
         command = lookup(args)
         policy = policy_of(command, args)
         decode = NEVER_DECODE not in options
@@ -72,60 +65,13 @@ class Calls:
             return self._on_authority(self._packed(args), command.name, command.idempotent, decode)
         return self._written(Write(args, self._packed(args), command, policy, first), decode)
 
-    # -- reading
-
-    def _read(self, command: Command, args: tuple[Any, ...], decode: bool) -> Flow:
-        board, name = self._board, command.name
-        if name in CURSOR_AT:
-            return (yield from self._scanned(name, args, decode))
-        if name in ("DBSIZE", "RANDOMKEY"):
-            return (yield from self._read_without_reserved(name))
-        payload, timeout_s = self._packed(args), _block_timeout_s(name, args)
-        replies = yield from flows.read(
-            board, board.readers, lambda store: Ask(store, payload, 1, decode, timeout_s, True)
-        )
-        return shown(name, replies[0], Store.LOCAL) if name in LISTS else replies[0]
-
-    def _scanned(self, name: str, args: tuple[Any, ...], decode: bool) -> Flow:
-        board, at = self._board, CURSOR_AT[name]
-        asked: list[Store] = []
-
-        def action(store: Store) -> Ask:
-            asked.append(store)
-            return Ask(store, self._packed(sent_cursor(args, at, store)), 1, decode, reads=True)
-
-        origin = cursor_of(args, at)[1]
-
-        def readers() -> tuple[Store, ...]:
-            stores = board.readers()
-            return tuple(sorted(stores, key=lambda store: store is not origin)) if origin else stores
-
-        replies = yield from flows.read(board, readers, action)
-        return shown(name, replies[0], asked[-1])
-
-    def _read_without_reserved(self, name: str) -> Flow:
-        """DBSIZE and RANDOMKEY as if hybrid had no keys of its own."""
-        board, names = self._board, self._names
-        if name == "DBSIZE":
-            payload = pack(("DBSIZE",)) + pack(("EXISTS", *names.keys))
-            size, reserved = yield from flows.read(
-                board, board.readers, lambda store: Ask(store, payload, 2, reads=True)
-            )
-            return size if isinstance(size, Exception) else size - reserved
-        payload = pack(("RANDOMKEY",)) * RANDOM_TRIES
-        replies = yield from flows.read(
-            board, board.readers, lambda store: Ask(store, payload, RANDOM_TRIES, reads=True)
-        )
-        visible = shown("KEYS", [key for key in replies if key is not None], Store.LOCAL)
-        return visible[0] if visible else None
-
     # -- writing
 
     def _on_authority(self, payload: bytes, name: str, idempotent: bool, decode: bool) -> Flow:
         replies = yield from flows.ask_authority(
             self._board, lambda store: Ask(store, payload, 1, decode), name, idempotent=idempotent
         )
-        return shown(name, replies[0], Store.LOCAL) if name in LISTS else replies[0]
+        return (yield from self._shown(name, replies[0], Store.LOCAL)) if name in SHOWN else replies[0]
 
     def _written(self, write: Write, decode: bool = True) -> Flow:
         self._refuse_reserved(write)
@@ -158,13 +104,6 @@ class Calls:
                 if is_loaded(twin.removeprefix(TWIN), listed) and not is_loaded(twin, listed):
                     replies[number] = CommandRefused("FCALL", PAST_HYBRID)
 
-    def _functions(self) -> Flow:
-        try:
-            ask = flows.ask_authority(self._board, lambda store: Ask(store, _LIST, 1, False), "list", idempotent=True)
-            return (yield from ask)[0]
-        except HybridError:
-            return []  # the transaction has run, and its replies count
-
     def _blocked(self, args: tuple[Any, ...], decode: bool) -> Flow:
         blocking = blocking_twin(args)
         if blocking is None:
@@ -191,7 +130,7 @@ class Calls:
     def prepared(self, args: tuple[Any, ...]) -> Write:
         """A queued command with its policy. Raises CommandRefused."""
         if not self._is_utf8:
-            args = tuple(self._encoded(args))
+            args = self.encoded(args)
         command = lookup(args)
         policy = policy_of(command, args)
         if policy is Policy.REFUSED:
@@ -212,16 +151,10 @@ class Calls:
 
     # -- bytes in, replies out
 
-    def _packed(self, args: Sequence[Any]) -> bytes:
-        try:
-            return pack(args)
-        except TypeError as error:
-            raise redis.DataError(str(error)) from None
-
-    def _encoded(self, args: Sequence[Any]) -> list[Any]:
-        """The operands in the encoding that the application chose; everything behind this is bytes."""
+    def encoded(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """With the operands in the encoding that the application chose; what is behind this takes str for UTF-8."""
         name, *operands = args
-        return [name, *(arg.encode(self._encoding, self._errors) if isinstance(arg, str) else arg for arg in operands)]
+        return (name, *(arg.encode(self._encoding, self._errors) if isinstance(arg, str) else arg for arg in operands))
 
     def parsed(self, name: Any, reply: Any, options: dict[str, Any]) -> Any:
         """As redis-py's parse_response."""
@@ -240,14 +173,3 @@ class Calls:
 
 def _refusal(command: Command) -> CommandRefused:
     return CommandRefused(command.name, command.note or "see docs/commands.md")
-
-
-def _block_timeout_s(name: str, args: Sequence[Any]) -> float | None:
-    """How long a reply may take: XREAD waits by itself; None stands for the store's usual timeout."""
-    if name != "XREAD":
-        return None
-    words = [str(arg.decode(errors="replace") if isinstance(arg, bytes) else arg).upper() for arg in args[:6]]
-    if "BLOCK" not in words:
-        return None
-    wait_ms = float(args[words.index("BLOCK") + 1])
-    return min(wait_ms / 1000 + 1.0, FOREVER_S) if wait_ms else FOREVER_S

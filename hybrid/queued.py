@@ -18,6 +18,7 @@ from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.core.transaction import Transaction, Verdict, Write, transaction, verdict
 from hybrid.errors import OutcomeUnknown, QueueRefused
+from hybrid.reading import Run
 from hybrid.types import Ack, Store
 
 __all__ = ["FencedWire", "Loan", "Queue"]
@@ -110,10 +111,11 @@ class Queue:
         ]
 
     def _run(self, writes: list[Write]) -> Flow:
-        if self._loan is not None:
-            return (yield from self._run_watched(self._loan, writes))
+        loan = self._loan
+        if loan is not None:
+            return (yield from self._shown(writes, lambda sent, _: self._run_watched(loan, sent)))
         if self._atomic or self.explicit_transaction:
-            return list((yield from self._flow(writes)))
+            return (yield from self._shown(writes, self._flow))
         replies: list[Any] = []
         for start in range(0, len(writes), CHUNK_COMMANDS):
             replies += yield from self._run_plain(writes[start : start + CHUNK_COMMANDS])
@@ -122,14 +124,17 @@ class Queue:
     def _run_plain(self, writes: list[Write]) -> Flow:
         """A pipeline that is no transaction: a command that cannot be queued stops no other one."""
         try:
-            return list((yield from self._flow(writes)))
+            return (yield from self._shown(writes, self._flow))
         except QueueRefused as refused:
             errors = refused.errors
         accepted = [write for index, write in enumerate(writes) if index not in errors]
         replies = iter((yield from self._run_plain(accepted)) if accepted else ())
         return [errors[index] if index in errors else next(replies) for index in range(len(writes))]
 
-    def _flow(self, writes: Sequence[Write]) -> Flow:
+    def _shown(self, writes: Sequence[Write], run: Run) -> Flow:
+        return self._client.shown(writes, run, self._loan.store if self._loan is not None else None)
+
+    def _flow(self, writes: Sequence[Write], first: Store | None) -> Flow:
         board = self._client._board
         if board.settings.replicated and any(write.is_logged for write in writes):
             result = yield from self._client.written(writes, atomic=self._atomic)
@@ -141,12 +146,13 @@ class Queue:
                 board, lambda store: Ask(store, payload, count), "pipeline", idempotent=idempotent
             )
         else:
-            ask = flows.read(board, board.readers, lambda store: Ask(store, payload, count, reads=True))
+            readers = board.readers if first is None else lambda: self._client.readers(first)
+            ask = flows.read(board, readers, lambda store: Ask(store, payload, count, reads=True))
         return _ran((yield from ask))
 
     # -- watching
 
-    def _run_watched(self, loan: Loan, writes: list[Write]) -> Flow:
+    def _run_watched(self, loan: Loan, writes: Sequence[Write]) -> Flow:
         client, wire = self._client, loan.wire
         if not (client._board.settings.replicated and any(write.is_logged for write in writes)):
             return _ran((yield from _on_loan(loan, *_plain(writes))))
@@ -189,11 +195,20 @@ class Queue:
         A read runs where the keys are watched. A write goes its usual way: one to a watched key makes EXEC fail, as it
         does on a connection of one's own.
         """
+        client = self._client
         if args[0] != "WATCH" and policy_of(lookup(args), args) is not Policy.READ:
-            return (yield from self._client.called(args, options))
+            return (yield from client.called(args, options))
         if self._loan is None:
-            self._loan = yield from flows.borrow(self._client._board)
-        return (yield from _looked(OnWire(self._loan, pack(args), 1, NEVER_DECODE not in options)))[0]
+            self._loan = yield from flows.borrow(client._board)
+        loan = self._loan
+        if args[0] == "WATCH":
+            return (yield from _looked(OnWire(loan, pack(client.encoded(args)))))[0]
+
+        def run(writes: Sequence[Write], _: Store | None) -> Flow:
+            packed = b"".join([write.packed for write in writes])
+            return _looked(OnWire(loan, packed, len(writes), NEVER_DECODE not in options))
+
+        return (yield from self._shown([client.prepared(args)], run))[0]
 
 
 def _looked(request: OnWire) -> Flow:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["NOT_FOUND", "PAST_HYBRID", "TWIN", "as_loaded", "as_written", "is_loaded"]
+__all__ = ["NOT_FOUND", "PAST_HYBRID", "TWIN", "as_counted", "as_loaded", "as_written", "is_loaded"]
 
 TWIN: Final = b"hybrid_"
 """Each function of a library that was loaded through hybrid is there by a second name, with this before its own, by
@@ -16,6 +17,7 @@ PAST_HYBRID: Final = (
     "its library was loaded past hybrid, which has to know what it writes; load it again through hybrid, with REPLACE"
 )
 
+_COUNT: Final = (b"functions_count", "functions_count")
 _WORDS: Final = re.compile(
     rb"local redis=\(function\(\) local known,own=.*? return own end\)\(\) (?:local server=redis )?"
 )
@@ -39,10 +41,31 @@ def as_written(error: Exception) -> Exception:
     return type(error)(text.replace(name, "")) if name in text else error
 
 
+def as_counted(statistics: Any, listed: Any) -> Any:
+    """A reply of FUNCTION STATS without the second names, which one of FUNCTION LIST has."""
+    twins = sum(name.startswith(TWIN) for name in _names(listed))
+
+    def less(name: Any, reply: Any) -> Any:
+        if isinstance(reply, dict):
+            return {name: less(name, value) for name, value in reply.items()}
+        if isinstance(reply, list):
+            return [less(name, value) for name, value in zip([None, *reply], reply, strict=False)]
+        return reply - twins if name in _COUNT and reply else reply
+
+    return less(None, statistics)
+
+
 def is_loaded(function: bytes, listed: Any) -> bool:
     """Whether a reply of FUNCTION LIST has this function, by this very name."""
-    parts = listed.values() if isinstance(listed, dict) else listed if isinstance(listed, list) else ()
-    return _name(listed) == function or any(is_loaded(function, part) for part in parts)
+    return function in _names(listed)
+
+
+def _names(listed: Any) -> Iterator[bytes]:
+    """The names in all descriptions of functions in a reply of FUNCTION LIST."""
+    if name := _name(listed):
+        yield name
+    for part in listed.values() if isinstance(listed, dict) else listed if isinstance(listed, list) else ():
+        yield from _names(part)
 
 
 def _is_twin(item: Any) -> bool:

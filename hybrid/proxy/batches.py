@@ -8,7 +8,7 @@ from typing import Final
 
 from hybrid.core.commands import Command, Policy, is_idempotent, lookup, policy_of
 from hybrid.core.transaction import Write
-from hybrid.core.visible import CURSOR_AT, LISTS
+from hybrid.core.visible import SHOWN
 from hybrid.errors import CommandRefused
 from hybrid.proxy.execution import Execution
 from hybrid.proxy.replies import error_line
@@ -18,7 +18,7 @@ from hybrid.queued import CHUNK_COMMANDS
 __all__ = ["Batch", "refusal_line"]
 
 CHUNK_BYTES: Final = 1024 * 1024
-SPECIAL: Final = frozenset((*CURSOR_AT, *LISTS, "DBSIZE", "RANDOMKEY", "SCRIPT EXISTS"))
+SPECIAL: Final = SHOWN | {"SCRIPT EXISTS"}
 
 
 ALONE: Final = (Policy.BLOCKING, Policy.FLUSH, Policy.REFUSED)

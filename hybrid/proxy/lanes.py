@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 from hybrid.client import HybridRedis
 from hybrid.core.flows import Action, Ask, Commit
 from hybrid.core.outcomes import NotSent
+from hybrid.proxy.replies import opened
 from hybrid.proxy.wires import RawEndpoint
 from hybrid.replication.engine import Engine
 from hybrid.replication.warmer import warm
@@ -78,6 +79,10 @@ class Lane(HybridRedis):
         lane._is_utf8 = True
         lane.response_callbacks = {}
         return lane
+
+    @staticmethod
+    def _opened(reply: Any) -> Any:
+        return opened(reply)
 
     @property
     def endpoints(self) -> dict[Store, RawEndpoint]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, overload
 
-from redis import RedisError
+from redis import RedisError, ResponseError
 
 from hybrid.errors import AllStoresDown, HybridError, OutcomeUnknown
 
@@ -22,6 +22,7 @@ __all__ = [
     "bulk",
     "encoded",
     "error_line",
+    "opened",
     "status_line",
     "value_end",
 ]
@@ -110,6 +111,20 @@ def _element(data: bytes, at: int, depth: int, parse_error: Callable[[str], Exce
         return None, after
     stop = value_end(data, at)
     return Encoded(data[at:stop]), stop
+
+
+def opened(reply: Any) -> Any:
+    """The reply with all arrays and maps in it taken apart, however deep."""
+    if type(reply) is list:
+        return [opened(item) for item in reply]
+    if type(reply) is not Encoded or reply[0] not in b"*%":
+        return reply
+    items: list[Any] = []
+    at = reply.index(b"\r\n") + 2
+    while at < len(reply):
+        item, at = _element(reply, at, 1, ResponseError)
+        items.append(opened(item))
+    return items if reply[0] == ord("*") else dict(zip(items[::2], items[1::2], strict=True))
 
 
 def value_end(data: bytes, at: int) -> int:

@@ -155,6 +155,7 @@ def test_a_library_that_nobody_follows_is_not_called(hybrid: HybridRedis, stores
         hybrid.function_load(library, replace=True)
         assert hybrid.fcall("f", 0) in ("OK", b"OK")
         assert "hybrid_f" in str(local.function_list()) and "hybrid_f" not in str(hybrid.function_list())
+        assert "'functions_count': 1}" in str(hybrid.function_stats()).replace("b'", "'").replace("', 1]", "': 1}")
     assert_equal(hybrid, stores)
     assert hybrid.get("undeclared") == "1"
 
@@ -243,6 +244,13 @@ def test_other_encodings(open_hybrid: Callable[..., HybridRedis], stores: Stores
     hybrid.set("größe", "straße")
     hybrid.hset("hash", "ä", "ö")
     assert (hybrid.get("größe"), hybrid.hgetall("hash")) == ("straße", {"ä": "ö"})
+    with hybrid.pipeline() as pipeline:
+        pipeline.watch("größe")
+        assert pipeline.get("größe") == "straße"
+        hybrid.set("größe", "straße")
+        pipeline.multi()
+        with pytest.raises(redis.WatchError):
+            pipeline.get("größe").execute()
     assert_equal(hybrid, stores)
     with client(stores.cloud.url) as cloud:
         assert cloud.get("größe".encode("latin-1")) == "straße".encode("latin-1")

@@ -34,6 +34,22 @@ def test_hybrids_own_keys_are_never_seen(
     )
     assert hybrid.dbsize() == 302
     assert {hybrid.randomkey() for _ in range(20)} <= set(names)
+    for transaction in (True, False):
+        for write in (False, True):
+            pipeline = hybrid.pipeline(transaction)
+            pipeline.keys().dbsize().scan(count=1000).pubsub_channels()
+            for _ in range(20):
+                pipeline.randomkey()
+            if write:
+                pipeline.incr("hybri")
+            keys, size, (cursor, scanned), channels, *some = (pipeline.incr("hybri") if write else pipeline).execute()[
+                :24
+            ]
+            assert (sorted(keys), size, cursor, sorted(scanned), channels) == (sorted(names), 302, 0, sorted(names), [])
+            assert set(some) <= set(names)
+    with hybrid.pipeline() as pipeline:
+        pipeline.watch("hybri")
+        assert (pipeline.keys("hybrid:*"), pipeline.dbsize()) == ([], 302)
 
 
 def test_an_empty_store_looks_empty(hybrid: HybridRedis) -> None:
@@ -74,7 +90,8 @@ def test_a_scan_survives_a_change_of_the_store_that_is_read(hybrid: HybridRedis)
         preference = "cloud" if preference == "local" else "local"
         hybrid.change_settings(read_preference=preference)
         cursor, keys = hybrid.scan(cursor, count=10)
-        seen += keys
+        [(cursor, more)] = hybrid.pipeline().scan(cursor, count=10).execute() if cursor else [(0, [])]
+        seen += keys + more
     assert set(seen) == {f"key:{n}" for n in range(500)}
 
 

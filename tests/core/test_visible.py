@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybrid.core.names import Names
-from hybrid.core.visible import CURSOR_AT, cursor_of, sent_cursor, shown
+from hybrid.core.visible import ANEW, CURSOR_AT, cursor_of, sent_cursor, shown
 from hybrid.types import Store
 
 CURSORS = st.integers(0, 2**64 - 1)
@@ -39,10 +39,21 @@ def test_the_end_of_a_scan_is_the_end(store: Store) -> None:
     assert shown("SCAN", [b"0", []], store) == [b"0", []]
 
 
-@pytest.mark.parametrize("args", [("SCAN",), ("SCAN", "0"), ("SCAN", b"0"), ("SCAN", "rubbish"), ("SCAN", 0)])
-def test_a_scan_begins_anywhere(args: tuple[object, ...]) -> None:
-    assert cursor_of(args, 1) == (0, None)
-    assert all(sent_cursor(args, 1, store)[1] == 0 for store in Store)
+@pytest.mark.parametrize("cursor", ["0", b"0", 0, ANEW])
+def test_a_scan_begins_anywhere(cursor: object) -> None:
+    assert cursor_of(("SCAN", cursor), 1) == (0, None)
+    assert all(sent_cursor(("SCAN", cursor), 1, store)[1] == 0 for store in Store)
+
+
+@pytest.mark.parametrize("args", [("SCAN",), ("SCAN", "rubbish")])
+def test_what_is_no_cursor_is_for_the_server_to_refuse(args: tuple[object, ...]) -> None:
+    assert sent_cursor(args, 1, Store.CLOUD) == args
+
+
+@given(CURSORS, STORES)
+def test_a_scan_that_another_store_may_have_answered_begins_anew(cursor: int, store: Store) -> None:
+    marked = shown("SCAN", [b"%d" % cursor, []], store, doubtful=True)[0]
+    assert sent_cursor(("SCAN", marked), 1, store) == ("SCAN", 0)
 
 
 def test_reserved_keys_are_hidden_where_keys_are_listed() -> None:

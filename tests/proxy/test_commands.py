@@ -94,6 +94,18 @@ SAME = requests(
     "DBSIZE",
     "SCAN 0 COUNT 1000 TYPE hash",
     "KEYS z*",
+    "MULTI",
+    "DBSIZE",
+    "SCAN 0 COUNT 1000 TYPE hash",
+    "HSCAN h 0",
+    "KEYS z*",
+    "SCAN none",
+    "SSCAN h none",
+    "EXEC",
+    "SCAN",
+    "HSCAN h none",
+    "XREAD BLOCK none STREAMS x 0",
+    "XREAD BLOCK",
     "PUBLISH c m",
     "FLUSHALL",
     "RANDOMKEY",
@@ -197,6 +209,30 @@ def test_a_scan_hides_what_is_hybrid_s_and_survives_many_pages(r: redis.Redis) -
         pipeline.execute()
     assert sorted(r.scan_iter(count=10)) == sorted(f"key:{number}" for number in range(300))
     assert (len(r.keys()), r.dbsize()) == (300, 300)
+    with r.pipeline() as pipeline:
+        keys, size, (cursor, some) = pipeline.keys().dbsize().scan(count=1000).execute()
+        assert (len(keys), size, cursor, sorted(some)) == (300, 300, 0, sorted(keys))
+
+
+LIBRARY = "#!lua name=l\nredis.register_function('f', function() return redis.call('SET', 'undeclared', 1) end)"
+
+
+def test_functions_look_as_the_application_loaded_them(
+    proxy: ProxyServer, shared: tuple[ProxyServer, Stores], r: redis.Redis
+) -> None:
+    with client(shared[1].local.url) as local:
+        local.function_load(LIBRARY, replace=True)
+    for call in (r.fcall, lambda *args: r.pipeline().fcall(*args).execute()):
+        with pytest.raises(redis.ResponseError, match=r"past hybrid.* load it again through hybrid, with REPLACE"):
+            call("f", 0)
+    with pytest.raises(redis.ResponseError, match=r"^Function not found"):
+        r.fcall("other", 0)
+    r.function_load(LIBRARY, replace=True)
+    assert r.fcall("f", 0) == "OK"
+    assert LIBRARY in str(r.function_list(withcode=True)).replace("\\n", "\n")
+    assert "hybrid_f" not in str(r.function_list(withcode=True))
+    assert str(r.function_stats()).endswith(("'functions_count', 1]]]", "'functions_count': 1}}}"))
+    r.function_delete("l")
 
 
 def test_hybrid_s_own_keys_cannot_be_written(raw: Raw) -> None:

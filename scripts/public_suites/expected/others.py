@@ -70,7 +70,6 @@ FAKEREDIS: Expected = {
         "test/test_mixins/test_function_commands.py::test_fcall_bad_redis_calls",
         "test/test_mixins/test_function_commands.py::test_fcall_ro_and_no_writes_functions",
         "test/test_mixins/test_function_commands.py::test_function_runs_in_a_sandbox",
-        "test/test_mixins/test_function_commands.py::test_function_delete_flush_and_stats",
         *(f"{_REGISTRATION}[{client}-{case}]" for client in ("Strict2", "Strict3") for case in _REGISTRATIONS),
     ),
     NO_CONNECTION: (

@@ -29,7 +29,8 @@ SERVERS_OWN = "redis.Redis itself fails it on servers of this kind or version"
 OWN_KEYS = "hybrid's own keys lie in the same database: a scan may need one call more"
 NO_CONNECTION = "no connection is a client's own: none is found in CLIENT LIST, cut, or taken from a pool"
 ORDER = "it takes for granted that a command which waits was sent before the next one"
-MAY_PASS = (SERVERS_OWN, OWN_KEYS, NO_CONNECTION, ORDER)
+SPAWNED = "it starts processes of its own, which write to the local store alone, until a periodic sync finds that"
+MAY_PASS = (SERVERS_OWN, OWN_KEYS, NO_CONNECTION, ORDER, SPAWNED)
 
 ELSEWHERE = "it opens connections of its own to localhost:6379 or 6380"
 ALL_PARSERS = "it breaks the parser of every connection in the process, those of hybrid's threads too"
@@ -41,10 +42,9 @@ SETUP = "a store's set-up is changed on each store directly"
 PAUSE = "it would stop one store's writers, hybrid's own among them"
 ONE_DATABASE = "a client keeps one database on both stores"
 SCRIPTS = "a script may not empty a store, nor touch hybrid's own keys"
-LINES = "errors of a library that is followed have other words and lines, and each of its functions counts twice"
+LINES = "errors of a library that is followed have other words and lines"
 ADDRESS = "it looks at the address that it gave, and here everything leads to the same two stores"
 
-SPAWNED = "it starts processes of its own, which connect with redis.Redis to the local store"
 SUBCLASS = "it derives a class of its own from redis.Redis"
 PATCHED = "it puts something else in the place of a method of redis.client.Pipeline, which hybrid has of its own"
 
