@@ -18,7 +18,19 @@ from hybrid.aio.progress import LOOK_S, Progress
 from hybrid.aio.shared import Shared
 from hybrid.aio.wire import Wire
 from hybrid.core.authority import admits_write
-from hybrid.core.flows import Ask, AwaitAuthority, AwaitConfirmation, Borrow, Claim, Commit, Flow, OnWire, Pause, Trace
+from hybrid.core.flows import (
+    Ask,
+    AwaitAuthority,
+    AwaitConfirmation,
+    AwaitStore,
+    Borrow,
+    Claim,
+    Commit,
+    Flow,
+    OnWire,
+    Pause,
+    Trace,
+)
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
 from hybrid.errors import HybridError
 from hybrid.replication.confirmations import OVERDUE_S
@@ -65,6 +77,7 @@ class Driver:
             Commit: self._commit,
             AwaitConfirmation: self._confirmation,
             AwaitAuthority: self._await_authority,
+            AwaitStore: lambda _: self.once("store", engine.board.wait_for_store),
             Trace: self._fate,
             Pause: lambda action: asyncio.sleep(action.seconds),
             OnWire: self._on_wire,

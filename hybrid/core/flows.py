@@ -24,6 +24,7 @@ __all__ = [
     "Ask",
     "AwaitAuthority",
     "AwaitConfirmation",
+    "AwaitStore",
     "Board",
     "Borrow",
     "Claim",
@@ -90,6 +91,10 @@ class AwaitAuthority(NamedTuple):
     than: Authority
 
 
+class AwaitStore(NamedTuple):
+    """Wait until a store can be asked again, or the board has no more hope of that."""
+
+
 class AwaitConfirmation(NamedTuple):
     """Wait until the store that is not `store` has everything up to `position`, where the transaction with `token` (if
     it has one) stands; the result is a Confirmation."""
@@ -128,7 +133,7 @@ class OnWire(NamedTuple):
     decode: bool = True
 
 
-Action = Ask | Commit | Claim | AwaitAuthority | AwaitConfirmation | Pause | Trace | Borrow | OnWire
+Action = Ask | Commit | Claim | AwaitAuthority | AwaitStore | AwaitConfirmation | Pause | Trace | Borrow | OnWire
 Flow = Generator[Action, Any, Any]
 
 
@@ -139,19 +144,30 @@ class Board(Protocol):
     def routes(self) -> Routes: ...
     @property
     def authority(self) -> Authority: ...
+    @property
+    def hopeful(self) -> bool:
+        """Whether stores that are down are being tried once more, because none is left."""
+        ...
 
 
 def read(board: Board, readers: Callable[[], tuple[Store, ...]], action: Callable[[Store], Ask]) -> Flow:
     """Ask the preferred store, then the other. Raises AllStoresDown when none can answer."""
     for _ in range(ATTEMPTS):
-        stores = readers()
-        if not stores:
+        if stores := readers():
+            try:
+                return (yield action(stores[0]))
+            except StoreUnavailable:
+                continue
+        if not (yield from _tried_again(board)):
             break
-        try:
-            return (yield action(stores[0]))
-        except StoreUnavailable:
-            continue
     raise AllStoresDown("no store can answer reads now")
+
+
+def _tried_again(board: Board) -> Flow:
+    """Whether to look once more: perhaps one of the stores is back already, and nobody has noticed."""
+    if hopeful := board.hopeful:
+        yield AwaitStore()
+    return hopeful
 
 
 def ask_authority(board: Board, action: Callable[[Store], Ask], name: str, *, idempotent: bool) -> Flow:
@@ -164,7 +180,9 @@ def ask_authority(board: Board, action: Callable[[Store], Ask], name: str, *, id
     for _ in range(ATTEMPTS):
         writer = board.routes.writer
         if writer is None:
-            break
+            if not (yield from _tried_again(board)):
+                break
+            continue
         try:
             return (yield action(writer))
         except NotSent:
@@ -193,7 +211,9 @@ def write(
         routes = board.routes
         store = Store.LOCAL if routes.relayed else routes.writer
         if store is None:
-            break
+            if not (yield from _tried_again(board)):
+                break
+            continue
         if routes.claim and not routes.relayed:
             yield Claim()
             continue
@@ -271,7 +291,9 @@ def borrow(board: Board) -> Flow:
     for _ in range(ATTEMPTS):
         routes = board.routes
         if routes.writer is None:
-            break
+            if not (yield from _tried_again(board)):
+                break
+            continue
         if routes.claim:
             yield Claim()
             continue

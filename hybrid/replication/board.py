@@ -27,6 +27,10 @@ __all__ = ["SEAL_S", "Board"]
 CLEARLY_FASTER: Final = 0.8
 """Of two stores that are about as fast, the one that reads go to stays."""
 
+LAST_TRY_S: Final = 0.5
+"""How long commands wait at most for a store that may be back already, when the last one is lost. Over a way of 80 ms,
+TLS and the greeting take 0.4 s."""
+
 SEAL_S: Final = 1.0
 """How long the shipper's last word on a lost local store is waited for."""
 
@@ -56,6 +60,8 @@ class Board:
         self.wipes = dict.fromkeys(Store, 0)
         """How often each store was greeted without its mark: one that is being refilled may be emptied again."""
         self.apart = False
+        self._untried: set[Store] = set()
+        self._hope_until_s = 0.0
         self.bells: set[Ringing] = set()
         self.on_doubt: Callable[[Store], None] = lambda store: None
         self.on_refilled: Callable[[Store], None] = lambda store: None
@@ -91,6 +97,12 @@ class Board:
     def is_last(self, store: Store) -> bool:
         """Whether there is no other store to go to."""
         return not self.reachable(store.other)
+
+    @property
+    def hopeful(self) -> bool:
+        """Whether no store takes writes, and those that are down are being tried once more: one that came back lately
+        is not noticed before its watcher tries again."""
+        return bool(self._untried) and time.monotonic() < self._hope_until_s
 
     @property
     def may_return(self) -> bool:
@@ -228,6 +240,17 @@ class Board:
             acks.wait(NEVER, left_s)
         self.unsealed_until_s = 0.0
 
+    def tried(self, store: Store) -> None:
+        """It is still down."""
+        with self._changed:
+            self._untried.discard(store)
+            self._changed.notify_all()
+
+    def wait_for_store(self) -> None:
+        """Until a store can be asked, or there is no hope of that now."""
+        left_s = self._hope_until_s - time.monotonic()
+        self.wait_for(lambda: self.routes.writer is not None or bool(self.routes.reads) or not self._untried, left_s)
+
     def wait(self, timeout_s: float) -> None:
         """Until something changes, or `timeout_s` has passed."""
         with self._changed:
@@ -280,7 +303,13 @@ class Board:
             acks.wake()
 
     def _replan(self) -> None:
+        had_writer = self.routes.writer is not None
         self.routes = self._planned()
+        if self.routes.writer is not None:
+            self._untried.clear()
+        elif had_writer:
+            self._untried = {store for store in Store if self.state(store) is StoreState.DOWN}
+            self._hope_until_s = time.monotonic() + LAST_TRY_S
         self._changed.notify_all()
         for bell in tuple(self.bells):
             bell.ring()
@@ -301,6 +330,8 @@ class Board:
         )
 
     def _announce(self, changes: list[_Change]) -> None:
+        for store in tuple(self._untried):
+            self.on_doubt(store)
         for store, before, after in changes:
             if after.state is StoreState.DOWN:
                 self._failed_at_s.setdefault(store, after.since_s)

@@ -65,4 +65,7 @@ class Steward(threading.Thread):
         if engine.live.copies.due_in_s() <= HASTE_S:
             engine.live.copies.tend()
         if self._reunion.waits or engine.registry.due_in_s == 0.0:
-            self._reunion.attend(engine.registry.report())
+            version = engine.board.version
+            record = engine.registry.report()
+            if engine.board.version == version:  # what was read before dual write was switched says nothing of it
+                self._reunion.attend(record)

@@ -43,6 +43,9 @@ keeps the connection alive."""
 RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 """First and longest pause between attempts to reach a store that is down."""
 
+WANTED_RETRY_S: Final = {Store.LOCAL: 0.05, Store.CLOUD: 0.25}
+"""The longest one while no store takes writes."""
+
 
 class Live(Protocol):
     """What of the live configuration a watcher needs: a look at it (and at the authority) for each new connection, and
@@ -111,6 +114,7 @@ class Watcher(threading.Thread):
 
     def _watch_once(self) -> None:
         self._renewing = False  # what is asked for from here on is heeded after this greeting
+        self._poked = False
         try:
             wire = self._endpoint.connect_raw(purpose=Purpose.HEALTH)
         except NotSent as error:
@@ -136,7 +140,11 @@ class Watcher(threading.Thread):
     def _fail(self, error: NotSent | ReplyLost) -> None:
         self._endpoint.retire()
         self._board.observe(self._store, Evidence.SILENT if error.silent else Evidence.REFUSED, str(error))
-        self._hear(self._pause_s)
+        if self._poked:
+            return  # this attempt began before somebody asked for one
+        self._board.tried(self._store)
+        is_wanted = self._board.routes.writer is None
+        self._hear(min(self._pause_s, WANTED_RETRY_S[self._store]) if is_wanted else self._pause_s)
         self._pause_s = min(self._pause_s * 2, RETRY_S[self._store][1])
 
     def _subscribe(self, wire: Wire) -> None:

@@ -23,6 +23,7 @@ from hybrid.core.flows import (
     Ask,
     AwaitAuthority,
     AwaitConfirmation,
+    AwaitStore,
     Claim,
     Commit,
     Flow,
@@ -57,6 +58,7 @@ class World:
     def __init__(self, local: StoreState = UP, cloud: StoreState = UP, authority: Authority = FIRST) -> None:
         self.states = {LOCAL: local, CLOUD: cloud}
         self.authority = authority
+        self.hopeful = False
         self.actions: list[Action] = []
 
     @property
@@ -115,6 +117,18 @@ class World:
             return error or NotSent("connection refused")
 
         return step
+
+    def comes_back(self, store: Store) -> Callable[[], None]:
+        """The store, which was tried once more, answers."""
+
+        def step() -> None:
+            self.states[store], self.hopeful = UP, False
+
+        return step
+
+    def loses_hope(self) -> None:
+        """No store that was tried once more answers."""
+        self.hopeful = False
 
     def learns(self, authority: Authority, result: object = "done") -> Callable[[], object]:
         """The board hears of a new authority while the action is performed."""
@@ -190,6 +204,18 @@ def test_with_both_stores_down_nothing_is_asked() -> None:
 def test_both_stores_die_under_a_read() -> None:
     world = World()
     world.fails(AllStoresDown, reading(world), world.dies(LOCAL), world.dies(CLOUD))
+
+
+def test_with_both_stores_lost_just_now_they_are_tried_once_more() -> None:
+    for flow, done in ((reading, [b"v"]), (asking, [b"v"]), (writing, SET_DONE)):
+        world = World(DOWN, DOWN)
+        world.hopeful = True
+        world.drive(flow(world), world.comes_back(LOCAL), done)
+        assert world.actions[0] == AwaitStore()
+        world = World(DOWN, DOWN)
+        world.hopeful = True
+        world.fails(AllStoresDown, flow(world), world.loses_hope)
+        assert world.actions == [AwaitStore()]
 
 
 def test_a_store_that_fails_and_looks_well_is_not_asked_for_ever() -> None:

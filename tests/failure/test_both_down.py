@@ -11,6 +11,7 @@ from rig import HEAL_S, Rig
 from servers import wait_until
 
 from hybrid import AllStoresDown, HybridRedis, Store
+from hybrid.replication.watcher import RETRY_S
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.processes import ServerProcess
 
@@ -102,3 +103,16 @@ def test_one_that_returns_is_enough(rig: Rig, first: Store) -> None:
     servers[first.other].start()
     rig.assert_healed(client)
     assert client.mget("before", "alone", "n", "cached") == [b"1", first.encode(), b"1", b"7"]
+
+
+def test_a_store_that_has_just_come_back_is_found(rig: Rig) -> None:
+    """Nobody has noticed its return, because it is tried once a second by then, when the other one is lost."""
+    client = rig.client()
+    client.set("k", 0)
+    rig.cloud.kill()
+    watcher = client._engine.reach.watchers[Store.CLOUD]
+    wait_until(lambda: watcher._pause_s >= RETRY_S[Store.CLOUD][1], "long pauses between the attempts", HEAL_S)
+    rig.cloud.start()
+    rig.local.kill()
+    client.set("k", 1)
+    assert client.get("k") == b"1"

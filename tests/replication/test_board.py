@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -95,6 +96,32 @@ def test_the_last_store_is_known(board: Board) -> None:
     assert not board.is_last(LOCAL) and not board.is_last(CLOUD)
     board.observe(CLOUD, Evidence.REFUSED)
     assert board.is_last(LOCAL) and not board.is_last(CLOUD)
+
+
+def test_when_the_last_store_is_lost_all_that_are_down_are_tried_once_more(board: Board) -> None:
+    tried: list[Store] = []
+    board.on_doubt = tried.append
+    board.observe(CLOUD, Evidence.REFUSED)
+    assert not board.hopeful
+    tried.clear()
+    board.observe(LOCAL, Evidence.REFUSED)
+    assert board.hopeful and set(tried) == {LOCAL, CLOUD}
+    board.tried(LOCAL)
+    assert board.hopeful
+    board.tried(CLOUD)
+    assert not board.hopeful
+    board.observe(CLOUD, Evidence.ANSWERED)
+    assert not board.hopeful and board.routes.writer is CLOUD
+
+
+def test_who_waits_for_a_store_is_woken(board: Board, threads: ThreadPoolExecutor) -> None:
+    for end in (lambda: board.observe(LOCAL, Evidence.ANSWERED), lambda: [board.tried(store) for store in Store]):
+        for store in Store:
+            board.observe(store, Evidence.REFUSED)
+        board._hope_until_s = time.monotonic() + LONG_S
+        waiting = threads.submit(board.wait_for_store)
+        end()
+        waiting.result(LONG_S / 2)
 
 
 # -- who is known to have everything
