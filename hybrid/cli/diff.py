@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import threading
 from collections.abc import Iterator
 from itertools import islice
@@ -61,7 +62,7 @@ def compare(
 ) -> int:
     how = DiffOptions(budget=Budget(options.max_commands), all_ttls=options.all_ttls)
     if options.field is not None:
-        return show_fields(stores, options.field.encode(), terminal, options.json)
+        return show_fields(stores, os.fsencode(options.field), terminal, options.json)
     if options.estimate:
         plan = estimate_diff(*stores, scope=scope, options=how)
         document = {"strategy": plan.strategy.value, "keys": plan.keys_total, **facts_of(plan.estimated)}
@@ -88,7 +89,7 @@ def exit_code(result: DiffResult) -> int:
 
 def scope_of(options: argparse.Namespace) -> Scope:
     if options.keys_from is None:
-        return Scope(options.pattern.encode(), options.type)
+        return Scope(os.fsencode(options.pattern), options.type)
     if options.pattern != "*" or options.type:
         raise ConfigurationError("--keys-from names the keys; leave out PATTERN and --type")
     try:

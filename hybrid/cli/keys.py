@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import threading
 from contextlib import ExitStack
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace, stop: threading.Event) -> int:
 
 
 def scope_of(options: argparse.Namespace) -> Scope:
-    return Scope(options.pattern.encode(), options.type)
+    return Scope(os.fsencode(options.pattern), options.type)
 
 
 def store_of(options: argparse.Namespace) -> Store | None:
@@ -57,7 +58,7 @@ def list_keys(client: HybridRedis, options: argparse.Namespace, terminal: Termin
 
 def get(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
     """Both sides, each as a line of JSON; 1 when neither has the key."""
-    key = options.key.encode()
+    key = os.fsencode(options.key)
     with Pair.of(client, both=False) as pair:
         stores = [store for store in Store if store in pair.engine.endpoints]
         states = {store: pair.read(store, [key])[key] for store in stores}
@@ -108,7 +109,7 @@ def import_(client: HybridRedis, options: argparse.Namespace, terminal: Terminal
 
 
 def copy(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
-    keys = [key.encode() for key in options.keys]
+    keys = [os.fsencode(key) for key in options.keys]
     result = copy_keys(client, keys, Direction(options.direction), options=SyncOptions(author=author()))
     if options.json:
         terminal.line(json.dumps(asdict(result)))

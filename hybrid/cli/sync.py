@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +65,7 @@ def sync(
     left = options.max_commands
     if not (options.dry_run or options.diff) and is_worth_filling(client, Direction(options.direction)):
         # Keys that only one store has need no comparing: their number would make the diff long, and tell nothing.
-        scope = Scope(pattern.encode(), options.type)
+        scope = Scope(os.fsencode(pattern), options.type)
         whole = has_none(client, scope)
         if whole or not options.json:
             filled = fill_store(
@@ -131,7 +132,7 @@ def compared(
             client.store(Store.LOCAL),
             client.store(Store.CLOUD, Purpose.SYNC),
             folder,
-            scope=Scope(pattern.encode(), options.type),
+            scope=Scope(os.fsencode(pattern), options.type),
             options=DiffOptions(budget=Budget(most)),
             cancel=stop,
             on_progress=show,

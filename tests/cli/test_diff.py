@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,10 @@ def test_differences_are_exit_code_1_and_written_where_asked(
     assert "g     2      3" in capsys.readouterr().out
     assert diff("--field", "app:2") == 0
 
+    with client(pair.local.url) as local:
+        local.set(b"app:\xff", "binary")
+    assert diff("--field", os.fsdecode(b"app:\xff")) == 1
+
     listed = tmp_path / "keys"
     listed.write_text("other\napp:2\n")
     assert diff("--keys-from", str(listed)) == 1
@@ -78,6 +83,7 @@ def test_the_estimate_and_the_budget(diff: Run, capsys: pytest.CaptureFixture[st
         (["--keys-from", "/nowhere"], "/nowhere"),
         (["--csv", "/nowhere/found.csv"], "/nowhere"),
         (["a*", "--keys-from", "/dev/null"], "PATTERN"),
+        (["--field", "nobody"], "neither store has the key 'nobody'"),
     ],
 )
 def test_what_cannot_be_done_is_exit_code_2(
