@@ -1,10 +1,10 @@
-"""What comparing two stores costs: commands, bytes, time and money, estimated before and counted after alike."""
+"""What comparing two stores costs: commands, bytes, time and money, in the units of both the estimate
+(`hybrid.core.estimate`) and the account; and how much goes together, on which that depends."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil
 from typing import Final
 
 from hybrid.core.spending import Price
@@ -12,15 +12,17 @@ from hybrid.core.spending import Price
 __all__ = [
     "FREE",
     "MGET_KEYS",
+    "PIECE_ELEMENTS",
+    "PIECE_TOTAL_BYTES",
+    "REPLY_BYTES",
     "SCAN_KEYS",
+    "SLICE_BYTES",
     "SLICE_KEYS",
     "TTL_SAMPLE",
     "UPSTASH",
     "Budget",
-    "Census",
     "Cost",
     "Strategy",
-    "diff_cost",
     "is_billed",
     "is_sampled",
     "usd_of",
@@ -31,11 +33,16 @@ MGET_KEYS: Final = 500
 SLICE_KEYS: Final = 100
 """Keys that a script digests in one call: well under 1 ms of the server's time, mostly."""
 
-PAGES_ON_THE_WAY: Final = 4
-DIGEST_BYTES: Final = 60
-DIGESTED_KEYS_PER_S: Final = 100_000.0
-READ_KEYS_PER_S: Final = 25_000.0
-LINK_BYTES_PER_S: Final = 10_000_000.0
+SLICE_BYTES: Final = 128 * 1024
+"""And of how much a slice stops before its end."""
+
+PIECE_ELEMENTS: Final = 400
+PIECE_TOTAL_BYTES: Final = 256 * 1024
+"""How much of a big key a script digests in one call."""
+
+REPLY_BYTES: Final = 4 * 1024 * 1024
+"""Of values read together, or in one piece: Upstash stops at 10 MB."""
+
 TTL_SAMPLE: Final = 200
 """Where every command is billed, one in so many keys has its expiry compared in each diff; the sample rotates."""
 
@@ -95,45 +102,6 @@ class Strategy(StrEnum):
     DIGEST = "digests on both servers"
     READ = "values read from the cloud"
     BILLED = "fewest commands on the cloud"
-
-
-@dataclass(frozen=True, slots=True)
-class Census:
-    """What is known of both stores before: keys in scope and, of a sample, the share of strings, the mean sizes of keys
-    and of values in bytes, and how long a command takes to the cloud and back."""
-
-    local_keys: int
-    cloud_keys: int
-    string_share: float
-    key_bytes: float
-    value_bytes: float
-    round_trip_s: float
-
-
-def diff_cost(census: Census, strategy: Strategy, price: Price, *, all_ttls: bool, listed: bool = False) -> Cost:
-    """The estimated cost of a diff of two stores that hold nearly the same. What differs costs more: a few commands for
-    each such key. `listed`: the keys are given, so that nothing is scanned."""
-    local, cloud = census.local_keys, census.cloud_keys
-    scans = 0 if listed else ceil(cloud / SCAN_KEYS)
-    names_bytes = (local + (0 if listed else cloud)) * census.key_bytes
-    if strategy is Strategy.DIGEST:
-        commands, values_bytes, rate = ceil(local / SLICE_KEYS), DIGEST_BYTES * local / SLICE_KEYS, DIGESTED_KEYS_PER_S
-    else:
-        strings = round(local * census.string_share)
-        ttls = local if all_ttls or strategy is Strategy.READ else ceil(local / TTL_SAMPLE)
-        commands = ceil(strings / MGET_KEYS) + local - strings + ttls
-        values_bytes, rate = local * census.value_bytes, READ_KEYS_PER_S
-    cloud_bytes = round(names_bytes + values_bytes)
-    round_trips = scans + ceil(local / SCAN_KEYS / PAGES_ON_THE_WAY)
-    seconds = max((local + cloud / 10) / rate, cloud_bytes / LINK_BYTES_PER_S) + round_trips * census.round_trip_s
-    return Cost(
-        local_commands=2 * ceil(local / SLICE_KEYS) + scans,
-        cloud_commands=commands + scans,
-        local_bytes=round(names_bytes),
-        cloud_bytes=cloud_bytes,
-        seconds=seconds,
-        usd=usd_of(price, commands + scans, cloud_bytes),
-    )
 
 
 def is_sampled(key_hash: int, rotation: int, share: int = TTL_SAMPLE) -> bool:

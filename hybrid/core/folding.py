@@ -52,7 +52,7 @@ class Folded:
     def stored(self, names: Names) -> Iterator[bytes]:
         """The packed commands that add this to what was folded before."""
         if self.concerns_all:
-            yield pack((b"DEL", names.folded))
+            yield pack((b"UNLINK", names.folded))
         fields = [(_KEY + key, place) for key, place in self.keys.items()]
         fields += [
             (name, place) for name, place in ((_EMPTIED, self.emptied), (_REFILLED, self.refilled)) if place is not None

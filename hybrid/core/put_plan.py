@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from hybrid.core.key_state import (
     Absent,
@@ -29,6 +29,9 @@ _Item = TypeVar("_Item")
 
 Command = list[bytes]
 
+GROWING: Final = 2
+"""A table that grows takes its elements more slowly, most of all while the server has a child that saves."""
+
 
 def plan_put(
     key: bytes,
@@ -43,7 +46,7 @@ def plan_put(
 
     What stood there is unlinked rather than deleted: freeing a large value would hold the server.
     A group of several commands must run as one MULTI/EXEC. A state that takes no more than `most_work` (see
-    `hybrid.core.work`) is one group. A larger one fills `temporary` in groups of at most that (a single element may be
+    `hybrid.core.work`) is one group. A larger one fills `temporary` in groups of half of that (a single element may be
     larger) and is swapped in by the last group. Send that last group only when every reply before it was good: a RENAME
     that follows a refused chunk would put a truncated value in place. A failed plan is repeated from its first group,
     which clears `temporary`.
@@ -71,8 +74,9 @@ def plan_put(
             break
     else:
         return [[[b"UNLINK", key], *direct, *expiry]]
-    filling = [[b"UNLINK", temporary], *build(temporary, state, most_work, field_ttl, stream_counters)]
-    return [*packed(filling, most_work), [[b"UNLINK", key], [b"RENAME", temporary, key], *expiry]]
+    step = max(1, most_work // GROWING)
+    filling = [[b"UNLINK", temporary], *build(temporary, state, step, field_ttl, stream_counters)]
+    return [*packed(filling, step), [[b"UNLINK", key], [b"RENAME", temporary, key], *expiry]]
 
 
 def check_field_ttl(state: KeyState | Absent, *, field_ttl: bool) -> None:

@@ -13,13 +13,16 @@ from typing import Final
 
 from hybrid.core.resp import count_args, first_args
 
-__all__ = ["READ_ELEMENTS", "STEP_WORK", "command_work", "packed_work", "presumed_work"]
+__all__ = ["CHUNK_BYTES", "READ_ELEMENTS", "STEP_WORK", "command_work", "packed_work", "presumed_work"]
 
 STEP_WORK: Final = 512 * 1024
 """What one command or transaction may cost: about a millisecond."""
 
 _ARGUMENT: Final = 100
 _DEAR_ARGUMENTS: Final = {b"HSET": 150, b"SADD": 200, b"XADD": 150, b"XCLAIM": 300, b"ZADD": 400}
+
+CHUNK_BYTES: Final = 1024 * 1024
+"""How much of a long string a server gives at a time."""
 
 READ_ELEMENTS: Final = {"hash": 1000, "list": 2500, "set": 1500, "stream": 2500, "zset": 750}
 """How many elements of a collection a server gives within about a millisecond."""

@@ -9,13 +9,12 @@ import redis
 
 from hybrid.core.state import Body, Group, Hash, KeyState, List, Pending, Set, Stream, String, ZSet
 from hybrid.core.state_replies import Reply, expiry_ms, group_of, log_position, now_ms, pairs, stream_with
-from hybrid.core.work import READ_ELEMENTS
+from hybrid.core.work import CHUNK_BYTES, READ_ELEMENTS
 from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.exchange import Command, RedisConnection, exchange, transact
 
 __all__ = ["read_in_chunks"]
 
-CHUNK_BYTES = 1024 * 1024
 NO_LIMIT = b"1000000000"
 GONE = -2  # what PEXPIRETIME and PTTL say of no key
 COUNTS = {

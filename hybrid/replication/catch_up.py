@@ -83,7 +83,7 @@ class CatchUp:
         stream.maybe_to, stream.accounts_for_all = tail, True
         self._make_good(missed)
         if was_folded:
-            self._forget(pack(("DEL", names.folded, names.folded_commands)))
+            self._forget(pack(("UNLINK", names.folded, names.folded_commands)))
         stream.live_from = stream.sent_to = tail
         stream.read_to = position_text(tail)
         stream.at_end = last_place(stream.states, names.log) == tail

@@ -270,7 +270,7 @@ def put_large(connection: RedisConnection, plan: list[list[list[bytes]]], tempor
         for group in plan:
             run_groups(connection, [group])
     except redis.ResponseError:
-        exchange(connection, [(b"DEL", temporary)])
+        exchange(connection, [(b"UNLINK", temporary)])
         raise
 
 

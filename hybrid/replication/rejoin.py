@@ -113,7 +113,7 @@ def _forget(wire: Wire, names: Names, fence: bytes | None) -> None:
     one(wire, "WATCH", names.authority)
     commands = [
         pack(("XTRIM", names.log, "MAXLEN", 0)),
-        pack(("DEL", names.folded, names.folded_commands)),
+        pack(("UNLINK", names.folded, names.folded_commands)),
     ]
     if one(wire, "GET", names.authority) != fence or transaction(wire, commands) is None:
         raise Superseded("the authority has moved")

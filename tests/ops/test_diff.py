@@ -158,6 +158,7 @@ def test_every_planted_difference_is_found_and_none_invented(
     assert (result.ending, result.different, result.equal, result.in_flight) == (Ending.FINISHED, 0, True, 0)
     assert result.compared == KEYS
     assert result.strategy == (Strategy.BILLED if options.price else Strategy.DIGEST)
+    assert 0.5 < result.estimated.cloud_commands / result.actual.cloud_commands < 2
 
     planted = {f"{number}:{key}".encode(): cause for number, (_, key, cause) in enumerate(PLANTED)}
     for number, (change, _, _) in enumerate(PLANTED):

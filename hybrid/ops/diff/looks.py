@@ -39,6 +39,8 @@ class Look(Protocol):
 
 def look_at(local: FactsReader, cloud: FactsReader, keys: Sequence[bytes]) -> dict[bytes, Sighting]:
     """Both sides of every key, one right after the other, with the servers' clocks."""
+    if isinstance(cloud, ScriptReader):
+        cloud.ask(keys)  # both servers work at the same time
     here = local.facts(keys)
     there = cloud.facts(keys, here)
     local_now_ms = clock_ms(local.line, here, there)
@@ -86,14 +88,17 @@ class QuickLook:
         self._slices = self._unequal_slices = 0
 
     def feed(self, keys: Sequence[bytes]) -> list[Suspect]:
-        asked = list(slices(keys, SLICE_KEYS))
+        self.ask(list(slices(keys, SLICE_KEYS)))
+        while len(self._sent) > WINDOW_SLICES:
+            self.settle()
+        return self.drain() if len(self._unequal) > UNEQUAL_SLICES * SLICE_KEYS else []
+
+    def ask(self, asked: Sequence[Sequence[bytes]]) -> None:
+        """Have both servers digest these slices."""
         dumps = b"1" if self._dumps else b"0"
         for reader in self._readers:
             reader.line.send([(b"EVALSHA", QUICK_SHA, b"%d" % len(s), *s, *reader.flags, dumps) for s in asked])
         self._sent.extend(asked)
-        while len(self._sent) > WINDOW_SLICES:
-            self.settle()
-        return self.drain() if len(self._unequal) > UNEQUAL_SLICES * SLICE_KEYS else []
 
     def drain(self) -> list[Suspect]:
         while self._sent:
@@ -108,7 +113,8 @@ class QuickLook:
         done, _, big = here
         if here == there:
             self._unequal += [keys[index - 1] for index in big]
-            self._unequal += keys[done:]
+            if done < len(keys):
+                self.ask(list(slices(keys[done:], done)))
         else:
             self._unequal += keys
             self._unequal_slices += 1

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
 import redis
 
-from hybrid.core.cost import FREE, SCAN_KEYS, UPSTASH, Census, Cost, Strategy, diff_cost, is_billed, is_sampled
+from hybrid.core.cost import FREE, UPSTASH, Cost, Strategy, is_billed, is_sampled
 from hybrid.core.drift import Scope
+from hybrid.core.estimate import diff_cost
 from hybrid.core.spending import Price
 from hybrid.ops.diff.line import Line
 from hybrid.ops.diff.options import DiffOptions
 from hybrid.ops.diff.readers import FactsReader, PlainReader, ScriptReader, can_run_scripts
-from hybrid.ops.diff.scan import type_name
+from hybrid.ops.diff.sample import census_of
 from hybrid.stores.capabilities import capabilities_of
 
 __all__ = ["DiffPlan", "plan_diff"]
-
-SAMPLE_PAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,45 +66,3 @@ def price_of(line: Line) -> Price:
 def has_exact_times(*lines: Line) -> bool:
     """Whether digests of whole slices can be equal: an expiry only known as time left is never the same twice."""
     return all(capabilities_of(line).has_pexpiretime for line in lines)
-
-
-def census_of(local: Line, cloud: Line, reader: FactsReader, scope: Scope) -> Census:
-    started_s = time.monotonic()
-    [cloud_keys] = cloud.ask((b"DBSIZE",))
-    round_trip_s = time.monotonic() - started_s
-    [local_keys] = local.ask((b"DBSIZE",))
-    names = list(scope.keys[:SCAN_KEYS]) if scope.keys is not None else None
-    share = 1.0
-    if names is None:
-        names, share = sampled_keys(local, scope, local_keys)
-    facts = [found for found in reader.facts(names).values() if found]
-    if scope.keys is not None:
-        local_keys = cloud_keys = len(scope.keys)
-    return Census(
-        local_keys=round(local_keys * share),
-        cloud_keys=cloud_keys,  # a scan walks over all of them, whatever the pattern
-        string_share=mean([found.kind == "string" for found in facts]),
-        key_bytes=mean([len(name) + 8 for name in names]),
-        value_bytes=mean([found.size_bytes + 8 for found in facts]),
-        round_trip_s=round_trip_s,
-    )
-
-
-def sampled_keys(local: Line, scope: Scope, local_keys: int) -> tuple[list[bytes], float]:
-    """Some keys in scope, and about which share of all keys is."""
-    cursor, found, walked = b"0", list[bytes](), 0
-    options = [b"MATCH", scope.pattern]
-    if scope.kind:
-        options += [b"TYPE", type_name(scope.kind)]
-    for _ in range(SAMPLE_PAGES):
-        [(cursor, keys)] = local.ask((b"SCAN", cursor, b"COUNT", b"%d" % SCAN_KEYS, *options))
-        found += keys
-        walked += SCAN_KEYS
-        if cursor == b"0":
-            break
-    whole = scope.pattern == b"*" and not scope.kind
-    return found[:SCAN_KEYS], 1.0 if whole else min(1.0, len(found) / max(1, min(walked, local_keys)))
-
-
-def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0

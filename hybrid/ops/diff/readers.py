@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import redis
 
-from hybrid.core.cost import MGET_KEYS, SLICE_KEYS
+from hybrid.core.cost import MGET_KEYS, REPLY_BYTES, SLICE_KEYS
 from hybrid.core.drift import Facts
 from hybrid.core.fingerprint import Fingerprint, elements_of, facts_of
 from hybrid.core.state import KeyState, String
@@ -18,7 +18,7 @@ from hybrid.ops.diff.scripts import FACTS_SCRIPT, PIECE_SCRIPT, QUICK_SCRIPT, sh
 from hybrid.replication.big_read import read_in_chunks
 from hybrid.replication.copy import LOG_KEY, Shape, read_shapes, read_state, state_from, whole_read
 from hybrid.stores.capabilities import Capabilities, capabilities_of
-from hybrid.stores.exchange import exchange
+from hybrid.stores.exchange import Command, exchange
 
 __all__ = ["FactsReader", "Found", "PlainReader", "ScriptReader", "can_run_scripts", "slices"]
 
@@ -26,7 +26,6 @@ FACTS_SHA = sha_of(FACTS_SCRIPT)
 PIECE_SHA = sha_of(PIECE_SCRIPT)
 PIECE_TRIES = 3
 PIECED = frozenset({"string", "hash", "list", "set", "zset", "stream"})
-REPLY_BYTES = 4 * 1024 * 1024  # Upstash stops at 10 MB
 ROUND_BYTES = 4 * REPLY_BYTES
 ROUND_KEYS = 20_000
 
@@ -69,14 +68,24 @@ class ScriptReader:
         flags = (can.has_field_ttl, counted, can.has_pexpiretime)
         self.flags: tuple[bytes, ...] = tuple(b"1" if flag else b"0" for flag in flags)
         self._expiry = b"PEXPIRETIME" if can.has_pexpiretime else b"PTTL"
+        self._sent: list[Sequence[bytes]] = []
+
+    def ask(self, keys: Sequence[bytes]) -> None:
+        """Have the server begin: `facts` of these keys must be what this reader is asked for next."""
+        self._sent = list(slices(keys, SLICE_KEYS))
+        self.line.send([(b"EVALSHA", FACTS_SHA, b"%d" % len(s), *s, *self.flags) for s in self._sent])
 
     def facts(self, keys: Sequence[bytes], hints: Mapping[bytes, Facts | None] | None = None) -> Found:
         found: Found = {}
-        waiting = list(keys)
+        waiting = keys
         while waiting:
-            asked = list(slices(waiting, SLICE_KEYS))
-            replies = self.line.ask(*((b"EVALSHA", FACTS_SHA, b"%d" % len(s), *s, *self.flags) for s in asked))
-            for part, texts in zip(asked, replies, strict=True):
+            if not self._sent:
+                self.ask(waiting)
+            replies = [(part, self.line.read_response()) for part in self._sent]
+            self._sent = []
+            for part, texts in replies:
+                if isinstance(texts, redis.ResponseError):
+                    raise texts
                 for key, text in zip(part, texts, strict=False):
                     found[key] = self.parsed(key, text)
             waiting = [key for key in waiting if key not in found]
@@ -92,6 +101,19 @@ class ScriptReader:
         lanes, groups, moment, size = rest.split(b" ")
         expires_at_ms = int(moment) if int(moment) >= 0 else None
         return Facts(name, Fingerprint.of_lanes(lanes), expires_at_ms, int(size), Fingerprint.of_lanes(groups))
+
+    def first_piece(self, key: bytes, kind: str) -> tuple[int, int]:
+        """About how many bytes and how many elements a big key has; (0, 0) of one that has no pieces."""
+        if kind not in PIECED:
+            return 0, 0
+        [reply] = exchange(self.line, [self.piece(key, kind, b"0")])
+        if isinstance(reply, redis.ResponseError) or not reply[2]:
+            return 0, 0
+        _, _, count, size, length = reply
+        return size * length // count, length
+
+    def piece(self, key: bytes, kind: str, cursor: bytes) -> Command:
+        return (b"EVALSHA", PIECE_SHA, b"1", key, *self.flags, kind.encode(), cursor)
 
     def big(self, key: bytes, kind: str) -> Facts | None:
         """A big key, piece by piece; one whose type has no pieces, or that never stands still, is read as a whole."""
@@ -111,8 +133,7 @@ class ScriptReader:
         """None when elements came twice or not at all, as happens while a table grows or shrinks."""
         total, size_bytes, cursor, length = Fingerprint(), 0, b"0", 0
         while cursor:
-            command = (b"EVALSHA", PIECE_SHA, b"1", key, *self.flags, kind.encode(), cursor)
-            [(cursor, lanes, count, size, length)] = self.line.ask(command)
+            [(cursor, lanes, count, size, length)] = self.line.ask(self.piece(key, kind, cursor))
             if lanes != b"-":
                 total.add_lanes(lanes, count)
             size_bytes += size

@@ -10,6 +10,7 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Final
 
+from hybrid.core.cost import PIECE_ELEMENTS, PIECE_TOTAL_BYTES, SLICE_BYTES
 from hybrid.core.fingerprint import DELIVERY_BUCKET_MS, PIECE_BYTES
 from hybrid.core.lua import CLOCK
 
@@ -17,10 +18,7 @@ __all__ = ["FACTS_SCRIPT", "PIECE_SCRIPT", "QUICK_SCRIPT", "sha_of"]
 
 BIG_BYTES: Final = 8 * 1024
 SLICE_ELEMENTS: Final = 800
-SLICE_BYTES: Final = 128 * 1024
 SLICE_S: Final = 0.0015
-PIECE_ELEMENTS: Final = 400
-PIECE_TOTAL_BYTES: Final = 256 * 1024
 
 _PRELUDE = r"""
 local call, sha1hex, sub, format = redis.call, redis.sha1hex, string.sub, string.format
@@ -182,6 +180,7 @@ local function put_typed(key)
   n, out = 0, {}
   local size, any_order = emit_key(key, kind)
   if not size then return true end
+  bytes = bytes + size
   if any_order and n > 1 then table.sort(out) end
   for i = 1, n do
     put(#out[i])
@@ -195,9 +194,9 @@ for i = 1, #KEYS do
   if usage then
     local too_big = usage > BIG_BYTES
     if not too_big then
-      bytes = bytes + usage
       local dump = dumps and call('DUMP', key)
       if dump and FORMED[string.byte(dump)] then
+        bytes = bytes + #dump
         put(sub(dump, 1, -11))  -- without the version of the form and the sum that covers it
       else
         too_big = put_typed(key)
@@ -278,6 +277,7 @@ if kind == 'hash' or kind == 'set' then
     size = emit_members(reply[2])
   end
 elseif kind == 'stream' then
+  page = math.ceil(page / 2)  -- an entry makes several texts of its own
   local entries = call('XRANGE', key, cursor == '0' and '-' or '(' .. cursor, '+', 'COUNT', page)
   size = emit_entries(entries)
   if #entries == page then following = entries[#entries][1] end

@@ -133,4 +133,4 @@ def cut(records: Iterable[UndoRecord]) -> Iterator[list[UndoRecord]]:
 
 def written(record: UndoRecord) -> Put:
     """What brings back the old value."""
-    return split_large(record.restore or [pack(("DEL", record.key))])
+    return split_large(record.restore or [pack(("UNLINK", record.key))])
