@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import importlib
 import logging
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -63,7 +65,7 @@ def answers() -> dict[str, tuple[int, dict[str, Any]]]:
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     await to_thread.run_sync(process().start)
     sys.setswitchinterval(SWITCH_S)
-    gc.freeze()  # what is loaded stays: to look through it for garbage would hold up all threads
+    threading.Thread(target=load_pages, name="panel-load", daemon=True).start()
     door = Door(asyncio.get_running_loop(), access.config, answers)
     for line in start_lines():
         say(line)
@@ -72,6 +74,13 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     finally:
         await door.close()
         await to_thread.run_sync(process().close)
+
+
+def load_pages() -> None:
+    """Load what pages need before somebody opens one: tables alone take half a second."""
+    for name in ("panel.keys.browser", "panel.metrics.view"):
+        importlib.import_module(name)
+    gc.freeze()  # what is loaded stays: to look through it for garbage would hold up all threads
 
 
 def start_lines() -> list[str]:

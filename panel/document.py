@@ -28,8 +28,11 @@ CONTRAST: Final = """<style>
 </style>"""
 """Words that Streamlit writes too faintly, whatever the theme says, in colours of the theme (WCAG AA, 4.5:1). What is
 chosen of several has the colour of the buttons whose words are white: none is light enough and dark enough for both."""
-DRAWN_WITH: Final = ("DataFrame", "PlotlyChart")
-"""The big parts of Streamlit's frontend that other pages than the first one need: tables, and charts to explore."""
+DRAWN_WITH: Final = (
+    "DataFrame", "TextInput", "FileUploader", "NumberInput", "Checkbox", "Multiselect", "TextArea", "Progress",
+    "PlotlyChart",
+)  # fmt: skip
+"""The parts of Streamlit's frontend that other pages than the first one need: tables, fields, charts to explore."""
 AHEAD: Final = """<script>
 addEventListener('load', () => {
   const parts = %s, quietMs = 4000
@@ -44,13 +47,13 @@ addEventListener('load', () => {
     if (busy) setTimeout(whenIdle, 500, loadOthers)
     else load().then(loadOthers)
   }
-  const loadFirst = () => load().then(() => { moved(); loadOthers() })
+  const loadFirst = () => load().then(() => { if (parts.length > 1) loadFirst(); else { moved(); loadOthers() } })
   const begin = () => document.querySelector('h1') ? whenIdle(loadFirst) : setTimeout(begin, 200)
   if (parts.length && !navigator.connection?.saveData) begin()
 })
 </script>"""
-"""Tables are loaded as soon as the page stands. The charts take the browser a second in which it does nothing else:
-they are loaded only while somebody looks at the first page and moves nothing."""
+"""Tables and fields are loaded as soon as the page stands. The charts, the last part, take the browser a second in which
+it does nothing else: they are loaded only while somebody looks at the first page and moves nothing."""
 
 
 def document_routes() -> list[Route]:
