@@ -52,8 +52,8 @@ addEventListener('load', () => {
   if (parts.length && !navigator.connection?.saveData) begin()
 })
 </script>"""
-"""Tables and fields are loaded as soon as the page stands. The charts, the last part, take the browser a second in which
-it does nothing else: they are loaded only while somebody looks at the first page and moves nothing."""
+"""Tables and fields are loaded as soon as the page stands. The charts, the last part, take the browser a second in
+which it does nothing else: they are loaded only while somebody looks at the first page and moves nothing."""
 
 
 def document_routes() -> list[Route]:

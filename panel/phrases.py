@@ -168,6 +168,7 @@ TITLES: Final = (
     N_("Sync, {direction}"), N_("local to cloud"), N_("cloud to local"), N_("both ways"), N_("Undo of {id}"),
     N_("Copy a key, {direction}"), N_("Merge a key by field"), N_("Look for keys"), N_("Delete {count} keys"),
     N_("Set the expiry of {count} keys"), N_("Export keys"), N_("Preview of an import"), N_("Import keys"),
+    N_("Broke off after {counts}. {error} Import the file again: what is there by then follows the rule."),
     N_("would be: {counts}"), N_("Cancelled after {n} keys; those are written."), N_("Cancelled: nothing was kept."),
     N_("More than 256 MB: narrow the filter, or use `python -m hybrid keys export`."),
     N_("Scan of the {store} store"), N_("MONITOR of the local store, for {time}"),

@@ -1,15 +1,16 @@
-"""On pages that are about something else: a store that is not up, since when, and what to do."""
+"""A store that is not up, on pages that are about something else: since when, and what to do; and pages that show
+something else then, drawn anew when the weather changes."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from panel import queries
-from panel.queries import StoreState
+from panel.queries import Overview, StoreState
 from panel.verdict import verdict
 from panel.widgets import answer_line, zone
 
-__all__ = ["weather_line"]
+__all__ = ["follow_weather", "weather_line"]
 
 TICK_S = 2.0
 
@@ -19,6 +20,17 @@ def weather_line() -> None:
     st.fragment(_draw, run_every=TICK_S, key="weather")()
 
 
+def follow_weather(drawn: Overview | None) -> None:
+    """Draw the whole page anew once a store's state, or the write mode, is another one than in `drawn`."""
+    seen = _weather(drawn)
+
+    def look() -> None:
+        if _weather(queries.overview()) != seen:
+            st.rerun()
+
+    st.fragment(look, run_every=TICK_S, key="follow-weather")()
+
+
 def _draw() -> None:
     snapshot = queries.overview()
     if snapshot is None:
@@ -26,3 +38,10 @@ def _draw() -> None:
     sides = (snapshot.local, snapshot.cloud)
     if any(facts is not None and facts.status.state is not StoreState.UP for facts in sides):
         answer_line(verdict(snapshot, zone()))
+
+
+def _weather(snapshot: Overview | None) -> tuple[object, ...]:
+    if snapshot is None:
+        return ()
+    sides = (snapshot.local, snapshot.cloud)
+    return (snapshot.settings.write_both, *(facts.status.state if facts is not None else None for facts in sides))

@@ -8,6 +8,7 @@ from panel import queries, widgets
 from panel.i18n import _
 from panel.keys import browser, bulkview, detailview, editview, listview, saving, state, weather
 from panel.repair.pieces import obstacle_line
+from panel.weatherline import follow_weather
 
 state.restore()
 snapshot = queries.overview()
@@ -28,4 +29,5 @@ else:
         if key is not None:
             detailview.draw(key, authority)
 bulkview.draw(marked)
+follow_weather(snapshot)
 state.remember()

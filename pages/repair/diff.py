@@ -9,6 +9,7 @@ from panel.i18n import _, ngettext
 from panel.repair import diffstart, diffview, keyview, pieces, planview, weather
 from panel.repair import queries as repair
 from panel.repair.links import key_from
+from panel.weatherline import follow_weather
 
 snapshot = queries.overview()
 zone = widgets.zone()
@@ -49,3 +50,4 @@ if shown is not None and shown.different and file is not None and total:
 if results:
     diffview.history_table(results)
 jobview.finished_jobs(queries.jobs("diff", "sync", "merge of a key"))
+follow_weather(snapshot)

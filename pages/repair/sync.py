@@ -8,6 +8,7 @@ from panel import jobview, queries, widgets
 from panel.i18n import N_, _
 from panel.repair import conflictview, pieces, syncview, weather
 from panel.repair.links import link, linked
+from panel.weatherline import follow_weather
 
 TICK_S = 2.0
 SECTIONS = {
@@ -44,3 +45,4 @@ else:
     jobview.running_jobs("sync")
     syncview.history(obstacle)
 jobview.finished_jobs(queries.jobs("diff", "sync", "merge of a key"))
+follow_weather(snapshot)

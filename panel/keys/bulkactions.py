@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from redis.exceptions import ConnectionError, TimeoutError
+
 from hybrid.client import HybridRedis
 from hybrid.ops.diff import Scope
 from hybrid.ops.keys import Filter, Rewritten, Walk, delete_keys, expire_keys
@@ -15,6 +17,7 @@ from hybrid.ops.sync.run import SyncEnding, SyncResult, undo_sync
 from hybrid.ops.transfer import Conflict, Format, ImportResult, export_keys, import_keys
 from hybrid.types import Store
 from panel.actions import Outcome, record
+from panel.format import sentence
 from panel.jobs import Job, JobFailed, Progress
 from panel.keys import queries
 from panel.work import in_background
@@ -66,6 +69,7 @@ def collect(wanted: Filter) -> Outcome:
     stores = queries.stores_up()
 
     def work(client: HybridRedis, author: str, job: Job) -> Collected:
+        job.note("filter", wanted)
         walk = Walk(wanted, most_names=MOST_KEYS)
 
         def told() -> None:
@@ -178,17 +182,25 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
 
     def work(client: HybridRedis, author: str, job: Job) -> ImportResult:
         rows = content.splitlines()
+        last = ImportResult()
 
         def told(result: ImportResult) -> None:
+            nonlocal last
+            last = result
             done = result.created + result.overwritten + result.skipped + result.expired
             job.say(Progress("checking" if preview else "writing", done, len(rows)))
             if job.cancel.is_set():
                 raise JobFailed(f"Cancelled after {done:,} keys; those are written.")
 
         options = SyncOptions(author=author)
-        result = import_keys(client, rows, conflict=conflict, preview=preview, options=options, on_progress=told)
+        try:
+            result = import_keys(client, rows, conflict=conflict, preview=preview, options=options, on_progress=told)
+        except (ConnectionError, TimeoutError) as error:
+            queries.forget()
+            again = "Import the file again: what is there by then follows the rule."
+            raise JobFailed(f"Broke off after {_counts(last)}. {sentence(error)} {again}") from None
         queries.forget()
-        counts = f"{result.created:,} created, {result.overwritten:,} overwritten, {result.skipped:,} skipped"
+        counts = _counts(result)
         job.summary = "would be: " * preview + counts
         job.note("undo", result.undo)
         job.note("preview", preview)
@@ -197,3 +209,7 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
         return result
 
     return in_background(IMPORT_JOB, "Preview of an import" if preview else "Import keys", work)
+
+
+def _counts(result: ImportResult) -> str:
+    return f"{result.created:,} created, {result.overwritten:,} overwritten, {result.skipped:,} skipped"

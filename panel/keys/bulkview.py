@@ -16,7 +16,7 @@ from panel.keys.queries import Conflict, Format
 from panel.repair.links import key_text
 from panel.said import said
 from panel.verdict import named
-from panel.widgets import perform
+from panel.widgets import perform, zone
 
 __all__ = ["draw"]
 
@@ -62,16 +62,18 @@ def matching() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             _("Find all that match"), icon=":material/search:", key="keys-collect",
-            disabled=not panel_actions.is_operator(), on_click=collect,
+            disabled=not panel_actions.is_operator(), on_click=perform,
+            args=(bulkactions.collect, state.filter_of_session()),
         )  # fmt: skip
     job = next(iter(queries.jobs(COLLECT_JOB)), None)
-    wanted = st.session_state.get("keys-collected")
-    if job is None or job.running or wanted != state.filter_of_session() or not isinstance(job.result, Collected):
+    wanted = state.filter_of_session()
+    if job is None or job.running or job.noted("filter") != wanted or not isinstance(job.result, Collected):
         return
     found: Collected = job.result
     if not found.names:
         st.caption(_("No key matches."))
         return
+    st.caption(_("Looked for at {time}.").format(time=format.clock(job.started_at_s, zone(), with_seconds=True)))
     if not found.complete:
         st.caption(_("Not all were found: do these first, then look again."))
     for store in found.missing:
@@ -79,11 +81,6 @@ def matching() -> None:
             _("Without the keys that only the {store} store has: it could not be asked.").format(store=named(store))
         )
     with_keys(found.names, "matching")
-
-
-def collect() -> None:
-    st.session_state["keys-collected"] = state.filter_of_session()
-    perform(bulkactions.collect, state.filter_of_session())
 
 
 def with_keys(names: tuple[bytes, ...], name: str) -> None:

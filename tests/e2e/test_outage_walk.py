@@ -39,8 +39,12 @@ def test_follow_an_outage(chromium: Browser, server: Callable[..., ServerProcess
         expect_said(page, "No store answers since")
         photograph(page, ARTIFACTS / "outage_light.png")
 
+        open_page(page, "Diff")
+        expect_said(page, "nothing can be read")
         cloud.start()
         local.start()
+        expect(page.get_by_text("nothing can be read")).to_have_count(0, timeout=PATIENT_MS)
+        open_page(page, "Overview")
         expect_said(page, "Everything is fine")
         open_page(page, "Alerts")
         expect(page.get_by_text("answers since")).to_have_count(0, timeout=PATIENT_MS)
