@@ -7,7 +7,8 @@ Key by key, from what each log says happened to it since they parted:
   **applied again** on the authority, in order, and nothing is lost;
 * everything else is a **conflict**: the newer value wins, by the clocks of the stores, and the other is archived.
 
-An entry that may have reached the authority already (`doubt`) is never applied again if that could count twice. An
+An entry that may have reached the authority already (`doubt`) is applied again only where twice is as good as once, or
+where the values of both stores tell that it has not (`hybrid.core.lacking`). An
 entry that its own writer has run again on the authority, which its token shows, is left out. One without a token that
 stands on the authority word for word was probably run again as well, and executed here late (a store that hung still
 runs what waits in its sockets): it never counts as the newer one, because what its writer did next came after it.
@@ -25,10 +26,11 @@ from hybrid.core.authority import Position
 from hybrid.core.commands import lookup, written_keys
 from hybrid.core.effects import absolute
 from hybrid.core.folding import Folded
+from hybrid.core.lacking import Count, count_of
 from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Group
 
-__all__ = ["Branch", "Decision", "Footprint", "again", "commutes", "decision", "hides_a_sum"]
+__all__ = ["Branch", "Counted", "Decision", "Footprint", "Repeat", "again", "commutes", "decision", "hides_a_sum"]
 
 
 class Decision(Enum):
@@ -36,6 +38,7 @@ class Decision(Enum):
 
     COPY = "only the returning store wrote it"
     AGAIN = "what both did commutes"
+    LACKING = "what both did commutes, and some of it may be there already"
     KEEP_AUTHORITY = "conflict: the authority's value is the newer one"
     KEEP_RETURNING = "conflict: the returning store's value is the newer one"
     DONE = "its writers ran everything again themselves"
@@ -57,10 +60,19 @@ class Effect(NamedTuple):
     counted: bool = False
 
 
+class Counted(NamedTuple):
+    """What stands at this place of a log, in the transaction with this token."""
+
+    place: Position
+    token: bytes | None
+    change: Count
+
+
 @dataclass(slots=True)
 class Footprint:
     """Everything one log did to one key. `whole`: it replaced or removed it, or did what is not known in detail.
-    `last`: its last entry; `fresh`: its last one that was not run again on the other store."""
+    `last`: its last entry; `fresh`: its last one that was not run again on the other store; `counts`: by how much it
+    changed it."""
 
     last: Position = (0, 0)
     fresh: Position = (0, 0)
@@ -73,6 +85,7 @@ class Footprint:
     doubtful: bool = False
     puts: dict[bytes, bytes | None] = field(default_factory=dict)
     adds: set[bytes] = field(default_factory=set)
+    counts: list[Counted] = field(default_factory=list)
 
     def add(self, effect: Effect | None) -> None:
         """Take in one more effect; None for one that is not known in detail."""
@@ -92,7 +105,8 @@ class Footprint:
 
 class Branch:
     """What one store's log did since the stores parted; `keys` limits it to these. `left_out` are the `marks` of the
-    other one, by which groups that were run again there are known. Entries up to `doubt` may have reached it.
+    other one, by which groups that were run again there are known. Entries up to `doubt` may have reached it. `counts`:
+    take note of them.
     """
 
     def __init__(
@@ -100,6 +114,8 @@ class Branch:
         keys: Container[bytes] | None = None,
         left_out: Collection[bytes] = frozenset(),
         doubt: Position = (0, 0),
+        *,
+        counts: bool = False,
     ) -> None:
         self.footprints: dict[bytes, Footprint] = {}
         self.marks: set[bytes] = set()
@@ -108,6 +124,7 @@ class Branch:
         self._keys = keys
         self._left_out = left_out
         self._doubt = doubt
+        self._counts = counts
 
     def add(self, group: Group) -> None:
         mark = _mark(group)
@@ -121,10 +138,12 @@ class Branch:
             for known in self.footprints.values():
                 known.add(None)
                 known.last, known.fresh = group.place, max(known.fresh, self._emptied_fresh)
-        for key, effect in _effects(group):
+        for key, effect, args in _effects(group):
             if self._keys is None or key in self._keys:
                 footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None))
                 footprint.add(effect)
+                if self._counts and (change := count_of(args)):
+                    footprint.counts.append(Counted(group.place, group.token, change))
                 footprint.last, footprint.token = group.place, group.token
                 if not was_run_again:
                     footprint.fresh = group.place
@@ -155,7 +174,10 @@ def decision(returning: Footprint | None, authority: Footprint | None) -> Decisi
     if returning is None:
         return Decision.DONE
     if commutes(returning, authority):
-        return Decision.AGAIN
+        if not (returning.doubtful and returning.counted):
+            return Decision.AGAIN
+        if not authority.edits:  # these may have taken away what had arrived
+            return Decision.LACKING
     newer = returning.fresh[0] > authority.last[0] and not returning.doubtful
     return Decision.KEEP_RETURNING if newer else Decision.KEEP_AUTHORITY
 
@@ -169,8 +191,6 @@ def commutes(returning: Footprint, authority: Footprint) -> bool:
     """Whether everything the tail did can be done again on top of what the authority did, losing nothing of either."""
     if returning.whole or authority.whole or returning.edits:
         return False
-    if returning.doubtful and returning.counted:
-        return False
     if returning.family and authority.family and returning.family != authority.family:
         return False
     if returning.adds & authority.puts.keys() or authority.adds & returning.puts.keys():
@@ -179,12 +199,19 @@ def commutes(returning: Footprint, authority: Footprint) -> bool:
     return all(returning.puts[e] is not None and returning.puts[e] == authority.puts[e] for e in common)
 
 
+class Repeat(NamedTuple):
+    """A command of the tail, and the packed ones that do on the authority what it did."""
+
+    args: list[bytes]
+    packed: list[bytes]
+
+
 def again(
     groups: Iterable[Group], footprints: Mapping[bytes, Footprint | None], left_out: Collection[bytes]
-) -> dict[bytes, list[bytes]]:
-    """The packed commands to apply again on the authority, in order, for each of the keys in `footprints`, which
-    holds what the authority did to them: an expiry that it has set as well stays as it is."""
-    found: dict[bytes, list[bytes]] = {key: [] for key in footprints}
+) -> dict[bytes, list[Repeat]]:
+    """What is to be applied again on the authority, in order, for each of the keys in `footprints`, which holds what
+    the authority did to them: an expiry that it has set as well stays as it is."""
+    found: dict[bytes, list[Repeat]] = {key: [] for key in footprints}
     for group in groups:
         if group.token is not None and group.token in left_out:
             continue
@@ -195,7 +222,7 @@ def again(
             effect, theirs = _effect(args), footprints[key]
             if effect is not None and effect.times and theirs is not None and theirs.times:
                 continue
-            found[key] += [pack(command) for command in _repeated(args, timed, group.ms)]
+            found[key].append(Repeat(args, [pack(command) for command in _repeated(args, timed, group.ms)]))
     return found
 
 
@@ -219,17 +246,17 @@ def _repeated(args: list[bytes], timed: bool, entry_ms: int) -> list[list[bytes]
     return [args]
 
 
-def _effects(group: Group) -> Iterator[tuple[bytes, Effect | None]]:
+def _effects(group: Group) -> Iterator[tuple[bytes, Effect | None, list[bytes]]]:
     for name, payload in group.fields:
         if name == b"s":
-            yield payload, None
+            yield payload, None, [b""]
     for args, _ in _commands(group):
         keys = _written(args)
         effect = _effect(args)
         if len(keys) > 1 and not (effect is not None and effect.edits):
             effect = None
         for key in keys:
-            yield key, effect
+            yield key, effect, args
 
 
 def _commands(group: Group) -> Iterator[tuple[list[bytes], bool]]:

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from hybrid.core.authority import Position, position_text
+from hybrid.core.authority import Position, position, position_text
 from hybrid.core.conflict import Conflict, Side
+from hybrid.core.lacking import lacking
 from hybrid.core.names import RESERVED, Names
-from hybrid.core.rejoin import Branch, Decision, Footprint, again, decision, hides_a_sum
+from hybrid.core.rejoin import Branch, Decision, Footprint, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
 from hybrid.core.state import Absent, KeyState, plan_put
 from hybrid.errors import HybridError
 from hybrid.replication.archive import archive_command, put_of, same, trim_archive
-from hybrid.replication.copy import temporary_key
+from hybrid.replication.copy import read_states, temporary_key
 from hybrid.replication.fold import folded
 from hybrid.replication.records import one, transaction
 from hybrid.replication.tail import Tail, logged, states_of
@@ -57,18 +58,20 @@ class Merge:
         self._can = capabilities_of(reader)
         self._seen_to: Position = (0, 0)
         self._open_fields: list[Field] = []
-        self._theirs = Branch(None if tail.spans_all else tail.keys)
+        self._theirs = Branch(None if tail.spans_all else tail.keys, counts=True)
         self._theirs.start_from(folded(reader, names))
         self._look()
         self._left_out = set(self._theirs.marks)
         self._ours = tail.branch(self._left_out)
-        self._again: dict[bytes, list[bytes]] = {}
+        self._again: dict[bytes, list[Repeat]] = {}
+        self._told: dict[bytes, bool] = {}
         self.archived = 0
 
     def run(self) -> None:
         done = self._done_to()
         keys = sorted(key for key in self._concerned() if done is None or key > done)
-        self.again([key for key in keys if self.decided(key) is Decision.AGAIN])
+        repeated = (Decision.AGAIN, Decision.LACKING)
+        self._find_again([key for key in keys if decision(*self.footprints(key)) in repeated])
         for start in range(0, len(keys), BATCH_KEYS):
             if not self._keep():
                 raise Superseded("the shipper's lease was lost during the merge")
@@ -98,6 +101,7 @@ class Merge:
         ours, before = self._tail.states(keys), self._done_to()
         hot: set[bytes] = set()
         for _ in range(TRIES):
+            self._tell_apart(self._untold(keys), ours)
             guarded = self._to_guard(keys, hot)
             # WATCH first, then look who wrote: what is written after the look breaks the transaction.
             one(self._writer, "WATCH", self._names.authority, self._names.merged, *guarded)
@@ -106,8 +110,8 @@ class Merge:
                 raise Superseded("the authority has moved")
             if self._done_to() != before:
                 raise Superseded("another shipper has taken over the merge")
-            if not guarded >= self._to_guard(keys, hot):
-                continue  # the clocks differ: a key that needed no guard does now
+            if self._untold(keys) or not guarded >= self._to_guard(keys, hot):
+                continue  # written meanwhile, so that more has to be known, or guarded
             seen = {key: self._theirs.of(key) for key in keys}
             seen_at = {key: known.last for key, known in seen.items() if known}
             plan = _Plan(self, keys, ours)
@@ -144,17 +148,45 @@ class Merge:
         return self._ours.of(key), self._theirs.of(key)
 
     def decided(self, key: bytes) -> Decision:
-        return decision(*self.footprints(key))
+        what = decision(*self.footprints(key))
+        if what is Decision.LACKING:
+            return Decision.AGAIN if self._told.get(key) else Decision.KEEP_AUTHORITY
+        return what
 
     def hides_a_sum(self, key: bytes) -> bool:
         return hides_a_sum(*self.footprints(key))
 
     def again(self, keys: list[bytes]) -> dict[bytes, list[bytes]]:
-        """The commands to apply again. The tail is read once, and once more for keys that are written meanwhile."""
+        """The commands to apply again."""
+        self._find_again(keys)
+        return {key: [packed for repeat in self._again[key] for packed in repeat.packed] for key in keys}
+
+    def _find_again(self, keys: list[bytes]) -> None:
+        """The tail is read once, and once more for keys that are written meanwhile."""
         if missing := [key for key in keys if key not in self._again]:
             theirs = {key: self._theirs.of(key) for key in missing}
             self._again |= again(self._tail.groups(), theirs, self._left_out)
-        return {key: self._again[key] for key in keys}
+
+    def _untold(self, keys: list[bytes]) -> list[bytes]:
+        """Those of which a part of the tail may be on the authority already, and nobody has looked yet which."""
+        return [key for key in keys if key not in self._told and decision(*self.footprints(key)) is Decision.LACKING]
+
+    def _tell_apart(self, keys: list[bytes], ours: Mapping[bytes, KeyState | Absent]) -> None:
+        """Find out what of the tail the authority lacks. That stays as it is, whatever is done there meanwhile."""
+        if not keys:
+            return
+        self._find_again(keys)
+        theirs = read_states(self._reader, keys, log_key=self._names.log)
+        self._look()  # at least up to where the states stand
+        for key, (state, place) in theirs.items():
+            known, to = self._theirs.of(key), position(place)
+            counts = known.counts if known else ()
+            done = [each.change for each in counts if each.place <= to and each.token not in self._tail.tokens]
+            repeats = self._again[key]
+            flags = lacking([repeat.args for repeat in repeats], ours[key], state, done)
+            self._told[key] = flags is not None
+            if flags is not None:
+                self._again[key] = [repeat for repeat, lacks in zip(repeats, flags, strict=True) if lacks]
 
     def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
         return states_of(self._reader, keys, self._names.log)

@@ -60,8 +60,11 @@ class Tail:
         self._doubt = doubt
         self._folded = folded(wire, names)
         self.keys = set(self._folded.keys)
+        self.tokens: set[bytes] = set()
         self.spans_all = self._folded.concerns_all
         for group in self.groups():
+            if group.token is not None:
+                self.tokens.add(group.token)
             self.keys.update(group.keys)
             self.spans_all |= group.empties or group.refills
 

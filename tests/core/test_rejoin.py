@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hybrid.core.authority import Position
 from hybrid.core.conflict import Conflict, Side
-from hybrid.core.rejoin import Branch, Decision, again, decision, hides_a_sum
+from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack, unpack, unpack_all
 from hybrid.core.shipping import Field, Group
 from hybrid.types import Store
@@ -91,7 +91,8 @@ def test_a_key_that_only_one_store_wrote() -> None:
 
 def test_in_doubt_nothing_is_counted_twice_and_nothing_new_overwritten() -> None:
     doubt = (LATE, 0)
-    assert decided("INCR k", "INCR k", doubt=doubt) is Decision.KEEP_AUTHORITY
+    assert decided("INCR k", "INCR k", doubt=doubt) is Decision.LACKING
+    assert decided("RPUSH k a", "LPOP k", doubt=doubt) is Decision.KEEP_AUTHORITY
     assert decided("SET k 1", "SET k 2", doubt=doubt, ms=LATE) is Decision.KEEP_AUTHORITY
     assert decided("SADD k a", "SADD k b", doubt=doubt) is Decision.AGAIN
 
@@ -126,15 +127,16 @@ def test_how_it_is_applied_again() -> None:
         group(4, "XADD x MAXLEN = 5 4-0 f v"),
     ]
     found = again(groups, dict.fromkeys((b"k", b"f", b"x")), frozenset())
-    assert [" ".join(map(bytes.decode, unpack(packed))) for packed in found[b"k"]] == ["INCR k", "PEXPIREAT k 10002"]
-    assert [unpack(packed) for packed in found[b"f"]] == [[b"INCRBYFLOAT", b"f", b"0.5"]]
-    assert [unpack(packed) for packed in found[b"x"]] == [[b"XADD", b"x", b"*", b"f", b"v"]]
+    assert commands({b"k": found[b"k"]}) == ["INCR k", "PEXPIREAT k 10002"]
+    assert commands({b"f": found[b"f"]}) == ["INCRBYFLOAT f 0.5"]
+    assert commands({b"x": found[b"x"]}) == ["XADD x * f v"]
     timed = branch(group(5, "EXPIRE k 99", name=b"t"))
     assert commands(again(groups[:2], {b"k": timed.of(b"k")}, frozenset())) == ["INCR k"], "their expiry stays"
 
 
-def commands(found: dict[bytes, list[bytes]]) -> list[str]:
-    return [" ".join(map(bytes.decode, unpack(packed))) for each in found.values() for packed in each]
+def commands(found: dict[bytes, list[Repeat]]) -> list[str]:
+    repeats = [repeat for each in found.values() for repeat in each]
+    return [" ".join(map(bytes.decode, unpack(packed))) for repeat in repeats for packed in repeat.packed]
 
 
 OPERATIONS = st.lists(
