@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from panel import format
 from panel.i18n import _
-from panel.queries import Overview
+from panel.queries import Overview, StoreState
 from panel.reads import Known
 from panel.repair.queries import logged_bytes
+from panel.verdict import facts_of
 
 __all__ = ["note"]
 
@@ -17,10 +18,22 @@ def note(snapshot: Overview) -> str:
     if entries is None:
         return _("the log could not be read")
     if entries == 0:
-        return _("all shipped")
+        return _copied(snapshot) or _("all shipped")
     behind = _("{time} behind").format(time=format.seconds(snapshot.status.lag_s))
     size = _size(snapshot)
-    return behind if size is None else f"{behind} · " + _("about {size}").format(size=format.size(size))
+    return behind if size is None else f"{behind} · ~{format.size(size)}"
+
+
+def _copied(snapshot: Overview) -> str | None:
+    """How far a store is that is being filled again: that does not wait in the log."""
+    target, source = (
+        facts_of(snapshot, store) for store in (snapshot.status.authority.other, snapshot.status.authority)
+    )
+    if target is None or target.status.state not in (StoreState.WIPED, StoreState.CATCHING_UP):
+        return None
+    if target.keys is None or source is None or not source.keys or target.keys >= source.keys:
+        return _("being copied")
+    return _("being copied: {share} of the keys").format(share=f"{int(100 * target.keys / source.keys)}%")
 
 
 def _size(snapshot: Overview) -> float | None:

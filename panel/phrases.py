@@ -125,6 +125,7 @@ ADVICE: Final = (
 )
 ERRORS: Final = (
     N_("the {store} store is down"),
+    N_("the {store} store does not answer"),
     N_("no {store} store is configured"),
     N_("the {store} store did not answer: {error}"),
     N_("the {store} store was lost: {error}"),

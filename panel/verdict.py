@@ -102,7 +102,7 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
     if len(by_state[StoreState.DOWN]) == len(known):
         return _all_down(overview, zone)
     if by_state[StoreState.WIPED]:
-        return _wiped(by_state[StoreState.WIPED][0], zone)
+        return _wiped(by_state[StoreState.WIPED][0], by_state[StoreState.DOWN], zone)
     if by_state[StoreState.DOWN]:
         return _one_down(overview, by_state[StoreState.DOWN][0], zone)
     if by_state[StoreState.CATCHING_UP]:
@@ -121,8 +121,18 @@ def _all_down(overview: Overview, zone: str | None) -> Verdict:
     return Verdict(Tone.ALARM, _("Down"), sentence.format(since=since), advice)
 
 
-def _wiped(facts: StoreFacts, zone: str | None) -> Verdict:
+def _wiped(facts: StoreFacts, down: list[StoreFacts], zone: str | None) -> Verdict:
     store = facts.status.store
+    if down:
+        sentence = _(
+            "No store can serve: the {store} store lost its data at {since}, and the {other} store, which has it, is "
+            "down since {down}."
+        )
+        said = {"store": named(store), "other": named(store.other), "since": clock(facts.status.since_s, zone)}
+        advice = _("Bring back {address}; the other one is filled from it.").format(address=down[0].status.address)
+        return Verdict(
+            Tone.ALARM, _("Degraded"), sentence.format(**said, down=clock(down[0].status.since_s, zone)), advice
+        )
     sentence = _("The {store} store lost its data at {since}. It serves nothing until the {other} store has filled it.")
     since = clock(facts.status.since_s, zone)
     return Verdict(

@@ -32,6 +32,10 @@ WAYS = {
     "password": N_("with the password"),
     "provider": N_("by the OpenID Connect provider"),
 }
+UNITS = {
+    "cloud_price": N_("{value} USD per 100,000 commands"),
+    "cloud_budget": N_("{value} USD a month"),
+}
 MINUTES = {10: N_("10 minutes"), 30: N_("30 minutes"), 60: N_("1 hour"), 240: N_("4 hours")}
 
 
@@ -195,7 +199,8 @@ def shown(value: object, name: str = "") -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if isinstance(value, float):
-        return f"{value:g} s" if name.endswith("_s") else f"{value:g}"
+        unit = "{value} s" if name.endswith("_s") else _(UNITS.get(name, "{value}"))
+        return unit.format(value=format.number(value, "g"))
     return str(value)
 
 

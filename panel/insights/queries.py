@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from hybrid.ops.insights import (
     SERVER_COMMANDS,
@@ -24,6 +24,7 @@ from hybrid.ops.listen import HotKey, ListenLimits, Message, MonitorLine
 from hybrid.ops.metrics import price_of
 from hybrid.types import Store
 from panel import queries
+from panel.format import sentence
 from panel.jobs import Job
 from panel.process import process
 from panel.reads import Answer, ReadFailed
@@ -89,8 +90,10 @@ def server(store: Store) -> Answer[ServerInsights]:
         try:
             with connected(agent.client, store) as connection:
                 return server_insights(connection, store)
+        except (ConnectionError, TimeoutError):
+            raise ReadFailed(f"The {store} store does not answer.") from None
         except RedisError as error:
-            raise ReadFailed(f"The {store} store does not answer ({type(error).__name__}).") from None
+            raise ReadFailed(f"The {store} store refuses: {sentence(error)}") from None
 
     return process().reads.get(
         ("server", store),

@@ -174,7 +174,7 @@ def costs_part(costs: Costs, snapshot: Overview | None) -> None:
         _number(_("Cloud commands"), format.count(month.commands), _("this month, so far"))
         _number(_("Cost"), format.money(month.usd), _("this month, so far"))
         projected = _("{n} commands").format(n=format.count(month.projected_commands))
-        _number(_("Projected to the end of the month"), format.money(month.projected_usd), projected)
+        _number(_("Projected for the month"), format.money(month.projected_usd), projected)
         _budget(costs)
     st.caption(_price(costs, snapshot))
     daily, course = st.columns(2)

@@ -75,6 +75,7 @@ WEATHERS: dict[str, Overview | None] = {
     "both down": overview(LOCAL_DOWN, CLOUD_DOWN, lag_entries=None, lag_s=None),
     "catching up": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.CATCHING_UP), lag_entries=900),
     "wiped": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_UP, authority=Store.CLOUD),
+    "wiped, other down": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_DOWN, lag_entries=None, lag_s=None),
     "unknown": overview(facts(Store.LOCAL, UNKNOWN, read=False), facts(Store.CLOUD, UNKNOWN, read=False), samples=()),
     "no cloud": overview(LOCAL_UP, None, lag_entries=None, lag_s=None),
     "no cloud, down": overview(LOCAL_DOWN, None),

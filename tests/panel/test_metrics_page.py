@@ -134,7 +134,7 @@ def test_nothing_measured_is_no_row_of_zeros(page: Callable[..., AppTest], text_
 def test_costs_with_projection_and_budget(page: Callable[..., AppTest], text_of: TextOf) -> None:
     at = page()
     money = {metric.label: metric for metric in at.metric}
-    assert money["Projected to the end of the month"].value == "$6.00"
+    assert money["Projected for the month"].value == "$6.00"
     assert money["Budget"].delta == "120% of it projected"
     bars, month = specs(at)[-2:]
     assert [trace["name"] for trace in bars["data"]] == ["shipping", "panel"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 import streamlit as st
@@ -13,7 +14,7 @@ from hybrid.core.divergence import Divergence
 from hybrid.core.drift import Cause, DiffResult, Ending, Scope
 from hybrid.ops.overview import Overview
 from hybrid.settings import ReadPreference
-from panel import actions, queries
+from panel import actions, backlog, queries
 from panel.nav import FOLDER, PAGES
 from panel.process import PanelProcess
 from panel.reads import Known
@@ -46,6 +47,7 @@ def test_page_stands_every_weather(weather: str, name: str, open_page: OpenPage,
         ("both down", "No store answers"),
         ("catching up", "catching up; until then the local store serves"),
         ("wiped", "lost its data"),
+        ("wiped, other down", "No store can serve"),
         ("unknown", "is unknown since"),
         ("no cloud", "no cloud store is configured"),
         ("no cloud, down", "No store answers"),
@@ -57,6 +59,13 @@ def test_page_stands_every_weather(weather: str, name: str, open_page: OpenPage,
 )
 def test_overview_answers_whether_we_are_fine(weather: str, answer: str, open_page: OpenPage, text_of: TextOf) -> None:
     assert answer in text_of(open_page())
+
+
+def test_a_store_that_is_filled_again_has_not_got_everything(weathers: Mapping[str, Overview | None]) -> None:
+    wiped = weathers["wiped"]
+    assert wiped is not None
+    half = replace(wiped, local=replace(wiped.local, keys=(wiped.cloud.keys or 0) // 2 if wiped.cloud else None))
+    assert [backlog.note(snapshot) for snapshot in (wiped, half)] == ["being copied", "being copied: 50% of the keys"]
 
 
 @pytest.mark.parametrize(
