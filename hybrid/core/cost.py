@@ -10,6 +10,7 @@ from typing import Final
 from hybrid.core.spending import Price
 
 __all__ = [
+    "DIGESTED_STRING_BYTES",
     "FREE",
     "MGET_KEYS",
     "PIECE_ELEMENTS",
@@ -42,6 +43,9 @@ PIECE_TOTAL_BYTES: Final = 256 * 1024
 
 REPLY_BYTES: Final = 4 * 1024 * 1024
 """Of values read together, or in one piece: Upstash stops at 10 MB."""
+
+DIGESTED_STRING_BYTES: Final = 64 * 1024
+"""A longer string is worth a command of its own, `DIGEST`, rather than to be read."""
 
 TTL_SAMPLE: Final = 200
 """Where every command is billed, one in so many keys has its expiry compared in each diff; the sample rotates."""

@@ -8,6 +8,7 @@ from math import ceil
 from typing import Final
 
 from hybrid.core.cost import (
+    DIGESTED_STRING_BYTES,
     MGET_KEYS,
     PIECE_ELEMENTS,
     PIECE_TOTAL_BYTES,
@@ -139,9 +140,11 @@ class Census:
         return hidden if hidden > max(LEAST_HIDDEN_BYTES, HIDDEN_SHARE * self.memory_bytes) else 0.0
 
 
-def diff_cost(census: Census, strategy: Strategy, price: Price, *, all_ttls: bool, listed: bool = False) -> Cost:
+def diff_cost(
+    census: Census, strategy: Strategy, price: Price, *, all_ttls: bool, listed: bool = False, digests: bool = False
+) -> Cost:
     """The estimated cost of a diff of two stores that hold nearly the same. What differs costs more: a few commands for
-    each such key. `listed`: the keys are given, so that nothing is scanned."""
+    each such key. `listed`: the keys are given, so that nothing is scanned. `digests`: both have DIGEST."""
     local, cloud = census.local_keys, census.cloud_keys
     scans = 0 if listed else ceil(cloud / SCAN_KEYS)
     names_bytes = (local + (0 if listed else cloud)) * census.key_bytes
@@ -158,8 +161,13 @@ def diff_cost(census: Census, strategy: Strategy, price: Price, *, all_ttls: boo
         seconds += (local + cloud / 10) / DIGESTED_KEYS_PER_S + pieces * (PIECE_S + census.round_trip_s)
     else:
         ttls = local if all_ttls or strategy is Strategy.READ else ceil(local / TTL_SAMPLE)
-        commands = round(census.total(lambda key: key.read_commands)) + ttls
-        values_bytes = census.total(lambda key: key.reply_bytes) + census.hidden_bytes / 2
+
+        def digested(key: Sampled) -> bool:
+            return digests and key.kind == "string" and key.size_bytes > DIGESTED_STRING_BYTES
+
+        commands = round(census.total(lambda key: 1 if digested(key) else key.read_commands)) + ttls
+        values_bytes = census.total(lambda key: CALL_BYTES if digested(key) else key.reply_bytes)
+        values_bytes += census.hidden_bytes / 2
         strings = census.total(lambda key: key.strings)
         seconds = (local + cloud / 10) / READ_KEYS_PER_S + strings / READ_STRINGS_PER_S
         seconds += values_bytes / READ_BYTES_PER_S + hidden_pieces * PIECE_S

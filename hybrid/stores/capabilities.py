@@ -13,6 +13,7 @@ import redis
 from hybrid.stores.exchange import Command, RedisConnection, exchange
 
 __all__ = [
+    "MISSING_KEY",
     "PROBES",
     "Capabilities",
     "capabilities_from",

@@ -81,3 +81,9 @@ def test_memory_that_the_sample_does_not_explain_is_taken_for_big_keys() -> None
 
     assert commands(None) == commands(12_000_000) == commands(20_000_000) == 1100
     assert commands(500_000_000) > 5000
+
+
+def test_where_both_have_digest_a_long_string_is_one_command_and_does_not_travel() -> None:
+    census = Census(10, 10, 20.0, (Sampled("string", 100 * 1024 * 1024, 100 * 1024 * 1024, 6400),), 0.0)
+    cost = diff_cost(census, Strategy.BILLED, UPSTASH, all_ttls=False, digests=True)
+    assert (cost.cloud_commands, cost.cloud_bytes < 10_000) == (1 + 10 + 1, True)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 import redis
 
-from hybrid.core.cost import FREE, UPSTASH, Cost, Strategy, is_billed, is_sampled
+from hybrid.core.cost import FREE, UPSTASH, Cost, Strategy, is_billed, is_sampled, usd_of
 from hybrid.core.drift import Scope
 from hybrid.core.estimate import diff_cost
 from hybrid.core.spending import Price
 from hybrid.ops.diff.line import Line
 from hybrid.ops.diff.options import DiffOptions
-from hybrid.ops.diff.readers import FactsReader, PlainReader, ScriptReader, can_run_scripts
+from hybrid.ops.diff.readers import FactsReader, PlainReader, ScriptReader, can_run_scripts, has_digest
 from hybrid.ops.diff.sample import census_of
 from hybrid.stores.capabilities import capabilities_of
 
@@ -39,19 +39,36 @@ def plan_diff(local: Line, cloud: Line, scope: Scope, options: DiffOptions) -> D
     counted = all(capabilities_of(line).has_stream_counters for line in (local, cloud))
     here: FactsReader
     here = ScriptReader(local, counted=counted) if can_run_scripts(local) else PlainReader(local, counted)
-    strict: FactsReader = PlainReader(cloud, counted)
+    plain = PlainReader(cloud, counted)
+    strict: FactsReader = plain
     if is_billed(price):
         strategy = Strategy.BILLED
     elif isinstance(here, ScriptReader) and has_exact_times(local, cloud) and can_run_scripts(cloud):
         strategy, strict = Strategy.DIGEST, ScriptReader(cloud, counted=counted)
     else:
         strategy = Strategy.READ
+    if strict is plain and has_digest(local) and has_digest(cloud):
+        plain.twin = local
     there = strict
     if strategy is Strategy.BILLED and not options.all_ttls:
-        there = PlainReader(cloud, counted, lambda key: is_sampled(crc32(key), options.rotation or 0))
+        there = replace(plain, wants_ttl=lambda key: is_sampled(crc32(key), options.rotation or 0))
     census = census_of(local, cloud, here, scope)
-    estimated = diff_cost(census, strategy, price, all_ttls=options.all_ttls, listed=scope.keys is not None)
-    return DiffPlan(strategy, price, estimated, census.local_keys, here, there, strict)
+    estimated = diff_cost(
+        census,
+        strategy,
+        price,
+        all_ttls=options.all_ttls,
+        listed=scope.keys is not None,
+        digests=plain.twin is not None,
+    )
+    return DiffPlan(strategy, price, spent_on(local, cloud, price) + estimated, census.local_keys, here, there, strict)
+
+
+def spent_on(local: Line, cloud: Line, price: Price) -> Cost:
+    """What planning took: it is part of the estimate, as it is of what will be counted."""
+    here, there = local.account, cloud.account
+    usd = usd_of(price, there.commands, there.size_bytes)
+    return Cost(here.commands, there.commands, here.size_bytes, there.size_bytes, usd=usd)
 
 
 def price_of(line: Line) -> Price:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 import redis
 
-from hybrid.core.cost import MGET_KEYS, REPLY_BYTES, SLICE_KEYS
+from hybrid.core.cost import DIGESTED_STRING_BYTES, MGET_KEYS, REPLY_BYTES, SLICE_KEYS
 from hybrid.core.drift import Facts
 from hybrid.core.fingerprint import Fingerprint, elements_of, facts_of
 from hybrid.core.state import KeyState, String
@@ -17,10 +17,10 @@ from hybrid.ops.diff.line import Line
 from hybrid.ops.diff.scripts import FACTS_SCRIPT, PIECE_SCRIPT, QUICK_SCRIPT, sha_of
 from hybrid.replication.big_read import read_in_chunks
 from hybrid.replication.copy import LOG_KEY, Shape, read_shapes, read_state, state_from, whole_read
-from hybrid.stores.capabilities import Capabilities, capabilities_of
+from hybrid.stores.capabilities import MISSING_KEY, Capabilities, capabilities_of
 from hybrid.stores.exchange import Command, exchange
 
-__all__ = ["FactsReader", "Found", "PlainReader", "ScriptReader", "can_run_scripts", "slices"]
+__all__ = ["FactsReader", "Found", "PlainReader", "ScriptReader", "can_run_scripts", "has_digest", "slices"]
 
 FACTS_SHA = sha_of(FACTS_SCRIPT)
 PIECE_SHA = sha_of(PIECE_SCRIPT)
@@ -56,6 +56,11 @@ def can_run_scripts(line: Line) -> bool:
     loads = [(b"SCRIPT", b"LOAD", script) for script in (QUICK_SCRIPT, FACTS_SCRIPT, PIECE_SCRIPT)]
     loaded = not any(isinstance(reply, redis.ResponseError) for reply in exchange(line, loads))
     return loaded and capabilities.has_memory_usage and not capabilities.is_cluster
+
+
+def has_digest(line: Line) -> bool:
+    """Whether the store has the command DIGEST: Redis 8.4 and newer."""
+    return not isinstance(exchange(line, [(b"DIGEST", MISSING_KEY)])[0], redis.ResponseError)
 
 
 class ScriptReader:
@@ -160,19 +165,22 @@ class PlainReader:
     """Reads values and digests them here: for stores where every command is billed, or that take no scripts.
 
     Strings are read many at a time. The expiry is read of keys for which `wants_ttl` is true, also those of hash
-    fields; of the others, what the hint says is taken for true.
+    fields; of the others, what the hint says is taken for true. With a `twin`, the line that the hints come from, long
+    strings that both servers say to be equal (`DIGEST`) are not read.
     """
 
     line: Line
     counted: bool
     wants_ttl: Callable[[bytes], bool] = lambda _: True
+    twin: Line | None = None
 
     def facts(self, keys: Sequence[bytes], hints: Mapping[bytes, Facts | None] | None = None) -> Found:
         can = capabilities_of(self.line)
         hints = self.shapes(keys, can) if hints is None else hints
         found = self.unhinted([key for key in keys if hints.get(key) is None])
         hinted = {key: hint for key in keys if (hint := hints.get(key)) is not None}
-        small = {key: hint for key, hint in hinted.items() if hint.size_bytes <= REPLY_BYTES}
+        found |= self.equal_strings(hinted)
+        small = {key: h for key, h in hinted.items() if h.size_bytes <= REPLY_BYTES and key not in found}
         found |= self.strings({key: hint for key, hint in small.items() if hint.kind == "string"})
         found |= self.others({key: hint for key, hint in small.items() if hint.kind != "string"}, can)
         for key in hinted.keys() - found.keys():  # big, or not of the type that the hint said
@@ -197,6 +205,16 @@ class PlainReader:
 
     def count_existing(self, keys: Sequence[bytes]) -> int:
         return sum(self.line.ask(*((b"EXISTS", *group) for group in slices(keys, MGET_KEYS))))
+
+    def equal_strings(self, hints: Mapping[bytes, Facts]) -> Found:
+        """The long strings that are as their hints say."""
+        if self.twin is None:
+            return {}
+        long = {k: h for k, h in hints.items() if h.kind == "string" and h.size_bytes > DIGESTED_STRING_BYTES}
+        asked = [(b"DIGEST", key) for key in long]
+        here, there = exchange(self.twin, asked), exchange(self.line, asked)
+        both = zip(long.items(), here, there, strict=True)
+        return {key: hint for (key, hint), one, other in both if isinstance(one, bytes) and one == other}
 
     def strings(self, hints: Mapping[bytes, Facts]) -> Found:
         found: Found = {}
