@@ -83,11 +83,12 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
             columns[_(store.title())] = ["" if found is None else shown(found) for found in values]
     if any(one.local_expires_at_ms or one.cloud_expires_at_ms for one in page.elements):
         columns[_("Expires")] = [field_expiry(one) for one in page.elements]
-    if len(stores) == 2:
+    if not all(one.same for one in page.elements) and len(stores) == 2:
         columns[" "] = ["" if one.same else "≠" for one in page.elements]
     event = st.dataframe(
         tinted(pd.DataFrame(columns)), key=f"keys-elements-{key.hex()[:64]}-{number}", hide_index=True,
         on_select="rerun", selection_mode="single-row", height=height_of(len(page.elements), 460),
+        column_config={" ": st.column_config.TextColumn(width=40)},
     )  # fmt: skip
     rows = event["selection"].get("rows", ())
     return page.elements[rows[0]] if rows and rows[0] < len(page.elements) else None

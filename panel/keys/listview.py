@@ -57,8 +57,8 @@ def filters() -> None:
         )  # fmt: skip
         st.button(_("Refresh"), icon=":material/refresh:", key="keys-refresh", on_click=refresh)
         st.button(
-            _("New key"), icon=":material/add:", key="keys-new", type="primary", disabled=not actions.is_operator(),
-            on_click=state.open_form, args=("create",),
+            _("New key"), icon=":material/add:", key="keys-new", type="primary",
+            disabled=not (actions.is_operator() and queries.stores_up()), on_click=state.open_form, args=("create",),
         )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def page(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
         marked = table(listing.rows, stores, f"{number}-{at}")
     elif not searching:
         nothing(walk)
-    pager(listing, at, searching)
+    pager(listing, at, searching, stores)
     if searching:
         queries.search_on()
         follow_now("search")
@@ -101,7 +101,7 @@ def meanwhile(walk: Walk, stores: tuple[Store, ...], name: str, at: int) -> tupl
     return table(rows.value, (), name) if isinstance(rows, Known) else ()
 
 
-def pager(listing: Listing, at: int, searching: bool) -> None:
+def pager(listing: Listing, at: int, searching: bool, stores: tuple[Store, ...]) -> None:
     first = at * state.PAGE_KEYS
     last = first + len(listing.rows)
     if not listing.rows and not at and not searching:
@@ -124,6 +124,8 @@ def pager(listing: Listing, at: int, searching: bool) -> None:
             total = format.number(listing.known) if listing.ended else about_total()
             st.caption(_("{first} to {last} of {total}").format(first=first + 1 if last else 0, last=last, total=total))
         for store, why in listing.missing:
+            if store not in stores:
+                continue  # the page says so above
             st.caption(f":material/help: {_('Without the {store} store').format(store=named(store))}: {said(why)}")
 
 

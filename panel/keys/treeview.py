@@ -44,6 +44,7 @@ def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
                 Listing(tuple(rows.value) if isinstance(rows, Known) else (), len(level.keys), True, False, (), 0, 0),
                 at,
                 False,
+                stores,
             )
     if not level.folders and not level.keys:
         nothing(walk)

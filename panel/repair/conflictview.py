@@ -50,15 +50,20 @@ def conflicts(snapshot: Overview | None) -> None:
         )
         return
     chosen = table(entries)
+    if pages or len(entries) == queries.CONFLICTS_PAGE:
+        pager(entries, pages)
+    if chosen is not None:
+        detail(chosen)
+    discard_all_form(snapshot.status.conflicts)
+
+
+def pager(entries: Sequence[Conflict], pages: list[str]) -> None:
     with st.container(horizontal=True):
         st.button(_("Newer"), icon=":material/chevron_left:", key="conflicts-newer", disabled=not pages,
                   on_click=turn, args=(None,))  # fmt: skip
         st.button(_("Older"), icon=":material/chevron_right:", key="conflicts-older",
                   disabled=len(entries) < queries.CONFLICTS_PAGE,
                   on_click=turn, args=(entries[-1].id if entries else None,))  # fmt: skip
-    if chosen is not None:
-        detail(chosen)
-    discard_all_form(snapshot.status.conflicts)
 
 
 def turn(before: str | None) -> None:
@@ -102,12 +107,13 @@ def detail(entry: Conflict) -> None:
         name = key_text(entry.key).replace("`", "'")
         st.markdown(f":material/key: `{name}`")
         with st.grid(2, min_column_width=240):
-            for side, state in ((entry.kept, _("live since then")), (entry.lost, _("archived"))):
+            sides = ((entry.kept, _("live since then")), (entry.lost, _("archived")))
+            for side, state in sorted(sides, key=lambda named: named[0].store is Store.CLOUD):
                 with st.container(border=True, key=f"conflict-{side.store}", height="stretch"):
                     store_heading(side.store)
                     when = format.clock(side.at_ms / 1000 if side.at_ms else None, zone(), with_seconds=True)
-                    by = side.by or _("unknown")
-                    st.caption(_("{state} · written at {time} by {who}").format(state=state, time=when, who=by))
+                    said_of = _("{state} · written at {time} by {who}") if side.by else _("{state} · written at {time}")
+                    st.caption(said_of.format(state=state, time=when, who=side.by))
         values_table(entry)
         decision(entry)
 
@@ -181,7 +187,7 @@ def value_rows(commands: Iterable[Sequence[bytes]]) -> list[tuple[str, str]]:
     counted = 0
     for name, *operands in commands:
         rest = [queries.shown(part) for part in operands[1:]]
-        if name == b"DEL":
+        if name in (b"DEL", b"UNLINK"):
             continue
         if name == b"SET":
             rows.append((_("value"), rest[0]))

@@ -68,8 +68,8 @@ def standing() -> None:
         metric(_("Folded keys"), format.count(status.folded_keys), folded, help=_(FOLDED))
         equal_share(known, _("not measured yet") if isinstance(measured, Known) else _("not to be read now"))
         conflicts = status.conflicts
-        note = _("none in the archive") if conflicts == 0 else _("kept for 30 days")
-        metric(_("Conflicts"), format.count(conflicts), note)
+        kept = {None: _("not to be read now"), 0: _("none in the archive")}.get(conflicts, _("kept for 30 days"))
+        metric(_("Conflicts"), format.count(conflicts), kept)
 
 
 FOLDED = N_(

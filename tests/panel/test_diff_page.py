@@ -201,7 +201,7 @@ def test_keys_survive_the_address_bar(key: bytes) -> None:
 
 
 def test_archived_commands_are_shown_as_places() -> None:
-    commands = [[b"DEL", b"k"], [b"HSET", b"k", b"a", b"1", b"b", b"2"], [b"PEXPIREAT", b"k", b"0"]]
+    commands = [[b"UNLINK", b"k"], [b"HSET", b"k", b"a", b"1", b"b", b"2"], [b"PEXPIREAT", b"k", b"0"]]
     assert [place for place, _ in value_rows(commands)] == ["field a", "field b", "expiry"]
     assert value_rows([[b"RPUSH", b"k", b"x"], [b"RPUSH", b"k", b"y"]]) == [("item 0", "x"), ("item 1", "y")]
 
