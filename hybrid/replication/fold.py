@@ -97,18 +97,22 @@ def _step(wire: Wire, names: Names, lease: Lease, count: int) -> int | None:
 
 def folded(wire: Wire, names: Names) -> Folded:
     """What was folded and not copied yet."""
-    found, cursor = Folded(), b"0"
+    found = Folded()
+    (cursor, flat), found.commands = _answers(wire, _fields(names, b"0"), ("LRANGE", names.folded_commands, 0, -1))
     while True:
-        cursor, flat = _answer(wire, pack(("HSCAN", names.folded, cursor, "COUNT", SCAN_FIELDS)))
         found.load(zip(flat[::2], flat[1::2], strict=True))
         if cursor == b"0":
-            break
-    found.commands = _answer(wire, pack(("LRANGE", names.folded_commands, 0, -1)))
-    return found
+            return found
+        [(cursor, flat)] = _answers(wire, _fields(names, cursor))
 
 
-def _answer(wire: Wire, packed: bytes) -> Any:
-    reply = wire.exchange(packed, 1)[0]
-    if isinstance(reply, Exception):
-        raise HybridError(f"the folded log cannot be read: {reply}")
-    return reply
+def _fields(names: Names, cursor: bytes) -> tuple[Any, ...]:
+    return ("HSCAN", names.folded, cursor, "COUNT", SCAN_FIELDS)
+
+
+def _answers(wire: Wire, *commands: tuple[Any, ...]) -> list[Any]:
+    replies = wire.exchange(b"".join(map(pack, commands)), len(commands))
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise HybridError(f"the folded log cannot be read: {reply}")
+    return replies

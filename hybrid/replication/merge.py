@@ -23,8 +23,8 @@ from hybrid.errors import HybridError
 from hybrid.replication.archive import archive_command, put_of, same, trim_archive
 from hybrid.replication.copy import read_states, temporary_key
 from hybrid.replication.fold import folded
-from hybrid.replication.records import one, transaction
-from hybrid.replication.tail import Tail, logged, states_of
+from hybrid.replication.records import one, several, transaction
+from hybrid.replication.tail import Tail, logged, next_entries, states_of
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
@@ -65,10 +65,11 @@ class Merge:
         self._ours = tail.branch(self._left_out)
         self._again: dict[bytes, list[Repeat]] = {}
         self._told: dict[bytes, bool] = {}
+        self._done: bytes | None = None
         self.archived = 0
 
     def run(self) -> None:
-        done = self._done_to()
+        done = self._done = self._done_by(one(self._reader, "GET", self._names.merged))
         keys = sorted(key for key in self._concerned() if done is None or key > done)
         repeated = (Decision.AGAIN, Decision.LACKING)
         self._find_again([key for key in keys if decision(*self.footprints(key)) in repeated])
@@ -86,30 +87,41 @@ class Merge:
                 keys.update(_all_keys(wire))
         return keys
 
-    def _done_to(self) -> bytes | None:
+    def _done_by(self, mark: bytes | None) -> bytes | None:
         """The last key that was merged already, of this very tail; keys are merged in order."""
-        end, _, key = (one(self._reader, "GET", self._names.merged) or b"").partition(b" ")
+        end, _, key = (mark or b"").partition(b" ")
         return bytes(key) if end == self._end else None
 
-    def _look(self) -> None:
+    def _look(self, entries: list[Any] | None = None) -> None:
         """Take in what was written on the authority since the last look; its log was empty when it took over."""
-        for group, place in logged(self._reader, self._names.log, self._seen_to, self._open_fields):
+        for group, place in logged(self._reader, self._names.log, self._seen_to, self._open_fields, entries):
             self._theirs.add(group)
             self._seen_to = place
 
+    def _guard(self, keys: set[bytes]) -> None:
+        """From here on, whatever is written to these keys breaks the next transaction; what was written before is
+        known. Raises Superseded."""
+        names = self._names
+        _, entries, record, mark = several(
+            self._writer,
+            ("WATCH", names.authority, names.merged, *keys),
+            next_entries(names.log, self._seen_to),
+            ("GET", names.authority),
+            ("GET", names.merged),
+        )
+        self._look(entries)
+        if record != self._record:
+            raise Superseded("the authority has moved")
+        if self._done_by(mark) != self._done:
+            raise Superseded("another shipper has taken over the merge")
+
     def _merge(self, keys: list[bytes]) -> None:
-        ours, before = self._tail.states(keys), self._done_to()
+        ours = self._tail.states(keys)
         hot: set[bytes] = set()
         for _ in range(TRIES):
             self._tell_apart(self._untold(keys), ours)
             guarded = self._to_guard(keys, hot)
-            # WATCH first, then look who wrote: what is written after the look breaks the transaction.
-            one(self._writer, "WATCH", self._names.authority, self._names.merged, *guarded)
-            self._look()
-            if one(self._reader, "GET", self._names.authority) != self._record:
-                raise Superseded("the authority has moved")
-            if self._done_to() != before:
-                raise Superseded("another shipper has taken over the merge")
+            self._guard(guarded)
             if self._untold(keys) or not guarded >= self._to_guard(keys, hot):
                 continue  # written meanwhile, so that more has to be known, or guarded
             seen = {key: self._theirs.of(key) for key in keys}
@@ -117,6 +129,7 @@ class Merge:
             plan = _Plan(self, keys, ours)
             replies = transaction(self._writer, [*plan.commands, self._mark(keys[-1])])
             if replies is not None:
+                self._done = keys[-1]
                 self.archived += plan.conflicts
                 self._archive_refused(plan, ours, replies)
                 return

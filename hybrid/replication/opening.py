@@ -57,7 +57,6 @@ class Opening:
         """Put all questions. Raises NotSent, ReplyLost or TargetLost."""
         self.local_run = self._run_of_local()
         self._end_previous()
-        self.offset_ms = self._server_ms() - time.monotonic() * 1000
 
     @property
     def clean_mark(self) -> bytes:
@@ -87,7 +86,8 @@ class Opening:
         stream, names = self._stream, self._stream.names
         taken = pack(("EVAL", _TAKE_OVER, 1, names.stream, UNKNOWN_STREAM))
         about_pair = pack(("MGET", names.identity, names.partner))
-        before, marks = stream.states.exchange(taken + about_pair, 2)
+        before, marks, (seconds, micros) = stream.states.exchange(taken + about_pair + pack(("TIME",)), 3)
+        self.offset_ms = int(seconds) * 1000 + int(micros) / 1000 - time.monotonic() * 1000
         self._source_marks = Marks(*marks)
         self.is_clean = stream.accounts_for_all = stream.source is Store.LOCAL and before == self.clean_mark
         if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) > 1:
@@ -136,7 +136,3 @@ class Opening:
         if mine := identities(replies[0]):
             stream.control.push(pack(("SET", stream.names.stream, b" ".join(chain(*mine)))), 1, ignore)
             stream.control.flush()
-
-    def _server_ms(self) -> float:
-        seconds, micros = self._stream.states.exchange(pack(("TIME",)), 1)[0]
-        return int(seconds) * 1000 + int(micros) / 1000

@@ -12,7 +12,7 @@ from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.stores.wire import Wire, plain_reason
 
-__all__ = ["checked", "kept_entries", "one", "transaction"]
+__all__ = ["checked", "kept_entries", "one", "several", "transaction"]
 
 SLOWEST_BYTES_S: Final = 1_000_000
 
@@ -29,11 +29,18 @@ def checked(wire: Wire, *commands: tuple[Any, ...]) -> list[Any]:
 
 
 def one(wire: Wire, *command: Any) -> Any:
-    """The reply to one command, within a second. Raises HybridError when the store refuses it, NotSent or ReplyLost."""
-    reply = wire.exchange(pack(command), 1, timeout_s=1.0)[0]
-    if isinstance(reply, Exception):
-        raise HybridError(str(reply))
-    return reply
+    """As `several`, for one command."""
+    return several(wire, command)[0]
+
+
+def several(wire: Wire, *commands: tuple[Any, ...]) -> list[Any]:
+    """The replies to `commands`, within a second. Raises HybridError when the store refuses one of them, NotSent or
+    ReplyLost."""
+    replies = wire.exchange(b"".join(map(pack, commands)), len(commands), timeout_s=1.0)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise HybridError(str(reply))
+    return replies
 
 
 def transaction(wire: Wire, commands: Sequence[bytes], *, patience_s: float = 1.0) -> list[Any] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.names import Names
@@ -17,7 +17,7 @@ from hybrid.replication.records import one
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["Tail", "last_place", "logged", "states_of"]
+__all__ = ["Tail", "last_place", "logged", "next_entries", "states_of"]
 
 BATCH_ENTRIES: Final = 1000
 
@@ -30,16 +30,25 @@ def last_place(wire: Wire, log: bytes) -> Position:
     return position(dict(zip(reply[::2], reply[1::2], strict=True))[b"last-generated-id"])
 
 
-def logged(wire: Wire, log: bytes, place: Position, open_fields: list[Field]) -> Iterator[tuple[Group, Position]]:
-    """The groups behind `place`, each with the place to go on from; an unfinished one stays in `open_fields`."""
+def next_entries(log: bytes, place: Position) -> tuple[Any, ...]:
+    """The command that reads what stands behind `place`, a batch of it."""
+    return ("XRANGE", log, b"(" + position_text(place), "+", "COUNT", BATCH_ENTRIES)
+
+
+def logged(
+    wire: Wire, log: bytes, place: Position, open_fields: list[Field], entries: list[Any] | None = None
+) -> Iterator[tuple[Group, Position]]:
+    """The groups behind `place`, each with the place to go on from; an unfinished one stays in `open_fields`. The first
+    batch may have been read already: `entries`."""
     while True:
-        entries = one(wire, "XRANGE", log, b"(" + position_text(place), "+", "COUNT", BATCH_ENTRIES)
+        entries = one(wire, *next_entries(log, place)) if entries is None else entries
         if entries:
             place = position(entries[-1][0])
         for group in groups(entries, open_fields):
             yield group, place
         if len(entries) < BATCH_ENTRIES:
             return
+        entries = None
 
 
 def states_of(wire: Wire, keys: list[bytes], log: bytes) -> dict[bytes, KeyState | Absent]:
