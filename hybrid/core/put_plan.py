@@ -29,6 +29,9 @@ _Item = TypeVar("_Item")
 
 Command = list[bytes]
 
+ABANDONED_S: Final = b"86400"
+"""What a process that is killed leaves behind goes by itself; no value takes a day to copy."""
+
 GROWING: Final = 2
 """A table that grows takes its elements more slowly, most of all while the server has a child that saves."""
 
@@ -75,8 +78,10 @@ def plan_put(
     else:
         return [[[b"UNLINK", key], *direct, *expiry]]
     step = max(1, most_work // GROWING)
-    filling = [[b"UNLINK", temporary], *build(temporary, state, step, field_ttl, stream_counters)]
-    return [*packed(filling, step), [[b"UNLINK", key], [b"RENAME", temporary, key], *expiry]]
+    first, *rest = build(temporary, state, step, field_ttl, stream_counters)
+    filling = [[b"UNLINK", temporary], first, [b"EXPIRE", temporary, ABANDONED_S], *rest]
+    swap = [[b"UNLINK", key], [b"RENAME", temporary, key], *(expiry or [[b"PERSIST", key]])]
+    return [*packed(filling, step), swap]
 
 
 def check_field_ttl(state: KeyState | Absent, *, field_ttl: bool) -> None:

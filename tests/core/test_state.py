@@ -100,6 +100,8 @@ class TestPlan:
         *filling, last = plan(body, 99, most_work=200)
         assert last == [[b"UNLINK", b"k"], [b"RENAME", b"hybrid:tmp:1", b"k"], [b"PEXPIREAT", b"k", b"99"]]
         assert filling[0][0] == [b"UNLINK", b"hybrid:tmp:1"]
+        assert [b"EXPIRE", b"hybrid:tmp:1", b"86400"] in chain.from_iterable(filling[:3])
+        assert plan(body, most_work=200)[-1][-1] == [b"PERSIST", b"k"]
         assert all(command[1] == b"hybrid:tmp:1" for group in filling for command in group)
         # a string chunk carries exactly most_work of payload besides the names
         assert all(sum(map(len, command)) <= 230 for group in filling for command in group)
