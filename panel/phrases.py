@@ -154,7 +154,7 @@ JOBS: Final = (
     N_("starting"), N_("looking for keys"), N_("reading"), N_("checking"), N_("writing"), N_("copying"),
     N_("undoing"), N_("listening"), N_("planning"), N_("comparing"), N_("looking for keys only in the cloud"),
     N_("confirming"), N_("finished"), N_("cancelled"), N_("failed"), N_("budget used up"), N_("undo bundle full"),
-    N_("about {n} looked at"), N_("{n} left alone"), N_("{n} differ"), N_("{n} suspected"),
+    N_("about {n} looked at"), N_("{n} left alone"), N_("{n} differ"), N_("{n} suspected"), N_("not ended"),
     N_("about {n} cloud commands"), N_("{n} put back"), N_("{n} copied"), N_("{n} deleted"), N_("{n} kept"),
     N_("{n} undecided"), N_("{n} changed meanwhile and left alone"), N_("{n} being written and left alone"),
     N_("{n} equal by now"), N_("{n} cannot be copied"), N_("{n} written"), N_("{n} being written by others"),

@@ -124,6 +124,8 @@ class SyncEnding(StrEnum):
     BUDGET = "budget used up"
     UNDO_FULL = "undo bundle full"
     FAILED = "failed"
+    OPEN = "not ended"
+    """It runs, or its process was killed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,9 +137,13 @@ def import_keys(
     with Pair.of(client, both=False) as pair:
         importer = Importer(pair, conflict, preview, options)
         entries = (parsed_line(text) for line in lines if (text := as_text(line)).strip())
-        for batch in batches(entries):
-            importer.add(batch)
-            on_progress(importer.result)
+        try:
+            for batch in batches(entries):
+                importer.add(batch)
+                on_progress(importer.result)
+        except ConfigurationError:
+            importer.remember()
+            raise
         importer.remember()
         return importer.result
 
@@ -173,7 +177,7 @@ class Importer:
         self._options = options
         self._id = new_id()
         self._started_at_s = time.time()
-        self._undo_from = b"" if preview else archive.begin(pair, options.undo_keep_s)
+        self._begun = None if preview else archive.begin(pair, self._id, IMPORT, "*", options)
         self.result = ImportResult()
 
     def add(self, batch: list[Entry]) -> None:
@@ -231,7 +235,10 @@ class Importer:
 
     def remember(self) -> None:
         """Put what was overwritten into the history, so that it can be undone."""
+        if self._begun is None:
+            return
         if self.result.undo is None:
+            archive.drop(self._pair, self._begun)
             return
         result, now_s = self.result, time.time()
         done = SyncResult(
@@ -247,7 +254,7 @@ class Importer:
             busy=result.busy,
             undo_until_s=now_s + self._options.undo_keep_s,
         )
-        archive.record(self._pair, done, self._undo_from)
+        archive.record(self._pair, done, self._begun)
 
 
 def resp_lines(client: HybridRedis, source: IO[bytes], on_progress: Callable[[int], None] = lambda _: None) -> int:

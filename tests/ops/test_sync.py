@@ -13,7 +13,7 @@ from servers import Pool, Stores, client, wait_until
 
 from hybrid import HybridRedis
 from hybrid.core.drift import Cause, Difference
-from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResult
+from hybrid.core.syncplan import Direction, Policy, Prefer, SyncCounts, SyncEnding, SyncResult
 from hybrid.errors import ConfigurationError
 from hybrid.ops.compare import compare
 from hybrid.ops.diff import DiffOptions, run_diff
@@ -234,6 +234,26 @@ class TestDirections:
         plan = plan_sync(hybrid, lambda: found(), Policy(Direction.MERGE, prefer=Prefer.CLOUD))
         result = apply_plan(hybrid, plan, cancel=cancel)
         assert (result.ending, result.copied) == (SyncEnding.CANCELLED, 0)
+
+    def test_what_a_killed_sync_has_done_can_be_undone(
+        self, hybrid: HybridRedis, local: redis.Redis, cloud: redis.Redis, found: Found
+    ) -> None:
+        before = state(local), state(cloud)
+        policy = Policy(Direction.CLOUD_TO_LOCAL, delete_extras=True)
+
+        def killed(counts: SyncCounts) -> None:
+            if counts.copied:
+                raise SystemExit
+
+        plan = plan_sync(hybrid, found, policy)
+        with pytest.raises(SystemExit):
+            apply_plan(hybrid, plan, on_progress=killed)
+        assert (open_ := sync_history(hybrid)[0]).ending is SyncEnding.OPEN
+        assert undo_sync(hybrid).direction == f"undo {open_.id}"
+        assert (state(local), state(cloud)) == before
+        applied(hybrid, found(), policy)
+        assert sync_history(hybrid)[0].ending is SyncEnding.FINISHED
+        assert_identical(hybrid, local, cloud)
 
     def test_a_full_undo_bundle_stops_it(self, hybrid: HybridRedis, cloud: redis.Redis, found: Found) -> None:
         for i in range(3):

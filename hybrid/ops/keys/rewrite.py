@@ -164,7 +164,8 @@ def _rewritten(
         raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own!r}")
     with Pair.of(client, both=False) as pair:
         rewriter = _Rewriter(pair, wish, options)
-        undo_from = archive.begin(pair, options.undo_keep_s)
+        pattern = f"{len(keys):,} keys"
+        begun = archive.begin(pair, rewriter.bundle, direction, pattern, options)
         started_at_s, reason = time.time(), ""
         try:
             ending = rewriter.run(keys, cancel or threading.Event(), on_progress)
@@ -174,7 +175,7 @@ def _rewritten(
         result = SyncResult(
             id=rewriter.bundle,
             direction=direction,
-            pattern=f"{len(keys):,} keys",
+            pattern=pattern,
             author=options.author,
             started_at_s=started_at_s,
             ended_at_s=now_s,
@@ -188,7 +189,7 @@ def _rewritten(
             reason=reason,
         )
         if ending is not SyncEnding.FAILED:
-            archive.record(pair, result, undo_from)
+            archive.record(pair, result, begun)
         return result
 
 

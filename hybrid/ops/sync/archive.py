@@ -4,9 +4,10 @@ store that lost its data has lost these too."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Final, TypeAlias
+from dataclasses import asdict, replace
+from typing import Final, NamedTuple, TypeAlias
 
 from hybrid.core.drift import Facts
 from hybrid.core.names import Names
@@ -22,9 +23,11 @@ from hybrid.types import Store
 
 __all__ = [
     "UNDO",
+    "Begun",
     "States",
     "batches_of",
     "begin",
+    "drop",
     "forget_old",
     "history",
     "kept",
@@ -41,12 +44,33 @@ UNDO: Final = "undo "
 States: TypeAlias = Mapping[bytes, KeyState | Absent]
 
 
-def begin(pair: Pair, keep_s: float) -> bytes:
-    """Forget bundles older than `keep_s`; the result is the place in the stream where a new one begins."""
-    seconds, micros = pair.ask(pair.authority, ("TIME",))[0]
+class Begun(NamedTuple):
+    """A sync in the history before it has ended: the place in the stream where its bundle begins, and its entry."""
+
+    undo_from: bytes
+    store: Store
+    entry: bytes
+
+
+def begin(pair: Pair, bundle: str, direction: str, pattern: str, options: SyncOptions) -> Begun:
+    """Forget old bundles, and put a sync into the history as one that has not ended: so it can be undone, as far as it
+    got, when its process is killed."""
+    store, now_s = pair.authority, time.time()
+    seconds, micros = pair.ask(store, ("TIME",))[0]
     now_ms = int(seconds) * 1000 + int(micros) // 1000
-    forget_old(pair, pair.authority, now_ms - int(keep_s * 1000))
-    return b"%d-0" % now_ms
+    forget_old(pair, store, now_ms - int(options.undo_keep_s * 1000))
+    begun = SyncResult(
+        id=bundle,
+        direction=direction,
+        pattern=pattern,
+        author=options.author,
+        started_at_s=now_s,
+        ended_at_s=now_s,
+        ending=SyncEnding.OPEN,
+        undo_until_s=now_s + options.undo_keep_s if options.undo else None,
+    )
+    undo_from = b"%d-0" % now_ms
+    return Begun(undo_from, store, pair.ask(store, entry(pair, begun, undo_from))[0])
 
 
 def forget_old(pair: Pair, store: Store, before_ms: int) -> None:
@@ -54,10 +78,21 @@ def forget_old(pair: Pair, store: Store, before_ms: int) -> None:
     pair.ask(store, ("XTRIM", pair.names.undo, "MINID", before_ms))
 
 
-def record(pair: Pair, result: SyncResult, undo_from: bytes) -> None:
-    """Add a sync to the history."""
+def entry(pair: Pair, result: SyncResult, undo_from: bytes) -> tuple[str | bytes | int, ...]:
+    """The command that adds a sync to the history."""
     document = json.dumps({**asdict(result), "undo_from": undo_from.decode()})
-    pair.ask(pair.authority, ("XADD", pair.names.syncs, "MAXLEN", "~", KEPT_SYNCS, "*", "j", document))
+    return "XADD", pair.names.syncs, "MAXLEN", "~", KEPT_SYNCS, "*", "j", document
+
+
+def record(pair: Pair, result: SyncResult, begun: Begun) -> None:
+    """Put into the history how a sync has ended."""
+    pair.ask(pair.authority, entry(pair, result, begun.undo_from))
+    drop(pair, begun)
+
+
+def drop(pair: Pair, begun: Begun) -> None:
+    """Take a sync that has done nothing, or has ended, from those that have not."""
+    pair.ask(begun.store, ("XDEL", pair.names.syncs, begun.entry))
 
 
 def history(pair: Pair, limit: int = 50) -> list[SyncResult]:
@@ -73,7 +108,9 @@ def recorded(pair: Pair, limit: int) -> list[tuple[SyncResult, bytes, Store]]:
             document = json.loads(fields[1])
             start = document.pop("undo_from").encode()
             found.append((SyncResult(**{**document, "ending": SyncEnding(document["ending"])}), start, store))
-    return sorted(found, key=lambda entry: entry[0].started_at_s, reverse=True)[:limit]
+    ended = {result.id for result, _, _ in found if result.ending is not SyncEnding.OPEN}
+    found = [it for it in found if it[0].ending is not SyncEnding.OPEN or it[0].id not in ended]
+    return sorted(found, key=lambda it: it[0].started_at_s, reverse=True)[:limit]
 
 
 def result_of(pair: Pair, bundle: str | None) -> tuple[SyncResult, bytes, Store]:
@@ -85,6 +122,10 @@ def result_of(pair: Pair, bundle: str | None) -> tuple[SyncResult, bytes, Store]
             if result.id not in undone and result.ending is SyncEnding.FINISHED:
                 undone.add(result.direction.removeprefix(UNDO))
         elif bundle in (None, result.id) and result.id not in undone and result.undo_until_s is not None:
+            if result.ending is SyncEnding.OPEN:
+                result = replace(result, ended_at_s=result.undo_until_s)
+                if next(batches_of(pair, store, result.id, start, result.ended_at_s), None) is None:
+                    continue
             return result, start, store
     raise ConfigurationError(
         "there is nothing to undo" if bundle is None else f"there is no sync {bundle!r} to undo; see: sync history"

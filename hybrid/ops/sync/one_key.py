@@ -91,14 +91,15 @@ def merge_fields(
     if any(place.part not in MERGED_PARTS for place in taken):
         raise ConfigurationError("only fields, members, scores and expiries can be taken one by one")
     started_at_s, bundle = time.time(), new_id()
+    pattern = key.decode(errors="backslashreplace")
     with Pair.of(client) as pair:
-        undo_from = archive.begin(pair, options.undo_keep_s)
+        begun = archive.begin(pair, bundle, FIELDS, pattern, options)
         before = pair.cloud_commands
         size_bytes = _merge(pair, difference, base, taken, bundle, options)
         result = SyncResult(
             id=bundle,
             direction=FIELDS,
-            pattern=key.decode(errors="backslashreplace"),
+            pattern=pattern,
             author=options.author,
             started_at_s=started_at_s,
             ended_at_s=time.time(),
@@ -108,7 +109,7 @@ def merge_fields(
             cloud_commands=pair.cloud_commands - before,
             undo_until_s=time.time() + options.undo_keep_s,
         )
-        archive.record(pair, result, undo_from)
+        archive.record(pair, result, begun)
         return result
 
 

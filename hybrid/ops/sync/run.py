@@ -138,7 +138,7 @@ def recorded(
     pair: Pair, applier: Applier, work: Callable[[], SyncEnding], direction: str, pattern: str, *, quiet: bool = False
 ) -> SyncResult:
     started_at_s, options = time.time(), applier.options
-    undo_from = archive.begin(pair, options.undo_keep_s)
+    begun = archive.begin(pair, applier.bundle, direction, pattern, options)
     reason = ""
     try:
         ending = work()
@@ -146,7 +146,9 @@ def recorded(
         ending, reason = SyncEnding.FAILED, str(error)
     result = result_from(applier, direction, pattern, started_at_s, ending, reason)
     if not quiet or result.copied or result.deleted:
-        remember(pair, result, undo_from)
+        remember(pair, result, begun)
+    else:
+        archive.drop(pair, begun)
     return result
 
 
@@ -169,10 +171,10 @@ def result_from(
     )
 
 
-def remember(pair: Pair, result: SyncResult, undo_from: bytes) -> None:
+def remember(pair: Pair, result: SyncResult, begun: archive.Begun) -> None:
     """The history is best kept, but a store that is lost must not hide what the sync has done."""
     try:
-        archive.record(pair, result, undo_from)
+        archive.record(pair, result, begun)
     except StoreUnavailable:
         if result.ending is not SyncEnding.FAILED:
             raise
@@ -233,16 +235,16 @@ def undo_sync(
     with Pair.of(client) as pair:
         undone, start, store = archive.result_of(pair, bundle)
         everywhere = everywhere or undone.direction in ON_BOTH
-        started_at_s = time.time()
-        undo_from = archive.begin(pair, options.undo_keep_s)
+        started_at_s, direction = time.time(), archive.UNDO + undone.id
         reverter = Reverter(pair, new_id(), options, everywhere=everywhere, cancel=cancel, on_progress=on_progress)
+        begun = archive.begin(pair, reverter.bundle, direction, undone.pattern, options)
         reason = ""
         try:
             ending = reverter.run(archive.batches_of(pair, store, undone.id, start, undone.ended_at_s))
         except StoreUnavailable as error:
             ending, reason = SyncEnding.FAILED, str(error)
-        result = result_from(reverter, archive.UNDO + undone.id, undone.pattern, started_at_s, ending, reason)
-        remember(pair, result, undo_from)
+        result = result_from(reverter, direction, undone.pattern, started_at_s, ending, reason)
+        remember(pair, result, begun)
         return result
 
 
