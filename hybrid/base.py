@@ -42,6 +42,10 @@ _POOLED: Final = frozenset(
 """What of a pool's connection settings is the application's, besides TLS. Timeouts and retries are hybrid's."""
 
 
+_WITHOUT_MEANING: Final = frozenset(("single_connection_client", "auto_close_connection_pool"))
+"""redis-py's words about whose a connection is: here they are hybrid's."""
+
+
 class Base(Calls):
     """Owns the engine of one client; see `HybridRedis` for the arguments. Mixed in before redis-py's client, which
     it opens on a pool of the kind that client takes."""
@@ -57,21 +61,37 @@ class Base(Calls):
         namespace: str = RESERVED.decode(),
         **options: Any,
     ) -> None:
+        options = {name: value for name, value in options.items() if name not in _WITHOUT_MEANING}
         if settings is None:
             settings, options = pooled(connection_pool, options)
         self._options = options
         self.events = events.EventLog(tuple(hooks))
-        self._engine = Engine(settings, self.events, Names(namespace.encode()), options)
-        self._prepare_calls(self._engine.board, self._engine.names, options)
-        self._prepare_driving()
+        self._open(settings, Names(namespace.encode()))
+        self._prepare_calls(self._engine.names, options)
         pool = self._pool_of(settings.local_url or "", **options)
         pool.get_connection, pool.hybrid_settings = _no_connection, settings
         self._resp3 = pool.get_protocol() not in (2, "2")
         super().__init__(connection_pool=pool)  # type: ignore[call-arg] # redis-py's
-        self._closed = False
         self._original: Base | None = None
+
+    def _open(self, settings: Settings, names: Names) -> None:
+        """Have an engine that starts with the first command."""
+        self._engine = Engine(settings, self.events, names, self._options)
+        self._board = self._engine.board
+        self._prepare_driving()
         # The threads know nothing of the client, so that one that is dropped unclosed does not leave them behind.
-        weakref.finalize(self, self._engine.abandon).atexit = False
+        self._abandon = weakref.finalize(self, self._engine.abandon)
+        self._abandon.atexit = False
+
+    def _ended(self, engine: Engine) -> None:
+        """This engine was closed; the next command opens another, as with redis-py."""
+        if self._engine is not engine:
+            return
+        self._abandon.detach()
+        self.events.remove_hook(engine.metrics.event)
+        settings, sources = engine.live.opened_with
+        self._open(settings, engine.names)
+        self._engine.live.state(sources)
 
     @classmethod
     def from_pool(cls, connection_pool: Any) -> Self:
@@ -100,10 +120,7 @@ class Base(Calls):
 
     @classmethod
     def from_url(cls, url: str, **options: Any) -> Self:
-        """As redis-py's: one URL, so only a local store, unless `cloud_url` is given. That one connection should serve
-        all (`single_connection_client`) has no meaning here."""
-        for name in ("single_connection_client", "auto_close_connection_pool"):
-            options.pop(name, None)
+        """As redis-py's: one URL, so only a local store, unless `cloud_url` is given."""
         return cls.from_urls(url, options.pop("cloud_url", None), **options)
 
     def _prepare_driving(self) -> None:

@@ -36,8 +36,8 @@ class Calls(Reading):
     _resp3: bool
     response_callbacks: Any
 
-    def _prepare_calls(self, board: Board, names: Names, options: Mapping[str, Any]) -> None:
-        self._board, self._names = board, names
+    def _prepare_calls(self, names: Names, options: Mapping[str, Any]) -> None:
+        self._names = names
         self._scripts = Scripts(names.log)
         self._hint: Callable[[tuple[bytes, ...]], Transaction] = lambda keys: hint(names, keys)
         self._encoding = options.get("encoding", "utf-8")

@@ -55,17 +55,17 @@ class HybridRedis(Base, redis.Redis):
         self._engine.start()
 
     def close(self) -> None:
-        """Flush (wait up to 2 s for the other store to have everything), then end threads and connections."""
-        if self._closed:
+        """Flush (wait up to 2 s for the other store to have everything), then end threads and connections. A command
+        after that opens the client again, as with redis-py."""
+        engine = self._engine
+        if self._original is not None or not engine.started:
             return
-        self._closed = True
-        if self._engine.started:
-            cloud_is_lost = self._board.state(Store.CLOUD) in (StoreState.DOWN, StoreState.WIPED)
-            flushed = not cloud_is_lost and self.settings.replicated and self.wait_in_sync(CLOSE_S)
-            lag = 0 if flushed else self.status().lag_entries
-            self._engine.close()
-            self.events.emit(events.Stopped(unshipped=lag))
-        super().close()
+        cloud_is_lost = self._board.state(Store.CLOUD) in (StoreState.DOWN, StoreState.WIPED)
+        flushed = not cloud_is_lost and self.settings.replicated and self.wait_in_sync(CLOSE_S)
+        lag = 0 if flushed else self.status().lag_entries
+        engine.close()
+        self.events.emit(events.Stopped(unshipped=lag))
+        self._ended(engine)
 
     def __enter__(self) -> Self:
         return self
@@ -123,7 +123,6 @@ class HybridRedis(Base, redis.Redis):
         """redis-py: a client of one connection. Which connection serves a command is hybrid's to decide, so this is
         the same client under another name; closing it closes nothing."""
         alias = copy.copy(self)
-        alias._closed = True
         alias._original = self  # what runs in threads ends when the original is dropped
         alias.response_callbacks = copy.copy(self.response_callbacks)
         return alias

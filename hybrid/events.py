@@ -280,6 +280,10 @@ class EventLog:
         with self._lock:
             self._hooks.append(hook)
 
+    def remove_hook(self, hook: Hook) -> None:
+        with self._lock:
+            self._hooks.remove(hook)
+
     def forget_after_fork(self) -> None:
         """In a forked child: the lock may be held by a thread that does not exist here."""
         self._lock = threading.Lock()

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser, common: argparse.ArgumentPars
     silence = action("silence", "Tell nothing for a while", silence_rules)
     silence.add_argument("rules", nargs="*", metavar="RULE", help="only these rules (default: all)")
     maintenance = action("maintenance", "Plan a time in which nothing is told", plan_maintenance)
-    maintenance.add_argument("--at", metavar="TIME", help="when it begins, UTC: 2026-01-31T22:00 (default: now)")
+    maintenance.add_argument("--at", metavar="TIME", help="when it begins, UTC: 2027-01-31T22:00 (default: now)")
     for quiet in (silence, maintenance):
         quiet.add_argument("--for", dest="for_s", type=span_s, required=True, metavar="TIME", help="30m, 2h or 1d")
         quiet.add_argument("--store", default="", choices=("local", "cloud"), help="only what is about this store")
@@ -154,7 +154,7 @@ def begins_at_s(text: str) -> float:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(f"--at must be a time such as 2026-01-31T22:00, not {text!r}") from None
+        raise ConfigurationError(f"--at must be a time such as 2027-01-31T22:00, not {text!r}") from None
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 

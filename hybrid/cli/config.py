@@ -175,8 +175,8 @@ def show_processes(control: Control, options: argparse.Namespace, _: dict[str, A
             f"gone since {moment(process.seen_s)}" if presence is Presence.GONE else str(presence),
             str(process.config_version),
             ", ".join(process.pinned),
-            str(process.role),
-            duration(max(0.0, time.time() - process.started_s)),
+            "" if presence is Presence.GONE else str(process.role),
+            duration(max(0.0, (process.seen_s if presence is Presence.GONE else time.time()) - process.started_s)),
             process.hybrid_version,
         )
         for process, presence in found

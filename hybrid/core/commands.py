@@ -14,7 +14,7 @@ from hybrid.core.command_table import CORE
 from hybrid.core.command_table_admin import ADMIN
 from hybrid.core.command_table_modules import MODULES
 from hybrid.core.command_types import Command, Keys, Operands, Policy, word
-from hybrid.errors import CommandRefused
+from hybrid.errors import CommandRefused, Malformed
 
 __all__ = [
     "COMMANDS",
@@ -115,6 +115,8 @@ def _resolve(args: Sequence[Any]) -> Command:
         full = f"{name} {word(words[1])[:_SHOWN_LENGTH]}" if len(words) > 1 else name
         name = full if full in COMMANDS or name not in COMMANDS else name
     command = COMMANDS.get(name)
+    if command is None and name in _CONTAINERS and len(words) == 1:
+        raise Malformed(name, f"wrong number of arguments for '{name.lower()}' command")
     if command is None:
         raise CommandRefused(name, "it is not in the command table, so how to keep it equal on two stores is not known")
     return command

@@ -79,8 +79,10 @@ class MetricsTail(threading.Thread):
             try:
                 self._follow()
                 if turns_to_cost == 0:
-                    self.cost = cost_of_month(self._client)
-                    turns_to_cost = int(COST_INTERVAL_S / INTERVAL_S)
+                    cost = cost_of_month(self._client)
+                    # Nothing counted means that no process has told yet: a pair that is in use costs something.
+                    self.cost = cost if cost.commands else None
+                    turns_to_cost = int(COST_INTERVAL_S / INTERVAL_S) if self.cost else 1
                 turns_to_cost -= 1
             except (redis.RedisError, OSError) as error:
                 logger.debug("metrics are not read: %s", error)

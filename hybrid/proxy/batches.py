@@ -9,7 +9,7 @@ from typing import Final
 from hybrid.core.commands import Command, Policy, is_idempotent, lookup, policy_of
 from hybrid.core.transaction import Write
 from hybrid.core.visible import SHOWN
-from hybrid.errors import CommandRefused
+from hybrid.errors import CommandRefused, Malformed
 from hybrid.proxy.execution import Execution
 from hybrid.proxy.replies import error_line
 from hybrid.proxy.requests import Request
@@ -122,9 +122,13 @@ def refusal_line(error: CommandRefused, args: tuple[bytes, ...]) -> bytes:
     """A command that is in no table is unknown, in the words that clients look for."""
     try:
         lookup(args)
-    except CommandRefused:
+    except Malformed:
+        return error_line(error)
+    except CommandRefused as unknown:
         name, *operands = (arg[:128].decode(errors="replace") for arg in args[:20])
         beginning = " ".join(f"'{operand}'" for operand in operands)[:128]
         text = f"-ERR unknown command '{name}', with args beginning with: {beginning}"
+        if " " in unknown.command:
+            text = f"-ERR unknown subcommand '{operands[0]}'. Try {name.upper()} HELP."
         return " ".join(text.split()).encode() + b"\r\n"
     return error_line(error)

@@ -71,7 +71,7 @@ class Lane(HybridRedis):
         """A lane beside `client`, which must be started and be closed after it."""
         lane = cast("Lane", copy.copy(client))
         lane.__class__ = cls
-        lane._closed = True
+        lane._original = client
         options: dict[str, Any] = {name: value for name, value in client._options.items() if name not in _OF_TEXT}
         lane._engine = LaneEngine.of(client._engine, {**options, "protocol": protocol})
         lane.protocol = protocol

@@ -59,6 +59,11 @@ class LiveSettings:
         """Live settings that this program fixes by an argument: the live configuration does not move them."""
         return tuple(name for name in LIVE if self._sources.get(name) is Source.ARGUMENT)
 
+    @property
+    def opened_with(self) -> tuple[Settings, Mapping[str, Source]]:
+        """The settings of this process alone, and where they come from."""
+        return self._base, self._sources
+
     def effective(self) -> dict[str, Effective]:
         """Every setting in force, with its source. The values may be secret: mask them before they are shown."""
         base = {f.name: getattr(self._base, f.name) for f in fields(Settings)}

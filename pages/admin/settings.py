@@ -147,7 +147,7 @@ def process_row(process: queries.Process, presence: queries.Presence) -> dict[st
         if process.config_version >= version
         else _("{version} (older)").format(version=running),
         _("Fixed in its code"): ", ".join(process.pinned) or _("nothing"),
-        _("Log"): _(ROLES.get(str(process.role), str(process.role))),
+        _("Log"): "" if presence == "gone" else _(ROLES.get(str(process.role), str(process.role))),
         _("Host"): f"{process.host}, {process.pid}",
         _("Since"): format.clock(process.started_s, zone),
         _("Version"): process.hybrid_version,

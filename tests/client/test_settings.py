@@ -275,6 +275,8 @@ def test_options_of_redis_pys_from_url_are_accepted(stores: Stores) -> None:
     options = {"single_connection_client": True, "auto_close_connection_pool": True, "decode_responses": True}
     with HybridRedis.from_url(stores.local.url, cloud_url=stores.cloud.url, **PATIENT, **options) as hybrid:
         assert hybrid.set("k", "v") and hybrid.get("k") == "v"
+    with HybridRedis.from_urls(stores.local.url, stores.cloud.url, **PATIENT, **options) as hybrid:
+        assert hybrid.get("k") == "v"
 
 
 def test_what_the_asyncio_client_cannot_do_with_an_option_is_said() -> None:

@@ -104,6 +104,8 @@ SAME = requests(
     "EXEC",
     "SCAN",
     "HSCAN h none",
+    "XINFO",
+    "XINFO none x",
     "XREAD BLOCK none STREAMS x 0",
     "XREAD BLOCK",
     "PUBLISH c m",
