@@ -9,7 +9,7 @@ __all__ = ["RESERVED", "Names"]
 RESERVED = b"hybrid:"
 
 _KEYS = (
-    *("log", "authority", "lease", "stream", "identity", "partner", "seal", "conflicts", "merged", "sent"),
+    *("log", "authority", "lease", "stream", "incoming", "identity", "partner", "seal", "conflicts", "merged", "sent"),
     *("folded", "folded_commands", "refused", "checkpoint"),
     *("config", "audit", "processes", "apart"),
     *("agent", "bid", "alerts", "relay"),
@@ -23,19 +23,20 @@ _CHANNELS = ("applied", "moved")
 class Names:
     """Internal names under one prefix.
 
-    `log` is the replication log (a stream), `authority` the record of who takes writes, `lease` the shipper's lease,
-    `stream` its connection to the other store, `identity` the mark by which a wiped store is recognized, `partner`
-    the mark of the other store, `seal` the end of the local log as far as it was shipped when the local store was
-    lost, `conflicts` the archive, `merged` how far the merge of a returning store's tail has got, `sent` up to where
-    the local log may have been sent when its last stream broke, `folded` and `folded_commands` what a log that grew
-    too long has become, `refused` the keys that the other store could not take, and why, `checkpoint` how far the
-    local log has gone once, `config` the live configuration (also a channel, on which it is pushed), `audit` who
-    changed it, `processes` those that use the store, `apart` says that the cloud store was left alone for a while,
-    `agent` is the lease of the active agent, `bid` the wish of one to ship, `alerts` the incidents and what is told
-    of them, `relay` the writes that were run for other processes (also a channel, on which those ask), `undo` what
-    syncs overwrote and `syncs` their history (streams), `divergence` what the periodic sync measured, `drills` the
-    history of drills, `drilling` those that run now, `metrics_*` are what was measured (in spans of so many seconds,
-    and by day); `applied` is a channel, `moved` another.
+    `log` is the replication log (a stream), `authority` the record of who takes writes, `lease` the shipper's
+    lease, `stream` its connection to the other store, `incoming` the one over which the cloud's log reaches the
+    local store, `identity` the mark by which a wiped store is recognized, `partner` the mark of the other store,
+    `seal` the end of the local log as far as it was shipped when the local store was lost, `conflicts` the archive,
+    `merged` how far the merge of a returning store's tail has got, `sent` up to where the local log may have been
+    sent when its last stream broke, `folded` and `folded_commands` what a log that grew too long has become,
+    `refused` the keys that the other store could not take, and why, `checkpoint` how far the local log has gone
+    once, `config` the live configuration (also a channel, on which it is pushed), `audit` who changed it,
+    `processes` those that use the store, `apart` says that the cloud store was left alone for a while, `agent` is
+    the lease of the active agent, `bid` the wish of one to ship, `alerts` the incidents and what is told of them,
+    `relay` the writes that were run for other processes (also a channel, on which those ask), `undo` what syncs
+    overwrote and `syncs` their history (streams), `divergence` what the periodic sync measured, `drills` the
+    history of drills, `drilling` those that run now, `metrics_*` are what was measured (in spans of so many
+    seconds, and by day); `applied` is a channel, `moved` another.
     """
 
     prefix: bytes = RESERVED
@@ -43,6 +44,7 @@ class Names:
     authority: bytes = field(init=False)
     lease: bytes = field(init=False)
     stream: bytes = field(init=False)
+    incoming: bytes = field(init=False)
     identity: bytes = field(init=False)
     partner: bytes = field(init=False)
     seal: bytes = field(init=False)

@@ -7,8 +7,11 @@ from contextlib import suppress
 from typing import Any
 
 from hybrid.core.authority import Authority, Holder
+from hybrid.core.connections import ending
 from hybrid.core.outcomes import Fenced, NotSent, ReplyLost
+from hybrid.core.resp import pack
 from hybrid.replication.reach import Reach
+from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
 __all__ = ["Claims"]
@@ -40,7 +43,16 @@ class Claims:
             lambda record: known.of_local_alone if record.epoch <= known.epoch else None,
             # Of what is written from now on, nothing was sent: see `hybrid.replication.rejoin`.
             also=[("SET", local.names.sent, "0-0")],
+            first=self._end_of_stream,
         )
+
+    def _end_of_stream(self, local: Wire) -> bytes:
+        """The command that ends the stream of the cloud's log to the local store. For others that store may be there
+        still, and what they ship would arrive behind what is written here from now on, and replace it."""
+        incoming = self._endpoints[Store.LOCAL].names.incoming
+        _, name = local.exchange(pack(("WATCH", incoming)) + pack(("GET", incoming)), 2, decode=False)
+        known = name.split() if isinstance(name, bytes) else []
+        return ending(*known) if len(known) == 2 else b""
 
     def _claim_for_cloud(self) -> None:
         def taken(record: Authority) -> Authority | None:
@@ -50,17 +62,22 @@ class Claims:
         self._succeed(Store.CLOUD, taken)
 
     def _succeed(
-        self, store: Store, later: Callable[[Authority], Authority | None], *, also: Sequence[tuple[Any, ...]] = ()
+        self,
+        store: Store,
+        later: Callable[[Authority], Authority | None],
+        *,
+        also: Sequence[tuple[Any, ...]] = (),
+        first: Callable[[Wire], bytes] = lambda wire: b"",
     ) -> None:
         """Have the record that `later` makes of the one on `store` follow it, if it makes one, `also` run these
-        commands with it, and take note of what stands there then."""
+        commands with it, send what `first` gives before, and take note of what stands there then."""
         endpoint = self._endpoints[store]
         try:
             generation, wire = endpoint.take_fenced(self._board.authority.epoch)
             if wire.authority is None:
                 self._reach.greet(store)  # its data is gone: the greeting tells
             elif (record := later(wire.authority)) is not None:
-                endpoint.move(wire, record, also=also)
+                endpoint.move(wire, record, also=also, first=first(wire))
         except (NotSent, ReplyLost) as error:
             self._reach.failed(store, error)
             return

@@ -134,5 +134,9 @@ class Opening:
     def _remember_connection(self, replies: list[Any]) -> None:
         stream = self._stream
         if mine := identities(replies[0]):
-            stream.control.push(pack(("SET", stream.names.stream, b" ".join(chain(*mine)))), 1, ignore)
+            name = b" ".join(chain(*mine))
+            stream.control.push(pack(("SET", stream.names.stream, name)), 1, ignore)
             stream.control.flush()
+            if stream.target is Store.LOCAL:
+                # Whoever takes over there alone ends it, without asking the cloud store: see `Claims`.
+                stream.push(pack(("SET", stream.names.incoming, name)), 1, ignore)

@@ -291,17 +291,26 @@ class Endpoint:
         wire.authority = Authority.parse(record)
         return wire
 
-    def move(self, wire: Wire, authority: Authority, *, also: Sequence[tuple[Any, ...]] = (), then: bytes = b"") -> Any:
+    def move(
+        self,
+        wire: Wire,
+        authority: Authority,
+        *,
+        first: bytes = b"",
+        also: Sequence[tuple[Any, ...]] = (),
+        then: bytes = b"",
+    ) -> Any:
         """Replace the authority record that a fenced wire guards, `also` run these commands in the same transaction,
-        and send the command `then` in the same breath; the result is its reply. `wire.authority` is the record that
-        stands afterwards, another one when somebody else was faster. Raises NotSent or ReplyLost."""
+        and send the commands `first` and `then` in the same breath; the result is the reply to the latter.
+        `wire.authority` is the record that stands afterwards, another one when somebody else was faster. Raises NotSent
+        or ReplyLost."""
         names, record = self.names, authority.record
         told = ("PUBLISH", self.moved, record)
         commands = (("MULTI",), ("SET", names.authority, record), *also, told, ("EXEC",))
-        payload = b"".join(map(pack, commands)) + then + self._watch
-        replies = wire.exchange(payload, len(commands) + bool(then) + 2, decode=False)
+        payload = first + b"".join(map(pack, commands)) + then + self._watch
+        replies = wire.exchange(payload, bool(first) + len(commands) + bool(then) + 2, decode=False)
         wire.see(replies[-1])
-        return replies[len(commands)]
+        return replies[bool(first) + len(commands)]
 
     def renew_record(self, authority: Authority) -> None:
         """Replace an older authority record of this store, if nobody else does at this moment. Raises NotSent or

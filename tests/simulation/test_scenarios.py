@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from hybrid import OutcomeUnknown
-from hybrid.types import Store
+from hybrid.core.authority import Holder
+from hybrid.types import Store, StoreState
 
 from .world import Process, World, opened
 
@@ -132,3 +133,55 @@ def test_a_connection_that_may_hold_something_back_stays_known() -> None:
         for _ in range(20):
             wait(world, 0.1)
             assert len(local.data.values[b"hybrid:stream"].body.split()) == 2
+
+
+@pytest.mark.parametrize("slow_s", [0.03, 0.04, 0.05, 0.06])
+def test_what_is_on_its_way_to_a_store_that_takes_over_alone_does_not_arrive(slow_s: float) -> None:
+    """The local store has caught up, and is about to have the authority back, when one process loses the cloud store
+    and takes over there. For the other, which ships, nothing has happened; but its way to the local store is long."""
+    with opened(f"alone {slow_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.03
+        processes = [world.start(name, 0.0, ack="local") for name in ("p1", "p2")]
+        local = world.stores[Store.LOCAL]
+
+        def work(process: Process) -> None:
+            process.client.start()
+            while not process.stopping:
+                process.client.set(process.name, 1)
+                world.scheduler.sleep(0.02)
+
+        for process in processes:
+            world.scheduler.spawn(partial(work, process), "writer", process)
+        wait(world, 1.0)
+        local.crash()
+        wait(world, 0.5)
+        local.boot(local.data.values)
+
+        def is_shipping(process: Process) -> bool:
+            board = process.client._board
+            return board.shipping and board.authority.store is Store.CLOUD
+
+        assert world.scheduler.run(lambda: any(map(is_shipping, processes)), world.scheduler.now_s + 5)
+        shipping, other = sorted(processes, key=is_shipping, reverse=True)
+        world.link(shipping, Store.LOCAL).slow_s = slow_s
+        board = other.client._board
+        assert world.scheduler.run(lambda: board.state(Store.LOCAL) is StoreState.UP, world.scheduler.now_s + 10)
+        assert board.authority.holder is Holder.CLOUD, "not handed back yet"
+        cloud = world.link(other, Store.CLOUD)
+
+        def replace() -> None:
+            other.client.set("k", "old")
+            cloud.refuse = True
+            cloud.cut()
+            other.client.set("k", "new")
+
+        world.scheduler.spawn(replace, "replacing", other)
+        wait(world, 2.0)
+        cloud.heal()
+        world.link(shipping, Store.LOCAL).heal()
+        wait(world, 1.0)
+        for process in processes:
+            process.stopping = True
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
+        assert not world.scheduler.crashes
+        assert [world.stores[store].data.values[b"k"].body for store in Store] == [b"new", b"new"]
