@@ -45,7 +45,7 @@ class Attentive:
         without a reply wait for the stream's last word.
         """
         stream, file = self._stream, self._wire.fileno()
-        until_s = time.monotonic() + stream.endpoints[stream.source].timeout_s
+        until_s = time.monotonic() + stream.endpoints[stream.source].patience_s
         try:
             while not stream.attend(file, max(until_s - time.monotonic(), 0.0)):
                 if time.monotonic() > until_s:

@@ -95,8 +95,11 @@ class Board:
         return self._views[store].state is StoreState.WIPED
 
     def is_last(self, store: Store) -> bool:
-        """Whether there is no other store to go to."""
-        return not self.reachable(store.other)
+        """Whether there is no other store to go to. A local store that catches up takes no writes until it has; a cloud
+        store does, with what it has."""
+        other = self.state(store.other)
+        lags = other is StoreState.CATCHING_UP and self.authority.store is store is Store.CLOUD
+        return lags or other in (StoreState.DOWN, StoreState.UNKNOWN, StoreState.WIPED)
 
     @property
     def hopeful(self) -> bool:

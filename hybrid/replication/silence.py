@@ -36,7 +36,7 @@ class Silence:
     @property
     def _source_patience_s(self) -> float:
         stream, silent_s = self._stream, self._stream.control.silent_s
-        return (DETOUR_S if 0 < silent_s < DETOUR_S else stream.endpoints[stream.source].timeout_s) - silent_s
+        return (DETOUR_S if 0 < silent_s < DETOUR_S else stream.endpoints[stream.source].patience_s) - silent_s
 
     @property
     def _target_patience_s(self) -> float:
@@ -59,7 +59,7 @@ class Silence:
         stream = self._stream
         if stream.control.silent_s > DETOUR_S:
             stream.announcer.tell_by_detour()
-        if stream.control.silent_s <= stream.endpoints[stream.source].timeout_s:
+        if stream.control.silent_s <= stream.endpoints[stream.source].patience_s:
             return
         if stream.control.wire.fileno() in stream.poll(with_reader=False, wait_s=0):
             stream.control.collect(readable=True)

@@ -96,6 +96,17 @@ def test_the_last_store_is_known(board: Board) -> None:
     assert not board.is_last(LOCAL) and not board.is_last(CLOUD)
     board.observe(CLOUD, Evidence.REFUSED)
     assert board.is_last(LOCAL) and not board.is_last(CLOUD)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    assert not board.is_last(LOCAL), "the cloud store takes over with what it has"
+    board.observe(CLOUD, Evidence.WIPED)
+    assert board.is_last(LOCAL)
+
+
+def test_while_local_catches_up_the_cloud_store_is_the_last(failed_over: Board) -> None:
+    failed_over.observe(LOCAL, Evidence.ANSWERED)
+    assert failed_over.is_last(CLOUD) and not failed_over.is_last(LOCAL)
+    failed_over.observe(LOCAL, Evidence.CAUGHT_UP)
+    assert not failed_over.is_last(CLOUD)
 
 
 def test_when_the_last_store_is_lost_all_that_are_down_are_tried_once_more(board: Board) -> None:

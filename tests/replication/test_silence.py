@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def stream(clock: Clock) -> Any:
-    endpoints = {store: SimpleNamespace(timeout_s=timeout_s) for store, timeout_s in TIMEOUTS_S.items()}
+    endpoints = {store: SimpleNamespace(timeout_s=each_s, patience_s=each_s) for store, each_s in TIMEOUTS_S.items()}
     pipes = {name: Pipe(Wire()) for name in ("pipe", "control")}  # type: ignore[arg-type]
     return SimpleNamespace(
         source=Store.LOCAL, target=Store.CLOUD, endpoints=endpoints, is_flushing=False, applied=(1, 0), **pipes
@@ -139,7 +139,7 @@ def test_states_are_read_with_an_eye_on_the_other_store() -> None:
         heard.append("attended")
         return file == 7 and heard.count("attended") % 2 == 0
 
-    endpoints = {Store.LOCAL: SimpleNamespace(timeout_s=60.0)}
+    endpoints = {Store.LOCAL: SimpleNamespace(patience_s=60.0)}
     stream: Any = SimpleNamespace(states=Source(), source=Store.LOCAL, endpoints=endpoints, attend=attend)
     reader = Attentive(stream)
     reader.send_packed_command(reader.pack_commands([]))
@@ -155,7 +155,7 @@ def test_an_answer_that_nobody_awaits_any_more_is_not_left_for_the_next() -> Non
     def attend(file: int, wait_s: float) -> bool:
         raise Ended(Outcome.MOVED)
 
-    endpoints = {Store.LOCAL: SimpleNamespace(timeout_s=60.0)}
+    endpoints = {Store.LOCAL: SimpleNamespace(patience_s=60.0)}
     stream: Any = SimpleNamespace(states=wire, source=Store.LOCAL, endpoints=endpoints, attend=attend)
     with pytest.raises(Ended):
         Attentive(stream).attend()
@@ -170,7 +170,7 @@ def test_a_source_that_does_not_answer_is_waited_for_once() -> None:
         raise AssertionError("this would wait once more")
 
     wire = SimpleNamespace(fileno=lambda: 7, disconnect=lambda: closed.append(True), read_response=read_response)
-    endpoints = {Store.LOCAL: SimpleNamespace(timeout_s=0.0)}
+    endpoints = {Store.LOCAL: SimpleNamespace(patience_s=0.0)}
     stream: Any = SimpleNamespace(
         states=wire, source=Store.LOCAL, endpoints=endpoints, attend=lambda file, wait_s: False
     )
