@@ -376,3 +376,18 @@ def test_the_smallest_budget_brings_a_fill_on(
     assert part.ending is SyncEnding.BUDGET and part.copied > 0 and part.cloud_commands <= LEAST_COMMANDS
     with pytest.raises(ConfigurationError, match=f"{LEAST_COMMANDS} or more"):
         fill_store(hybrid, options=SyncOptions(max_commands=LEAST_COMMANDS - 1))
+
+
+def test_what_the_other_store_cannot_take_is_not_counted_as_copied(server_pool: Pool, tmp_path: Path) -> None:
+    """Fields cannot expire one by one in Redis 7.0."""
+    urls = server_pool.get("valkey", "local").url, server_pool.get("redis", "cloud").url
+    with HybridRedis.from_urls(*urls, sync_enabled=False) as hybrid, client(urls[0]) as local, client(urls[1]) as cloud:
+        hybrid.set("first", "v")
+        assert hybrid.wait_in_sync(10)
+        run(local, "SET plain v", "HSET session a 1 b 2", f"HPEXPIREAT session {FAR_MS} FIELDS 1 a")
+        filled = fill_store(hybrid)
+        assert (filled.copied, filled.refused) == (1, 1)
+        with run_diff(local, cloud, tmp_path, options=DiffOptions(looks=1, pause_s=0.0)) as file:
+            again = applied(hybrid, list(file.differences()), Policy(Direction.LOCAL_TO_CLOUD))
+        assert (again.copied, again.refused) == (0, 1)
+        assert cloud.get("plain") == b"v" and not cloud.exists("session")

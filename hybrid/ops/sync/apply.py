@@ -149,7 +149,8 @@ class Applier:
                 self.counts = self.counts.plus(kept=action.verb is Verb.KEEP, asked=action.verb is Verb.ASK)
 
     def _ended(self, ending: SyncEnding) -> SyncEnding:
-        self._feed.finish()
+        refused = self._feed.finish()
+        self.counts = self.counts.plus(copied=-refused, refused=refused)
         self._on_progress(self.counts)
         return ending
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from hybrid.core.authority import Position, position
+from hybrid.core.authority import Position, position, position_text
 from hybrid.core.resp import pack
 from hybrid.errors import StoreUnavailable
 from hybrid.ops.diff.readers import slices
@@ -26,6 +26,8 @@ DELAY_S: Final = 0.25
 the application does not wait longer than this behind them."""
 
 STALLED_S: Final = 30.0
+TRIMMED_TRIES: Final = 20
+TRIMMED_S: Final = 0.01
 
 
 class Feed:
@@ -35,6 +37,9 @@ class Feed:
         self._pair = pair
         self._on_the_way: deque[tuple[Position, float]] = deque()
         self._window = LEAST_WINDOW
+        self._last: Position = (0, 0)
+        self._refused_before: frozenset[bytes] | None = None
+        self._again: set[bytes] = set()
 
     def add(self, keys: Sequence[bytes], commands: Sequence[bytes]) -> None:
         """Run `commands` and log `keys` in one transaction, then wait until the shipper has room for more.
@@ -42,6 +47,9 @@ class Feed:
         Raises StoreUnavailable when the authority moves or nobody ships.
         """
         pair, source = self._pair, self._pair.authority
+        if self._refused_before is None:
+            self._refused_before = self._refused()
+        self._again.update(self._refused_before.intersection(keys))
         entries = [
             pack(("XADD", pair.names.log, "*", *(part for key in some for part in (b"s", key))))
             for some in slices(keys, ENTRY_KEYS)
@@ -50,14 +58,31 @@ class Feed:
             replies = guard.commit([*commands, *entries])
         if replies is None:
             raise StoreUnavailable("the authority moved during the sync: run it again")
-        place = position(replies[-1])
+        self._last = place = position(replies[-1])
         pair.engine.board.wrote(place)
         self._on_the_way.append((place, time.monotonic()))
         self._await(self._window)
 
-    def finish(self) -> None:
-        """Until the other store has everything. Raises StoreUnavailable when nobody ships."""
+    def finish(self) -> int:
+        """Until the other store has everything; how many keys it could not take: they are set aside. Raises
+        StoreUnavailable when nobody ships."""
         self._await(0)
+        if self._refused_before is None:
+            return 0
+        self._await_trimmed()
+        refused = self._refused()
+        return len(refused - self._refused_before) + len(refused & self._again)
+
+    def _await_trimmed(self) -> None:
+        """Until the log shows what is known here already: only then the shipper's notes are in the store."""
+        place = position_text(self._last)
+        for _ in range(TRIMMED_TRIES):
+            if not self._pair.ask(self._pair.authority, ("XRANGE", self._pair.names.log, place, place))[0]:
+                return
+            time.sleep(TRIMMED_S)
+
+    def _refused(self) -> frozenset[bytes]:
+        return frozenset(self._pair.ask(self._pair.authority, ("HKEYS", self._pair.names.refused))[0])
 
     def _await(self, most: int) -> None:
         """Until the shipper has at most so many batches before it."""
