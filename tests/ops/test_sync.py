@@ -238,20 +238,20 @@ class TestDirections:
     def test_what_a_killed_sync_has_done_can_be_undone(
         self, hybrid: HybridRedis, local: redis.Redis, cloud: redis.Redis, found: Found
     ) -> None:
-        before = state(local), state(cloud)
+        before = found()
         policy = Policy(Direction.CLOUD_TO_LOCAL, delete_extras=True)
 
         def killed(counts: SyncCounts) -> None:
             if counts.copied:
                 raise SystemExit
 
-        plan = plan_sync(hybrid, found, policy)
+        plan = plan_sync(hybrid, lambda: before, policy)
         with pytest.raises(SystemExit):
             apply_plan(hybrid, plan, on_progress=killed)
         assert (open_ := sync_history(hybrid)[0]).ending is SyncEnding.OPEN
         assert undo_sync(hybrid).direction == f"undo {open_.id}"
-        assert (state(local), state(cloud)) == before
-        applied(hybrid, found(), policy)
+        assert found() == before
+        applied(hybrid, before, policy)
         assert sync_history(hybrid)[0].ending is SyncEnding.FINISHED
         assert_identical(hybrid, local, cloud)
 
