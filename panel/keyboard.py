@@ -1,5 +1,6 @@
-"""Keys that work on every page: `/` searches, `?` helps (`r` refreshes: Streamlit's own). And the page's language; and
-on a phone, where what was opened stands below the list that it was opened from, the way there.
+"""Keys that work on every page: `/` searches, `?` helps (`r` refreshes: Streamlit's own). And the page's language; on a
+phone, where what was opened stands below the list that it was opened from, the way there; and in words for screen
+readers what the small charts of numbers show, which Streamlit leaves without any.
 
 The one script of the panel's own. It asks nothing of any server.
 """
@@ -8,15 +9,32 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel.i18n import LANGUAGE_KEY
+from panel.i18n import LANGUAGE_KEY, N_, _
 
 __all__ = ["keyboard"]
 
 COOKIE_S = 365 * 86400
+COURSE = N_("Course of {label}: {value} now, {change}")
 SCRIPT = """
 const NARROW = 640
 let shown = ''
 const typing = (target) => target.closest?.('input, textarea, select, [contenteditable="true"], [role="dialog"]')
+const textOf = (metric, part) => metric.querySelector(`[data-testid="stMetric${part}"]`)?.textContent.trim() ?? ''
+const describe = (words) => {
+  for (const line of document.querySelectorAll('[data-testid="stMetricChart"]')) {
+    const metric = line.closest('[data-testid="stMetric"]')
+    const values = {
+      label: textOf(metric, 'Label'), value: textOf(metric, 'Value'),
+      change: `${textOf(metric, 'Delta')} ${textOf(metric, 'DeltaDescription')}`.trim(),
+    }
+    const course = words.course.replace(/{(\\w+)}/g, (_, name) => values[name])
+    line.firstElementChild?.setAttribute('aria-hidden', 'true')
+    if (line.getAttribute('aria-label') === course) continue
+    line.setAttribute('role', 'img')
+    line.setAttribute('aria-roledescription', words.kind)
+    line.setAttribute('aria-label', course)
+  }
+}
 export default function({data, setTriggerValue}) {
   document.documentElement.lang = data.language.replace('_', '-')
   document.cookie = `${data.cookie}=${data.language}; path=/; max-age=${data.age}; SameSite=Strict`
@@ -36,7 +54,13 @@ export default function({data, setTriggerValue}) {
     else document.querySelector('a[href$="/keys"]')?.click()
   }
   document.addEventListener('keydown', pressed)
-  return () => document.removeEventListener('keydown', pressed)
+  describe(data.words)
+  const drawn = new MutationObserver(() => describe(data.words))
+  drawn.observe(document.body, {subtree: true, attributeFilter: ['aria-label']})
+  return () => {
+    document.removeEventListener('keydown', pressed)
+    drawn.disconnect()
+  }
 }
 """
 
@@ -46,7 +70,10 @@ def keyboard(language: str, opened: str) -> bool:
     asked for."""
     component = st.components.v2.component("hybrid-keyboard", html="<span hidden></span>", js=SCRIPT)
     heard = component(
-        data={"language": language, "cookie": LANGUAGE_KEY, "age": COOKIE_S, "opened": opened},
+        data={
+            "language": language, "cookie": LANGUAGE_KEY, "age": COOKIE_S, "opened": opened,
+            "words": {"kind": _("small line chart"), "course": _(COURSE)},
+        },
         key="keyboard", height=0, on_help_change=lambda: None,
     )  # fmt: skip
     return bool(heard.help)

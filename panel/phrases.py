@@ -107,6 +107,15 @@ DETAILS: Final = (
     N_("expires {seconds} s later on {store}"),
     N_("{kind} of {n} and {other} bytes"),
     N_("{kind}, {n} bytes"),
+    N_("fields: {values}"),
+    N_("field ttl: {values}"),
+    N_("value: {values}"),
+    N_("stream entries: {values}"),
+    N_("stream last id: {values}"),
+    N_("stream counters: {values}"),
+    N_("stream group: {values}"),
+    N_("stream consumer: {values}"),
+    N_("stream pending: {values}"),
 )
 ADVICE: Final = (
     N_("Bring back either store; applications run on their own data source meanwhile."),

@@ -101,6 +101,8 @@ def start_demo_and_see_keys_grow(page: Page) -> None:
     for store in ("local", "cloud"):
         page.wait_for_function(grown.replace("{0}", store), arg=20, timeout=60_000)
     assert page.evaluate("window.removed") == [], "what ticks must change in its place, not blink"
+    course = page.locator(".st-key-card-local [data-testid=stMetricChart]").first
+    expect(course).to_have_attribute("aria-label", re.compile("Course of Latency p50: .+ now"))
 
 
 def stop_demo(page: Page) -> None:

@@ -32,7 +32,7 @@ def test_what_waits_is_told_in_seconds_and_bytes(panel_process: PanelProcess, se
     snapshot = set_weather("backlog")
     assert snapshot is not None
     panel_process.reads.get(("log bytes", Store.LOCAL), lambda: 1000.0, patience_s=5)
-    assert backlog.note(snapshot) == "0.4 s behind · about 11.7 KB"
+    assert backlog.note(snapshot) == "0.4 s behind · ~11.7 KB"
 
 
 def test_plan_is_shown_then_run_then_undone(
