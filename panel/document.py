@@ -23,8 +23,9 @@ HEAD: Final = "<head>"
 SERVER_HERE: Final = "<script>window.__streamlit = {BACKEND_BASE_URL: window.location.origin}</script>"
 CONTRAST: Final = """<style>
 [data-selected="true"] p, .token.property, .token.function { color: light-dark(#1d4ed8, #a3c1ff) !important }
-.token.string { color: light-dark(#11663a, #7fe0ae) !important }
+.token.string, .token.inserted { color: light-dark(#11663a, #7fe0ae) !important }
 .token.number, .token.boolean, .token.keyword { color: light-dark(#8f4700, #ffc98a) !important }
+.token.deleted { color: light-dark(#a3161a, #ffb3ae) !important }
 </style>"""
 """Words that Streamlit writes too faintly, whatever the theme says, in colours of the theme (WCAG AA, 4.5:1). What is
 chosen of several has the colour of the buttons whose words are white: none is light enough and dark enough for both."""

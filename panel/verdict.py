@@ -10,10 +10,11 @@ from panel.i18n import _, ngettext
 from panel.queries import Overview, ReadPreference, Store, StoreFacts, StoreState
 
 __all__ = [
-    "FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "named", "reading_store", "roles", "verdict",
-    "writing_store",
+    "FRESH_S", "NEVER_PAIRED", "Tone", "Verdict", "facts_of", "is_current", "named", "reading_store", "roles",
+    "stranger", "unpaired", "verdict", "writing_store",
 ]  # fmt: skip
 
+NEVER_PAIRED = "never paired"  # in the reason that the library gives
 FRESH_S = 150.0  # two reads of a cloud store that bills them missed
 
 
@@ -28,12 +29,14 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`word` for the badge, `sentence` for the answer, `advice` for what to do ("" when there is nothing to do)."""
+    """`word` for the badge, `sentence` for the answer, `advice` for what to do ("" when there is nothing to do), and
+    `page`, the name of the page to do it on ("" where that is no page's matter)."""
 
     tone: Tone
     word: str
     sentence: str
     advice: str = ""
+    page: str = ""
 
 
 def named(store: Store) -> str:
@@ -93,10 +96,35 @@ def roles(overview: Overview) -> dict[Store, tuple[str, ...]]:
     return found
 
 
+def stranger(overview: Overview | None) -> StoreFacts | None:
+    """The store that is left alone because it was never paired with the other one, and both hold data; None else."""
+    sides = (overview.local, overview.cloud) if overview is not None else ()
+    return next((facts for facts in sides if facts is not None and NEVER_PAIRED in facts.status.reason), None)
+
+
+def unpaired(overview: Overview | None) -> Verdict | None:
+    """That there is such a store, and what to do; None when there is none, or when the other one does not serve."""
+    facts = stranger(overview)
+    if overview is None or facts is None or facts.status.store.other not in _serving(overview):
+        return None
+    store = facts.status.store
+    sentence = _(
+        "The {store} store holds data of its own and was never paired with the {other} store: it is left alone, and "
+        "nothing of it is overwritten."
+    )
+    return Verdict(
+        Tone.WARNING, _("Not a pair yet"), sentence.format(store=named(store), other=named(store.other)),
+        _("Compare them, and say whose data counts."), "setup",
+    )  # fmt: skip
+
+
 def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
     """The answer for this snapshot."""
     if overview is None:
         return Verdict(Tone.NOTE, _("Starting"), _("The panel is starting; nothing is known of the stores yet."))
+    found = unpaired(overview)
+    if found is not None:
+        return found
     known = [facts for facts in (overview.local, overview.cloud) if facts is not None]
     by_state = {state: [facts for facts in known if facts.status.state is state] for state in StoreState}
     if len(by_state[StoreState.DOWN]) == len(known):

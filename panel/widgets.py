@@ -9,6 +9,7 @@ import streamlit as st
 
 from panel import actions
 from panel.i18n import N_, _
+from panel.nav import page
 from panel.queries import Store
 from panel.said import said
 from panel.verdict import Tone, Verdict
@@ -64,6 +65,8 @@ def answer_line(answer: Verdict) -> None:
         st.warning(text, icon=TONES[answer.tone][0])
     else:
         st.caption(text)
+    if answer.page:
+        st.page_link(page(answer.page), icon=":material/arrow_forward:")
 
 
 def titled(store: Store) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from panel.format import clock
 from panel.i18n import _
 from panel.queries import Overview, StoreState
-from panel.verdict import Tone, Verdict, named
+from panel.verdict import Tone, Verdict, named, unpaired
 
 __all__ = ["notice"]
 
@@ -15,6 +15,9 @@ def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None
     if snapshot is None:
         return Verdict(Tone.NOTE, _("Starting"), _("The panel is starting; nothing is known of the stores yet."))
     sides = [facts for facts in (snapshot.local, snapshot.cloud) if facts is not None]
+    found = unpaired(snapshot)
+    if found is not None:
+        return found
     down = [facts for facts in sides if facts.status.state is StoreState.DOWN]
     if down and len(down) == len(sides):
         since = clock(max(facts.status.since_s for facts in down), zone)

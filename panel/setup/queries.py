@@ -9,6 +9,7 @@ from hybrid.ops.pair import Origin, Paired, Preview
 from panel.jobs import Job
 from panel.process import process
 from panel.queries import Overview
+from panel.verdict import stranger
 
 __all__ = [
     "CHECK_COMMANDS",
@@ -41,9 +42,7 @@ def plan(local_url: str, cloud_url: str, preset: str | None) -> EnvPlan | str:
 
 def needs_pairing(snapshot: Overview | None) -> bool:
     """Whether both stores hold data and were never made one pair: then an operator says whose data counts."""
-    if snapshot is None or snapshot.cloud is None:
-        return False
-    return any("never paired" in facts.status.reason for facts in (snapshot.local, snapshot.cloud))
+    return stranger(snapshot) is not None
 
 
 def pair_jobs() -> tuple[Job, ...]:

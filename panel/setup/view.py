@@ -80,8 +80,8 @@ def check_card(found: UrlCheck) -> None:
             st.warning(warning, icon=":material/warning:")
         for ability in found.abilities:
             icon = ":green[:material/check:]" if ability.there else ":gray[:material/close:]"
-            word = _("yes") if ability.there else _("no")
-            st.markdown(f"{icon} {ability.name} :gray[{word} · {ability.meaning}]")
+            word = _("yes · {meaning}") if ability.there else _("no; with it, {meaning}")
+            st.markdown(f"{icon} {ability.name} :gray[{word.format(meaning=ability.meaning)}]")
 
 
 def what_happens(found: list[UrlCheck]) -> None:

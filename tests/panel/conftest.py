@@ -22,6 +22,7 @@ from hybrid.core.live import AuditEntry, Edit, Effective, Live, effective_values
 from hybrid.core.registry import Presence, Process, Role
 from hybrid.ops.overview import Overview, Sample, StoreFacts
 from hybrid.replication.live_edit import Edited
+from hybrid.replication.pairing import UNPAIRED
 from hybrid.settings import Settings
 from hybrid.types import Status, Store, StoreState, StoreStatus
 from panel import process as process_module
@@ -76,6 +77,7 @@ WEATHERS: dict[str, Overview | None] = {
     "catching up": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.CATCHING_UP), lag_entries=900),
     "wiped": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_UP, authority=Store.CLOUD),
     "wiped, other down": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_DOWN, lag_entries=None, lag_s=None),
+    "never paired": overview(LOCAL_UP, facts(Store.CLOUD, DOWN, reason=UNPAIRED)),
     "unknown": overview(facts(Store.LOCAL, UNKNOWN, read=False), facts(Store.CLOUD, UNKNOWN, read=False), samples=()),
     "no cloud": overview(LOCAL_UP, None, lag_entries=None, lag_s=None),
     "no cloud, down": overview(LOCAL_DOWN, None),
