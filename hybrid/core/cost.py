@@ -13,6 +13,7 @@ __all__ = [
     "DIGESTED_STRING_BYTES",
     "FREE",
     "MGET_KEYS",
+    "PIECES_TOGETHER",
     "PIECE_ELEMENTS",
     "PIECE_TOTAL_BYTES",
     "REPLY_BYTES",
@@ -40,6 +41,10 @@ SLICE_BYTES: Final = 128 * 1024
 PIECE_ELEMENTS: Final = 400
 PIECE_TOTAL_BYTES: Final = 256 * 1024
 """How much of a big key a script digests in one call."""
+
+PIECES_TOGETHER: Final = 8
+"""Big keys whose next pieces are asked for in one round trip; a server that works them off in a row is held for some
+milliseconds."""
 
 REPLY_BYTES: Final = 4 * 1024 * 1024
 """Of values read together, or in one piece: Upstash stops at 10 MB."""

@@ -12,6 +12,7 @@ from hybrid.core.cost import (
     MGET_KEYS,
     PIECE_ELEMENTS,
     PIECE_TOTAL_BYTES,
+    PIECES_TOGETHER,
     REPLY_BYTES,
     SCAN_KEYS,
     SLICE_BYTES,
@@ -34,6 +35,7 @@ DIGESTED_KEYS_PER_S: Final = 100_000.0
 DIGESTED_ELEMENTS_PER_S: Final = 2_000_000.0
 DIGESTED_BYTES_PER_S: Final = 400_000_000.0
 PIECE_S: Final = 0.0016
+STRING_PIECE_S: Final = 0.0006
 """How long both servers take for a piece of a big key, one after the other."""
 
 READ_KEYS_PER_S: Final = 25_000.0
@@ -62,7 +64,7 @@ HIDDEN_SHARE: Final = 0.25
 LEAST_HIDDEN_BYTES: Final = 16 * 1024 * 1024
 """A store that takes so much more memory than its sample suggests has big keys that the sample lacks."""
 
-HIDDEN_PIECE_BYTES: Final = PIECE_ELEMENTS * 160
+HIDDEN_PIECE_BYTES: Final = PIECE_ELEMENTS * 100
 """Of such keys only the memory is known: as much as a piece of a hash or a sorted set takes."""
 
 
@@ -158,7 +160,10 @@ def diff_cost(
         commands = round(slices + census.total(lambda key: key.digest_commands) + hidden_pieces)
         values_bytes = CALL_BYTES * commands
         seconds = small_elements / DIGESTED_ELEMENTS_PER_S + small_bytes / DIGESTED_BYTES_PER_S
-        seconds += (local + cloud / 10) / DIGESTED_KEYS_PER_S + pieces * (PIECE_S + census.round_trip_s)
+        together = min(PIECES_TOGETHER, max(1.0, census.total(lambda key: key.is_big)))
+        seconds += (local + cloud / 10) / DIGESTED_KEYS_PER_S + pieces * census.round_trip_s / together
+        seconds += hidden_pieces * PIECE_S
+        seconds += census.total(lambda key: key.pieces * (STRING_PIECE_S if key.kind == "string" else PIECE_S))
     else:
         ttls = local if all_ttls or strategy is Strategy.READ else ceil(local / TTL_SAMPLE)
 

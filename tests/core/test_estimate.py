@@ -59,7 +59,7 @@ def test_a_big_key_is_digested_piece_by_piece(key: Sampled, pieces: int) -> None
     assert key.pieces == pieces
     cost = diff_cost(Census(10, 10, 20.0, (key,), 0.06), Strategy.DIGEST, FREE, all_ttls=False)
     assert cost.cloud_commands >= 10 * pieces
-    assert cost.seconds > 10 * pieces * 0.06
+    assert cost.seconds >= pieces * 0.06
 
 
 def test_a_value_beyond_a_reply_is_read_in_chunks() -> None:

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
 import redis
 
 from hybrid.core.cost import DIGESTED_STRING_BYTES, MGET_KEYS, REPLY_BYTES, SLICE_KEYS
 from hybrid.core.drift import Facts
-from hybrid.core.fingerprint import Fingerprint, elements_of, facts_of
+from hybrid.core.fingerprint import Fingerprint, facts_of
 from hybrid.core.state import KeyState, String
 from hybrid.core.state_replies import JSON_KINDS, expiry_ms
 from hybrid.ops.diff.line import Line
+from hybrid.ops.diff.pieces import Found, PieceReader
 from hybrid.ops.diff.scripts import FACTS_SCRIPT, PIECE_SCRIPT, QUICK_SCRIPT, sha_of
-from hybrid.replication.big_read import read_in_chunks
-from hybrid.replication.copy import LOG_KEY, Shape, read_shapes, read_state, state_from, whole_read
+from hybrid.replication.copy import Shape, read_shapes, read_state, state_from, whole_read
 from hybrid.stores.capabilities import MISSING_KEY, Capabilities, capabilities_of
-from hybrid.stores.exchange import Command, exchange
+from hybrid.stores.exchange import exchange
 
 __all__ = ["FactsReader", "Found", "PlainReader", "ScriptReader", "can_run_scripts", "has_digest", "slices"]
 
 FACTS_SHA = sha_of(FACTS_SCRIPT)
-PIECE_SHA = sha_of(PIECE_SCRIPT)
-PIECE_TRIES = 3
-PIECED = frozenset({"string", "hash", "list", "set", "zset", "stream"})
+BIG = b" big"
 ROUND_BYTES = 4 * REPLY_BYTES
 ROUND_KEYS = 20_000
 
 T = TypeVar("T")
-Found: TypeAlias = dict[bytes, Facts | None]
 
 
 class FactsReader(Protocol):
@@ -68,11 +65,11 @@ class ScriptReader:
 
     def __init__(self, line: Line, *, counted: bool) -> None:
         self.line = line
-        self._counted = counted
         can = capabilities_of(line)
         flags = (can.has_field_ttl, counted, can.has_pexpiretime)
         self.flags: tuple[bytes, ...] = tuple(b"1" if flag else b"0" for flag in flags)
-        self._expiry = b"PEXPIRETIME" if can.has_pexpiretime else b"PTTL"
+        expiry = b"PEXPIRETIME" if can.has_pexpiretime else b"PTTL"
+        self.pieces = PieceReader(line, self.flags, expiry, counted=counted)
         self._sent: list[Sequence[bytes]] = []
 
     def ask(self, keys: Sequence[bytes]) -> None:
@@ -82,6 +79,7 @@ class ScriptReader:
 
     def facts(self, keys: Sequence[bytes], hints: Mapping[bytes, Facts | None] | None = None) -> Found:
         found: Found = {}
+        big: dict[bytes, str] = {}
         waiting = keys
         while waiting:
             if not self._sent:
@@ -92,72 +90,21 @@ class ScriptReader:
                 if isinstance(texts, redis.ResponseError):
                     raise texts
                 for key, text in zip(part, texts, strict=False):
-                    found[key] = self.parsed(key, text)
-            waiting = [key for key in waiting if key not in found]
-        return found
+                    if text.endswith(BIG):
+                        big[key] = kind_name(text.removesuffix(BIG))
+                    else:
+                        found[key] = parsed(text)
+            waiting = [key for key in waiting if key not in found and key not in big]
+        return found | self.pieces.facts(big) if big else found
 
-    def parsed(self, key: bytes, text: bytes) -> Facts | None:
-        if text == b"none":
-            return None
-        kind, rest = text.split(b" ", 1)
-        name = kind_name(kind)
-        if rest == b"big":
-            return self.big(key, name)
-        lanes, groups, moment, size = rest.split(b" ")
-        expires_at_ms = int(moment) if int(moment) >= 0 else None
-        return Facts(name, Fingerprint.of_lanes(lanes), expires_at_ms, int(size), Fingerprint.of_lanes(groups))
 
-    def first_piece(self, key: bytes, kind: str) -> tuple[int, int]:
-        """About how many bytes and how many elements a big key has; (0, 0) of one that has no pieces."""
-        if kind not in PIECED:
-            return 0, 0
-        [reply] = exchange(self.line, [self.piece(key, kind, b"0")])
-        if isinstance(reply, redis.ResponseError) or not reply[2]:
-            return 0, 0
-        _, _, count, size, length = reply
-        return size * length // count, length
-
-    def piece(self, key: bytes, kind: str, cursor: bytes) -> Command:
-        return (b"EVALSHA", PIECE_SHA, b"1", key, *self.flags, kind.encode(), cursor)
-
-    def big(self, key: bytes, kind: str) -> Facts | None:
-        """A big key, piece by piece; one whose type has no pieces, or that never stands still, is read as a whole."""
-        if kind in PIECED:
-            for _ in range(PIECE_TRIES):
-                try:
-                    if facts := self.pieced(key, kind):
-                        return facts
-                except redis.ResponseError as error:
-                    if "WRONGTYPE" not in str(error):
-                        raise
-                    break
-        state, _ = read_state(self.line, key)
-        return facts_of(state, counted=self._counted) if isinstance(state, KeyState) else None
-
-    def pieced(self, key: bytes, kind: str) -> Facts | None:
-        """None when elements came twice or not at all, as happens while a table grows or shrinks."""
-        total, size_bytes, cursor, length = Fingerprint(), 0, b"0", 0
-        while cursor:
-            [(cursor, lanes, count, size, length)] = self.line.ask(self.piece(key, kind, cursor))
-            if lanes != b"-":
-                total.add_lanes(lanes, count)
-            size_bytes += size
-        if total.count != length or not length:
-            return None
-        if kind == "stream":
-            return self.framed(key, total, size_bytes)
-        moment, time_reply = self.line.ask((self._expiry, key), (b"TIME",))
-        expires_at_ms = expiry_ms(moment, None if self._expiry == b"PEXPIRETIME" else time_reply)
-        return Facts(kind, total.value, expires_at_ms, size_bytes)
-
-    def framed(self, key: bytes, entries: Fingerprint, size_bytes: int) -> Facts | None:
-        """The facts of a stream whose entries have this sum."""
-        snapshot = read_in_chunks(self.line, key, b"stream", 0, LOG_KEY, capabilities_of(self.line), entries=False)
-        if snapshot is None:
-            return None
-        state, _ = snapshot
-        total = entries.add(elements_of(state.body, self._counted))
-        return replace(facts_of(state, counted=self._counted), fingerprint=total.value, size_bytes=size_bytes)
+def parsed(text: bytes) -> Facts | None:
+    """What the script says of a key that is not big."""
+    if text == b"none":
+        return None
+    kind, lanes, groups, moment, size = text.split(b" ")
+    expires_at_ms = int(moment) if int(moment) >= 0 else None
+    return Facts(kind_name(kind), Fingerprint.of_lanes(lanes), expires_at_ms, int(size), Fingerprint.of_lanes(groups))
 
 
 @dataclass(slots=True)

@@ -86,6 +86,6 @@ def sizes_of(local: Line, reader: FactsReader, keys: Sequence[bytes]) -> Iterato
             size_bytes = facts.size_bytes if facts else 0
         else:
             size_bytes = memory_bytes
-            if isinstance(reader, ScriptReader) and (found := reader.first_piece(key, kind))[1]:
+            if isinstance(reader, ScriptReader) and (found := reader.pieces.size(key, kind))[1]:
                 size_bytes, elements = found
         yield Sampled(kind, size_bytes, memory_bytes, elements)
