@@ -55,6 +55,15 @@ addEventListener('load', () => {
 </script>"""
 """Tables and fields are loaded as soon as the page stands. The charts, the last part, take the browser a second in
 which it does nothing else: they are loaded only while somebody looks at the first page and moves nothing."""
+SIGNED_OUT: Final = """<script>
+setInterval(() => {
+  const app = document.querySelector('[data-testid=stApp]')
+  if (!app || app.dataset.testConnectionState === 'CONNECTED') return
+  fetch('/_stcore/health').then((answer) => { if (answer.status === 401) location.reload() }).catch(() => {})
+}, 2000)
+</script>"""
+"""Whoever has signed out in another tab, or too long ago, gets the page to sign in rather than an error of the
+connection."""
 
 
 def document_routes() -> list[Route]:
@@ -63,7 +72,7 @@ def document_routes() -> list[Route]:
     page = (
         (folder / "index.html")
         .read_text(encoding="utf-8")
-        .replace(HEAD, HEAD + SERVER_HERE + CONTRAST + ahead(folder), 1)
+        .replace(HEAD, HEAD + SERVER_HERE + CONTRAST + SIGNED_OUT + ahead(folder), 1)
     )
 
     async def document(request: Request) -> Response:

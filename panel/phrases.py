@@ -184,7 +184,8 @@ TITLES: Final = (
     N_("Scan of the {store} store"), N_("MONITOR of the local store, for {time}"),
     N_("Channels {pattern} of the {store} store"), N_("Compare both stores"), N_("Make one pair of both stores"),
     N_("{n} drills"), N_("Compare {what}"), N_("everything"), N_("everything ({kind})"), N_("{n} listed key"),
-    N_("{n} listed keys"),
+    N_("{n} listed keys"), N_("{n} equal"), N_("{n} only local"), N_("{n} only cloud"), N_("one pair now"),
+    N_("the rest follows by itself"),
 )  # fmt: skip
 EXACT: Final = frozenset(
     text

@@ -12,7 +12,8 @@ from panel.setup.actions import CHECKS
 from panel.weatherline import weather_line
 
 widgets.title(_("Connect your stores"))
-weather_line()
+if not setup.needs_pairing(queries.overview()):  # that is told below, with what to do
+    weather_line()
 if not actions.is_operator():
     st.info(_("You may look here. Connecting stores takes an operator."), icon=":material/visibility:")
 snapshot = queries.overview()

@@ -8,7 +8,7 @@ from typing import Any
 from hybrid.errors import HybridError
 from hybrid.ops.env_file import EnvPlan, write_env
 from hybrid.ops.first_run import check_url
-from hybrid.ops.pair import Origin, pair, preview
+from hybrid.ops.pair import Origin, Preview, pair, preview
 from hybrid.types import Store
 from panel.actions import Outcome, record, require_operator
 from panel.i18n import _
@@ -52,7 +52,9 @@ def compare() -> Outcome:
         return Outcome(False, _("The panel's client is not running."))
 
     def work(job: Job) -> Any:
-        return said(lambda: preview(agent.client, lambda text: job.say(Progress(phase=text))))
+        found = said(lambda: preview(agent.client, lambda text: job.say(Progress(phase=text))))
+        job.summary = counts(found)
+        return found
 
     process().jobs.start(COMPARE_JOB, work, title="Compare both stores", author=author)
     return Outcome(True, "")
@@ -70,10 +72,17 @@ def make_pair(origin: Origin, prefer: Store = Store.LOCAL) -> Outcome:
 
         done = said(lambda: pair(agent.client, origin, author=author, prefer=prefer, report=tell))
         record(author, "pair", {"from": (None, str(origin))})
+        merged = [counts(done.merged)] if done.merged is not None else []
+        job.summary = ", ".join([*merged, "one pair now" if done.in_sync else "the rest follows by itself"])
         return done
 
     process().jobs.start(PAIR_JOB, work, title="Make one pair of both stores", author=author)
     return Outcome(True, _("Pairing has begun."))
+
+
+def counts(found: Preview) -> str:
+    parts = (f"{found.equal:,} equal", f"{found.different:,} differ")
+    return ", ".join([*parts, f"{found.only_local:,} only local", f"{found.only_cloud:,} only cloud"])
 
 
 def said(act: Callable[[], Any]) -> Any:

@@ -64,8 +64,12 @@ def test_first_walk(chromium: Browser, panel: RunningPanel) -> None:
     photograph_everything(chromium, page, panel)
     open_every_address(page, panel)
 
+    other = context.new_page()
+    other.goto(f"{panel.address}/keys")
+    expect(other.get_by_role("heading", name="Keys")).to_be_visible(timeout=PATIENT_MS)
     page.goto(f"{panel.address}/logout")
     page.get_by_role("button", name="Sign out").click()
+    expect(other.get_by_role("heading", name="Almost there")).to_be_visible(timeout=PATIENT_MS)
     page.goto(panel.address)
     expect(page.get_by_role("heading", name="Almost there")).to_be_visible()
     assert watch.foreign == []
