@@ -31,10 +31,14 @@ class Divergence:
     cloud_cursor: str = "0"
 
     @property
+    def seen(self) -> int:
+        """How many keys `equal_share` speaks of."""
+        return self.sampled + self.sampled_before
+
+    @property
     def equal_share(self) -> float | None:
         """The share of compared keys that were equal, 1.0 for all; None before any was compared."""
-        sampled = self.sampled + self.sampled_before
-        return 1.0 - (self.differed + self.differed_before) / sampled if sampled else None
+        return 1.0 - (self.differed + self.differed_before) / self.seen if self.seen else None
 
     def oldest_age_s(self, now_s: float) -> float | None:
         """For how long the oldest open difference has been known; None without any."""
