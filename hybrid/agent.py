@@ -129,6 +129,7 @@ class Agent:
             self.election.close()
         self.observer.close()
         self.client.close()
+        self.client._engine.abandon()  # a thread that was kept waiting shall not open it again
         if self.embedded:
             self.embedded.close()
 
