@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, NoReturn, Self
 from urllib.parse import quote
+
+import redis
 
 from hybrid import events
 from hybrid.calls import Calls
@@ -42,6 +45,11 @@ _POOLED: Final = frozenset(
 """What of a pool's connection settings is the application's, besides TLS. Timeouts and retries are hybrid's."""
 
 
+_PLACES: Final = frozenset(("host", "port", "unix_socket_path"))
+_WHERE: Final = (
+    "say where the stores are: HybridRedis.from_env(), HybridRedis.from_urls(local, cloud), or host=, port=, cloud_url="
+)
+
 _WITHOUT_MEANING: Final = frozenset(("single_connection_client", "auto_close_connection_pool"))
 """redis-py's words about whose a connection is: here they are hybrid's."""
 
@@ -62,11 +70,16 @@ class Base(Calls):
         **options: Any,
     ) -> None:
         options = {name: value for name, value in options.items() if name not in _WITHOUT_MEANING}
+        explicit: dict[str, Any] = {}
         if settings is None:
-            settings, options = pooled(connection_pool, options)
+            explicit, options = _split(options)
+            settings, options = pooled(connection_pool, options, explicit)
+        elif not isinstance(settings, Settings):
+            raise ConfigurationError(_WHERE)
         self._options = options
         self.events = events.EventLog(tuple(hooks))
         self._open(settings, Names(namespace.encode()))
+        self._engine.live.state(dict.fromkeys(explicit, Source.ARGUMENT))
         self._prepare_calls(self._engine.names, options)
         pool = self._pool_of(settings.local_url or "", **options)
         pool.get_connection, pool.hybrid_settings = _no_connection, settings
@@ -181,22 +194,30 @@ def _no_connection(*_: Any, **__: Any) -> NoReturn:
     )
 
 
-def pooled(connection_pool: Any, options: dict[str, Any]) -> tuple[Settings, dict[str, Any]]:
-    """Settings and redis-py's options for `HybridRedis(connection_pool=...)`, as frameworks construct clients.
+def pooled(
+    connection_pool: Any, options: dict[str, Any], explicit: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Settings, dict[str, Any]]:
+    """Settings and redis-py's options for `HybridRedis(connection_pool=...)`, as frameworks construct clients, and
+    `HybridRedis(host=..., port=...)`, as redis-py's users do. `explicit`: settings by name.
 
     Raises ConfigurationError.
     """
     if connection_pool is None:
-        raise ConfigurationError(
-            "say where the stores are: HybridRedis.from_env() or HybridRedis.from_urls(local, cloud)"
-        )
+        if _PLACES.isdisjoint(options):
+            raise ConfigurationError(_WHERE)
+        try:
+            connection_pool, options = redis.Redis(**options).connection_pool, {}
+        except TypeError as error:
+            raise ConfigurationError(str(error)) from None
     if getattr(connection_pool, "cache", None) is not None:
         raise ConfigurationError(NO_CACHE)
     known = connection_pool.connection_kwargs
     kept = {name: value for name, value in known.items() if name in _POOLED or name.startswith("ssl_")}
     own: Settings | None = getattr(connection_pool, "hybrid_settings", None)
-    settings = own or Settings.from_env(local_url=_url(connection_pool.connection_class, known))
-    return settings, {**kept, **options}
+    if own is not None:
+        return own.with_changes(**explicit), {**kept, **options}
+    named = {"local_url": _url(connection_pool.connection_class, known), **explicit}
+    return Settings.from_env(**named), {**kept, **options}
 
 
 def _url(connection_class: type, known: Mapping[str, Any]) -> str:

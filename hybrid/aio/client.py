@@ -43,6 +43,8 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
     Args:
         settings: see `hybrid.settings.Settings`.
         connection_pool: instead of settings, see `from_pool`; frameworks construct clients so.
+        options: without settings also redis-py's `host`, `port`, `password` and so on: the local store. The cloud
+            one is `cloud_url`, or comes from the environment.
         hooks: called with each `hybrid.events.Event`, in whichever thread it happens.
         namespace: prefix of hybrid's own keys; clients with different ones replicate independently (drills do).
 

@@ -395,19 +395,24 @@ def test_a_pool_names_the_local_store(stores: Stores, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("UPSTASH_REDIS_URL", stores.cloud.url)
     pool = redis.ConnectionPool.from_url(f"{stores.local.url}/0", decode_responses=True, socket_timeout=9)
-    for opened in (HybridRedis(connection_pool=pool), HybridRedis.from_pool(pool)):
+    parts = {"host": "127.0.0.1", "port": stores.local.port, "decode_responses": True, "ack": "local"}
+    for opened in (HybridRedis(connection_pool=pool), HybridRedis.from_pool(pool), HybridRedis(**parts)):
         with opened as hybrid:
             hybrid.set("k", "v")
             assert hybrid.get("k") == "v"
             assert hybrid.settings.cloud_url == stores.cloud.url
+    assert (hybrid.settings.ack, hybrid.live.pinned) == (Ack.LOCAL, ("ack",))
     monkeypatch.delenv("UPSTASH_REDIS_URL")
     with HybridRedis.from_urls(stores.local.url, stores.cloud.url, ack="local") as hybrid:
         assert HybridRedis.from_pool(hybrid.connection_pool).settings == hybrid.settings
     secret = redis.ConnectionPool.from_url("rediss://me:p%40ss@host:7/0")
     with HybridRedis(connection_pool=secret) as hybrid:
         assert hybrid.settings.local_url == "rediss://me:p%40ss@host:7/0"
-    with pytest.raises(ConfigurationError, match="from_env"):
-        HybridRedis()
+    made = HybridRedis(host="::1", password="p@ss", ssl=True, cloud_url=stores.cloud.url).settings
+    assert (made.local_url, made.cloud_url) == ("rediss://:p%40ss@[::1]:6379/0", stores.cloud.url)
+    for wrong, words in (({}, "from_env"), ({"settings": "localhost"}, "from_env"), ({"port": 1, "no": 1}, "'no'")):
+        with pytest.raises(ConfigurationError, match=words):
+            HybridRedis(**wrong)
 
 
 def test_a_client_of_one_connection_outlives_the_one_it_came_from(stores: Stores) -> None:
