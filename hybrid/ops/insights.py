@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import redis
 
+from hybrid.core.names import RESERVED
 from hybrid.ops.diff.export import shown
 from hybrid.ops.metrics import Readable, raw_store
 from hybrid.stores.exchange import RedisConnection, exchange
@@ -255,6 +256,7 @@ def masked_address(address: str) -> str:
 
 
 def _channels(connection: RedisConnection, names: Sequence[bytes]) -> tuple[Channel, ...] | NotOffered:
+    names = [name for name in names if not name.startswith(RESERVED)]
     if not names:
         return ()
     (reply,) = exchange(connection, [(b"PUBSUB", b"NUMSUB", *names)])

@@ -95,9 +95,15 @@ class HotKeys:
 
 
 def monitor(
-    connection: Any, limits: ListenLimits, cancel: Event, on_line: Callable[[MonitorLine], None]
+    connection: Any,
+    limits: ListenLimits,
+    cancel: Event,
+    on_line: Callable[[MonitorLine], None],
+    *,
+    with_own: bool = True,
 ) -> tuple[int, str]:
     """Follow what the server runs; returns the number of lines and why it ended: seconds, lines or cancelled.
+    Without `with_own`, what hybrid itself does is neither told nor counted.
 
     The connection is closed afterwards. Raises redis.ResponseError where MONITOR is refused, redis.RedisError when
     the connection fails.
@@ -105,7 +111,7 @@ def monitor(
     lines, ending = 0, "seconds"
     for reply in _heard(connection, ("MONITOR",), limits, cancel):
         line = monitor_line(reply) if isinstance(reply, bytes) else None
-        if line is None:
+        if line is None or (line.is_own and not with_own):
             continue
         lines += 1
         on_line(line)
@@ -118,10 +124,13 @@ def monitor(
 def subscribe(
     connection: Any, pattern: str, limits: ListenLimits, cancel: Event, on_message: Callable[[Message], None]
 ) -> tuple[int, str]:
-    """Follow the channels that match `pattern` (a glob); as `monitor`."""
+    """Follow the channels that match `pattern` (a glob); as `monitor`. Hybrid's own are heard by their name only."""
+    own = pattern.encode().startswith(RESERVED)
     messages, ending = 0, "seconds"
     for reply in _heard(connection, ("PSUBSCRIBE", pattern), limits, cancel):
         if not isinstance(reply, list) or len(reply) != 4 or reply[0] != b"pmessage":
+            continue
+        if reply[2].startswith(RESERVED) and not own:
             continue
         messages += 1
         on_message(Message(time.time(), shown(reply[2]), shown(reply[3][: 4 * SHOWN_BYTES])))

@@ -65,11 +65,10 @@ def start_monitor(limits: ListenLimits, with_own: bool) -> Outcome:
         hot, heard = HotKeys(), _Hearing(job, limits)
 
         def take(line: MonitorLine) -> None:
-            if with_own or not line.is_own:
-                hot.add(line)
-                heard.take(line, hot)
+            hot.add(line)
+            heard.take(line, hot)
 
-        _, ending = monitor(connection, limits, job.cancel, take)
+        _, ending = monitor(connection, limits, job.cancel, take, with_own=with_own)
         return heard.result(ending, hot)
 
     return _started(
