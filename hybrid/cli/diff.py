@@ -78,7 +78,7 @@ def compare(
     with file:
         if options.csv:
             write_csv(options.csv, file.differences())
-        for line in [document_text(file)] if options.json else described(file):
+        for line in document_lines(file) if options.json else described(file):
             terminal.line(line)
         return exit_code(file.result)
 
@@ -114,9 +114,18 @@ def facts_of(cost: Cost) -> dict[str, Any]:
     return {name: getattr(cost, name) for name in cost.__slots__}
 
 
-def document_text(file: DiffFile) -> str:
-    document = result_document(file.result) | {"differences": list(rows(file.differences()))}
-    return json.dumps(document, indent=2, ensure_ascii=False)
+def document_lines(file: DiffFile) -> Iterator[str]:
+    """One JSON document, line by line: it may hold a million differences."""
+    yield json.dumps(result_document(file.result), indent=2, ensure_ascii=False).removesuffix("\n}") + ","
+    yield '  "differences": ['
+    waiting = None
+    for row in rows(file.differences()):
+        if waiting is not None:
+            yield f"    {waiting},"
+        waiting = json.dumps(row, ensure_ascii=False)
+    if waiting is not None:
+        yield f"    {waiting}"
+    yield "  ]\n}"
 
 
 def described(file: DiffFile) -> Iterator[str]:
