@@ -11,7 +11,7 @@ from panel.insights import keysview, liveview, view
 from panel.insights import queries as insights
 from panel.links import from_address, to_address
 from panel.queries import Store
-from panel.weatherline import weather_line
+from panel.weatherline import follow_weather, weather_line
 
 VIEWS = {"commands": N_("Commands"), "clients": N_("Clients"), "keys": N_("Keyspace"), "live": N_("Live")}
 
@@ -73,3 +73,4 @@ if chosen == "keys":
     draw_keyspace()
 else:
     draw_server()
+follow_weather(snapshot)

@@ -64,6 +64,7 @@ def _known(store: Store, answer: Answer[ServerInsights], name: str, title: str) 
 
 def ages(answers: Mapping[Store, Answer[ServerInsights]]) -> None:
     """When each store said what is shown of it; and since when it says nothing."""
+    texts = []
     for store, answer in answers.items():
         known = answer if isinstance(answer, Known) else answer.last
         if known is None:
@@ -74,7 +75,9 @@ def ages(answers: Mapping[Store, Answer[ServerInsights]]) -> None:
         if not isinstance(answer, Known) and not answer.pending:
             since = format.clock(answer.since_s, zone())
             text += " " + _("Unknown since {time}. {why}").format(time=since, why=said(answer.why))
-        st.caption(f":material/schedule: {text}")
+        texts.append(text)
+    if texts:
+        st.caption(f":material/schedule: {' '.join(texts)}")
 
 
 def slow_log(store: Store, answer: Answer[ServerInsights]) -> None:
