@@ -300,14 +300,17 @@ def copy_keys(
 ) -> SyncResult:
     """Make these keys on one store as they are on the other; a key that the other lacks is left alone.
 
-    A sync of selected keys: guarded, through the log, with undo. Raises HybridError without a direction, and as
-    `hybrid.ops.sync.run.apply_plan`.
+    A sync of selected keys: guarded, through the log, with undo. Raises HybridError without a direction,
+    ConfigurationError when there is none of the keys to copy, and as `hybrid.ops.sync.run.apply_plan`.
     """
     if direction.target is None:
         raise HybridError("say from which store to copy: cloud-to-local or local-to-cloud")
+    names, source = [key for key in dict.fromkeys(keys) if not key.startswith(RESERVED)], direction.target.other
     with Pair.of(client) as pair:
+        if len(list(pair.absent(source, names))) == len(names):
+            raise ConfigurationError(f"the {source} store has none of these keys")
         policy = Policy(direction, Prefer.ASK)
-        found = list(differing(pair, [key for key in dict.fromkeys(keys) if not key.startswith(RESERVED)]))
+        found = list(differing(pair, names))
         return run(pair, lambda: plan_actions(found, policy), f"copy {direction.value}", "*", options)
 
 

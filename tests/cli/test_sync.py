@@ -128,6 +128,8 @@ def test_keys_out_and_in(call: Call, stores: tuple[redis.Redis, redis.Redis], tm
     assert call("keys", "get", "none")[0] == 1
     cloud.set("same:2", "cloud")
     assert call("keys", "copy", "same:2", "--direction", "cloud-to-local")[0] == 0
+    code, _, errors = call("keys", "copy", "none", "--direction", "cloud-to-local")
+    assert code == 2 and "the cloud store has none of these keys" in errors
     assert local.get("same:2") == b"cloud"
     commands = str(tmp_path / "keys.resp")
     assert call("keys", "export", "--output", commands, "--format", "resp")[0] == 0
