@@ -93,6 +93,10 @@ REASONS: Final = (
     N_("it is full, or its quota is used up: free space or raise the limit"),
     N_("its configuration or this user's permissions forbid it: change them"),
     N_("it cannot hold this key as it is"),
+    N_(
+        "it holds data and was never paired with the other store, which holds data too: nothing is overwritten; run "
+        "`python -m hybrid pair` to compare them and to say whose data counts, or give another URL"
+    ),
 )
 DETAILS: Final = (
     N_("not compared yet"),
@@ -178,6 +182,7 @@ TITLES: Final = (
     N_("Sync, {direction}"), N_("local to cloud"), N_("cloud to local"), N_("both ways"), N_("Undo of {id}"),
     N_("Copy a key, {direction}"), N_("Merge a key by field"), N_("Look for keys"), N_("Delete {count} keys"),
     N_("Set the expiry of {count} keys"), N_("Export keys"), N_("Preview of an import"), N_("Import keys"),
+    N_("Broke off: {counts}. {error}"), N_("nothing written"),
     N_("Broke off after {counts}. {error} Import the file again: what is there by then follows the rule."),
     N_("would be: {counts}"), N_("Cancelled after {n} keys; those are written."), N_("Cancelled: nothing was kept."),
     N_("More than 256 MB: narrow the filter, or use `python -m hybrid keys export`."),

@@ -133,11 +133,12 @@ def _bulk_ended(job: Job, result: SyncResult) -> SyncResult:
     parts = [f"{result.copied:,} written", f"{result.deleted:,} deleted", f"{result.kept:,} left alone"]
     parts += [f"{result.busy:,} being written by others"] * bool(result.busy)
     ended = "" if result.ending is SyncEnding.FINISHED else f"{result.ending}: "
-    job.summary = ended + ", ".join(part for part in parts if not part.startswith("0 "))
+    counts = ", ".join(part for part in parts if not part.startswith("0 ")) or "nothing written"
+    job.summary = ended + counts
     job.note("undo", result.id if result.undo_until_s else None)
     record(job.author, job.title, {result.id: (None, job.summary)})
     if result.ending is SyncEnding.FAILED:
-        raise JobFailed(f"{job.summary}. {result.reason}")
+        raise JobFailed(f"Broke off: {counts}. {sentence(result.reason)}")
     return result
 
 
