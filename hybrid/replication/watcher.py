@@ -33,6 +33,9 @@ logger = logging.getLogger("hybrid")
 SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 30.0}
 """How long a store may say nothing before it is asked. The cloud is billed: 30 s are under 3,000 PINGs a day."""
 
+FREE_S: Final = 2.0
+"""The same for a cloud store whose commands are free."""
+
 AWAITED_S: Final = 0.01
 """The same for a local store whose entries are on their way to the cloud one: it is not billed."""
 
@@ -192,6 +195,8 @@ class Watcher(threading.Thread):
         """Who waits for the other store's confirmation has no question open to this one: that it hangs is to be found
         out meanwhile, by asking."""
         board = self._board
+        if self._store is Store.CLOUD and not board.settings.cloud_price:
+            return FREE_S
         waits = self._store is Store.LOCAL and board.routes.confirm and board.acks[Store.LOCAL].is_awaited
         return AWAITED_S if waits else SILENCE_S[self._store]
 

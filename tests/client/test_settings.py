@@ -12,7 +12,8 @@ from client.rig import PATIENT, assert_equal
 from redis.cache import CacheConfig
 from servers import Stores, client, wait_until
 
-from hybrid import Ack, ConfigurationError, HybridRedis, ReadPreference, Settings, aio
+from hybrid import Ack, ConfigurationError, HybridRedis, ReadPreference, Settings, StoreState, aio
+from hybrid.replication import watcher
 from hybrid.stores.link import Link
 
 Open = Callable[..., HybridRedis]
@@ -50,6 +51,21 @@ def test_while_a_write_waits_for_the_cloud_the_local_store_is_asked_whether_it_i
         before = asked()
         hybrid.set("k", 2)
         assert asked() - before >= 10
+
+
+def test_a_free_cloud_store_that_hangs_is_noticed_though_nobody_uses_it(
+    stores: Stores, open_client: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "FREE_S", 0.05)
+    hybrid = open_client(stores.local.url, stores.cloud.url, cloud_price=0.0, cloud_timeout_s=0.3)
+    hybrid.set("k", 1)
+    assert hybrid.wait_in_sync(10)
+    stores.cloud.pause()
+    try:
+        wait_until(lambda: hybrid.status().cloud.state is StoreState.DOWN, "its loss is noticed")
+    finally:
+        stores.cloud.resume()
+    assert_equal(hybrid, stores)
 
 
 def test_ack_local_does_not_wait_for_the_cloud(stores: Stores, open_client: Open) -> None:

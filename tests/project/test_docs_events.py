@@ -111,6 +111,7 @@ TIMES: list[tuple[object, str, str]] = [
     (shipper.JITTER_S, "0.2", "shipper.py"),
     (watcher.SILENCE_S, "0.5 / 30", "watcher.py"),
     (watcher.AWAITED_S, "0.01", "watcher.py"),
+    (watcher.FREE_S, "2", "watcher.py"),
     (watcher.HEARSAY_S, "600", "watcher.py"),
     (board.SEAL_S, "1", "board.py"),
     (engine.HANDOVER_S, "1", "engine.py"),
