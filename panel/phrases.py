@@ -97,6 +97,10 @@ REASONS: Final = (
         "it holds data and was never paired with the other store, which holds data too: nothing is overwritten; run "
         "`python -m hybrid pair` to compare them and to say whose data counts, or give another URL"
     ),
+    N_(
+        "the two stores are halves of different pairs: nothing is overwritten; give URLs of stores that belong "
+        "together, or run `python -m hybrid pair` to say whose data counts"
+    ),
 )
 DETAILS: Final = (
     N_("not compared yet"),

@@ -12,7 +12,7 @@ from panel.i18n import N_, _, ngettext
 from panel.nav import page
 from panel.queries import Overview, Sample, Store, StoreFacts, StoreState
 from panel.said import said
-from panel.verdict import NEVER_PAIRED, is_current, roles
+from panel.verdict import is_current, is_stranger, roles
 from panel.widgets import COLORS, STORE_ICONS, titled, zone
 
 __all__ = ["store_card"]
@@ -33,7 +33,7 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
     with st.container(border=True, key=f"card-{store}", height="stretch"):
         if facts is None:
             return _no_cloud()
-        word, icon, color = STATES[facts.status.state] if NEVER_PAIRED not in facts.status.reason else LEFT_ALONE
+        word, icon, color = STATES[facts.status.state] if not is_stranger(facts) else LEFT_ALONE
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{STORE_ICONS[store]} **{titled(store)}**", width="content")
             for role in roles(snapshot)[store]:
@@ -55,7 +55,7 @@ def _where(facts: StoreFacts, now_s: float) -> str:
     address = facts.status.address.removeprefix("redis://")
     if not is_current(facts, now_s):
         reason = said(facts.status.reason) or _(STATES[facts.status.state][0])
-        if NEVER_PAIRED in facts.status.reason:
+        if is_stranger(facts):
             reason = _("no pair with the other store yet")
         since = _("since {time}").format(time=format.clock(facts.status.since_s, zone()))
         return f"{address} · {reason} · {since}"

@@ -10,11 +10,11 @@ from panel.i18n import _, ngettext
 from panel.queries import Overview, ReadPreference, Store, StoreFacts, StoreState
 
 __all__ = [
-    "FRESH_S", "NEVER_PAIRED", "Tone", "Verdict", "facts_of", "is_current", "named", "reading_store", "roles",
+    "FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "is_stranger", "named", "reading_store", "roles",
     "stranger", "unpaired", "verdict", "writing_store",
 ]  # fmt: skip
 
-NEVER_PAIRED = "never paired"  # in the reason that the library gives
+NO_PAIR = ("never paired", "halves of different pairs")  # in the reason that the library gives
 FRESH_S = 150.0  # two reads of a cloud store that bills them missed
 
 
@@ -96,10 +96,15 @@ def roles(overview: Overview) -> dict[Store, tuple[str, ...]]:
     return found
 
 
+def is_stranger(facts: StoreFacts) -> bool:
+    """Whether this store is left alone because both hold data and are no pair."""
+    return any(words in facts.status.reason for words in NO_PAIR)
+
+
 def stranger(overview: Overview | None) -> StoreFacts | None:
     """The store that is left alone because it was never paired with the other one, and both hold data; None else."""
     sides = (overview.local, overview.cloud) if overview is not None else ()
-    return next((facts for facts in sides if facts is not None and NEVER_PAIRED in facts.status.reason), None)
+    return next((facts for facts in sides if facts is not None and is_stranger(facts)), None)
 
 
 def unpaired(overview: Overview | None) -> Verdict | None:

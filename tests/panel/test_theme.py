@@ -53,7 +53,7 @@ def test_words_are_readable(name: str) -> None:
 def test_what_is_chosen_and_words_of_code_are_readable(name: str, place: int) -> None:
     theme = THEMES[name]
     pairs = re.findall(r"light-dark\((#\w{6}), (#\w{6})\)", CONTRAST)
-    assert len(pairs) == 3
+    assert len(pairs) == 4
     tinted = mixed(theme["primaryColor"], TINT, theme["backgroundColor"])
     for pair in pairs:
         for behind in (tinted, channels(theme["codeBackgroundColor"])):
