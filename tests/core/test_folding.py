@@ -75,7 +75,7 @@ def test_folding_in_steps_comes_to_the_same(steps: list[tuple[bytes, bytes]], si
             found.add(one)
         for command in found.stored(NAMES):
             name, _, *rest = unpack(command)
-            if name == b"DEL":
+            if name == b"UNLINK":
                 stored.clear()
             else:
                 stored.update(zip(rest[::2], rest[1::2], strict=True))
