@@ -19,7 +19,7 @@ from hybrid.pubsub import HybridPubSub
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
 from hybrid.stores.pools import metered_pool, pool_of
-from hybrid.types import Purpose, Status, Store, StoreState
+from hybrid.types import Purpose, Status, Store
 
 if TYPE_CHECKING:
     from hybrid.modules import HybridJson, HybridSearch, HybridSeries
@@ -62,7 +62,7 @@ class HybridRedis(Base, redis.Redis):
         engine = self._engine
         if self._original is not None or not engine.started:
             return
-        cloud_is_lost = self._board.state(Store.CLOUD) in (StoreState.DOWN, StoreState.WIPED)
+        cloud_is_lost = self._board.state(Store.CLOUD).is_lost
         flushed = not cloud_is_lost and self.settings.replicated and self.wait_in_sync(CLOSE_S)
         lag = 0 if flushed else self.status().lag_entries
         engine.close()

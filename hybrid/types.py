@@ -64,6 +64,11 @@ class StoreState(StrEnum):
     DOWN = "down"
     WIPED = "wiped"
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store is there for nobody: it does not answer, or what it held is gone."""
+        return self in (StoreState.DOWN, StoreState.WIPED)
+
 
 class Health(StrEnum):
     """The whole, in one word."""

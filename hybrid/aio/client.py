@@ -23,7 +23,7 @@ from hybrid.module_parts import DECODER, ENCODER
 from hybrid.replication.inspection import in_sync, taken_status
 from hybrid.settings import Settings
 from hybrid.stores.pools import asyncio_pool_of
-from hybrid.types import Purpose, Status, Store, StoreState
+from hybrid.types import Purpose, Status, Store
 
 if TYPE_CHECKING:
     from hybrid.aio.modules import HybridJson, HybridSearch, HybridSeries
@@ -94,7 +94,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         engine = self._engine
         if self._original is not None or not engine.started:
             return
-        cloud_is_lost = self._board.state(Store.CLOUD) in (StoreState.DOWN, StoreState.WIPED)
+        cloud_is_lost = self._board.state(Store.CLOUD).is_lost
         flushed = not cloud_is_lost and self.settings.replicated and await self.wait_in_sync(CLOSE_S)
         lag = 0 if flushed else (await self.status()).lag_entries
         self._close_drivers()

@@ -9,7 +9,6 @@ from hybrid.types import ReadPreference, Store, StoreState
 
 __all__ = ["Routes", "planned_routes"]
 
-_LOST = (StoreState.DOWN, StoreState.WIPED)
 NO_CLUSTER = "the local store does not take writes now, and a cluster takes none in its place"
 
 
@@ -44,7 +43,7 @@ def planned_routes(
     to reach the local store when this process does not. Without `cloud_leads` the cloud store never takes writes: it
     has the authority only while it refills a local store that lost its data."""
     if cloud is None:
-        usable = local not in _LOST
+        usable = not local.is_lost
         return Routes((Store.LOCAL,) if usable else (), Store.LOCAL if usable else None, False, False)
     states = {Store.LOCAL: local, Store.CLOUD: cloud}
     writer, claim = _writer(states, authority, relay)
@@ -56,9 +55,9 @@ def planned_routes(
 
 def _writer(states: dict[Store, StoreState], authority: Authority, relay: bool) -> tuple[Store | None, bool]:
     holder = authority.store
-    if states[holder] not in _LOST:
+    if not states[holder].is_lost:
         # A handover or drain that lost its goal must be taken back, or writers would wait for a dead store.
-        return holder, authority.is_moving and states[holder.other] in _LOST and not relay
+        return holder, authority.is_moving and states[holder.other].is_lost and not relay
     return (holder.other, True) if states[holder.other] is StoreState.UP else (None, False)
 
 

@@ -26,7 +26,6 @@ __all__ = ["Facts", "Refusals", "certificate_days", "pulses_of", "readings_of"]
 
 DAY_S: Final = 86_400.0
 WINDOW_S: Final = 60.0
-LOST: Final = (StoreState.DOWN, StoreState.WIPED)
 REFUSING: Final = frozenset(
     {"OutOfMemoryError", "ReadOnlyError", "NoPermissionError", "AuthenticationError", "MaxConnectionsError"}
 )
@@ -61,7 +60,7 @@ def readings_of(overview: Overview, facts: Facts, now_s: float) -> list[Reading]
 def _no_store(status: Status) -> Reading:
     known = [each for each in (status.local, status.cloud) if each is not None]
     states = [each.state for each in known]
-    value = 1.0 if all(state in LOST for state in states) else 0.0 if StoreState.UP in states else None
+    value = 1.0 if all(state.is_lost for state in states) else 0.0 if StoreState.UP in states else None
     since_s = max(each.since_s for each in known) if value else None
     return Reading("no_store", "", value, "no store answers" if value else "a store serves", since_s)
 

@@ -99,7 +99,7 @@ class Board:
         store does, with what it has."""
         other = self.state(store.other)
         lags = other is StoreState.CATCHING_UP and self.authority.store is store is Store.CLOUD
-        return lags or other in (StoreState.DOWN, StoreState.UNKNOWN, StoreState.WIPED)
+        return lags or other.is_lost or other is StoreState.UNKNOWN
 
     @property
     def hopeful(self) -> bool:
@@ -188,12 +188,11 @@ class Board:
         local, cloud = self.state(Store.LOCAL), self.state(Store.CLOUD)
         if not self.settings.replicated:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
-        lost = (StoreState.DOWN, StoreState.WIPED)
-        if cloud is StoreState.CATCHING_UP and (local in lost or self.authority.store is Store.CLOUD):
+        if cloud is StoreState.CATCHING_UP and (local.is_lost or self.authority.store is Store.CLOUD):
             if self._served and self.authority.store is Store.LOCAL:
                 self.unsealed_until_s = time.monotonic() + SEAL_S
             return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
-        certain = self.authority.store is Store.LOCAL and (self.heard or cloud in lost)
+        certain = self.authority.store is Store.LOCAL and (self.heard or cloud.is_lost)
         if certain and local is StoreState.CATCHING_UP:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         return []

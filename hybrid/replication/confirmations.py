@@ -14,7 +14,7 @@ from hybrid.replication.acks import NEVER
 from hybrid.replication.board import SEAL_S
 from hybrid.replication.claims import Claims
 from hybrid.replication.reach import Reach
-from hybrid.types import Store, StoreState
+from hybrid.types import Store
 
 __all__ = ["OVERDUE_S", "Confirmations"]
 
@@ -57,7 +57,7 @@ class Confirmations:
         if store is Store.CLOUD and board.authority.store is Store.LOCAL:
             # Everything was shipped before the authority was handed back, but not if it was taken.
             return Confirmation.AUTHORITY_LOST if board.authority.alone else Confirmation.APPLIED
-        if board.authority.store is not store or board.state(store) is StoreState.DOWN:
+        if board.authority.store is not store or board.state(store).is_lost:
             is_taken = store is Store.LOCAL or board.routes.claim
             return Confirmation.AUTHORITY_LOST if is_taken else Confirmation.UNAVAILABLE
         if not board.routes.confirm:

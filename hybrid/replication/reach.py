@@ -10,7 +10,7 @@ from hybrid.observe.metrics import Recorder
 from hybrid.replication.board import Board
 from hybrid.replication.watcher import Watcher
 from hybrid.stores.endpoint import Endpoint
-from hybrid.types import Store, StoreState
+from hybrid.types import Store
 
 __all__ = ["Reach"]
 
@@ -51,13 +51,13 @@ class Reach:
         self.greet(store)
 
     def is_lost(self, store: Store) -> bool:
-        """Whether the store is down or no longer the authority, looking now: a closed connection proves nothing."""
-        if self.board.authority.store is store and self.board.state(store) is not StoreState.DOWN:
+        """Whether the store is lost or no longer the authority, looking now: a closed connection proves nothing."""
+        if self.board.authority.store is store and not self.board.state(store).is_lost:
             try:
                 self.endpoints[store].probe()
             except (NotSent, ReplyLost) as error:
                 self.failed(store, error)
-        return self.board.authority.store is not store or self.board.state(store) is StoreState.DOWN
+        return self.board.authority.store is not store or self.board.state(store).is_lost
 
     def look(self, store: Store) -> None:
         """Have its watcher ask the store: someone waits for it, or whoever lost it cannot tell whether it answers."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from rig import PATIENT, is_well
+from rig import PATIENT, Rig, is_well, shipper_pid
 from servers import client, wait_until
 
-from hybrid import AllStoresDown, HybridRedis, Store
+from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown, Store
 from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.ops.compare import compare
@@ -201,3 +204,34 @@ def test_both_stores_emptied_by_hand(filled: HybridRedis, forgetful: dict[Store,
         wait_until(written, "writes go on", HEAL_S)
         assert_equal(filled, forgetful, 1)
         assert other.get("k") == b"1"
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_a_write_that_waits_for_the_other_store_is_not_confirmed_by_a_wiped_one(rig: Rig, idempotent: bool) -> None:
+    """The process that ships hangs, and dies: what waits for it stands on the local store alone, which is emptied."""
+    fleet = rig.fleet(("local",), ack="both")
+    [shipping] = fleet.workers
+    wait_until(lambda: shipper_pid(rig.local) == shipping.pid, "the lease", HEAL_S)
+    outcome: list[object] = []
+
+    def write(hybrid: HybridRedis) -> None:
+        try:
+            outcome.append(hybrid.set("k", 1) if idempotent else hybrid.incr("k"))
+        except OutcomeUnknown as error:
+            outcome.append(error)
+
+    hybrid = rig.client(ack="both", **PATIENT)
+    hybrid.set("there", 1)
+    with client(rig.local.url) as local:
+        os.kill(shipping.pid, signal.SIGSTOP)
+        writing = threading.Thread(target=write, args=(hybrid,))
+        writing.start()
+        wait_until(lambda: local.exists("k"), "the write")
+        assert not outcome
+        local.flushall()
+        writing.join(HEAL_S)
+        shipping.kill()  # it has read the entry, and would ship it after all
+    rig.assert_healed(hybrid)
+    [confirmed] = outcome
+    assert isinstance(confirmed, OutcomeUnknown) or hybrid.get("k") == b"1"
+    assert not idempotent or confirmed

@@ -14,7 +14,7 @@ from hybrid.client import HybridRedis
 from hybrid.core.names import RESERVED
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops.keys.rewrite import KeyUndo, states_of, undo_of
-from hybrid.types import Store, StoreState
+from hybrid.types import Store
 
 __all__ = [
     "Edit",
@@ -123,7 +123,7 @@ def reached(client: HybridRedis) -> dict[Store, Reached]:
         return found
     if not client.settings.replicated:
         found[other] = Reached.OFF
-    elif facts.state in (StoreState.DOWN, StoreState.WIPED):
+    elif facts.state.is_lost:
         found[other] = Reached.DOWN
     else:
         found[other] = Reached.WRITTEN if client.wait_in_sync(WAIT_S) else Reached.WAITING
