@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from panel.access import AccessConfig, is_loopback
+from panel.doorman import PROBED
 
 __all__ = ["Answers", "Door"]
 
@@ -33,13 +34,16 @@ EVERY_S: Final = 0.1
 
 
 class Door:
-    """Makes the next server that is opened on `loop` be served through a doorman, until `close`.
+    """Makes the next server that is opened on `loop` be served through a doorman, until `close`. `probed` is called
+    when somebody was answered by him, and returns at once.
 
     Everything is to be called on the loop.
     """
 
-    def __init__(self, loop: AbstractEventLoop, access: AccessConfig, answers: Answers) -> None:
-        self._loop, self._access, self._answers = loop, access, answers
+    def __init__(
+        self, loop: AbstractEventLoop, access: AccessConfig, answers: Answers, probed: Callable[[], None]
+    ) -> None:
+        self._loop, self._access, self._answers, self._probed = loop, access, answers, probed
         self._doorman: subprocess.Popen[bytes] | None = None
         self._stream: socket.socket | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -98,6 +102,8 @@ class Door:
             data, files, _, _ = socket.recv_fds(stream, 64, 64)
         except OSError:
             data, files = b"", []
+        if PROBED in data:
+            self._probed()
         for connection in [socket.socket(fileno=file) for file in files]:
             connection.setblocking(False)
             if server.sockets:

@@ -28,8 +28,16 @@ MOST_WAITING: Final = 400
 JUDGED: Final = frozenset({"origin", "content-length", "transfer-encoding"})
 """Headers of which the panel has to make something."""
 
+TOLD_S: Final = 1.0
+"""The panel hears of probes so often at most."""
+
 STALE_S: Final = 60.0
 """The panel sends ten snapshots a second: after so long without one it hangs."""
+
+
+PROBED: Final = b"?"
+HANDED: Final = b"!"
+"""What the panel is told: somebody was answered; here is a connection."""
 
 
 class PanelGone(Exception):
@@ -45,7 +53,7 @@ class Doorman:
         self._handed: deque[socket.socket] = deque()
         self._received = b""
         self._snapshot: dict[str, Any] = {"hosts": [], "answers": {}}
-        self._snapshot_at_s = 0.0
+        self._snapshot_at_s = self._told_s = 0.0
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
         self._selector.register(panel, selectors.EVENT_READ, self._hear)
@@ -89,6 +97,15 @@ class Doorman:
         with connection, suppress(OSError):
             connection.recv(len(head))  # closed with something unread, the answer would be lost on the way
             connection.send(reply or b"")
+        if reply:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let the panel know that somebody has asked."""
+        if time.monotonic() - self._told_s >= TOLD_S:
+            self._told_s = time.monotonic()
+            with suppress(BlockingIOError):  # it has enough to take
+                self._panel.send(PROBED)
 
     def _reply(self, head: bytes) -> bytes | None:
         """The answer to a plain probe; None for whatever the panel has to look at."""
@@ -131,7 +148,7 @@ class Doorman:
         """What the panel does not take yet is offered again when it does."""
         with suppress(BlockingIOError):
             while self._handed:
-                socket.send_fds(self._panel, [b"!"], [self._handed[0].fileno()])
+                socket.send_fds(self._panel, [HANDED], [self._handed[0].fileno()])
                 self._handed.popleft().close()
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._handed else 0)
         self._selector.modify(self._panel, wanted, self._hear)

@@ -63,6 +63,7 @@ __all__ = [
     "metrics",
     "overview",
     "patience_s",
+    "probed",
     "probes",
     "processes",
     "setting_rows",
@@ -109,6 +110,12 @@ def probes() -> dict[str, Probe]:
     """The answers to health probes by path. Says no reason when nothing runs: they need no sign-in."""
     agent = process().agent
     return dict.fromkeys(PROBE_PATHS, _nothing_runs) if agent is None else agent_probes(agent)
+
+
+def probed() -> None:
+    """A monitor has asked for the health."""
+    if (agent := process().agent) is not None:
+        agent.probed()
 
 
 def _nothing_runs() -> tuple[int, dict[str, Any]]:

@@ -27,9 +27,9 @@ def probes(agent: Agent) -> dict[str, Probe]:
 
 
 def agent_routes(agent: Agent) -> dict[str, Route]:
-    """The answers by path. None of them asks a store."""
+    """The answers by path. None of them waits for a store."""
     return {
-        **{path: partial(_document, probe) for path, probe in probes(agent).items()},
+        **{path: partial(_document, agent, probe) for path, probe in probes(agent).items()},
         "/metrics": partial(metrics_route, agent),
     }
 
@@ -41,5 +41,6 @@ def metrics_route(agent: Agent) -> Reply:
     return metrics_reply(agent.observer, agent.metrics)
 
 
-def _document(probe: Probe) -> Reply:
+def _document(agent: Agent, probe: Probe) -> Reply:
+    agent.probed()
     return json_reply(*probe())

@@ -64,6 +64,11 @@ class Reach:
         if (watcher := self.watchers.get(store)) is not None:
             watcher.poke()
 
+    def inquire(self) -> None:
+        """Somebody wants to know how the stores are. The local one is asked often in any case."""
+        if (watcher := self.watchers.get(Store.CLOUD)) is not None:
+            watcher.inquire()
+
     def greet(self, *stores: Store) -> None:
         """Have these stores greeted anew: their data or their pairing may have changed."""
         for store in stores:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
+from hybrid.core.allowance import Allowance
 from hybrid.core.authority import Authority
 from hybrid.core.connections import FLUSHES_CHANNEL, flushes_to
 from hybrid.core.health import Evidence
@@ -34,7 +35,11 @@ SILENCE_S: Final = {Store.LOCAL: 0.5, Store.CLOUD: 30.0}
 """How long a store may say nothing before it is asked. The cloud is billed: 30 s are under 3,000 PINGs a day."""
 
 FREE_S: Final = 2.0
-"""The same for a cloud store whose commands are free."""
+"""The same for a cloud store whose commands are free, or of which somebody wants to know."""
+
+INQUIRIES: Final = (20, 30.0)
+"""Where they are billed it is asked for those who want to know so often at once, and then once in so many seconds: a
+probed process sends under 3,000 PINGs a day."""
 
 AWAITED_S: Final = 0.01
 """The same for a local store whose entries are on their way to the cloud one: it is not billed."""
@@ -81,7 +86,8 @@ class Watcher(threading.Thread):
         self._bell = Bell()
         self._renewing = False
         self._poked = False
-        self._heard_s = 0.0
+        self._heard_s = self._inquired_s = 0.0
+        self._inquiries = Allowance(*INQUIRIES)
         self._pause_s = RETRY_S[self._store][0]
         self._warmer = Warmer(endpoint, peer, board) if peer is not None else None
 
@@ -89,6 +95,14 @@ class Watcher(threading.Thread):
         """Ask the store now: someone waits for it."""
         self._poked = True
         self._bell.ring()
+
+    def inquire(self) -> None:
+        """Somebody wants to know how the store is: ask it, if it has said nothing lately."""
+        now_s = time.monotonic()
+        is_silent = now_s - max(self._heard_s, self._inquired_s) >= FREE_S
+        if is_silent and self._board.reachable(self._store) and self._inquiries.take(now_s):
+            self._inquired_s = now_s
+            self.poke()
 
     def renew(self) -> None:
         """Greet the store anew, over a new connection."""

@@ -43,8 +43,10 @@ class Door:
         return int(head.split()[1]), json.loads(body)
 
     def handed_over(self) -> socket.socket:
-        _, files, _, _ = socket.recv_fds(self.panel, 1, 1)
-        return socket.socket(fileno=files[0])
+        while True:
+            _, files, _, _ = socket.recv_fds(self.panel, 1, 1)
+            if files:
+                return socket.socket(fileno=files[0])
 
 
 @pytest.fixture
@@ -65,6 +67,12 @@ def test_plain_probes_are_answered_from_the_snapshot_with_its_age(door: Door, mo
     monkeypatch.setattr(doorman, "STALE_S", 0.0)
     code, document = door.answer(b"GET /api/health HTTP/1.1\r\n" + HOST + b"\r\n")
     assert (code, document["status"]) == (503, "hangs"), "a panel that says nothing for so long"
+
+
+def test_the_panel_hears_of_probes_now_and_then(door: Door) -> None:
+    for _ in range(3):
+        door.answer(b"GET /api/health HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert door.panel.recv(64) == doorman.PROBED
 
 
 @pytest.mark.parametrize(
