@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.ops.diff import Cause, DiffFile, DiffOptions, run_diff
 from hybrid.ops.failover import failover
 from hybrid.ops.pair import Origin, pair
+from hybrid.ops.sync import periodic
 from hybrid.ops.sync.periodic import AntiEntropy
 from hybrid.ops.sync.run import Direction, Policy, apply_plan, fill_store, plan_sync, undo_sync
 from hybrid.proxy import ProxyServer
@@ -152,7 +155,13 @@ def test_diff_sync_and_undo(hybrid: HybridRedis, local: ServerProcess, cluster: 
     assert hybrid.get("k10") == b"drifted"
 
 
-def test_a_fill_and_the_periodic_sync(hybrid: HybridRedis, local: ServerProcess, cluster: Cluster) -> None:
+def test_a_fill_and_the_periodic_sync(
+    hybrid: HybridRedis, local: ServerProcess, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noon = SimpleNamespace(**vars(time))  # in the night, little of the day's commands may be spent yet
+    noon.time = lambda: 20_000 * 86_400 + 12 * 3600
+    noon.gmtime = lambda: time.gmtime(noon.time())
+    monkeypatch.setattr(periodic, "time", noon)
     write_of_each_kind(hybrid, "k")
     keys = assert_equal(hybrid, local, cluster)
     with hybrid.store(Store.CLOUD) as cloud:

@@ -146,6 +146,7 @@ def test_a_push_on_either_store_is_enough(pair: Stores, open_client: Open) -> No
 def test_what_is_not_understood_costs_the_rest_nothing(
     pair: Stores, open_client: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "hybrid")
     strange = Live(5, "ana", 1.0, {"colour": "blue", "ack": "moon", "sync_interval_s": 11.0})
     with client(pair.local.url) as local:
         local.set("hybrid:config", strange.record)
