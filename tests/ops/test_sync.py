@@ -380,7 +380,7 @@ def test_the_smallest_budget_brings_a_fill_on(
 
 def test_what_the_other_store_cannot_take_is_not_counted_as_copied(server_pool: Pool, tmp_path: Path) -> None:
     """Fields cannot expire one by one in Redis 7.0."""
-    urls = server_pool.get("valkey", "local").url, server_pool.get("redis", "cloud").url
+    urls = server_pool.get("valkey", "newer").url, server_pool.get("redis", "older").url
     with HybridRedis.from_urls(*urls, sync_enabled=False) as hybrid, client(urls[0]) as local, client(urls[1]) as cloud:
         hybrid.set("first", "v")
         assert hybrid.wait_in_sync(10)
