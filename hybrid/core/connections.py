@@ -8,7 +8,7 @@ from typing import Final
 
 from hybrid.core.resp import pack
 
-__all__ = ["FLUSHES", "FLUSHES_CHANNEL", "WHO", "ending", "flushes_to", "identities"]
+__all__ = ["FLUSHES", "FLUSHES_CHANNEL", "WHO", "ending", "endings_of", "flushes_to", "identities"]
 
 WHO: Final = pack(("CLIENT", "INFO"))
 """Asks the server for the names below."""
@@ -38,3 +38,10 @@ def ending(number: bytes, address: bytes) -> bytes:
     """The command that ends this connection. Numbers begin anew when a server restarts; with the address, only the very
     connection can be meant."""
     return pack(("CLIENT", "KILL", "ID", number, "ADDR", address))
+
+
+def endings_of(record: object) -> list[bytes]:
+    """The commands that end the connections of which a stream has left the names (`hybrid:stream`, `hybrid:incoming`):
+    number and address of each. None for a word alone, which says something else."""
+    words = record.split() if isinstance(record, bytes) else []
+    return [ending(*name) for name in zip(words[::2], words[1::2], strict=False)]

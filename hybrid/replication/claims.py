@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from hybrid.core.authority import Authority, Holder
-from hybrid.core.connections import ending
+from hybrid.core.connections import endings_of
 from hybrid.core.outcomes import Fenced, NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.replication.reach import Reach
@@ -51,8 +51,8 @@ class Claims:
         still, and what they ship would arrive behind what is written here from now on, and replace it."""
         incoming = self._endpoints[Store.LOCAL].names.incoming
         _, name = local.exchange(pack(("WATCH", incoming)) + pack(("GET", incoming)), 2, decode=False)
-        known = name.split() if isinstance(name, bytes) else []
-        return ending(*known) if len(known) == 2 else b""
+        known = endings_of(name)
+        return known[0] if len(known) == 1 else b""
 
     def _claim_for_cloud(self) -> None:
         def taken(record: Authority) -> Authority | None:

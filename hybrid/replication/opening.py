@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hybrid.core.authority import Authority
 from hybrid.core.checkpoint import OUTDATED
-from hybrid.core.connections import WHO, ending, identities
+from hybrid.core.connections import WHO, endings_of, identities
 from hybrid.core.health import Evidence
 from hybrid.core.marks import Marks
 from hybrid.core.resp import pack
@@ -90,9 +90,8 @@ class Opening:
         self.offset_ms = int(seconds) * 1000 + int(micros) / 1000 - time.monotonic() * 1000
         self._source_marks = Marks(*marks)
         self.is_clean = stream.accounts_for_all = stream.source is Store.LOCAL and before == self.clean_mark
-        if not self.is_clean and isinstance(before, bytes) and len(known := before.split()) > 1:
-            for number, address in zip(known[::2], known[1::2], strict=True):
-                stream.push(ending(number, address), 1, ignore)
+        for ended in [] if self.is_clean else endings_of(before):
+            stream.push(ended, 1, ignore)
         stream.push(about_pair, 1, self._check_mark)
         stream.push(pack(("GET", names.authority)), 1, self._check_record)
         stream.push(WHO, 1, self._remember_connection)

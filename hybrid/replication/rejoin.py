@@ -13,7 +13,7 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position, position
-from hybrid.core.connections import ending
+from hybrid.core.connections import endings_of
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import ReplyLost
@@ -143,9 +143,9 @@ def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
 def _end_stream(local: Wire, cloud: Wire, names: Names) -> None:
     """Have the cloud store close the connection over which the local log was shipped: what is held up on its way would
     arrive after the merge, and count twice. A service without CLIENT KILL refuses."""
-    before = one(local, "GET", names.stream)
-    if before is not None and len(known := before.split()) == 2:
-        cloud.exchange(ending(*known), 1)
+    known = endings_of(one(local, "GET", names.stream))
+    if len(known) == 1:
+        cloud.exchange(known[0], 1)
 
 
 def _sent(local: Wire, names: Names) -> Position | None:
