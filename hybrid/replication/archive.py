@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import Any, Final
 
 from hybrid.core.conflict import KEPT_BYTES, KEPT_ENTRIES, KEPT_S, Conflict
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, Absent, KeyState, differences, plan_put
+from hybrid.errors import HybridError
 from hybrid.replication.copy import temporary_key
-from hybrid.replication.records import one
 from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.wire import Wire
 
@@ -27,15 +27,15 @@ def archive_command(names: Names, conflict: Conflict) -> bytes:
 
 def trim_archive(wire: Wire, names: Names) -> None:
     """Drop what is too old, and the oldest quarter again and again while the archive is too large."""
-    oldest_ms = int((time.time() - KEPT_S) * 1000)
-    one(wire, "XTRIM", names.conflicts, "MINID", "~", oldest_ms)
+    bound: tuple[Any, ...] = ("MINID", "~", int((time.time() - KEPT_S) * 1000))
     while True:
-        size, length = wire.exchange(
-            pack(("MEMORY", "USAGE", names.conflicts, "SAMPLES", 0)) + pack(("XLEN", names.conflicts)), 2
-        )
+        asked = ("XTRIM", names.conflicts, *bound), ("MEMORY", "USAGE", names.conflicts, "SAMPLES", 0)
+        trimmed, size, length = wire.exchange(b"".join(map(pack, (*asked, ("XLEN", names.conflicts)))), 3)
+        if isinstance(trimmed, Exception):
+            raise HybridError(str(trimmed))
         if not isinstance(size, int) or size <= KEPT_BYTES or length <= 1:
             return
-        one(wire, "XTRIM", names.conflicts, "MAXLEN", length * 3 // 4)
+        bound = ("MAXLEN", length * 3 // 4)
 
 
 def put_of(key: bytes, state: KeyState | Absent, can: Capabilities) -> bytes:

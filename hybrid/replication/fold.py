@@ -12,10 +12,11 @@ from hybrid.core.shipping import Field, groups
 from hybrid.errors import HybridError
 from hybrid.replication.lease import Lease
 from hybrid.replication.opening import UNKNOWN_STREAM
+from hybrid.replication.records import one, several
 from hybrid.replication.stream import MAX_ENTRIES
 from hybrid.stores.wire import Wire
 
-__all__ = ["LEAST_ENTRIES", "MAX_BYTES", "fold", "folded", "is_too_long", "step_entries"]
+__all__ = ["LEAST_ENTRIES", "MAX_BYTES", "ask_folded", "fold", "folded", "is_too_long", "step_entries"]
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 """What a log may take before it is folded; see also `MAX_ENTRIES`."""
@@ -95,24 +96,21 @@ def _step(wire: Wire, names: Names, lease: Lease, count: int) -> int | None:
     return sum(position(entry_id) <= place for entry_id, _ in entries) if replies[-1] is not None else 0
 
 
-def folded(wire: Wire, names: Names) -> Folded:
-    """What was folded and not copied yet."""
+def ask_folded(names: Names) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The commands that begin to read what was folded; their replies go to `folded`."""
+    return _fields(names, b"0"), ("LRANGE", names.folded_commands, 0, -1)
+
+
+def folded(wire: Wire, names: Names, replies: tuple[Any, Any] | None = None) -> Folded:
+    """What was folded and not copied yet. Raises HybridError when the store refuses, NotSent or ReplyLost."""
     found = Folded()
-    (cursor, flat), found.commands = _answers(wire, _fields(names, b"0"), ("LRANGE", names.folded_commands, 0, -1))
+    (cursor, flat), found.commands = replies or several(wire, *ask_folded(names))
     while True:
         found.load(zip(flat[::2], flat[1::2], strict=True))
         if cursor == b"0":
             return found
-        [(cursor, flat)] = _answers(wire, _fields(names, cursor))
+        cursor, flat = one(wire, *_fields(names, cursor))
 
 
 def _fields(names: Names, cursor: bytes) -> tuple[Any, ...]:
     return ("HSCAN", names.folded, cursor, "COUNT", SCAN_FIELDS)
-
-
-def _answers(wire: Wire, *commands: tuple[Any, ...]) -> list[Any]:
-    replies = wire.exchange(b"".join(map(pack, commands)), len(commands))
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise HybridError(f"the folded log cannot be read: {reply}")
-    return replies

@@ -8,7 +8,7 @@ interrupted at any point, or done by two shippers at once, applies nothing twice
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
@@ -21,10 +21,10 @@ from hybrid.core.shipping import Field
 from hybrid.core.state import Absent, KeyState, plan_put
 from hybrid.errors import HybridError
 from hybrid.replication.archive import archive_command, put_of, same, trim_archive
-from hybrid.replication.copy import read_states, temporary_key
-from hybrid.replication.fold import folded
+from hybrid.replication.copy import Snapshot, read_states, temporary_key
+from hybrid.replication.fold import ask_folded, folded
 from hybrid.replication.records import one, several, transaction
-from hybrid.replication.tail import Tail, logged, next_entries, states_of
+from hybrid.replication.tail import Tail, logged, next_entries
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
@@ -35,7 +35,14 @@ BATCH_KEYS: Final = 200
 SCANNED_KEYS: Final = 1000
 TRIES: Final = 50
 
+REPLACED: Final = (Decision.COPY, Decision.KEEP_RETURNING)
+CONTESTED: Final = (Decision.KEEP_AUTHORITY, Decision.KEEP_RETURNING)
+JUDGED: Final = (*CONTESTED, Decision.LACKING)
+"""Keys of which the authority's value has to be known."""
+
 Keep = Callable[[], bool]
+Values = dict[bytes, Snapshot]
+"""Of keys on the authority: each with the place of the log up to which it contains what was written."""
 
 
 class Superseded(Exception):
@@ -43,10 +50,21 @@ class Superseded(Exception):
 
 
 class Merge:
-    """Brings the tail to the authority, in the order of the keys, from where an interrupted merge has got to."""
+    """Brings the tail to the authority, in the order of the keys, from where an interrupted merge has got to.
+
+    `arriving`: packed commands that end what is still on its way to the authority, sent ahead of the first look.
+    """
 
     def __init__(
-        self, tail: Tail, end: Position, reader: Wire, writer: Wire, names: Names, record: bytes | None, keep: Keep
+        self,
+        tail: Tail,
+        end: Position,
+        reader: Wire,
+        writer: Wire,
+        names: Names,
+        record: bytes | None,
+        keep: Keep,
+        arriving: Sequence[bytes] = (),
     ) -> None:
         self._tail = tail
         self._end = position_text(end)
@@ -59,18 +77,19 @@ class Merge:
         self._seen_to: Position = (0, 0)
         self._open_fields: list[Field] = []
         self._theirs = Branch(None if tail.spans_all else tail.keys, counts=True)
-        self._theirs.start_from(folded(reader, names))
-        self._look()
+        asked = *ask_folded(names), next_entries(names.log, self._seen_to), ("GET", names.merged)
+        *parts, entries, mark = several(reader, *asked, ahead=arriving)
+        self._theirs.start_from(folded(reader, names, tuple(parts)))
+        self._look(entries)
         self._left_out = set(self._theirs.marks)
         self._ours = tail.branch(self._left_out)
         self._again: dict[bytes, list[Repeat]] = {}
         self._told: dict[bytes, bool] = {}
-        self._done: bytes | None = None
+        self._done = self._done_by(mark)
         self.archived = 0
 
     def run(self) -> None:
-        done = self._done = self._done_by(one(self._reader, "GET", self._names.merged))
-        keys = sorted(key for key in self._concerned() if done is None or key > done)
+        keys = sorted(key for key in self._concerned() if self._done is None or key > self._done)
         repeated = (Decision.AGAIN, Decision.LACKING)
         self._find_again([key for key in keys if decision(*self.footprints(key)) in repeated])
         for start in range(0, len(keys), BATCH_KEYS):
@@ -116,17 +135,20 @@ class Merge:
             raise Superseded("another shipper has taken over the merge")
 
     def _merge(self, keys: list[bytes]) -> None:
-        ours = self._tail.states(keys)
+        ours, theirs = self._tail.states(keys), Values()
         hot: set[bytes] = set()
         for _ in range(TRIES):
-            self._tell_apart(self._untold(keys), ours)
+            theirs |= read_states(self._reader, self._unread(keys, theirs), log_key=self._names.log)
             guarded = self._to_guard(keys, hot)
             self._guard(guarded)
-            if self._untold(keys) or not guarded >= self._to_guard(keys, hot):
-                continue  # written meanwhile, so that more has to be known, or guarded
+            if self._unread(keys, theirs):
+                continue  # written meanwhile, so that more has to be known
+            self._tell_apart(self._untold(keys), ours, theirs)
+            if not guarded >= self._to_guard(keys, hot):
+                continue
             seen = {key: self._theirs.of(key) for key in keys}
             seen_at = {key: known.last for key, known in seen.items() if known}
-            plan = _Plan(self, keys, ours)
+            plan = _Plan(self, keys, ours, theirs)
             replies = transaction(self._writer, [*plan.commands, self._mark(keys[-1])])
             if replies is not None:
                 self._done = keys[-1]
@@ -139,29 +161,47 @@ class Merge:
             f"the {self._tail.store} store's last writes could not be merged: their keys never stood still"
         )
 
+    def _unread(self, keys: list[bytes], theirs: Values) -> list[bytes]:
+        """Those of which the authority's value has to be known: it is archived or kept in a conflict, or tells what of
+        the tail is there already. One that is to be replaced must be the last one."""
+        return [
+            key
+            for key in keys
+            if self._decision(key) in JUDGED
+            and (key not in theirs or (self.decided(key) is Decision.KEEP_RETURNING and self._is_old(key, theirs)))
+        ]
+
+    def _is_old(self, key: bytes, theirs: Values) -> bool:
+        known = self._theirs.of(key)
+        return known is not None and known.last > position(theirs[key][1])
+
     def _to_guard(self, keys: list[bytes], hot: set[bytes]) -> set[bytes]:
         """The keys that nobody may write meanwhile: those whose value is replaced, and those that commands are applied
         to again. A key that never stands still goes without in the latter case: all that was done to it commutes."""
-        guards = (Decision.COPY, Decision.KEEP_RETURNING, Decision.AGAIN)
-        decided = {key: self.decided(key) for key in keys}
-        return {key for key, what in decided.items() if what in guards and not (what is Decision.AGAIN and key in hot)}
+        untold = self._untold(keys)
+        again = {key for key in keys if self.decided(key) is Decision.AGAIN or key in untold}
+        return {key for key in keys if self.decided(key) in REPLACED} | (again - hot)
 
     def _mark(self, key: bytes) -> bytes:
         return pack(("SET", self._names.merged, self._end + b" " + key))
 
     def _archive_refused(self, plan: _Plan, ours: Mapping[bytes, KeyState | Absent], replies: list[Any]) -> None:
         """A command that one store took and the other does not (a sum too large, say) leaves a conflict."""
-        refused = {key for key, at in plan.repeated if isinstance(replies[at], Exception)}
+        refused = sorted({key for key, at in plan.repeated if isinstance(replies[at], Exception)})
         if refused:
-            late = _Plan(self, sorted(refused), ours, settle=True)
+            theirs = read_states(self._reader, refused, log_key=self._names.log)
+            late = _Plan(self, refused, ours, theirs, settle=True)
             transaction(self._writer, late.commands)
             self.archived += late.conflicts
 
     def footprints(self, key: bytes) -> tuple[Footprint | None, Footprint | None]:
         return self._ours.of(key), self._theirs.of(key)
 
+    def _decision(self, key: bytes) -> Decision:
+        return decision(*self.footprints(key))
+
     def decided(self, key: bytes) -> Decision:
-        what = decision(*self.footprints(key))
+        what = self._decision(key)
         if what is Decision.LACKING:
             return Decision.AGAIN if self._told.get(key) else Decision.KEEP_AUTHORITY
         return what
@@ -182,27 +222,21 @@ class Merge:
 
     def _untold(self, keys: list[bytes]) -> list[bytes]:
         """Those of which a part of the tail may be on the authority already, and nobody has looked yet which."""
-        return [key for key in keys if key not in self._told and decision(*self.footprints(key)) is Decision.LACKING]
+        return [key for key in keys if key not in self._told and self._decision(key) is Decision.LACKING]
 
-    def _tell_apart(self, keys: list[bytes], ours: Mapping[bytes, KeyState | Absent]) -> None:
-        """Find out what of the tail the authority lacks. That stays as it is, whatever is done there meanwhile."""
-        if not keys:
-            return
+    def _tell_apart(self, keys: list[bytes], ours: Mapping[bytes, KeyState | Absent], theirs: Values) -> None:
+        """Find out what of the tail the authority lacks, from its values as of a place of its log that the last look
+        has reached. That stays as it is, whatever is done there meanwhile."""
         self._find_again(keys)
-        theirs = read_states(self._reader, keys, log_key=self._names.log)
-        self._look()  # at least up to where the states stand
-        for key, (state, place) in theirs.items():
-            known, to = self._theirs.of(key), position(place)
-            counts = known.counts if known else ()
+        for key in keys:
+            (state, place), known = theirs[key], self._theirs.of(key)
+            counts, to = known.counts if known else (), position(place)
             done = [each.change for each in counts if each.place <= to and each.token not in self._tail.tokens]
             repeats = self._again[key]
             flags = lacking([repeat.args for repeat in repeats], ours[key], state, done)
             self._told[key] = flags is not None
             if flags is not None:
                 self._again[key] = [repeat for repeat, lacks in zip(repeats, flags, strict=True) if lacks]
-
-    def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
-        return states_of(self._reader, keys, self._names.log)
 
     def put(self, key: bytes, state: KeyState | Absent) -> list[bytes]:
         """The commands that put the state in one transaction; chunks of a large one are sent ahead."""
@@ -246,7 +280,13 @@ class _Plan:
     """
 
     def __init__(
-        self, merge: Merge, keys: list[bytes], ours: Mapping[bytes, KeyState | Absent], settle: bool = False
+        self,
+        merge: Merge,
+        keys: list[bytes],
+        ours: Mapping[bytes, KeyState | Absent],
+        theirs: Values,
+        *,
+        settle: bool = False,
     ) -> None:
         self.commands: list[bytes] = []
         self.repeated: list[tuple[bytes, int]] = []
@@ -255,13 +295,11 @@ class _Plan:
         for key, commands in merge.again([key for key in keys if decisions[key] is Decision.AGAIN]).items():
             self.repeated += [(key, len(self.commands) + number) for number in range(len(commands))]
             self.commands += commands
-        contested = [key for key in keys if decisions[key] in (Decision.KEEP_AUTHORITY, Decision.KEEP_RETURNING)]
-        theirs = merge.states(contested) if contested else {}
         for key in keys:
             if decisions[key] is Decision.COPY:
                 self.commands += merge.put(key, ours[key])
-            elif key in theirs and (merge.hides_a_sum(key) or not same(ours[key], theirs[key])):
-                self._settle(merge, key, decisions[key], ours[key], theirs[key])
+            elif decisions[key] in CONTESTED and (merge.hides_a_sum(key) or not same(ours[key], theirs[key][0])):
+                self._settle(merge, key, decisions[key], ours[key], theirs[key][0])
         if self.conflicts:
             self.commands.append(merge.log_archive())
 

@@ -33,10 +33,11 @@ def one(wire: Wire, *command: Any) -> Any:
     return several(wire, command)[0]
 
 
-def several(wire: Wire, *commands: tuple[Any, ...]) -> list[Any]:
-    """The replies to `commands`, within a second. Raises HybridError when the store refuses one of them, NotSent or
-    ReplyLost."""
-    replies = wire.exchange(b"".join(map(pack, commands)), len(commands), timeout_s=1.0)
+def several(wire: Wire, *commands: tuple[Any, ...], ahead: Sequence[bytes] = ()) -> list[Any]:
+    """The replies to `commands`, within a second. The packed ones sent `ahead` may be refused. Raises HybridError when
+    the store refuses another one, NotSent or ReplyLost."""
+    payload = b"".join((*ahead, *map(pack, commands)))
+    replies = wire.exchange(payload, len(ahead) + len(commands), timeout_s=1.0)[len(ahead) :]
     for reply in replies:
         if isinstance(reply, Exception):
             raise HybridError(str(reply))

@@ -6,8 +6,10 @@ everything in its log behind the seal. It is fenced first, so that the tail stan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 import redis
 
@@ -21,14 +23,16 @@ from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.merge import Keep, Merge, Superseded
-from hybrid.replication.records import one, transaction
-from hybrid.replication.seal import kept_seal, restate
+from hybrid.replication.records import one, several, transaction
+from hybrid.replication.seal import kept_seal, restated
 from hybrid.replication.tail import Tail, last_place
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
 __all__ = ["merge_tail"]
+
+PATIENCE_S: Final = 1.0
 
 
 def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Names, board: Board, keep: Keep) -> None:
@@ -41,65 +45,76 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
     Raises NotSent or ReplyLost when either store is lost, and Superseded; nothing is forgotten then, and all is safe to
     repeat.
     """
-    wires = {store: endpoints[store].connect_raw(timeout_s=1.0) for store in Store}
-    try:
-        wire, endpoint, sealed, doubt = wires[returning], endpoints[returning.other], (0, 0), None
-        record = _record(wires[returning.other], names, board, returning.other)
+    with _taken(endpoints[returning]) as wire, _taken(endpoints[returning.other]) as reader:
+        endpoint = endpoints[returning.other]
+        record, seal = several(reader, ("GET", names.authority), ("GET", names.seal))
+        _check(record, board, returning.other)
+        sealed, doubt, arriving = (0, 0), None, []
         if returning is Store.LOCAL:
             _fence(wire, endpoints[returning], board.authority)
-            sealed, doubt = kept_seal(wires[Store.CLOUD], names.seal, board.authority)
+            sealed, doubt = kept_seal(seal, board.authority)
             doubt = doubt or _sent(wire, names)
         else:
             endpoints[returning].renew_record(board.authority)
-        fence = _record(wire, names, board, returning)
+        fence = one(wire, "GET", names.authority)
+        _check(fence, board, returning)
         if returning is Store.LOCAL:
-            _end_stream(wire, wires[Store.CLOUD], names)
+            arriving = _endings(wire, names)
         end = last_place(wire, names.log)
         if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
         tail = Tail(returning, wire, names, sealed, doubt or end)
         if tail.keys or tail.spans_all:
             if returning is Store.LOCAL:
-                record = _begin(endpoint, board)
-            writer = endpoint.connect_raw(timeout_s=1.0)
-            try:
-                merge = Merge(tail, end, wires[returning.other], writer, names, record, keep)
+                record = _begin(endpoint, board, seal)
+            with _taken(endpoint) as writer:
+                merge = Merge(tail, end, reader, writer, names, record, keep, arriving)
                 merge.run()
                 if merge.archived:
                     board.events.emit(events.ConflictsArchived(count=merge.archived))
-            finally:
-                writer.disconnect()
+        elif arriving:
+            reader.exchange(b"".join(arriving), len(arriving))
         _forget(wire, names, fence)
         if board.authority.alone:
             _end_alone(endpoints, board)
+
+
+@contextmanager
+def _taken(endpoint: Endpoint) -> Iterator[Wire]:
+    """A wire to the store, kept for the stream that follows if all goes well: to connect takes round trips for which
+    writers wait. Errors of redis-py's are put in our words."""
+    wire = endpoint.take_raw(lambda: PATIENCE_S)
+    try:
+        yield wire
     except (redis.ConnectionError, redis.TimeoutError) as error:
+        wire.disconnect()
         if isinstance(error, HybridError):
             raise
         raise ReplyLost(str(error), silent=isinstance(error, redis.TimeoutError)) from None
-    finally:
-        for wire in wires.values():
-            wire.disconnect()
+    except BaseException:
+        wire.disconnect()
+        raise
+    endpoint.give_raw(wire)
 
 
-def _record(wire: Wire, names: Names, board: Board, store: Store) -> bytes | None:
-    """The authority record that stands on `store`. Raises Superseded when it is a later one than this process knew: who
-    shipped before has handed the authority back, and what the returning store's log holds now is new."""
-    record: bytes | None = one(wire, "GET", names.authority)
+def _check(record: bytes | None, board: Board, store: Store) -> None:
+    """`record` stands on `store`. Raises Superseded when it is a later one than this process knew: who shipped before
+    has handed the authority back, and what the returning store's log holds now is new."""
     found = Authority.parse(record)
     if found is not None and found.epoch > board.authority.epoch:
         board.learn(found, source=store)
         raise Superseded("the authority has moved")
-    return record
 
 
-def _begin(cloud: Endpoint, board: Board) -> bytes:
-    """Give the record a new epoch. Writers that lost a reply run their commands again in the epoch that the claim made,
-    if they were not shipped; what they do later, the merge would not see, and it would count twice."""
+def _begin(cloud: Endpoint, board: Board, seal: bytes | None) -> bytes:
+    """Give the record a new epoch, under which `seal` stays valid. Writers that lost a reply run their commands again
+    in the epoch that the claim made, if they were not shipped; what they do later, the merge would not see, and it
+    would count twice."""
     generation, wire = cloud.take_fenced(board.authority.epoch)
     begun = None
     if wire.authority is not None and wire.authority == board.authority:
         begun = replace(wire.authority, epoch=wire.authority.epoch + 1)
-        restate(cloud, wire, begun)
+        cloud.move(wire, begun, also=restated(cloud.names.seal, seal, begun))
     found = wire.authority
     cloud.give_fenced(generation, wire)
     board.learn(found, source=Store.CLOUD)
@@ -140,12 +155,11 @@ def _fence(local: Wire, endpoint: Endpoint, authority: Authority) -> None:
         raise Superseded("the authority has moved")
 
 
-def _end_stream(local: Wire, cloud: Wire, names: Names) -> None:
-    """Have the cloud store close the connection over which the local log was shipped: what is held up on its way would
-    arrive after the merge, and count twice. A service without CLIENT KILL refuses."""
+def _endings(local: Wire, names: Names) -> list[bytes]:
+    """The commands by which the cloud store closes the connection over which the local log was shipped: what is held up
+    on its way would arrive after the merge, and count twice. A service without CLIENT KILL refuses."""
     known = endings_of(one(local, "GET", names.stream))
-    if len(known) == 1:
-        cloud.exchange(known[0], 1)
+    return known if len(known) == 1 else []
 
 
 def _sent(local: Wire, names: Names) -> Position | None:

@@ -6,17 +6,15 @@ from typing import Any
 
 from hybrid.core.authority import Authority, Position, position
 from hybrid.core.resp import pack
-from hybrid.replication.records import one
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 
-__all__ = ["kept_seal", "restate"]
+__all__ = ["kept_seal", "restate", "restated"]
 
 
-def kept_seal(cloud: Wire, key: bytes, authority: Authority) -> tuple[Position, Position | None]:
+def kept_seal(record: bytes | None, authority: Authority) -> tuple[Position, Position | None]:
     """How far the local log was surely shipped, and up to where it may have been, as the last shipper said in this
     epoch. Without its word, nothing is sure, and everything is possible (None)."""
-    record = one(cloud, "GET", key)
     if record is not None:
         epoch, place, *doubt = record.decode().split(" ")
         if int(epoch) == authority.epoch:
@@ -30,10 +28,14 @@ def restate(endpoint: Endpoint, wire: Wire, authority: Authority) -> None:
     `wire.authority` is the record that stands afterwards. Raises NotSent or ReplyLost.
     """
     key = endpoint.names.seal
-    also: list[tuple[Any, ...]] = []
     record = wire.exchange(pack(("GET", key)), 1, decode=False)[0]
+    endpoint.move(wire, authority, also=restated(key, record, authority))
+
+
+def restated(key: bytes, record: Any, authority: Authority) -> list[tuple[Any, ...]]:
+    """The commands by which the seal at `key` stays valid under `authority`, the next record."""
     if isinstance(record, bytes):
         epoch, _, places = record.partition(b" ")
         if int(epoch) == authority.epoch - 1:
-            also.append(("SET", key, b"%d %b" % (authority.epoch, places)))
-    endpoint.move(wire, authority, also=also)
+            return [("SET", key, b"%d %b" % (authority.epoch, places))]
+    return []

@@ -11,23 +11,21 @@ from hybrid.core.rejoin import Branch
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, groups
 from hybrid.core.state import Absent, KeyState
+from hybrid.core.state_replies import log_position
 from hybrid.replication.copy import read_states
 from hybrid.replication.fold import folded
 from hybrid.replication.records import one
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["Tail", "last_place", "logged", "next_entries", "states_of"]
+__all__ = ["Tail", "last_place", "logged", "next_entries"]
 
 BATCH_ENTRIES: Final = 1000
 
 
 def last_place(wire: Wire, log: bytes) -> Position:
     """Where the log ends, also when all of it was trimmed."""
-    reply = wire.exchange(pack(("XINFO", "STREAM", log)), 1)[0]
-    if isinstance(reply, Exception):
-        return (0, 0)
-    return position(dict(zip(reply[::2], reply[1::2], strict=True))[b"last-generated-id"])
+    return position(log_position(wire.exchange(pack(("XINFO", "STREAM", log)), 1)[0]))
 
 
 def next_entries(log: bytes, place: Position) -> tuple[Any, ...]:
@@ -49,10 +47,6 @@ def logged(
         if len(entries) < BATCH_ENTRIES:
             return
         entries = None
-
-
-def states_of(wire: Wire, keys: list[bytes], log: bytes) -> dict[bytes, KeyState | Absent]:
-    return {key: state for key, (state, _) in read_states(wire, keys, log_key=log).items()}
 
 
 class Tail:
@@ -88,4 +82,4 @@ class Tail:
         return branch
 
     def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
-        return states_of(self.wire, keys, self._log)
+        return {key: state for key, (state, _) in read_states(self.wire, keys, log_key=self._log).items()}

@@ -20,6 +20,7 @@ __all__ = [
     "capabilities_of",
     "forget_capabilities",
     "probe_capabilities",
+    "remember_capabilities",
 ]
 
 Flavour = Literal["redis", "valkey", "unknown"]
@@ -106,6 +107,11 @@ def capabilities_of(connection: RedisConnection) -> Capabilities:
     if (known := _known.get(connection)) is None:
         known = _known[connection] = probe_capabilities(connection)
     return known
+
+
+def remember_capabilities(connection: RedisConnection, capabilities: Capabilities) -> None:
+    """`capabilities_of` need not ask: another connection to the same server has."""
+    _known[connection] = capabilities
 
 
 def forget_capabilities(connection: RedisConnection) -> None:

@@ -22,7 +22,7 @@ from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
-from hybrid.stores.capabilities import Capabilities, probe_capabilities
+from hybrid.stores.capabilities import Capabilities, probe_capabilities, remember_capabilities
 from hybrid.stores.cluster import ClusterWire
 from hybrid.stores.exchange import RedisConnection
 from hybrid.stores.fence import StandingFence
@@ -144,10 +144,15 @@ class Endpoint:
             overrides["socket_timeout"] = timeout_s
         return self.connect(**overrides)
 
-    def take_raw(self) -> Wire:
-        """As `connect_raw`, sooner if a wire was given back. Raises NotSent."""
+    def take_raw(self, patience_s: Callable[[], float] | None = None) -> Wire:
+        """As `connect_raw`, sooner if a wire was given back. It waits for a reply as long as `patience_s` says, or as
+        the endpoint does. Raises NotSent."""
         kept = self._idle_wire(self._raw)
-        return kept[1] if kept else self.connect_raw()
+        wire = kept[1] if kept else self.connect_raw()
+        wire.patience_s = patience_s or (lambda: self.patience_s)
+        if self._capabilities is not None:
+            remember_capabilities(wire, self._capabilities)
+        return wire
 
     def give_raw(self, wire: Wire) -> None:
         """Keep a wire of `take_raw` on which nothing is due for whoever needs one next."""
@@ -167,9 +172,11 @@ class Endpoint:
             wire.disconnect()
 
     def known_capabilities(self, wire: RedisConnection) -> Capabilities:
-        """What the store can do, asked over `wire` the first time, and again after the store had failed."""
+        """What the store can do, asked over `wire` the first time, and again after the store had failed. From now on
+        `capabilities_of(wire)` is the same."""
         if self._capabilities is None:
             self._capabilities = probe_capabilities(wire)
+        remember_capabilities(wire, self._capabilities)
         return self._capabilities
 
     def take(self) -> tuple[int, Wire]:
