@@ -23,10 +23,10 @@ from hybrid.errors import CommandRefused, HybridError
 from hybrid.replication.copied import Copied
 from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.endings import TargetLost
-from hybrid.replication.fold import folded
+from hybrid.replication.fold import ask_folded, folded
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.stream import CLOSE_MS, Stream
-from hybrid.replication.tail import last_place
+from hybrid.replication.tail import ask_place, place_in
 from hybrid.stores.pipe import ignore
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
@@ -64,29 +64,32 @@ class CatchUp:
         """Copy what the log names up to its end now."""
         stream, names = self._stream, self._stream.names
         wiped = stream.refills = stream.board.is_wiped(stream.target)
+        goes_on = stream.opening.is_clean and not wiped
+        about_log = ask_place(names.log), *ask_folded(names), self._entries_from(b"-")
         # What the stream before this one has noted of what it sent holds no longer from here on.
-        ask = pack(("DEL", names.sent)) + pack(("HKEYS", names.refused))
-        self.refused = set(stream.states.exchange(ask, 2)[1])
-        if stream.opening.is_clean and not wiped:
+        first = ("DEL", names.sent), ("HKEYS", names.refused)
+        _, refused, *found = self._asked(*first, *(() if wiped or goes_on else about_log))
+        self.refused = set(refused)
+        if goes_on:
             self._go_on()
             return
         if wiped:
             self.hydrate()
-        elif self.refused:
-            self.copy(self.refused.copy())
-        tail = last_place(stream.states, names.log)
-        missed = folded(stream.states, names)
+            found = self._asked(*about_log)
+        tail, missed = place_in(found[0]), folded(stream.states, names, (found[1], found[2]))
         was_folded = bool(missed.keys or missed.commands or missed.concerns_all)
-        for group in self._logged_until(tail):
+        for group in self._logged_until(tail, found[3]):
             missed.add(group)
             stream.shipped.note(group.token)
         stream.maybe_to, stream.accounts_for_all = tail, True
         self._make_good(missed)
+        if not wiped:
+            self.copy(self.refused - missed.keys.keys())
         if was_folded:
             self._forget(pack(("UNLINK", names.folded, names.folded_commands)))
         stream.live_from = stream.sent_to = tail
         stream.read_to = position_text(tail)
-        stream.at_end = last_place(stream.states, names.log) == tail
+        stream.at_end = self.copied.to <= tail
         if wiped:
             # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
             stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)
@@ -136,8 +139,8 @@ class CatchUp:
         """Nothing is in doubt: what stands in the log is new, and what was trimmed from it has arrived. The other store
         counts as caught up once it has answered what it was asked when the stream was opened."""
         stream, log = self._stream, self._stream.names.log
-        tail = last_place(stream.states, log)
-        entries = stream.states.exchange(pack(("XRANGE", log, "-", position_text(tail), "COUNT", 1)), 1)[0]
+        tail = place_in(*self._asked(ask_place(log)))
+        [entries] = self._asked(("XRANGE", log, "-", position_text(tail), "COUNT", 1))
         stream.live_from = (0, 0)
         if not entries:
             stream.read_to, stream.at_end = position_text(tail), True
@@ -149,19 +152,27 @@ class CatchUp:
             stream.fall_behind()
         stream.flush()
 
-    def _logged_until(self, tail: Position) -> Iterator[Group]:
-        stream, place = self._stream, b"-"
+    def _asked(self, *commands: tuple[Any, ...]) -> list[Any]:
+        """The source's replies. Only that there is no log yet is no error."""
+        replies = self._stream.states.exchange(b"".join(map(pack, commands)), len(commands))
+        for (name, *_), reply in zip(commands, replies, strict=True):
+            if isinstance(reply, Exception) and name != "XINFO":
+                raise HybridError(f"the replication log cannot be read: {reply}")
+        return replies
+
+    def _entries_from(self, place: bytes) -> tuple[Any, ...]:
+        return ("XRANGE", self._stream.names.log, place, "+", "COUNT", BATCH_ENTRIES)
+
+    def _logged_until(self, tail: Position, entries: list[Any]) -> Iterator[Group]:
+        """The groups up to `tail`; `entries` are the first of the log."""
         while True:
-            command = ("XRANGE", stream.names.log, place, position_text(tail), "COUNT", BATCH_ENTRIES)
-            entries = stream.states.exchange(pack(command), 1)[0]
-            if isinstance(entries, Exception):
-                raise HybridError(f"the replication log cannot be read: {entries}")
-            yield from groups(entries, self.open_fields)
-            if len(entries) < BATCH_ENTRIES:
+            known = [entry for entry in entries if position(entry[0]) <= tail]
+            yield from groups(known, self.open_fields)
+            if len(known) < BATCH_ENTRIES:
                 self.open_fields.clear()
                 return
-            place = b"(" + entries[-1][0]
-            stream.keep_going()
+            self._stream.keep_going()
+            [entries] = self._asked(self._entries_from(b"(" + entries[-1][0]))
 
     def push_keyless(self, group: Group) -> None:
         """What changes something other than keys has no state to copy, and is replayed in any case."""

@@ -20,12 +20,12 @@ __all__ = ["Copied"]
 
 class Copied:
     """The states that went over `stream`. `places` says for each key up to which place of the log its state reaches:
-    entries up to there must not be replayed for it."""
+    entries up to there must not be replayed for it. `to`: where the log ended when the last one was read."""
 
     def __init__(self, stream: Stream) -> None:
         self.places: dict[bytes, Position] = {}
+        self.to: Position = (0, 0)
         self._stream = stream
-        self._to: Position = (0, 0)
 
     def place_command(self) -> bytes:
         """The request that tells `reached` how far the log goes: to be run in one transaction with reading states."""
@@ -48,7 +48,7 @@ class Copied:
         `ahead` is what `reached` found; without it the source is asked.
         """
         self.places.update(places)
-        self._to = max(self._to, to)
+        self.to = max(self.to, to)
         stream = self._stream
         if stream.source is not Store.LOCAL or to <= stream.sent_to:
             return
@@ -72,5 +72,5 @@ class Copied:
 
     def forget_read(self) -> None:
         """Forget the places once all of them were read."""
-        if self.places and position(self._stream.read_to) > self._to:
+        if self.places and position(self._stream.read_to) > self.to:
             self.places.clear()

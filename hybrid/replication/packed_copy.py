@@ -21,7 +21,7 @@ from hybrid.errors import HybridError
 from hybrid.replication.copied import Copied
 from hybrid.replication.copy import temporary_key
 from hybrid.replication.stream import Stream
-from hybrid.stores.capabilities import Capabilities
+from hybrid.stores.capabilities import Capabilities, capabilities_of
 
 __all__ = ["PackedCopy"]
 
@@ -217,8 +217,7 @@ class PackedCopy:
         if not self._tried:
             self._tried = True
             stream = self._stream
-            with stream.source_errors():
-                source = stream.endpoints[stream.source].known_capabilities(stream.snapshots)
+            source = capabilities_of(stream.snapshots)
             if not self._other.refuses_dumps:
                 # On a cluster no script sees all of the keys.
                 own = is_own(source) and not source.is_cluster and is_own(stream.capabilities)

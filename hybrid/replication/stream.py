@@ -36,6 +36,7 @@ from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.replication.lease import Lease
 from hybrid.replication.opening import Opening
 from hybrid.replication.silence import Silence
+from hybrid.stores.capabilities import remember_capabilities
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Done, Pipe
 from hybrid.stores.wire import Wire
@@ -128,6 +129,8 @@ class Stream:
         self.reader = self._connected(source)
         self.states = self._connected(source)
         self.snapshots = Attentive(self)
+        with self.source_errors():
+            remember_capabilities(self.snapshots, source.known_capabilities(self.states))
         with self.target_errors():
             target = self.endpoints[self.target]
             wire = self._connected(target)

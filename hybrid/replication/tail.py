@@ -18,14 +18,24 @@ from hybrid.replication.records import one
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["Tail", "last_place", "logged", "next_entries"]
+__all__ = ["Tail", "ask_place", "last_place", "logged", "next_entries", "place_in"]
 
 BATCH_ENTRIES: Final = 1000
 
 
 def last_place(wire: Wire, log: bytes) -> Position:
     """Where the log ends, also when all of it was trimmed."""
-    return position(log_position(wire.exchange(pack(("XINFO", "STREAM", log)), 1)[0]))
+    return place_in(wire.exchange(pack(ask_place(log)), 1)[0])
+
+
+def ask_place(log: bytes) -> tuple[Any, ...]:
+    """The command that tells where the log ends; its reply goes to `place_in`."""
+    return ("XINFO", "STREAM", log)
+
+
+def place_in(reply: Any) -> Position:
+    """Where a log ends that the server describes so; (0, 0) where there is none."""
+    return position(log_position(reply))
 
 
 def next_entries(log: bytes, place: Position) -> tuple[Any, ...]:
