@@ -118,11 +118,12 @@ class Merge:
             self._seen_to = place
 
     def _guard(self, keys: set[bytes]) -> None:
-        """From here on, whatever is written to these keys breaks the next transaction; what was written before is
-        known. Raises Superseded."""
+        """From here on, whatever is written to these keys, and to no other, breaks the next transaction; what was
+        written before is known. Raises Superseded."""
         names = self._names
-        _, entries, record, mark = several(
+        _, _, entries, record, mark = several(
             self._writer,
+            ("UNWATCH",),
             ("WATCH", names.authority, names.merged, *keys),
             next_entries(names.log, self._seen_to),
             ("GET", names.authority),
@@ -139,15 +140,14 @@ class Merge:
         hot: set[bytes] = set()
         for _ in range(TRIES):
             theirs |= read_states(self._reader, self._unread(keys, theirs), log_key=self._names.log)
-            guarded = self._to_guard(keys, hot)
+            guarded, before = self._to_guard(keys, hot), self._seen_to
             self._guard(guarded)
             if self._unread(keys, theirs):
                 continue  # written meanwhile, so that more has to be known
             self._tell_apart(self._untold(keys), ours, theirs)
-            if not guarded >= self._to_guard(keys, hot):
+            hot |= {key for key in keys if (known := self._theirs.of(key)) and known.last > before}
+            if guarded != self._to_guard(keys, hot):
                 continue
-            seen = {key: self._theirs.of(key) for key in keys}
-            seen_at = {key: known.last for key, known in seen.items() if known}
             plan = _Plan(self, keys, ours, theirs)
             replies = transaction(self._writer, [*plan.commands, self._mark(keys[-1])])
             if replies is not None:
@@ -155,8 +155,6 @@ class Merge:
                 self.archived += plan.conflicts
                 self._archive_refused(plan, ours, replies)
                 return
-            self._look()
-            hot |= {key for key in keys if (known := self._theirs.of(key)) and known.last != seen_at.get(key)}
         raise HybridError(
             f"the {self._tail.store} store's last writes could not be merged: their keys never stood still"
         )
