@@ -301,6 +301,8 @@ class Stream:
         self.live, self.lags = True, False
         self.announcer.say()
         self.board.observe(self.target, Evidence.CAUGHT_UP)
+        if self.refills:
+            self.board.on_refilled(self.target)  # its new mark is to be learned: it may come back with older data
         self.refills = False  # should it lose its data again, another stream begins
 
     def _check_refill(self) -> None:

@@ -58,6 +58,23 @@ def test_a_copy_is_restored(rig: Rig, tmp_path: Path, store: Store, alive: bool)
         assert int(local.get("n") or 0) == total
 
 
+def test_a_copy_is_restored_to_a_store_that_was_refilled(rig: Rig, tmp_path: Path) -> None:
+    """Nobody has greeted it since, and no checkpoint is as young."""
+    client = rig.client(**PATIENT)
+    write(client, 1)
+    rig.local.kill()
+    shutil.rmtree(rig.local.folder)
+    rig.local.start()
+    rig.assert_healed(client)
+    write(client, 2)
+    copy = copied(rig.local, tmp_path / "copy")
+    write(client, 3)
+    restore(rig.local, copy)
+    rig.assert_healed(client)
+    assert int(client.get("n") or 0) == 6
+    assert client.get("k2") == b"3"
+
+
 def test_what_it_costs(rig: Rig) -> None:
     """A checkpoint for fifty writes."""
     client = rig.client(**PATIENT)

@@ -63,7 +63,7 @@ def test_a_stream_that_has_only_begun_says_nothing_of_those_before_it(delay_s: f
 @pytest.mark.parametrize("ack", ["both", "local"])
 def test_a_process_that_alone_is_cut_off_moves_the_others_once(ack: str) -> None:
     """It goes on writing, each increment counted once, and reads what it wrote; the others' writes stay local."""
-    written = dict.fromkeys(("p1", "p2"), 0)
+    written, answered = (dict.fromkeys(("p1", "p2"), 0) for _ in range(2))
     with opened(f"cut off {ack}", preempt=0.05, verbose=False) as world:
         world.round_trip_s[Store.CLOUD] = 0.03
         processes = [world.start(name, 0.0, ack=ack) for name in written]
@@ -73,7 +73,7 @@ def test_a_process_that_alone_is_cut_off_moves_the_others_once(ack: str) -> None
             process.client.start()
             while not process.stopping:
                 written[process.name] += 1
-                process.client.incr(process.name)
+                answered[process.name] = process.client.incr(process.name)
                 assert int(process.client.get(process.name)) == written[process.name]
                 world.scheduler.sleep(0.05)
             process.writers -= 1
@@ -81,6 +81,8 @@ def test_a_process_that_alone_is_cut_off_moves_the_others_once(ack: str) -> None
         for process in processes:
             world.scheduler.spawn(partial(write, process), "writer", process)
         wait(world, 1.0)
+        # An increment that the cut leaves without a reply raises OutcomeUnknown.
+        assert world.scheduler.run(lambda: 0 < written["p2"] == answered["p2"], world.scheduler.now_s + 1)
         link = world.link(processes[1], Store.LOCAL)
         link.refuse = True
         link.cut()
