@@ -82,6 +82,16 @@ def test_values_go_together_as_far_as_a_transaction_may_carry_them() -> None:
     assert list(within([])) == []
 
 
+def test_all_that_makes_a_large_value_is_done_before_it_is_swapped_in() -> None:
+    stream = Stream(ENTRIES, ENTRIES[-1][0], COUNT, b"0-0", GROUPS)
+    filling, last = large = put_of(b"k", KeyState("stream", None, stream), CAN)
+    assert len(filling) > COUNT and large.temporary is not None and large.temporary.startswith(b"hybrid:tmp:")
+    assert last == [
+        pack(command) for command in ([b"UNLINK", b"k"], [b"RENAME", large.temporary, b"k"], [b"PERSIST", b"k"])
+    ]
+    assert put(60).temporary is None
+
+
 def put(members: int) -> Put:
     scores = dict.fromkeys(NAMES[:members], b"1")
     return put_of(b"k", KeyState("zset", None, ZSet(scores)), CAN)

@@ -60,6 +60,8 @@ def fill(store: redis.Redis, text: str) -> None:
     pipeline.zadd("big:zset", {f"{text}-{n}": n for n in numbers})
     for number in numbers:
         pipeline.xadd("big:stream", {"field": text}, id=f"1-{number + 1}")
+    pipeline.xgroup_create("big:stream", text, "0")
+    pipeline.xreadgroup(text, "somebody", {"big:stream": ">"}, count=1000)
     pipeline.execute()
 
 

@@ -18,7 +18,6 @@ from itertools import accumulate, islice, repeat
 from typing import Final
 
 from hybrid.core.drift import Facts, Scope
-from hybrid.core.resp import first_args
 from hybrid.core.state import Absent, KeyState, Unsupported
 from hybrid.core.syncplan import Action, SyncCounts, SyncEnding, Verb, is_unchanged
 from hybrid.core.undo import UndoRecord, created_fields, undo_fields
@@ -202,7 +201,7 @@ class Applier:
             applied = guard.commit([*self._undo_commands(target, records), *commands]) is not None
         finally:
             if filling and not applied:
-                pair.ask(target, ("UNLINK", *{first_args(command, 2)[1] for command in filling}))
+                pair.ask(target, ("UNLINK", *(put.temporary for _, put in puts if put.temporary)))
         return applied
 
     # -- onto the other store: through the log

@@ -36,16 +36,22 @@ CHUNK_BYTES: Final = 1024 * 1024
 TRIES: Final = 10
 BUSY_S: Final = 0.02
 TEMPORARY: Final = b"hybrid:tmp:"
+SWAP_COMMANDS: Final = 3
+"""UNLINK, RENAME, and what makes the key expire or not."""
 
 T = TypeVar("T")
 
 
 class Put(NamedTuple):
-    """Packed commands that give a key its state: `filling` builds a large value in a temporary key, `last` then changes
-    the key itself."""
+    """Packed commands that give a key its state: `filling` builds a large value in the key `temporary`, `last` then
+    changes the key itself."""
 
     filling: list[bytes]
     last: list[bytes]
+
+    @property
+    def temporary(self) -> bytes | None:
+        return first_args(self.filling[0], 2)[1] if self.filling else None
 
     @property
     def work(self) -> int:
@@ -59,13 +65,11 @@ def put_of(key: bytes, state: KeyState | Absent, can: Capabilities) -> Put:
 
 
 def split_large(commands: Iterable[bytes]) -> Put:
-    """Packed commands, parted by whether they touch the key itself."""
-    filling: list[bytes] = []
-    last: list[bytes] = []
-    for command in commands:
-        name, key = first_args(command, 2)
-        (filling if key.startswith(TEMPORARY) and name != b"RENAME" else last).append(command)
-    return Put(filling, last)
+    """The packed commands of a plan (`hybrid.core.put_plan`), parted where the large value is swapped in."""
+    whole = list(commands)
+    is_large = first_args(whole[0], 2)[1].startswith(TEMPORARY)
+    cut = len(whole) - SWAP_COMMANDS if is_large else 0
+    return Put(whole[:cut], whole[cut:])
 
 
 def batches(
