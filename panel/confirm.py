@@ -49,4 +49,4 @@ def perform_confirmed(
 ) -> None:
     """Runs the action if the phrase was really typed: that the button was disabled is the browser's word only."""
     if str(st.session_state.get(typed_key) or "").strip() == phrase:
-        widgets.perform(action, *args, **changes)
+        widgets.perform_in_dialog(action, *args, **changes)

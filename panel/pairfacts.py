@@ -45,7 +45,7 @@ def agreement(snapshot: Overview, answer: Answer[Divergence | None]) -> None:
                 ngettext("{n} key differs", "{n} keys differ", open_).format(n=format.number(open_)) + f" · {checked}"
             )
         else:
-            note = _("of {n} keys · {time}").format(n=format.number(measured.seen), time=checked)
+            note = _("{n} looked at · {time}").format(n=format.number(measured.seen), time=checked)
     _fact(_("Equal on both stores"), ":material/balance:", shown, note)
 
 

@@ -159,6 +159,7 @@ ERRORS: Final = (
     N_("connection closed by the store"),
     N_("the panel's client is not running"),
     N_("nothing was changed: the key is another one by now; look again"),
+    N_("nothing was changed: there is a key of this name already"),
     N_("nothing was changed: the key was written at the same moment; look again"),
     N_("nothing was changed: the key is being written just now; look again"),
     N_("nothing was changed: writes to this key are on their way; try again in a moment"),

@@ -8,6 +8,7 @@ from panel import firstday, queries
 from panel.frame import frame, notice, shortcuts
 from panel.i18n import N_, _
 from panel.nav import page, pages_for
+from panel.widgets import say_now
 
 ABOUT = N_("**Hybrid Redis**: one client, two independent stores. Nothing on these pages comes from elsewhere.")
 
@@ -18,6 +19,7 @@ st.set_page_config(
 st.logo(":material/hub:")
 frame()
 notice()
+say_now()
 if queries.start_problem() is None:
     st.navigation(pages_for(str(st.user.get("role") or "viewer")), position="top").run()
 else:

@@ -14,7 +14,19 @@ from panel.queries import Store
 from panel.said import said
 from panel.verdict import Tone, Verdict
 
-__all__ = ["COLORS", "EVERYWHERE", "STORE_ICONS", "answer_line", "headline", "perform", "title", "titled", "zone"]
+__all__ = [
+    "COLORS",
+    "EVERYWHERE",
+    "STORE_ICONS",
+    "answer_line",
+    "headline",
+    "perform",
+    "perform_in_dialog",
+    "say_now",
+    "title",
+    "titled",
+    "zone",
+]
 
 COLORS = {Store.LOCAL: "blue", Store.CLOUD: "violet"}
 STORE_ICONS = {Store.LOCAL: ":material/database:", Store.CLOUD: ":material/cloud:"}
@@ -24,6 +36,7 @@ TONES = {
     Tone.WARNING: (":material/warning:", "orange"),
     Tone.ALARM: (":material/error:", "red"),
 }
+TO_SAY = "to-say"
 EVERYWHERE = N_("Takes effect in every process within a second, on every machine.")
 
 
@@ -34,10 +47,29 @@ def zone() -> str | None:
 
 def perform(action: Callable[..., actions.Outcome], *args: Any, **changes: Any) -> None:
     """Run an action from a button and say what came of it."""
+    _tell(_outcome(action, *args, **changes))
+
+
+def perform_in_dialog(action: Callable[..., actions.Outcome], *args: Any, **changes: Any) -> None:
+    """The same from a button of a dialog that closes: said when the page is drawn next (`say_now`). A message now would
+    take the place of the dialog under its own content, and the browser would show nothing at all any more."""
+    st.session_state[TO_SAY] = _outcome(action, *args, **changes)
+
+
+def say_now() -> None:
+    """Say what came of a dialog."""
+    if TO_SAY in st.session_state:
+        _tell(st.session_state.pop(TO_SAY))
+
+
+def _outcome(action: Callable[..., actions.Outcome], *args: Any, **changes: Any) -> actions.Outcome:
     try:
-        outcome = action(*args, **changes)
+        return action(*args, **changes)
     except actions.NotAllowed as refusal:
-        outcome = actions.Outcome(False, str(refusal))
+        return actions.Outcome(False, str(refusal))
+
+
+def _tell(outcome: actions.Outcome) -> None:
     if outcome.sentence:
         st.toast(said(outcome.sentence), icon=":material/check_circle:" if outcome.done else ":material/error:")
 

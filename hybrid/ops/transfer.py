@@ -64,8 +64,8 @@ class Conflict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ImportResult:
     """`created` and `overwritten` keys were written (in a preview: would be), `skipped` ones were there already,
-    `expired` ones had no time left, `busy` ones were written by others again and again. `undo` is the id under which
-    the overwritten values can be had back."""
+    `expired` ones had no time left, `busy` ones were written by others again and again. `undo` is the id with which
+    `undo_sync` takes it back: what it overwrote, and what it created."""
 
     created: int = 0
     overwritten: int = 0
@@ -130,8 +130,8 @@ def import_keys(
 ) -> ImportResult:
     """Write the keys that `export_keys` wrote as JSON lines, through the log as any write; `preview` writes nothing.
 
-    Each batch is one guarded transaction: what others write meanwhile is never overwritten unseen. Overwritten values
-    can be had back with `undo_sync`. Raises ConfigurationError for a line that is no key (those before it are
+    Each batch is one guarded transaction: what others write meanwhile is never overwritten unseen. `undo_sync` takes it
+    back, also one that was cut off. Raises ConfigurationError for a line that is no key (those before it are
     written), and for the first key that is there already under `Conflict.FAIL`; StoreUnavailable.
     """
     with Pair.of(client, both=False) as pair:
@@ -201,12 +201,8 @@ class Importer:
                 commands = [command for put in puts for command in put.last]
                 for chunk in chunked([command for put in puts for command in put.filling]):
                     pair.send(store, chunk)
-                records = [
-                    archive.undo_record(pair, store, key, here[key], pair.facts(state))
-                    for key, state in ready
-                    if isinstance(here[key], KeyState)
-                ]
-                if records and self._options.undo:
+                records = [archive.undo_record(pair, store, key, here[key], pair.facts(state)) for key, state in ready]
+                if self._options.undo:
                     commands = [*archive.undo_commands(pair.names, self._id, self._options, store, records), *commands]
                     self.result = replace(self.result, undo=self._id)
                 if pair.is_logged:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pandas as pd
 import streamlit as st
 
@@ -11,9 +14,23 @@ from panel.alerts import actions, queries
 from panel.alerts.queries import DeliveryState, Incident, IncidentState, Severity, Snapshot
 from panel.alerts.words import DELIVERIES, SEVERITIES, STATES, named
 from panel.i18n import _, ngettext
+from panel.nav import page
 from panel.said import said
 
 __all__ = ["answer", "fires", "sent"]
+
+WHERE: Mapping[str, tuple[str, dict[str, str]]] = MappingProxyType(
+    {
+        "divergence": ("diff", {}),
+        "conflicts": ("sync", {"section": "conflicts"}),
+        "lag": ("sync", {}),
+        "log_folded": ("sync", {}),
+        "memory": ("insights", {"show": "keys"}),
+        "budget_near": ("measurements", {}),
+        "budget_over": ("measurements", {}),
+    }
+)
+"""Where on the panel something can be done about what a rule found: page, and what its address says."""
 
 
 def answer(found: Snapshot) -> None:
@@ -89,6 +106,9 @@ def _incident(found: Snapshot, incident: Incident) -> None:
         advice = found.advice(incident)
         if advice:
             st.markdown(f":material/arrow_forward: {said(advice)}")
+        if incident.rule in WHERE:
+            name, query = WHERE[incident.rule]
+            st.page_link(page(name), icon=page(name).icon, query_params=query)
         st.caption(_incident_note(incident))
 
 

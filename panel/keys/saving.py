@@ -24,7 +24,8 @@ def said() -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-said-box"):
         icon = ":material/check_circle:" if outcome.done else ":material/error:"
         color = "green" if outcome.done else "red"
-        st.markdown(f":{color}[{icon}] **{words}** {outcome.sentence}", width="stretch")
+        title = f"**{words}** " if words else ""
+        st.markdown(f":{color}[{icon}] {title}{outcome.sentence}", width="stretch")
         undo = getattr(outcome, "undo", None)
         if undo is not None:
             st.button(

@@ -20,6 +20,7 @@ from panel.repair.links import key_text, link, linked
 from panel.repair.pieces import CAUSES, cost_text, facts_text, store_name, tinted
 from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Selection
 from panel.said import said
+from panel.tables import table_height
 from panel.verdict import Tone, Verdict
 from panel.widgets import perform, zone
 
@@ -152,7 +153,7 @@ def differences_table(file: DiffFile, selection: Selection) -> int:
     st.dataframe(
         tinted(pd.DataFrame([row_of(difference) for difference in found])),
         hide_index=True, key=grid, selection_mode="single-row", on_select=partial(choose, grid, found),
-        height=420 if len(found) > 11 else "auto",
+        height=table_height(len(found), 12),
         column_config={_("Key"): st.column_config.TextColumn(width="medium"),
                        _("Detail"): st.column_config.TextColumn(width="large")},
         alt=_("Keys that differ"),

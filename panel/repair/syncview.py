@@ -98,7 +98,7 @@ def equal_share(measured: Divergence | None, none: str) -> None:
         open_ = ngettext("{n} open, at {time}", "{n} open, at {time}", measured.open_differences)
         note = open_.format(n=format.number(measured.open_differences), time=when)
     else:
-        note = _("of {n} keys · {time}").format(n=format.number(measured.seen), time=when)
+        note = _("{n} looked at · {time}").format(n=format.number(measured.seen), time=when)
     metric(_("Keys equal"), f"{format.number(100 * share, '.2f')}%" if share < 1 else "100%", note)
 
 

@@ -186,16 +186,16 @@ def _effect(origin: Origin, found: Preview) -> str:
     numbers = {"different": found.different, "local": found.only_local, "cloud": found.only_cloud}
     texts = {
         Origin.MERGE: _(
-            "{local} keys are copied to the cloud store and {cloud} to the local one. Of {different} the local value "
-            "stays, and the other goes to the conflict archive. Nothing is deleted."
+            "Copied to the cloud store: {local}; to the local store: {cloud}. Different: {different}; there the local "
+            "value stays, and the other goes to the conflict archive. Nothing is deleted."
         ),
         Origin.LOCAL: _(
-            "{local} keys are copied to the cloud store, {different} are overwritten there, and {cloud} that only the "
-            "cloud store has are DELETED."
+            "Copied to the cloud store: {local}. Overwritten there: {different}. DELETED there, because the local "
+            "store does not have them: {cloud}."
         ),
         Origin.CLOUD: _(
-            "{cloud} keys are copied to the local store, {different} are overwritten there, and {local} that only the "
-            "local store has are DELETED."
+            "Copied to the local store: {cloud}. Overwritten there: {different}. DELETED there, because the cloud "
+            "store does not have them: {local}."
         ),
     }
     return texts[origin].format(**{name: format.count(number) for name, number in numbers.items()})

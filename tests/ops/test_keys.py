@@ -32,6 +32,7 @@ from hybrid.ops.keys import (
     edit,
     expire_keys,
     guessed_form,
+    new_names,
     packing_of,
     put_back,
     quick_rows,
@@ -39,6 +40,7 @@ from hybrid.ops.keys import (
     read_groups,
     read_info,
     read_text,
+    rename_keys,
     rendered,
     rows,
     unpacked,
@@ -425,6 +427,30 @@ def test_many_keys_are_expired_deleted_and_had_back_on_both(
     assert {store.pexpiretime("k:9") for store in sides.values()} == {FAR_MS}
     with pytest.raises(ConfigurationError, match="hybrid's own"):
         delete_keys(hybrid, [b"hybrid:log"])
+
+
+def test_many_keys_are_renamed_and_had_back_on_both(hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]) -> None:
+    names = [f"k:{number}".encode() for number in range(300)]
+    hybrid.mset(dict.fromkeys(names, "v"))
+    hybrid.hset("k:hash", mapping={"f": "w"})
+    hybrid.pexpireat("k:hash", FAR_MS)
+    hybrid.set("n:1", "taken")
+    wanted = new_names([*names, b"k:hash", b"k:gone", b"other"], b"k:", b"n:")
+    assert len(wanted) == 302 and wanted[0] == (b"k:0", b"n:0")
+    renamed = rename_keys(hybrid, wanted)
+    assert (renamed.copied, renamed.kept, renamed.direction) == (300, 2, "rename keys")
+    assert hybrid.wait_in_sync(10)
+    for store in sides.values():
+        assert store.pexpiretime("n:hash") == FAR_MS and store.hgetall("n:hash") == {b"f": b"w"}
+        assert (store.get("n:0"), store.get("k:1"), store.get("n:1")) == (b"v", b"v", b"taken")
+        assert not store.exists("k:0", "k:hash")
+    undone = undo_sync(hybrid, renamed.id)
+    assert (undone.copied, undone.deleted) == (300, 300) and hybrid.wait_in_sync(10)
+    for store in sides.values():
+        assert store.exists(*names, "k:hash") == 301 and not store.exists("n:0", "n:hash")
+    for bad in ((b"k:1", b"hybrid:x"), (b"k:1", b"")):
+        with pytest.raises(ConfigurationError):
+            rename_keys(hybrid, [bad])
 
 
 def test_a_moment_that_has_passed_is_no_surprise(hybrid: HybridRedis, lines: Lines) -> None:

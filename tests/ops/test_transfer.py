@@ -88,7 +88,8 @@ def test_what_is_exported_and_imported_is_the_same(hybrid: HybridRedis) -> None:
     before = exported(hybrid)
     assert sorted(before.splitlines()) == sorted(exported(hybrid, store=Store.CLOUD).splitlines())
     hybrid.flushall()
-    assert import_keys(hybrid, before.splitlines()) == ImportResult(created=10)
+    done = import_keys(hybrid, before.splitlines())
+    assert done == ImportResult(created=10, undo=done.undo)
     assert sorted(exported(hybrid).splitlines()) == sorted(before.splitlines())
     assert hybrid.get(b"\xff\x00") == b"\x80 binary" and hybrid.pfcount("log:log") == 2
 
@@ -130,9 +131,25 @@ def test_the_rule_for_keys_that_are_there(
     )
     assert (done.created, done.overwritten, done.skipped) == (result.created, result.overwritten, result.skipped)
     assert hybrid.get("text") == value and hybrid.get("fresh") == b"v" and not hybrid.exists("over")
-    if done.undo:
-        assert undo_sync(hybrid, done.undo).ending is SyncEnding.FINISHED
-        assert hybrid.get("text") == b"old" and hybrid.get("volatile") == b"v"
+    assert undo_sync(hybrid, done.undo).ending is SyncEnding.FINISHED
+    assert hybrid.get("text") == b"old" and hybrid.get("volatile") == b"v" and not hybrid.exists("fresh")
+
+
+def test_an_import_that_is_cut_off_can_be_taken_back(hybrid: HybridRedis) -> None:
+    lines = [json_line(b"i:%d" % number, KeyState("string", None, String(b"new"))) for number in range(300)]
+    hybrid.set("i:1", "old")
+    told: list[ImportResult] = []
+
+    def cut_off(result: ImportResult) -> None:
+        told.append(result)
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        import_keys(hybrid, lines, conflict=Conflict.OVERWRITE, on_progress=cut_off)
+    assert (told[0].created, told[0].overwritten) == (199, 1) and hybrid.exists("i:0", "i:250") == 1
+    undone = undo_sync(hybrid, told[0].undo)
+    assert (undone.copied, undone.deleted) == (1, 199)
+    assert hybrid.get("i:1") == b"old" and not hybrid.exists("i:0")
 
 
 @pytest.mark.parametrize(

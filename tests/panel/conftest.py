@@ -35,6 +35,12 @@ SETTINGS = Settings(local_url="redis://127.0.0.1:6390", cloud_url=f"rediss://def
 NOW = time.time()
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a panel started from this tree has kept is not what a test sees."""
+    monkeypatch.setenv(process_module.FOLDER_VARIABLE, str(tmp_path))
+
+
 def facts(store: Store, state: StoreState, *, read: bool = True, reason: str = "") -> StoreFacts:
     status = StoreStatus(store, state, NOW - 600, reason, f"{store}.example:6379")
     if not read:

@@ -347,11 +347,23 @@ def test_read_only_is_checked_in_the_action_itself(
 
 def test_confirmation_runs_nothing_before_the_phrase_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
-    monkeypatch.setattr(widgets, "perform", lambda action, *args: action(*args))
+    monkeypatch.setattr(widgets, "perform_in_dialog", lambda action, *args: action(*args))
     for typed in ("", "delete", "delete everything"):
         monkeypatch.setattr(st, "session_state", {"k": typed})
         confirm.perform_confirmed("k", "delete everything", ran.append, ("done",), {})
         assert ran == (["done"] if typed == "delete everything" else [])
+
+
+def test_what_came_of_a_dialog_is_said_once_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message from inside an open dialog breaks the page in the browser."""
+    told: list[str] = []
+    monkeypatch.setattr(st, "session_state", {"k": "yes"})
+    monkeypatch.setattr(st, "toast", lambda text, icon: told.append(text))
+    confirm.perform_confirmed("k", "yes", actions.Outcome, (True, "Pairing has begun."), {})
+    assert told == []
+    widgets.say_now()
+    widgets.say_now()
+    assert told == ["Pairing has begun."]
 
 
 # -- a provider

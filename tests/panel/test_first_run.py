@@ -134,7 +134,7 @@ def test_two_stores_with_data_are_compared_before_anybody_chooses(
     panel_process.jobs.start(COMPARE_JOB, work).wait(5)
     at = open_page(PAGE)
     text = text_of(at)
-    assert "4 that only the cloud store has are DELETED" in text
+    assert "DELETED there, because the local store does not have them: 4" in text
     assert "Nothing is deleted" in text
     at.button(key="pair-local").click().run()
     (dialog,) = at.get("dialog")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hybrid.ops.keys.bulk import Rewritten
 from hybrid.ops.keys.detail import GroupInfo, KeyInfo, PendingInfo, read_groups, read_info
 from hybrid.ops.keys.elements import (
     TEXT_PAGE_BYTES,
@@ -14,7 +15,8 @@ from hybrid.ops.keys.elements import (
 )
 from hybrid.ops.keys.formats import Form, NotInThisForm, Packing, guessed_form, packing_of, rendered, unpacked
 from hybrid.ops.keys.lines import Lines
-from hybrid.ops.keys.rewrite import KeyUndo, Rewritten, delete_keys, expire_keys, put_back
+from hybrid.ops.keys.rename import Renaming, new_names, rename_keys
+from hybrid.ops.keys.rewrite import KeyUndo, delete_keys, expire_keys, put_back
 from hybrid.ops.keys.rows import Badge, KeyRow, Side, badge_rows, quick_rows
 from hybrid.ops.keys.walk import MOST_NAMES, Filter, Walk
 
@@ -35,6 +37,7 @@ __all__ = [
     "Packing",
     "PendingInfo",
     "Place",
+    "Renaming",
     "Rewritten",
     "Side",
     "Walk",
@@ -42,6 +45,7 @@ __all__ = [
     "delete_keys",
     "expire_keys",
     "guessed_form",
+    "new_names",
     "packing_of",
     "put_back",
     "quick_rows",
@@ -50,6 +54,7 @@ __all__ = [
     "read_groups",
     "read_info",
     "read_text",
+    "rename_keys",
     "rendered",
     "unpacked",
 ]

@@ -91,7 +91,11 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
                 command, seen = edit.expects
                 now = pipeline.immediate_execute_command(*command, **{NEVER_DECODE: True})
                 if not is_same(now, seen):
-                    raise HybridError("nothing was changed: the key is another one by now; look again")
+                    taken = command[0] == "EXISTS" and not seen
+                    why = (
+                        "there is a key of this name already" if taken else "the key is another one by now; look again"
+                    )
+                    raise HybridError(f"nothing was changed: {why}")
             pipeline.multi()
             for command in edit.commands:
                 pipeline.execute_command(*command, **{NEVER_DECODE: True})

@@ -29,6 +29,7 @@ class Reverter:
         options: SyncOptions,
         *,
         everywhere: bool,
+        keeps_created: bool = False,
         cancel: threading.Event | None = None,
         on_progress: Callable[[SyncCounts], None] = lambda _: None,
     ) -> None:
@@ -38,6 +39,7 @@ class Reverter:
         self.undo_bytes = 0
         self._pair = pair
         self._everywhere = everywhere
+        self._keeps_created = keeps_created
         self._cancel = cancel or threading.Event()
         self._on_progress = on_progress
         self._before = pair.cloud_commands
@@ -58,7 +60,7 @@ class Reverter:
         return SyncEnding.FINISHED
 
     def _undo(self, store: Store, records: list[UndoRecord]) -> None:
-        waiting = [record for record in records if not (self._everywhere and record.created)]
+        waiting = [record for record in records if not (self._keeps_created and record.created)]
         self.counts = self.counts.plus(kept=len(records) - len(waiting))
         if not waiting:
             return

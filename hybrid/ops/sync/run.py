@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 IMPORT = "import"
-ON_BOTH = frozenset({IMPORT, "delete keys", "set expiry"})
+ON_BOTH = frozenset({IMPORT, "delete keys", "set expiry", "rename keys"})
 """What was written to the authority as any write is: undone so, too."""
 FILL = "fill"
 ALL = Scope()
@@ -228,15 +228,19 @@ def undo_sync(
 
     Puts back what was on the store that the sync wrote to, key by key, where the key still is as the sync left it:
     then the stores differ again as they did before. With `everywhere` the old values are written to the authority as
-    any write is, and reach both stores; keys that the sync created stay. What this overwrites can be undone too.
+    any write is, and reach both stores; keys that the sync created stay. What was written as any write is (an import, a
+    bulk change) is taken back on both, what it created too. What this overwrites can be undone too.
 
     Raises ConfigurationError when there is no such sync, StoreUnavailable unless both stores are up.
     """
     with Pair.of(client) as pair:
         undone, start, store = archive.result_of(pair, bundle)
-        everywhere = everywhere or undone.direction in ON_BOTH
+        on_both = undone.direction in ON_BOTH
         started_at_s, direction = time.time(), archive.UNDO + undone.id
-        reverter = Reverter(pair, new_id(), options, everywhere=everywhere, cancel=cancel, on_progress=on_progress)
+        reverter = Reverter(
+            pair, new_id(), options, everywhere=everywhere or on_both, keeps_created=everywhere and not on_both,
+            cancel=cancel, on_progress=on_progress,
+        )  # fmt: skip
         begun = archive.begin(pair, reverter.bundle, direction, undone.pattern, options)
         reason = ""
         try:
