@@ -188,7 +188,8 @@ TITLES: Final = (
     N_("Copy a key, {direction}"), N_("Merge a key by field"), N_("Look for keys"), N_("Delete {count} keys"),
     N_("Set the expiry of {count} keys"), N_("Export keys"), N_("Preview of an import"), N_("Import keys"),
     N_("Broke off: {counts}. {error}"), N_("nothing written"),
-    N_("Broke off after {counts}. {error} Import the file again: what is there by then follows the rule."),
+    N_("Broke off after {counts}. {error} Import the file again, or take back what was written."),
+    N_("Rename {count} keys"),
     N_("would be: {counts}"), N_("Cancelled after {n} keys; those are written."), N_("Cancelled: nothing was kept."),
     N_("More than 256 MB: narrow the filter, or use `python -m hybrid keys export`."),
     N_("Scan of the {store} store"), N_("MONITOR of the local store, for {time}"),
@@ -197,9 +198,55 @@ TITLES: Final = (
     N_("{n} listed keys"), N_("{n} equal"), N_("{n} only local"), N_("{n} only cloud"), N_("one pair now"),
     N_("the rest follows by itself"),
 )  # fmt: skip
+CONSOLE: Final = (
+    N_("type a command, such as: GET some:key"),
+    N_("{command} is refused: {reason}"),
+    N_("each line has a connection of its own here, so this would have no effect"),
+    N_("it never stops answering; Insights shows it within limits"),
+    N_("a viewer reads data; this takes an operator"),
+    N_("hybrid does not know it, so it could not be replicated; ask one store directly"),
+    N_("it cannot be replicated"),
+    N_("it would wait; use its form that does not block"),
+    N_("keys that begin with 'hybrid:' are hybrid's own"),
+    N_("the other store would not learn of it; choose Replicated, and it reaches both"),
+    N_(
+        "the other store would not learn of it; choose Replicated, and it reaches both, or allow writes to this store "
+        "only"
+    ),
+    N_("its answer would have {n} bytes; read a part of it: {instead}"),
+    N_("its answer would have {n} elements; read a part of it: {instead}"),
+    N_("{danger} This is {command} on both stores."),
+    N_("{danger} This is {command} on the local store."),
+    N_("{danger} This is {command} on the cloud store."),
+    N_("{danger} This is {command} on each store, directly."),
+    N_("It walks through every key in one go, and the server answers nobody else meanwhile. SCAN does not."),
+    N_("It deletes every key."),
+    N_("It deletes every key of the database."),
+    N_("It ends the server."),
+    N_("It can stop or break the server."),
+    N_("It exchanges two databases under everybody's feet."),
+    N_("It moves keys to another server."),
+    N_("It ends connections of applications."),
+    N_("It makes every application wait."),
+    N_("The server answers nobody until its data is on its disk."),
+    N_("It forgets every script."),
+    N_("It ends the script that runs."),
+    N_("It deletes every function."),
+    N_("It deletes a library of functions."),
+    N_("It ends the function that runs."),
+    N_("It can replace functions."),
+    N_("It moves the server's role to a replica."),
+    N_("It makes the server a replica: its own data is lost."),
+    N_("It changes how the server works."),
+    N_("It changes who may do what on the server."),
+    N_("It changes what the server can do."),
+    N_("It changes the cluster."),
+)
 EXACT: Final = frozenset(
     text
-    for text in (*WORDS, *REASONS, *ADVICE, *FINDINGS, *DETAILS, *EVENTS, *ERRORS, *JOBS, *TITLES)
+    for text in (*WORDS, *REASONS, *ADVICE, *FINDINGS, *DETAILS, *EVENTS, *ERRORS, *JOBS, *TITLES, *CONSOLE)
     if "{" not in text
 )
-TEMPLATES: Final = tuple(text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES) if "{" in text)
+TEMPLATES: Final = tuple(
+    text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *CONSOLE) if "{" in text
+)

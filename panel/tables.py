@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from panel import format
 from panel.i18n import _
 
-__all__ = ["csv_button", "csv_of", "heading", "table_height"]
+__all__ = ["csv_button", "csv_of", "heading", "numbered", "table_height"]
 
 ROW_PX = 33  # at the theme's font size
 Rows = Sequence[Mapping[str, Any]]
@@ -48,6 +49,18 @@ def heading(title: str, note: str, rows: Rows, name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{title}** :gray[{note}]", width="stretch")
         csv_button(rows, name, title)
+
+
+def numbered(rows: Rows, specs: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """A table whose numbers are written as the reader's language does, and still sorted as numbers: by column, how
+    `format()` writes them and the unit behind."""
+
+    def writer(spec: str, unit: str) -> Callable[[float], str]:
+        return lambda value: f"{format.number(value, spec)}{unit}"
+
+    frame = pd.DataFrame(rows)
+    known = {name: writer(*spec) for name, spec in specs.items() if name in frame}
+    return frame.style.format(known, na_rep="")
 
 
 def table_height(rows: int, most: int = 9) -> int:

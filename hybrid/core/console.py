@@ -113,7 +113,7 @@ def judged(words: Sequence[bytes], target: Target, *, operator: bool, past_hybri
     if target is Target.CLIENT:
         _through_client(name, command, policy)
     elif changes:
-        _past_hybrid(name, command, policy, words, past_hybrid)
+        _past_hybrid(name, target, policy, words, past_hybrid)
     return Judgement(name, changes, *_question(name, target, changes))
 
 
@@ -135,15 +135,14 @@ def _through_client(name: str, command: Command | None, policy: Policy) -> None:
         raise CommandRefused(name, command.note or "it cannot be replicated")
 
 
-def _past_hybrid(name: str, command: Command | None, policy: Policy, words: Sequence[bytes], agreed: bool) -> None:
+def _past_hybrid(name: str, target: Target, policy: Policy, words: Sequence[bytes], agreed: bool) -> None:
     if policy is Policy.BLOCKING:
         raise CommandRefused(name, "it would wait; use its form that does not block")
     if any(word.startswith(RESERVED) for word in words[1:]):
         raise CommandRefused(name, f"keys that begin with {RESERVED.decode()!r} are hybrid's own")
     if not agreed:
-        raise CommandRefused(
-            name, "the other store would not learn of it; send it through the client, or allow writes to one store"
-        )
+        why = "the other store would not learn of it; choose Replicated, and it reaches both"
+        raise CommandRefused(name, why if target is Target.EACH else f"{why}, or allow writes to this store only")
 
 
 def _question(name: str, target: Target, changes: bool) -> tuple[str, str]:

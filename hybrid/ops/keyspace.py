@@ -1,4 +1,5 @@
-"""What is in a store: biggest keys, namespaces, expiry, hot keys. Names are scanned whole, a sample is measured.
+"""What is in a store: biggest keys, namespaces, expiry, hot keys. Names are scanned whole; all keys are measured, or a
+sample of them.
 
 A name costs a thousandth of a command (SCAN), a measured key two commands (MEMORY USAGE, PTTL), three where the store
 counts accesses (OBJECT FREQ). So counts are exact, and memory is the measured mean times the count.
@@ -39,11 +40,11 @@ _LENGTHS: Final[dict[bytes, bytes]] = {
 
 @dataclass(frozen=True, slots=True)
 class ScanLimits:
-    """`measured` keys at most are measured, evenly spread; the scan ends after `seconds`. `depth` parts of a name, cut
-    at `:`, make its namespace; `top` keys are listed."""
+    """`measured` keys at most are measured, evenly spread, all of them for None; the scan ends after `seconds`. `depth`
+    parts of a name, cut at `:`, make its namespace; `top` keys are listed."""
 
-    measured: int = 20_000
-    seconds: float = 120.0
+    measured: int | None = 20_000
+    seconds: float = 3600.0
     depth: int = 1
     top: int = 50
 
@@ -84,7 +85,8 @@ class Keyspace:
     """One scan. `ending` is finished, cancelled or out of time; what was not reached is not in the counts.
 
     `keys` are those of the store, without hybrid's own as far as these were met; `ttls` are measured keys by class of
-    `TTL_BOUNDS_S`, then longer, then those that never expire.
+    `TTL_BOUNDS_S`, then longer, then those that never expire. `whole`: every key was measured, but
+    for those that came or went meanwhile.
     """
 
     store: Store
@@ -99,6 +101,7 @@ class Keyspace:
     hottest: tuple[KeyUse, ...] | NotOffered
     namespaces: tuple[NamespaceUse, ...]
     ttls: tuple[int, ...]
+    whole: bool = False
 
 
 OnProgress = Callable[[int, int, int], None]
@@ -107,7 +110,8 @@ OnProgress = Callable[[int, int, int], None]
 
 def scan_cost(keys: int, limits: ScanLimits, price: Price | None) -> ScanCost:
     """An upper estimate for a store of `keys`; `price` is None where commands are not billed."""
-    commands = 3 + ceil(keys / PAGE_KEYS) + 3 * min(keys, limits.measured) + 2 * limits.top
+    measured = keys if limits.measured is None else min(keys, limits.measured)
+    commands = 3 + ceil(keys / PAGE_KEYS) + 3 * measured + 2 * limits.top
     return ScanCost(commands, price.commands_usd(commands) if price else 0.0)
 
 
@@ -130,6 +134,7 @@ class _Scan:
         self._store = store
         self._limits = limits
         self._commands = 0
+        self._stride = 1
         self._scanned = self._measured = self._own = 0
         self._spaces: dict[str, list[int]] = {}  # name: keys, measured, bytes
         self._ttls = [0] * (len(TTL_BOUNDS_S) + 2)
@@ -141,7 +146,8 @@ class _Scan:
     def run(self, cancel: Event, on_progress: OnProgress) -> Keyspace:
         began_s, cursor, ending = time.monotonic(), b"0", "finished"
         (total,) = self._ask([(b"DBSIZE",)])
-        stride = max(1, ceil(total / max(self._limits.measured, 1)))
+        wanted = self._limits.measured
+        self._stride = 1 if wanted is None else max(1, ceil(total / max(wanted, 1)))
         while True:
             page = self._ask([(b"SCAN", cursor, b"COUNT", b"%d" % PAGE_KEYS)])[0]
             if isinstance(page, redis.ResponseError):
@@ -149,7 +155,7 @@ class _Scan:
             cursor = bytes(page[0])
             keys = [key for key in page[1] if not key.startswith(RESERVED)]
             self._own += len(page[1]) - len(keys)
-            self._take(keys, stride)
+            self._take(keys)
             on_progress(self._scanned, max(total - self._own, self._scanned), self._commands)
             if cursor == b"0":
                 break
@@ -162,11 +168,11 @@ class _Scan:
         self._commands += len(commands)
         return exchange(self._connection, commands) if commands else []
 
-    def _take(self, keys: Sequence[bytes], stride: int) -> None:
+    def _take(self, keys: Sequence[bytes]) -> None:
         sample = []
         for number, key in enumerate(keys, self._scanned):
             self._space(key)[0] += 1
-            if number % stride == 0:
+            if number % self._stride == 0:
                 sample.append(key)
         self._scanned += len(keys)
         self._measure(sample)
@@ -229,6 +235,7 @@ class _Scan:
             hottest=self._hot_refusal() or hottest,
             namespaces=self._namespaces(),
             ttls=tuple(self._ttls),
+            whole=ending == "finished" and self._stride == 1,
         )
 
     def _hot_refusal(self) -> NotOffered | None:

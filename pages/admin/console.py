@@ -9,6 +9,7 @@ from panel.console import actions as console
 from panel.console import view
 from panel.console.queries import Target, completions, runs
 from panel.i18n import _
+from panel.said import said
 from panel.weatherline import weather_line
 
 
@@ -20,7 +21,7 @@ def run(text: str, target: Target, past_hybrid: bool) -> None:
     found = line.judgement
     if found.phrase:
         confirm.ask(
-            "console", _("Run {command}").format(command=found.name), found.phrase, found.effect,
+            "console", _("Run {command}").format(command=found.name), found.phrase, said(found.effect),
             console.run_line, st.session_state, line, text,
         )  # fmt: skip
     else:

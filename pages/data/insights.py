@@ -56,11 +56,11 @@ def draw_server() -> None:
 def draw_keyspace() -> None:
     """What is in each store, from scans in the background."""
     st.caption(_(
-        "A scan walks through all names and measures an even sample of the keys. It never blocks a server, and goes on "
-        "when you leave the page. Each store is scanned by itself: nothing is taken from the other one."
+        "A scan walks through all names and measures all keys, or an even sample. It never blocks a server, and goes "
+        "on when you leave the page. Each store is scanned by itself: nothing is taken from the other one."
     ))  # fmt: skip
-    limits = keysview.choose_limits()
-    view.store_frames(stores, lambda store: keysview.scan_frame(store, limits))
+    depth = keysview.choose_depth()
+    view.store_frames(stores, lambda store: keysview.scan_frame(store, depth))
     jobview.running_jobs(*insights.SCAN_JOBS.values())
     keysview.results(stores)
 

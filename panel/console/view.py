@@ -11,6 +11,7 @@ from panel.console import actions as console
 from panel.console.queries import COMMANDS, Answer, Command, Policy, Run, Target, earlier_lines
 from panel.i18n import N_, _, ngettext
 from panel.queries import Store
+from panel.said import said
 
 __all__ = ["LINE", "PAST", "TARGET", "finder", "help_of", "run_card", "target_choice"]
 
@@ -101,7 +102,7 @@ def run_card(run: Run) -> None:
     with st.container(border=True, key=f"run-{run.number}"):
         _head(run)
         if run.refused:
-            st.warning(run.refused, icon=":material/block:")
+            st.warning(said(run.refused), icon=":material/block:")
             return
         if run.agree is False:
             st.badge(_("The answers differ"), icon=":material/difference:", color="orange")

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from panel import actions, format
@@ -17,12 +16,14 @@ from panel.insights import queries
 from panel.insights.queries import Keyspace, KeyUse, NamespaceUse, NotOffered, ScanLimits
 from panel.insights.view import STORE_WORDS, frame, refusal
 from panel.queries import JobState, Store
-from panel.tables import table_height
+from panel.said import said
+from panel.tables import numbered, table_height
 from panel.widgets import COLORS, STORE_ICONS, perform, zone
 
-__all__ = ["choose_limits", "results", "scan_frame"]
+__all__ = ["choose_depth", "results", "scan_frame"]
 
-MEASURED = (1_000, 10_000, 100_000)
+ALL = 0
+MEASURED = (ALL, 1_000, 10_000, 100_000)
 SPANS = (
     N_("under 1 min"),
     N_("under 1 h"),
@@ -36,32 +37,40 @@ ENDINGS = {"cancelled": N_("cancelled before the end"), "out of time": N_("ended
 CHART_PX = 230
 
 
-def choose_limits() -> ScanLimits:
-    """How deep to look."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        measured = st.selectbox(
-            _("Keys to measure"), MEASURED, index=1, format_func=format.number, key="measure", bind="query-params",
-            width=180, help=_("Names are counted whole; memory and expiry are read of this many keys at most."),
-        )  # fmt: skip
-        depth = st.segmented_control(
-            _("Parts of a namespace"), (1, 2, 3), default=1, required=True, key="depth", bind="query-params",
-            help=_("A namespace is the beginning of a name: its first part, up to a colon, or more of them."),
-        )  # fmt: skip
-    return ScanLimits(measured=measured, depth=depth or 1)
+def choose_depth() -> int:
+    """How much of a name is its namespace."""
+    depth = st.segmented_control(
+        _("Parts of a namespace"), (1, 2, 3), default=1, required=True, key="depth", bind="query-params",
+        help=_("A namespace is the beginning of a name: its first part, up to a colon, or more of them."),
+    )  # fmt: skip
+    return depth or 1
 
 
-def scan_frame(store: Store, limits: ScanLimits) -> None:
+def choose_measured(store: Store) -> int | None:
+    """How many keys are measured: by default all where a command costs nothing, else a sample. None stands for all."""
+    default = ALL if queries.is_billed(store) is False else 10_000
+    measured = st.selectbox(
+        _("Keys to measure"), MEASURED, index=MEASURED.index(default), key=f"measure-{store}", bind="query-params",
+        format_func=lambda number: format.number(number) if number else _("All"), width=150,
+        help=_("All names are counted; memory and expiry are read of so many keys. A sample can miss the biggest."),
+    )  # fmt: skip
+    return measured or None
+
+
+def scan_frame(store: Store, depth: int) -> None:
     """The button that starts a scan, with its cost said before."""
-    cost, billed = queries.estimate(store, limits), queries.is_billed(store)
+    billed = queries.is_billed(store)
     job = queries.latest(queries.SCAN_JOBS[store])
     with st.container(border=True, height="stretch", key=f"scan-{store}"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"{STORE_ICONS[store]} **{_(STORE_WORDS[store])}** :gray[{_scanned(store)}]", width="stretch")
+        st.markdown(f"{STORE_ICONS[store]} **{_(STORE_WORDS[store])}** :gray[{_scanned(store)}]")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            limits = ScanLimits(measured=choose_measured(store), depth=depth)
             st.button(
                 _("Scan"), icon=":material/search:", key=f"start-scan-{store}",
                 disabled=not actions.is_operator() or (job is not None and job.running),
                 on_click=perform, args=(starting.start_scan, store, limits),
             )  # fmt: skip
+        cost = queries.estimate(store, limits)
         if cost is None:
             st.caption(_("How many keys it holds is not known now, nor what a scan would cost."))
         elif billed is False:
@@ -70,7 +79,7 @@ def scan_frame(store: Store, limits: ScanLimits) -> None:
             text = _("At most {n} commands, about {usd}: the service bills each one. Measure fewer keys to pay less.")
             st.caption(text.format(n=format.count(cost.commands), usd=format.money(cost.usd)))
         if job is not None and job.state is JobState.BROKEN:
-            st.warning(job.problem or "", icon=":material/error:")
+            st.warning(said(job.problem or ""), icon=":material/error:")
 
 
 def _scanned(store: Store) -> str:
@@ -95,11 +104,20 @@ def results(stores: Sequence[Store]) -> None:
 
 def _biggest(store: Store, found: Keyspace) -> None:
     keys = () if isinstance(found.biggest, NotOffered) else found.biggest
-    note = _("of {n} measured").format(n=format.count(found.measured))
-    with frame(store, _("Biggest keys"), "biggest", [asdict(key) for key in keys], note):
+    with frame(store, _("Biggest keys"), "biggest", [asdict(key) for key in keys], _measured(found)):
         if isinstance(found.biggest, NotOffered):
             return refusal(found.biggest)
+        if not found.whole:
+            text = _("{n} keys were not measured: a bigger one may be among them. *All* finds it.")
+            missed = format.number(max(0, found.keys - found.measured))
+            st.caption(f":material/help: {text.format(n=missed)}")
         _keys_table(keys, store, "biggest", {_("Memory"): lambda key: format.size(key.size_bytes)})
+
+
+def _measured(found: Keyspace) -> str:
+    """Whether what is shown is of all keys, or of how many."""
+    words = _("of all {n} keys") if found.whole else _("of {n} measured")
+    return words.format(n=format.number(found.measured))
 
 
 def _hottest(store: Store, found: Keyspace) -> None:
@@ -129,31 +147,41 @@ def _keys_table(keys: Sequence[KeyUse], store: Store, name: str, value: dict[str
     ]
     config = {
         _("Key"): st.column_config.TextColumn(width=200),
-        _("Length"): st.column_config.NumberColumn(format="localized", width=80),
+        _("Length"): st.column_config.NumberColumn(width=80),
     }
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, key=f"{name}-table-{store}", height=table_height(len(rows)),
+        numbered(rows, {_("Length"): (",", "")}), hide_index=True,
+        key=f"{name}-table-{store}", height=table_height(len(rows)),
         column_config=config,
     )  # fmt: skip
 
 
 def _namespaces(store: Store, found: Keyspace) -> None:
     spaces = found.namespaces
-    with frame(store, _("Namespaces"), "namespaces", [asdict(space) for space in spaces], _("memory estimated")):
+    with frame(
+        store,
+        _("Namespaces"),
+        "namespaces",
+        [asdict(space) for space in spaces],
+        _("memory measured") if found.whole else _("memory estimated"),
+    ):
         if not spaces:
             st.caption(_("There is no key."))
             return
         known = [space.memory_bytes for space in spaces if space.memory_bytes is not None]
         whole = sum(known) or 1
         st.dataframe(
-            pd.DataFrame([_space_row(space, whole) for space in spaces]), hide_index=True, key=f"spaces-table-{store}",
+            numbered(
+                [_space_row(space, whole) for space in spaces], dict.fromkeys((_("Keys"), _("Measured")), (",", ""))
+            ),
+            hide_index=True, key=f"spaces-table-{store}",
             height=table_height(len(spaces)),
             column_config={
-                _("Keys"): st.column_config.NumberColumn(format="localized", width=80),
+                _("Keys"): st.column_config.NumberColumn(width=80),
                 _("Share"): st.column_config.ProgressColumn(
                     format="%.0f%%", min_value=0, max_value=100, width=110, color=COLORS[store],
                 ),
-                _("Measured"): st.column_config.NumberColumn(format="localized", width=85),
+                _("Measured"): st.column_config.NumberColumn(width=85),
             },
         )  # fmt: skip
 
@@ -170,8 +198,7 @@ def _space_row(space: NamespaceUse, whole: int) -> dict[str, Any]:
 
 def _expiry(store: Store, found: Keyspace) -> None:
     rows = [{"time_left": name, "keys": keys} for name, keys in zip(SPANS, found.ttls, strict=True)]
-    note = _("of {n} measured").format(n=format.count(found.measured))
-    with frame(store, _("Time to live"), "expiry", rows, note):
+    with frame(store, _("Time to live"), "expiry", rows, _measured(found)):
         if not found.measured:
             st.caption(_("No key was measured: the store is empty."))
             return

@@ -16,7 +16,7 @@ from panel.insights.queries import ClientRow, CommandUse, NotOffered, ServerInsi
 from panel.queries import Store
 from panel.reads import Answer, Known
 from panel.said import said
-from panel.tables import csv_button, table_height
+from panel.tables import csv_button, numbered, table_height
 from panel.widgets import COLORS, STORE_ICONS, zone
 
 __all__ = ["ages", "clients", "commands", "frame", "refusal", "slow_log", "store_frames"]
@@ -95,10 +95,11 @@ def slow_log(store: Store, answer: Answer[ServerInsights]) -> None:
             st.caption(":material/check_circle: " + _("No call was that slow since the log was last emptied."))
             return
         st.dataframe(
-            pd.DataFrame([_slow_row(call) for call in calls]), hide_index=True, key=f"slow-table-{store}",
+            numbered([_slow_row(call) for call in calls], {_("Took"): (",.1f", " ms")}), hide_index=True,
+            key=f"slow-table-{store}",
             height=table_height(len(calls)),
             column_config={
-                _("Took"): st.column_config.NumberColumn(format="%.1f ms", width=80),
+                _("Took"): st.column_config.NumberColumn(width=80),
                 _("When"): st.column_config.TextColumn(width=115),
             },
         )  # fmt: skip
@@ -121,16 +122,17 @@ def commands(store: Store, answer: Answer[ServerInsights]) -> None:
             return refusal(found.commands)
         whole_ms = sum(use.total_ms for use in uses) or 1.0
         st.dataframe(
-            pd.DataFrame([_use_row(use, whole_ms) for use in uses]), hide_index=True, key=f"commands-table-{store}",
+            numbered([_use_row(use, whole_ms) for use in uses], _use_numbers()), hide_index=True,
+            key=f"commands-table-{store}",
             height=table_height(len(uses)),
             column_config={
-                _("Calls"): st.column_config.NumberColumn(format="localized", width=80),
+                _("Calls"): st.column_config.NumberColumn(width=80),
                 _("Share of time"): st.column_config.ProgressColumn(
                     format="%.0f%%", min_value=0, max_value=100, width=110, color=COLORS[store]
                 ),
-                _("Mean"): st.column_config.NumberColumn(format="%.1f µs", width=80),
-                "p99": st.column_config.NumberColumn(format="%.0f µs", width=75),
-                _("Failed"): st.column_config.NumberColumn(format="localized", width=65),
+                _("Mean"): st.column_config.NumberColumn(width=80),
+                "p99": st.column_config.NumberColumn(width=75),
+                _("Failed"): st.column_config.NumberColumn(width=65),
             },
         )  # fmt: skip
 
@@ -143,6 +145,15 @@ def _use_row(use: CommandUse, whole_ms: float) -> dict[str, Any]:
         _("Mean"): use.mean_us,
         "p99": use.p99_us,
         _("Failed"): use.failed + use.rejected,
+    }
+
+
+def _use_numbers() -> Mapping[str, tuple[str, str]]:
+    return {
+        _("Calls"): (",", ""),
+        _("Mean"): (",.1f", " µs"),
+        "p99": (",.0f", " µs"),
+        _("Failed"): (",", ""),
     }
 
 

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError, TimeoutError
 
 from hybrid.client import HybridRedis
 from hybrid.ops.diff import Scope
-from hybrid.ops.keys import Filter, Rewritten, Walk, delete_keys, expire_keys
+from hybrid.ops.keys import Filter, Rewritten, Walk, delete_keys, expire_keys, new_names, rename_keys
 from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.run import SyncEnding, SyncResult, undo_sync
 from hybrid.ops.transfer import Conflict, Format, ImportResult, export_keys, import_keys
@@ -20,6 +20,7 @@ from panel.actions import Outcome, record
 from panel.format import sentence
 from panel.jobs import Job, JobFailed, Progress
 from panel.keys import queries
+from panel.repair.links import key_from
 from panel.work import in_background
 
 __all__ = [
@@ -31,10 +32,12 @@ __all__ = [
     "Exported",
     "collect",
     "delete_phrase",
+    "new_names",
     "start_delete",
     "start_expire",
     "start_export",
     "start_import",
+    "start_rename",
     "start_undo",
 ]
 
@@ -114,8 +117,20 @@ def start_expire(names: Sequence[bytes], expires_in_s: float | None) -> Outcome:
     return in_background(BULK_JOB, f"Set the expiry of {len(keys):,} keys", work)
 
 
+def start_rename(names: Sequence[bytes], old: str, new: str) -> Outcome:
+    """Put `new` into names in the place of `old`, on both stores; names that are taken are not overwritten."""
+    wanted = new_names(names, key_from(old), key_from(new))
+
+    def work(client: HybridRedis, author: str, job: Job) -> SyncResult:
+        options = SyncOptions(author=author)
+        tell = _teller(job, len(wanted))
+        return _bulk_ended(job, rename_keys(client, wanted, options=options, cancel=job.cancel, on_progress=tell))
+
+    return in_background(BULK_JOB, f"Rename {len(wanted):,} keys", work)
+
+
 def start_undo(bundle: str) -> Outcome:
-    """Bring back what a bulk change or an import overwrote, on both stores."""
+    """Take back a bulk change or an import, on both stores."""
 
     def work(client: HybridRedis, author: str, job: Job) -> SyncResult:
         done = undo_sync(client, bundle, everywhere=True, options=SyncOptions(author=author), cancel=job.cancel)
@@ -190,7 +205,9 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
             last = result
             done = result.created + result.overwritten + result.skipped + result.expired
             job.say(Progress("checking" if preview else "writing", done, len(rows)))
+            job.note("undo", result.undo)
             if job.cancel.is_set():
+                queries.forget()
                 raise JobFailed(f"Cancelled after {done:,} keys; those are written.")
 
         options = SyncOptions(author=author)
@@ -198,12 +215,11 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
             result = import_keys(client, rows, conflict=conflict, preview=preview, options=options, on_progress=told)
         except (ConnectionError, TimeoutError) as error:
             queries.forget()
-            again = "Import the file again: what is there by then follows the rule."
+            again = "Import the file again, or take back what was written."
             raise JobFailed(f"Broke off after {_counts(last)}. {sentence(error)} {again}") from None
         queries.forget()
         counts = _counts(result)
         job.summary = "would be: " * preview + counts
-        job.note("undo", result.undo)
         job.note("preview", preview)
         if not preview:
             record(author, job.title, {"keys": (None, counts)})

@@ -13,7 +13,7 @@ from panel.jobs import Job
 from panel.keys import bulkactions, state
 from panel.keys.bulkactions import BULK_JOB, COLLECT_JOB, EXPORT_JOB, IMPORT_JOB, Collected, Exported
 from panel.keys.queries import Conflict, Format
-from panel.repair.links import key_text
+from panel.repair.links import key_from, key_text
 from panel.said import said
 from panel.verdict import named
 from panel.widgets import perform, zone
@@ -21,6 +21,7 @@ from panel.widgets import perform, zone
 __all__ = ["draw"]
 
 SAMPLE = 12
+RENAMED = 4
 EXPIRIES = {
     3600: N_("In an hour"), 86_400: N_("In a day"), 7 * 86_400: N_("In a week"), 30 * 86_400: N_("In 30 days"),
     0: N_("Never"),
@@ -84,7 +85,7 @@ def matching() -> None:
 
 
 def with_keys(names: tuple[bytes, ...], name: str) -> None:
-    """The preview, and the three things to do."""
+    """The preview, and what can be done."""
     count = len(names)
     st.markdown(ngettext("**{n} key**", "**{n} keys**", count).format(n=format.number(count)))
     more = f" … +{format.number(count - SAMPLE)}" if count > SAMPLE else ""
@@ -112,6 +113,29 @@ def with_keys(names: tuple[bytes, ...], name: str) -> None:
             _("Export"), icon=":material/download:", key=f"keys-export-go-{name}", disabled=fixed, on_click=perform,
             args=(bulkactions.start_export, state.filter_of_session(), names, None, form),
         )  # fmt: skip
+    rename(names, name)
+
+
+def rename(names: tuple[bytes, ...], name: str) -> None:
+    """Other names for all of them, shown before."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        old = st.text_input(
+            _("Replace in the names"), key=f"keys-rename-old-{name}", placeholder="user:", width=220,
+            help=_("The first place where it stands in a name. Empty: the other text is put in front."),
+        )  # fmt: skip
+        new = st.text_input(_("by"), key=f"keys-rename-new-{name}", placeholder="customer:", width=220)
+        wanted = bulkactions.new_names(names, key_from(old), key_from(new)) if old or new else []
+        st.button(
+            _("Rename"), icon=":material/drive_file_rename_outline:", key=f"keys-rename-go-{name}",
+            disabled=not wanted or not panel_actions.is_operator(), on_click=perform,
+            args=(bulkactions.start_rename, names, old, new),
+        )  # fmt: skip
+    if old or new:
+        shown = [f"{key_text(key)} → {key_text(found)}" for key, found in wanted[:RENAMED]]
+        count = ngettext("{n} key gets another name", "{n} keys get another name", len(wanted))
+        st.caption(count.format(n=format.number(len(wanted))) + "; " + _("names that are taken are not overwritten"))
+        if shown:
+            st.code("\n".join([*shown, *["…"] * (len(wanted) > RENAMED)]), language=None)
 
 
 def bring_in() -> None:

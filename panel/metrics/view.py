@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from panel import format
@@ -17,7 +16,7 @@ from panel.metrics.figures import PLOTLY_CONFIG, cost_figure, heat_figure, month
 from panel.metrics.live import echarts
 from panel.metrics.queries import ALL, Costs, EventRow, Measured
 from panel.queries import Overview, Store
-from panel.tables import csv_button, heading, table_height
+from panel.tables import csv_button, heading, numbered, table_height
 from panel.widgets import COLORS, STORE_ICONS, zone
 
 __all__ = ["SOURCE", "chart_frame", "costs_part", "events_part", "group_word", "heat_part", "numbers", "table_part"]
@@ -30,6 +29,7 @@ EVENT_ICONS = {
     "warning": ":orange[:material/warning:]",
 }
 SHOWN_EVENTS = 200
+QUANTILES = ("p50", "p95", "p99", "max")
 STORE_WORDS = {Store.LOCAL: N_("Local"), Store.CLOUD: N_("Cloud")}
 
 
@@ -106,11 +106,10 @@ def table_part(found: Measured) -> None:
         heading(_("By command group"), _("the whole range, milliseconds"), rows, "groups")
         if not rows:
             return _empty(_(NOTHING))
-        frame = pd.DataFrame(rows).drop(columns=["at_s"])
-        frame["store"] = frame["store"].str.title().map(_)
-        frame["group"] = frame["group"].map(group_word)
+        named = [{**row, "store": _(row["store"].title()), "group": group_word(row["group"])} for row in rows]
         st.dataframe(
-            frame, hide_index=True, key="groups", height=table_height(len(frame)),
+            numbered(named, {"count": (",", ""), **{f"{name}_ms": (".3g", "") for name in QUANTILES}}),
+            hide_index=True, key="groups", height=table_height(len(rows)),
             column_order=["store", "group", "count", "p50_ms", "p95_ms", "p99_ms", "max_ms"],
             column_config={
                 "store": st.column_config.MultiselectColumn(
@@ -118,10 +117,10 @@ def table_part(found: Measured) -> None:
                     width=70,
                 ),
                 "group": st.column_config.TextColumn(_("Commands"), width=95),
-                "count": st.column_config.NumberColumn(_("Calls"), format="localized", width=75),
+                "count": st.column_config.NumberColumn(_("Calls"), width=75),
                 **{
-                    f"{name}_ms": st.column_config.NumberColumn(name, format="%.3g", width=62)
-                    for name in ("p50", "p95", "p99", "max")
+                    f"{name}_ms": st.column_config.NumberColumn(name, width=62)
+                    for name in QUANTILES
                 },
             },
         )  # fmt: skip

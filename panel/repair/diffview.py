@@ -20,7 +20,7 @@ from panel.repair.links import key_text, link, linked
 from panel.repair.pieces import CAUSES, cost_text, facts_text, store_name, tinted
 from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Selection
 from panel.said import said
-from panel.tables import table_height
+from panel.tables import numbered, table_height
 from panel.verdict import Tone, Verdict
 from panel.widgets import perform, zone
 
@@ -246,7 +246,5 @@ def history_table(results: Sequence[DiffResult]) -> None:
         }
         for result in results
     ]
-    counts = {name: st.column_config.NumberColumn(format="localized") for name in (_("Keys"), _("Differ"))}
-    st.dataframe(
-        pd.DataFrame(rows), hide_index=True, key="diff-history", alt=_("Comparisons"), column_config=counts
-    )  # fmt: skip
+    counts = dict.fromkeys((_("Keys"), _("Differ"), _("Cloud commands")), (",", ""))
+    st.dataframe(numbered(rows, counts), hide_index=True, key="diff-history", alt=_("Comparisons"))

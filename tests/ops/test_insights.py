@@ -167,7 +167,17 @@ def test_a_budget_measures_a_sample_and_counts_all(connection: Any, server_clien
     assert sum(space.keys for space in found.namespaces) == 402
     assert found.commands == spent <= scan_cost(403, limits, None).commands
     assert not isinstance(found.biggest, NotOffered) and len(found.biggest) == 5
-    assert any(space.name.startswith("cart:") for space in found.namespaces)
+    assert any(space.name.startswith("cart:") for space in found.namespaces) and not found.whole
+
+
+def test_all_keys_are_measured_so_that_the_biggest_is_found(connection: Any, server_client: redis.Redis) -> None:
+    fill(server_client)
+    for number in range(3):
+        server_client.set(f"giant:{number}", b"x" * 100_000 * (number + 1))
+    found = scan_keyspace(connection, Store.LOCAL, ScanLimits(measured=None), NEVER)
+    assert not isinstance(found.biggest, NotOffered) and found.whole and found.measured == 405
+    assert [use.key for use in found.biggest[:3]] == ["giant:2", "giant:1", "giant:0"]
+    assert found.commands <= scan_cost(406, ScanLimits(measured=None), None).commands
 
 
 def test_a_scan_is_cancelled_between_pages(connection: Any, server_client: redis.Redis) -> None:

@@ -121,8 +121,8 @@ def test_keyspace_says_the_cost_before_and_shows_a_scan(
     biggest, spaces = frames(at)
     assert biggest["Key"].tolist() == ["queue"] and biggest["Expires in"].tolist() == ["never"]
     assert spaces["Memory"].tolist() == ["87.9 KB", "unknown"]
-    assert "does not count how often" in text
-    at.selectbox(key="measure").set_value(1000).run()
+    assert "does not count how often" in text and "352 keys were not measured: a bigger one may be" in text
+    at.selectbox(key="measure-local").set_value(1000).run()
     assert "At most 3,105 commands" in text_of(at)
 
 
