@@ -301,6 +301,9 @@ def test_bulk_changes_run_on_both_and_are_audited(
     assert panel_process.jobs.of(bulkactions.BULK_JOB)[0].wait(10)
     assert hybrid.wait_in_sync(5)
     assert values(sides, "EXISTS", "a:1") == [1, 1]
+    bulkactions.start_rename([b"a:1", b"a:2"], "a:", "b:")
+    assert panel_process.jobs.of(bulkactions.BULK_JOB)[0].wait(10)
+    assert hybrid.wait_in_sync(5) and values(sides, "EXISTS", "b:1") == [1, 1]
     assert any("Delete 30 keys" in line.what and line.author == "ann" for line in hybrid.live.audit.history(10))
     line = b'{"key":"new","type":"string","expires_at_ms":null,"value":"v"}\n'
     for preview, there in ((True, 0), (False, 1)):
