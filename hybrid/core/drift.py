@@ -14,6 +14,7 @@ from hybrid.core.cost import Cost
 from hybrid.core.state import TTL_TOLERANCE_MS, same_moment
 
 __all__ = [
+    "UNREAD",
     "Cause",
     "DiffResult",
     "Difference",
@@ -54,6 +55,10 @@ class Facts:
     expires_at_ms: int | None
     size_bytes: int
     groups: bytes = b""
+
+
+UNREAD = Facts("?", b"", None, 0)
+"""All that is known of a key that is there and was not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,8 @@ def unchanged(before: Facts | None, now: Facts | None, ttl_tolerance_ms: int = T
     """Whether a side is as it was. Servers that only tell how long a key still lives give its expiry inexactly."""
     if before is None or now is None:
         return before is now
+    if before == UNREAD:
+        return True
     if not same_moment(before.expires_at_ms, now.expires_at_ms, ttl_tolerance_ms):
         return False
     return (before.kind, before.fingerprint, before.groups) == (now.kind, now.fingerprint, now.groups)

@@ -11,16 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from hybrid.core.drift import Facts
+from hybrid.core.drift import UNREAD, Facts
 from hybrid.core.resp import pack, unpack
 from hybrid.types import Store
 
-__all__ = ["UNREAD", "UndoBatch", "UndoRecord", "created_fields", "undo_batch", "undo_fields"]
+__all__ = ["UndoBatch", "UndoRecord", "created_fields", "undo_batch", "undo_fields"]
 
 LEVEL = 1  # the fastest: most of a bundle is never read
 _NOTHING = pack((b"-",))
-UNREAD = Facts("?", b"", None, 0)
-"""What is known of a value that was shipped without being read: it is that of the other store."""
 
 
 class UndoRecord(NamedTuple):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybrid.core.drift import Cause, Facts, Sighting, Verdict, causes_between, detail_of, judge
+from hybrid.core.drift import UNREAD, Cause, Facts, Sighting, Verdict, causes_between, detail_of, judge
 from hybrid.core.fingerprint import Fingerprint, facts_of
 from hybrid.core.state import Body, Group, Hash, KeyState, List, Pending, Set, Stream, String, ZSet
 
@@ -58,6 +58,13 @@ def verdicts(*looks: Sighting, logged: frozenset[int] = frozenset()) -> list[Ver
 def test_drift_is_confirmed_when_it_stood_still() -> None:
     drift = look(facts(), facts(content=b"w"))
     assert verdicts(drift, drift, drift) == [Verdict.SUSPECT, Verdict.SUSPECT, Verdict.CONFIRMED]
+
+
+def test_a_key_that_one_side_lacks_need_not_be_read_at_the_first_look() -> None:
+    first, alone, differ = look(UNREAD, None), look(facts(), None), look(facts(), facts(content=b"w"))
+    assert verdicts(first, alone, alone)[-1] is Verdict.CONFIRMED
+    assert verdicts(first, alone, look(facts(content=b"w"), None))[-1] is Verdict.SUSPECT
+    assert verdicts(first, differ, differ)[-1] is Verdict.SUSPECT
 
 
 def test_what_moves_is_never_confirmed() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import redis
 
 from hybrid.core.cost import SLICE_KEYS
-from hybrid.core.drift import Scope, Sighting, causes_between
+from hybrid.core.drift import UNREAD, Scope, Sighting, causes_between
 from hybrid.core.state_replies import now_ms
 from hybrid.ops.diff.file import Suspect
 from hybrid.ops.diff.line import Line
@@ -73,7 +73,8 @@ class FactsLook:
 
 
 class QuickLook:
-    """Compares one digest for a whole slice of keys, and the facts of its keys only where those differ.
+    """Compares one digest for a whole slice of keys, and the facts of its keys only where those differ. A key that only
+    one store has is suspected unread: it is read when it is looked at again.
 
     Several slices are on their way to both servers at once, so that both work while replies are awaited. It begins with
     the cheapest digest, and takes the next one when that finds differences in too many slices that are none.
@@ -84,6 +85,7 @@ class QuickLook:
         self._facts = FactsLook(local, cloud, ttl_tolerance_ms)
         self._sent: deque[Sequence[bytes]] = deque()
         self._unequal: list[bytes] = []
+        self._one_sided: list[Suspect] = []
         self._dumps = True
         self._slices = self._unequal_slices = 0
 
@@ -91,7 +93,8 @@ class QuickLook:
         self.ask(list(slices(keys, SLICE_KEYS)))
         while len(self._sent) > WINDOW_SLICES:
             self.settle()
-        return self.drain() if len(self._unequal) > UNEQUAL_SLICES * SLICE_KEYS else []
+        unsettled = len(self._unequal) + len(self._one_sided)
+        return self.drain() if unsettled > UNEQUAL_SLICES * SLICE_KEYS else []
 
     def ask(self, asked: Sequence[Sequence[bytes]]) -> None:
         """Have both servers digest these slices."""
@@ -104,13 +107,19 @@ class QuickLook:
         while self._sent:
             self.settle()
         unequal, self._unequal = self._unequal, []
-        return [found for part in slices(unequal, 10 * SLICE_KEYS) for found in self._facts.feed(part)]
+        found, self._one_sided = self._one_sided, []
+        for part in slices(unequal, 10 * SLICE_KEYS):
+            found += self._facts.feed(part)
+        return found
 
     def settle(self) -> None:
         """Take the replies to the oldest slice."""
         keys = self._sent.popleft()
         here, there = (read_reply(reader.line) for reader in self._readers)
-        done, _, big = here
+        done, _, big, absent = here
+        if absent != there[3]:
+            self._unequal += self._on_both(keys, absent, there[3])
+            return
         if here == there:
             self._unequal += [keys[index - 1] for index in big]
             if done < len(keys):
@@ -122,6 +131,18 @@ class QuickLook:
         if self._dumps and self._slices >= TRIAL_SLICES:
             self._dumps = self._unequal_slices < self._slices / 4
             self._slices = self._unequal_slices = 0
+
+    def _on_both(self, keys: Sequence[bytes], absent_here: Sequence[int], absent_there: Sequence[int]) -> list[bytes]:
+        """The keys of a slice that neither store is known to lack; those that one lacks are suspected."""
+        missing_here, missing_there = frozenset(absent_here), frozenset(absent_there)
+        found: list[bytes] = []
+        for index, key in enumerate(keys, 1):
+            if (index in missing_here) is not (index in missing_there):
+                sides = (None, UNREAD) if index in missing_here else (UNREAD, None)
+                self._one_sided.append((key, Sighting(*sides), 0))
+            elif index not in missing_here:
+                found.append(key)
+        return found
 
 
 def read_reply(line: Line) -> Any:

@@ -12,7 +12,7 @@ from typing import Protocol
 import redis
 
 from hybrid.core.cost import SCAN_KEYS, TTL_SAMPLE, Cost, Strategy, usd_of
-from hybrid.core.drift import DiffResult, Ending, Scope, Sighting
+from hybrid.core.drift import UNREAD, DiffResult, Ending, Scope, Sighting
 from hybrid.core.names import RESERVED
 from hybrid.ops.diff.confirm import Confirmation
 from hybrid.ops.diff.file import DiffFile, Suspect
@@ -92,7 +92,7 @@ class Run:
         self.seen = 0
         for place, keys in self.pages_of("cloud_place", self.cloud_scan):
             absent = absent_locally(self.local, keys, self.scope)
-            self.suspect([(key, Sighting(None, None), 0) for key in absent])
+            self.suspect([(key, Sighting(None, UNREAD), 0) for key in absent])
             self.compared += len(absent)
             if self.passed(len(keys)) or not place:
                 self.checkpoint(cloud_place=place)

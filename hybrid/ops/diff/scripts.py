@@ -165,12 +165,12 @@ end
 """
 
 _QUICK = r"""
--- Returns [keys done, digest of all of them together, indexes of keys that are big].
+-- Returns [keys done, digest of all of them together, indexes of keys that are big, of keys that are not there].
 -- ARGV[4]: "1" to digest what DUMP says where its form follows from the content, which is a third of the work. Between
 -- servers that keep the same content in other forms that finds too many differences: the facts then put it right.
 local FORMED = {[0] = true, [5] = true, [11] = true, [14] = true, [16] = true, [17] = true, [18] = true}
 local dumps = ARGV[4] == '1'
-local parts, count, bytes, done, big = {}, 0, 0, 0, {}
+local parts, count, bytes, done, big, absent = {}, 0, 0, 0, {}, {}
 local function put(part) count = count + 1; parts[count] = part end
 
 local function put_typed(key)
@@ -206,11 +206,12 @@ for i = 1, #KEYS do
     put(expiry(key))
   else
     put('none')
+    absent[#absent + 1] = i
   end
   done = i
   if count > 4 * SLICE_ELEMENTS or bytes > SLICE_BYTES then break end
 end
-return {done, sha1hex(table.concat(parts, ',')), big}
+return {done, sha1hex(table.concat(parts, ',')), big, absent}
 """
 
 _FACTS = (

@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from hybrid.core.authority import position
+from hybrid.core.drift import UNREAD
 from hybrid.core.resp import pack
 from hybrid.core.slots import slot_of
 from hybrid.core.syncplan import SyncCounts, SyncEnding, is_unchanged
-from hybrid.core.undo import UNREAD, UndoBatch, UndoRecord
+from hybrid.core.undo import UndoBatch, UndoRecord
 from hybrid.ops.sync.archive import States, undo_commands, undo_record
 from hybrid.ops.sync.batches import Put, chunked, split_large, within, work_off
 from hybrid.ops.sync.options import SyncOptions
