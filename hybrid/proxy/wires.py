@@ -112,6 +112,7 @@ class RawEndpoint(Endpoint):
     def __init__(self, endpoint: Endpoint, options: Mapping[str, Any]) -> None:
         super().__init__(endpoint.store, endpoint.url, endpoint.names, timeout_s=endpoint.timeout_s, options=options)
         self.is_last = endpoint.is_last
+        self.pace = endpoint.pace
         self._class = _RAW[self._class]
         self.meter = endpoint.meter
         self.lost = endpoint.lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from typing import Protocol
 
 __all__ = ["Bell", "Ringing"]
@@ -16,9 +17,11 @@ class Ringing(Protocol):
 
 
 class Bell:
-    """`ring` from any thread ends a `wait`."""
+    """`ring` from any thread ends a `wait`. `late_s`: by how much the last one took longer than it was to, which is the
+    machine's doing."""
 
     def __init__(self) -> None:
+        self.late_s = 0.0
         self._rope, self._ear = socket.socketpair()
         self._rope.setblocking(False)
         self._ear.setblocking(False)
@@ -36,7 +39,9 @@ class Bell:
         ear = self._ear.fileno()
         for file in (ear, *files):
             poll.register(file, select.POLLIN)
+        until_s = time.monotonic() + timeout_s
         ready = {file for file, _ in poll.poll(timeout_s * 1000)}
+        self.late_s = max(0.0, time.monotonic() - until_s)
         if ear in ready:
             self._quiet()
             ready.discard(ear)

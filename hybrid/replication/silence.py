@@ -43,7 +43,7 @@ class Silence:
         """The other store is silent when a request has waited for the whole timeout, and none was answered for half of
         it: one that is busy answers others meanwhile."""
         stream, pipe = self._stream, self._stream.pipe
-        allowed_s = stream.endpoints[stream.target].timeout_s + pipe.in_flight_bytes / SLOWEST_BYTES_S
+        allowed_s = stream.endpoints[stream.target].usual_patience_s + pipe.in_flight_bytes / SLOWEST_BYTES_S
         if stream.is_flushing:
             allowed_s += FLUSH_S
         return max(allowed_s - pipe.waiting_s, allowed_s / 2 - pipe.silent_s)
@@ -59,7 +59,7 @@ class Silence:
         stream = self._stream
         if stream.control.silent_s > DETOUR_S:
             stream.announcer.tell_by_detour()
-        if stream.control.silent_s <= stream.endpoints[stream.source].patience_s:
+        if stream.control.silent_s <= stream.endpoints[stream.source].patience_s or stream.is_held_up:
             return
         if stream.control.wire.fileno() in stream.poll(with_reader=False, wait_s=0):
             stream.control.collect(readable=True)
@@ -69,7 +69,7 @@ class Silence:
 
     def _check_target(self) -> None:
         stream = self._stream
-        if self._target_patience_s > 0:
+        if self._target_patience_s > 0 or stream.is_held_up:
             return
         if stream.pipe.wire.fileno() in stream.poll(with_reader=False, wait_s=0):
             # The answers are there: this thread was busy elsewhere, and had not looked.

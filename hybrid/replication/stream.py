@@ -39,7 +39,7 @@ from hybrid.replication.silence import Silence
 from hybrid.stores.capabilities import remember_capabilities
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Done, Pipe
-from hybrid.stores.wire import Wire
+from hybrid.stores.wire import HELD_UP_S, Wire
 from hybrid.types import Store
 
 __all__ = ["CLOSE_MS", "MAX_ENTRIES", "WINDOW_COMMANDS", "Stream"]
@@ -375,6 +375,12 @@ class Stream:
             # Not a moment longer than until the silence of a store counts.
             wait_s = min(wait_s, self._silence.patience_s + 0.001)
         return self._bell.wait(wait_s, *files)
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether the machine let this thread go on only long after it was to: the stores may have had to wait as
+        well."""
+        return self._bell.late_s > HELD_UP_S
 
     def attend(self, file: int, wait_s: float) -> bool:
         """Take what comes on other connections until `file` has something to read, which is the result, something else

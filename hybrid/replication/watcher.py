@@ -226,7 +226,9 @@ class Watcher(threading.Thread):
             if isinstance(message, Exception):
                 raise NotSent(plain_reason(message))
             if message[0] == b"pong":
-                self._board.measure(self._store, time.monotonic() - asked_s)
+                now_s = time.monotonic()
+                self._board.measure(self._store, now_s - asked_s)
+                self._endpoint.pace.took(now_s - asked_s, now_s)
                 # Another thread may have found the store silent while this connection stayed open.
                 self._board.observe(self._store, Evidence.ANSWERED)
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,6 +18,7 @@ from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.connections import FLUSHES
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.pace import Pace
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
@@ -55,6 +57,7 @@ class Endpoint:
         self.timeout_s = timeout_s
         self.is_last: Callable[[], bool] = lambda: False
         """Whether there is no other store to go to."""
+        self.pace = Pace()
         self.mark: bytes | None = None
         """The store's mark (`hybrid.replication.pairing`), as it was last greeted."""
         self.ask_mark = pack(("GET", names.identity))
@@ -104,9 +107,15 @@ class Endpoint:
 
     @property
     def patience_s(self) -> float:
-        """How long the store may stay silent now: for its timeout, and longer where giving it up would fail every
-        command, because the other one does not answer."""
-        return max(LAST_STORE_S, self.timeout_s) if self.is_last() else self.timeout_s
+        """How long the store may stay silent now: for its timeout, and longer where it has been slow lately
+        (`hybrid.core.pace`), or where giving it up would fail every command, because the other one does not answer."""
+        usual_s = self.usual_patience_s
+        return max(LAST_STORE_S, usual_s) if self.is_last() else usual_s
+
+    @property
+    def usual_patience_s(self) -> float:
+        """The same where the other store answers."""
+        return self.pace.patience_s(self.timeout_s, time.monotonic())
 
     @property
     def connect_timeout_s(self) -> float:
@@ -129,6 +138,7 @@ class Endpoint:
         wire = self._class(meter=self.meter, **{**self._kwargs, **patient, **overrides})
         if "socket_timeout" not in overrides:
             wire.patience_s = lambda: self.patience_s
+        wire.pace = self.pace
         wire.open()
         return wire
 

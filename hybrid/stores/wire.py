@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import select
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -13,15 +14,21 @@ from redis import RedisError, ResponseError
 from redis.connection import UnixDomainSocketConnection
 
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.pace import Pace
 from hybrid.stores.fence import StandingFence
 from hybrid.stores.master import Tcp, Tls
 from hybrid.stores.meter import Metered
 
-__all__ = ["SILENT", "SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
+__all__ = ["HELD_UP_S", "SILENT", "SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
 
 _INCOMPLETE: Final = object()
 SILENT: Final = "no answer in time"
 _ONE_SEND_BYTES: Final = 64 * 1024
+
+HELD_UP_S: Final = 0.01
+"""A thread that goes on so much later than it was to has waited for a processor."""
+
+HELD_UP_TIMES: Final = 4
 
 
 class Wire(StandingFence, Metered):
@@ -30,6 +37,8 @@ class Wire(StandingFence, Metered):
     _kept: bytearray | None = None
     patience_s: Callable[[], float] | None = None
     """How long a reply may take now, where that changes."""
+    pace: Pace | None = None
+    """Learns how long replies took to which no other time was given."""
 
     def open(self) -> None:
         """Connect. Raises NotSent when the store refuses, stays silent or rejects the credentials."""
@@ -89,7 +98,12 @@ class Wire(StandingFence, Metered):
             ReplyLost: it did, and the replies did not all come back.
         """
         self.send(payload, count)
-        return self.receive(count, decode=decode, timeout_s=timeout_s)
+        began_s = time.monotonic()
+        replies = self.receive(count, decode=decode, timeout_s=timeout_s)
+        if timeout_s is None and self.pace is not None:
+            now_s = time.monotonic()
+            self.pace.took(now_s - began_s, now_s)
+        return replies
 
     def exchange_raw(self, payload: bytes, count: int) -> tuple[bytes, list[Any]]:
         """As `exchange`; the replies as they came, and read."""
@@ -171,7 +185,7 @@ class Wire(StandingFence, Metered):
         if sock is None:
             raise ReplyLost("connection closed", silent=False)
         try:
-            size = sock.recv_into(self._inbox)
+            size = self._received(sock)
         except TimeoutError:
             self.disconnect()
             raise ReplyLost(SILENT, silent=True) from None
@@ -185,6 +199,18 @@ class Wire(StandingFence, Metered):
         self._replies.feed(self._inbox, 0, size)
         if self._kept is not None:
             self._kept += self._inbox[:size]
+
+    def _received(self, sock: Any) -> int:
+        """How many bytes have come. Raises TimeoutError when none do in time. If the machine did not let this thread go
+        on when the time was over, it may not have let the store either: that says nothing of the store."""
+        for _ in range(HELD_UP_TIMES):
+            began_s = time.monotonic()
+            try:
+                return int(sock.recv_into(self._inbox))
+            except TimeoutError:
+                if time.monotonic() - began_s - (self._timeout_s or 0.0) < HELD_UP_S:
+                    raise
+        raise TimeoutError
 
 
 class SocketWire(Wire, Tcp):
