@@ -38,6 +38,7 @@ FILES = {Format.JSON: ("keys.jsonl", "application/jsonl"), Format.RESP: ("keys.r
 
 def draw(marked: tuple[bytes, ...]) -> None:
     """What can be done with the marked keys, or with all that match; running and finished jobs of it."""
+    look_anew()
     jobview.running_jobs(COLLECT_JOB, BULK_JOB, EXPORT_JOB, IMPORT_JOB)
     with st.expander(
         many_title(marked), icon=":material/checklist:", key=f"keys-many-{bool(marked)}", expanded=bool(marked)
@@ -157,6 +158,16 @@ def bring_in() -> None:
                 label, icon=icon, key=f"keys-import-{preview}", disabled=fixed, on_click=perform,
                 args=(bulkactions.start_import, file.getvalue(), rule), kwargs={"preview": preview},
             )  # fmt: skip
+
+
+def look_anew() -> None:
+    """Once a change of many keys has ended: the list was made before it."""
+    newest = max((job.number for job in queries.jobs(BULK_JOB, IMPORT_JOB) if not job.running), default=0)
+    seen = st.session_state.setdefault("keys-job-seen", newest)
+    if newest != seen:
+        st.session_state["keys-job-seen"] = newest
+        state.restart()
+        st.rerun()
 
 
 def latest() -> None:

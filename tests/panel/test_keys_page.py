@@ -263,6 +263,12 @@ def test_many_keys_are_found_counted_exported_and_deleted(
     assert job.wait(10) and job.result.count == 30
     press(at, "keys-delete-go-matching")
     assert values(sides, "DBSIZE")[0] > 30  # the button only asks
+    at.text_input(key="keys-rename-old-matching").set_value("a:")
+    at.text_input(key="keys-rename-new-matching").set_value("b:").run()
+    assert "30 keys get another name" in text_of(at)
+    press(at, "keys-rename-go-matching")
+    assert panel_process.jobs.of(bulkactions.BULK_JOB)[0].wait(10)
+    assert "No key matches these filters." in text_of(settled(at.run()))
 
 
 def test_a_viewer_looks_and_changes_nothing(
