@@ -8,7 +8,7 @@ from typing import Final
 __all__ = ["Pace"]
 
 SPAN_S: Final = 5.0
-SLACK: Final = 2.0
+SLACK: Final = 3.0
 AT_MOST_S: Final = 0.5
 """A timeout longer than that stays as it is."""
 
@@ -26,7 +26,7 @@ class Pace:
         self._slowest_s = max(self._slowest_s, waited_s)
 
     def patience_s(self, timeout_s: float, now_s: float) -> float:
-        """How long to wait for a reply: `timeout_s`, or twice as long as for the slowest one lately, up to half a
+        """How long to wait for a reply: `timeout_s`, or three times as long as for the slowest one lately, up to half a
         second."""
         self._turn(now_s)
         slowest_s = max(self._slowest_s, self._before_s)

@@ -7,7 +7,7 @@ from hybrid.core.pace import SPAN_S, Pace
 TIMEOUT_S = 0.08
 
 
-@pytest.mark.parametrize(("slowest_s", "patience_s"), [(0.0, 0.08), (0.03, 0.08), (0.06, 0.12), (0.1, 0.2), (5.0, 0.5)])
+@pytest.mark.parametrize(("slowest_s", "patience_s"), [(0.0, 0.08), (0.02, 0.08), (0.04, 0.12), (0.1, 0.3), (5.0, 0.5)])
 def test_patience_follows_the_slowest_reply_within_bounds(slowest_s: float, patience_s: float) -> None:
     pace = Pace()
     for waited_s in (0.001, slowest_s, 0.002):
@@ -23,7 +23,7 @@ def test_a_long_timeout_stays_as_it_is() -> None:
 
 def test_what_is_long_past_counts_no_more() -> None:
     pace = Pace()
-    pace.took(0.06, 100.0)
+    pace.took(0.04, 100.0)
     pace.took(0.001, 100.0 + SPAN_S)
     assert pace.patience_s(TIMEOUT_S, 100.0 + SPAN_S) == pytest.approx(0.12)
     pace.took(0.001, 100.0 + 2 * SPAN_S)
