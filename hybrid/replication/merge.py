@@ -12,22 +12,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
-from hybrid.core.conflict import Conflict, Side
 from hybrid.core.lacking import lacking
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.rejoin import Branch, Decision, Footprint, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
-from hybrid.core.state import Absent, KeyState, plan_put
+from hybrid.core.state import Absent, KeyState
 from hybrid.errors import HybridError
-from hybrid.replication.archive import archive_command, put_of, same, trim_archive
-from hybrid.replication.copy import Snapshot, read_states, temporary_key
+from hybrid.replication.archive import trim_archive
+from hybrid.replication.copy import read_states
 from hybrid.replication.fold import ask_folded, folded
+from hybrid.replication.merge_plan import CONTESTED, Plan, Values
 from hybrid.replication.records import one, several, transaction
 from hybrid.replication.tail import Tail, logged, next_entries
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.wire import Wire
-from hybrid.types import Store
 
 __all__ = ["Keep", "Merge", "Superseded"]
 
@@ -36,13 +35,10 @@ SCANNED_KEYS: Final = 1000
 TRIES: Final = 50
 
 REPLACED: Final = (Decision.COPY, Decision.KEEP_RETURNING)
-CONTESTED: Final = (Decision.KEEP_AUTHORITY, Decision.KEEP_RETURNING)
 JUDGED: Final = (*CONTESTED, Decision.LACKING)
 """Keys of which the authority's value has to be known."""
 
 Keep = Callable[[], bool]
-Values = dict[bytes, Snapshot]
-"""Of keys on the authority: each with the place of the log up to which it contains what was written."""
 
 
 class Superseded(Exception):
@@ -66,14 +62,14 @@ class Merge:
         keep: Keep,
         arriving: Sequence[bytes] = (),
     ) -> None:
-        self._tail = tail
+        self.tail = tail
         self._end = position_text(end)
-        self._reader = reader
+        self.reader = reader
         self._writer = writer
-        self._names = names
+        self.names = names
         self._record = record
         self._keep = keep
-        self._can = capabilities_of(reader)
+        self.can = capabilities_of(reader)
         self._seen_to: Position = (0, 0)
         self._open_fields: list[Field] = []
         self._theirs = Branch(None if tail.spans_all else tail.keys, counts=True)
@@ -83,7 +79,7 @@ class Merge:
         self._look(entries)
         self._left_out = set(self._theirs.marks)
         self._ours = tail.branch(self._left_out)
-        self._again: dict[bytes, list[Repeat]] = {}
+        self._repeats: dict[bytes, list[Repeat]] = {}
         self._told: dict[bytes, bool] = {}
         self._done = self._done_by(mark)
         self.archived = 0
@@ -91,18 +87,18 @@ class Merge:
     def run(self) -> None:
         keys = sorted(key for key in self._concerned() if self._done is None or key > self._done)
         repeated = (Decision.AGAIN, Decision.LACKING)
-        self._find_again([key for key in keys if decision(*self.footprints(key)) in repeated])
+        self._find_again([key for key in keys if self._decision(key) in repeated])
         for start in range(0, len(keys), BATCH_KEYS):
             if not self._keep():
                 raise Superseded("the shipper's lease was lost during the merge")
             self._merge(keys[start : start + BATCH_KEYS])
         if self.archived:
-            trim_archive(self._reader, self._names)
+            trim_archive(self.reader, self.names)
 
     def _concerned(self) -> set[bytes]:
-        keys = set(self._tail.keys)
-        if self._tail.spans_all:
-            for wire in (self._tail.wire, self._reader):
+        keys = set(self.tail.keys)
+        if self.tail.spans_all:
+            for wire in (self.tail.wire, self.reader):
                 keys.update(_all_keys(wire))
         return keys
 
@@ -113,14 +109,14 @@ class Merge:
 
     def _look(self, entries: list[Any] | None = None) -> None:
         """Take in what was written on the authority since the last look; its log was empty when it took over."""
-        for group, place in logged(self._reader, self._names.log, self._seen_to, self._open_fields, entries):
+        for group, place in logged(self.reader, self.names.log, self._seen_to, self._open_fields, entries):
             self._theirs.add(group)
             self._seen_to = place
 
     def _guard(self, keys: set[bytes]) -> None:
         """From here on, whatever is written to these keys, and to no other, breaks the next transaction; what was
         written before is known. Raises Superseded."""
-        names = self._names
+        names = self.names
         _, _, entries, record, mark = several(
             self._writer,
             ("UNWATCH",),
@@ -136,10 +132,10 @@ class Merge:
             raise Superseded("another shipper has taken over the merge")
 
     def _merge(self, keys: list[bytes]) -> None:
-        ours, theirs = self._tail.states(keys), Values()
+        ours, theirs = self.tail.states(keys), Values()
         hot: set[bytes] = set()
         for _ in range(TRIES):
-            theirs |= read_states(self._reader, self._unread(keys, theirs), log_key=self._names.log)
+            theirs |= read_states(self.reader, self._unread(keys, theirs), log_key=self.names.log)
             guarded, before = self._to_guard(keys, hot), self._seen_to
             self._guard(guarded)
             if self._unread(keys, theirs):
@@ -148,7 +144,7 @@ class Merge:
             hot |= {key for key in keys if (known := self._theirs.of(key)) and known.last > before}
             if guarded != self._to_guard(keys, hot):
                 continue
-            plan = _Plan(self, keys, ours, theirs)
+            plan = Plan(self, keys, ours, theirs)
             replies = transaction(self._writer, [*plan.commands, self._mark(keys[-1])])
             if replies is not None:
                 self._done = keys[-1]
@@ -156,7 +152,7 @@ class Merge:
                 self._archive_refused(plan, ours, replies)
                 return
         raise HybridError(
-            f"the {self._tail.store} store's last writes could not be merged: their keys never stood still"
+            f"the {self.tail.store} store's last writes could not be merged: their keys never stood still"
         )
 
     def _unread(self, keys: list[bytes], theirs: Values) -> list[bytes]:
@@ -181,14 +177,14 @@ class Merge:
         return {key for key in keys if self.decided(key) in REPLACED} | (again - hot)
 
     def _mark(self, key: bytes) -> bytes:
-        return pack(("SET", self._names.merged, self._end + b" " + key))
+        return pack(("SET", self.names.merged, self._end + b" " + key))
 
-    def _archive_refused(self, plan: _Plan, ours: Mapping[bytes, KeyState | Absent], replies: list[Any]) -> None:
+    def _archive_refused(self, plan: Plan, ours: Mapping[bytes, KeyState | Absent], replies: list[Any]) -> None:
         """A command that one store took and the other does not (a sum too large, say) leaves a conflict."""
         refused = sorted({key for key, at in plan.repeated if isinstance(replies[at], Exception)})
         if refused:
-            theirs = read_states(self._reader, refused, log_key=self._names.log)
-            late = _Plan(self, refused, ours, theirs, settle=True)
+            theirs = read_states(self.reader, refused, log_key=self.names.log)
+            late = Plan(self, refused, ours, theirs, settle=True)
             transaction(self._writer, late.commands)
             self.archived += late.conflicts
 
@@ -210,13 +206,13 @@ class Merge:
     def again(self, keys: list[bytes]) -> dict[bytes, list[bytes]]:
         """The commands to apply again."""
         self._find_again(keys)
-        return {key: [packed for repeat in self._again[key] for packed in repeat.packed] for key in keys}
+        return {key: [packed for repeat in self._repeats[key] for packed in repeat.packed] for key in keys}
 
     def _find_again(self, keys: list[bytes]) -> None:
         """The tail is read once, and once more for keys that are written meanwhile."""
-        if missing := [key for key in keys if key not in self._again]:
+        if missing := [key for key in keys if key not in self._repeats]:
             theirs = {key: self._theirs.of(key) for key in missing}
-            self._again |= again(self._tail.groups(), theirs, self._left_out)
+            self._repeats |= again(self.tail.groups(), theirs, self._left_out)
 
     def _untold(self, keys: list[bytes]) -> list[bytes]:
         """Those of which a part of the tail may be on the authority already, and nobody has looked yet which."""
@@ -229,86 +225,12 @@ class Merge:
         for key in keys:
             (state, place), known = theirs[key], self._theirs.of(key)
             counts, to = known.counts if known else (), position(place)
-            done = [each.change for each in counts if each.place <= to and each.token not in self._tail.tokens]
-            repeats = self._again[key]
+            done = [each.change for each in counts if each.place <= to and each.token not in self.tail.tokens]
+            repeats = self._repeats[key]
             flags = lacking([repeat.args for repeat in repeats], ours[key], state, done)
             self._told[key] = flags is not None
             if flags is not None:
-                self._again[key] = [repeat for repeat, lacks in zip(repeats, flags, strict=True) if lacks]
-
-    def put(self, key: bytes, state: KeyState | Absent) -> list[bytes]:
-        """The commands that put the state in one transaction; chunks of a large one are sent ahead."""
-        plan = plan_put(
-            key,
-            state,
-            temporary_key(key),
-            field_ttl=self._can.has_field_ttl,
-            stream_counters=self._can.has_stream_counters,
-        )
-        *filling, last = plan
-        for commands in filling:
-            for command in commands:
-                one(self._reader, *command)
-        return [pack(command) for command in last]
-
-    def conflict(self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, *, returning_won: bool) -> bytes:
-        """The command that archives the value that lost."""
-        ours, theirs = self.footprints(key)
-        returning = self._tail.store
-        prints = {returning: ours, returning.other: theirs}
-        loser = returning.other if returning_won else returning
-
-        def side(store: Store, state: KeyState | Absent) -> Side:
-            known = prints[store] or Footprint()
-            by = (known.token or b"").decode(errors="replace")
-            return Side(store, put_of(key, state, self._can), known.last[0] or None, by)
-
-        why = "written on both stores while they were apart; the newer value was kept"
-        return archive_command(self._names, Conflict("", key, side(loser, lost), side(loser.other, kept), why))
-
-    def log_archive(self) -> bytes:
-        """The archive goes to the returning store as any key does."""
-        return pack(("XADD", self._names.log, "*", "s", self._names.conflicts))
-
-
-class _Plan:
-    """The commands for one batch of keys. `repeated`: at which places what was applied again stands, and of which key.
-
-    With `settle`, every key is settled as a conflict that the authority's value wins.
-    """
-
-    def __init__(
-        self,
-        merge: Merge,
-        keys: list[bytes],
-        ours: Mapping[bytes, KeyState | Absent],
-        theirs: Values,
-        *,
-        settle: bool = False,
-    ) -> None:
-        self.commands: list[bytes] = []
-        self.repeated: list[tuple[bytes, int]] = []
-        self.conflicts = 0
-        decisions = {key: Decision.KEEP_AUTHORITY if settle else merge.decided(key) for key in keys}
-        for key, commands in merge.again([key for key in keys if decisions[key] is Decision.AGAIN]).items():
-            self.repeated += [(key, len(self.commands) + number) for number in range(len(commands))]
-            self.commands += commands
-        for key in keys:
-            if decisions[key] is Decision.COPY:
-                self.commands += merge.put(key, ours[key])
-            elif decisions[key] in CONTESTED and (merge.hides_a_sum(key) or not same(ours[key], theirs[key][0])):
-                self._settle(merge, key, decisions[key], ours[key], theirs[key][0])
-        if self.conflicts:
-            self.commands.append(merge.log_archive())
-
-    def _settle(
-        self, merge: Merge, key: bytes, decided: Decision, ours: KeyState | Absent, theirs: KeyState | Absent
-    ) -> None:
-        self.conflicts += 1
-        if decided is Decision.KEEP_RETURNING:
-            self.commands += [*merge.put(key, ours), merge.conflict(key, theirs, ours, returning_won=True)]
-        else:
-            self.commands.append(merge.conflict(key, ours, theirs, returning_won=False))
+                self._repeats[key] = [repeat for repeat, lacks in zip(repeats, flags, strict=True) if lacks]
 
 
 def _all_keys(wire: Wire) -> Iterator[bytes]:
