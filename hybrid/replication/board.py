@@ -156,6 +156,8 @@ class Board:
                 self.acks[authority.store].unseal()
                 if authority.store is Store.CLOUD and not authority.held and self.state(Store.LOCAL) is StoreState.UP:
                     self._unexplained_s.append(time.monotonic())
+                if authority.store is Store.CLOUD and not first and self.state(Store.CLOUD) is StoreState.CATCHING_UP:
+                    self._expect_seal()
                 changes = self._transition(authority.store, Evidence.CAUGHT_UP)
                 if authority.store is Store.CLOUD:
                     # What local holds may be old from now on, until it is handed the authority back.
@@ -189,13 +191,18 @@ class Board:
         if not self.settings.replicated:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         if cloud is StoreState.CATCHING_UP and (local.is_lost or self.authority.store is Store.CLOUD):
-            if self._served and self.authority.store is Store.LOCAL:
-                self.unsealed_until_s = time.monotonic() + SEAL_S
+            if self.authority.store is Store.LOCAL:
+                self._expect_seal()
             return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
         certain = self.authority.store is Store.LOCAL and (self.heard or cloud.is_lost)
         if certain and local is StoreState.CATCHING_UP:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         return []
+
+    def _expect_seal(self) -> None:
+        """The cloud store takes over while it catches up, whoever claimed it."""
+        if self._served:
+            self.unsealed_until_s = time.monotonic() + SEAL_S
 
     def configure(self, settings: Settings, changes: str, *, version: int | None = None, author: str = "") -> None:
         """Take other settings into use. `version` is that of the live configuration which asks for them."""

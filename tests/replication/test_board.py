@@ -184,6 +184,36 @@ def test_what_the_last_store_has_is_what_there_is(make: Callable[..., Board], ev
     assert (board.routes.writer, board.routes.claim) == (CLOUD, True)
 
 
+@pytest.mark.parametrize("claimed_by_another", [True, False])
+@pytest.mark.parametrize("lags", [True, False])
+def test_a_cloud_store_that_caught_up_takes_writes_behind_what_is_on_its_way(
+    make: Callable[..., Board], lags: bool, claimed_by_another: bool
+) -> None:
+    """The shipper may send copies until it hears of the claim: they would replace what is written before its last word,
+    which ends the wait."""
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    if not lags:
+        board.observe(CLOUD, Evidence.CAUGHT_UP)
+    if not claimed_by_another:
+        board.observe(LOCAL, Evidence.SILENT)
+    board.learn(CLAIMED, source=CLOUD)
+    assert (board.unsealed_until_s > time.monotonic()) == lags
+    board.acks[LOCAL].seal(SEAL)
+    board.await_seal()
+    assert board.unsealed_until_s == 0.0
+
+
+def test_who_starts_while_the_cloud_store_has_the_authority_waits_for_nothing(make: Callable[..., Board]) -> None:
+    board = make()
+    board.observe(LOCAL, Evidence.ANSWERED)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    board.learn(CLAIMED, source=CLOUD)
+    assert board.unsealed_until_s == 0.0
+
+
 def test_local_does_not_serve_old_data_when_the_authority_is_down(failed_over: Board) -> None:
     failed_over.observe(LOCAL, Evidence.ANSWERED)
     failed_over.observe(CLOUD, Evidence.REFUSED)
