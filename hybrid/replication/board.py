@@ -61,6 +61,7 @@ class Board:
         """How often each store was greeted without its mark: one that is being refilled may be emptied again."""
         self.apart = False
         self._untried: set[Store] = set()
+        self._to_try: list[Store] = []
         self._hope_until_s = 0.0
         self.bells: set[Ringing] = set()
         self.on_doubt: Callable[[Store], None] = lambda store: None
@@ -317,7 +318,8 @@ class Board:
         if self.routes.writer is not None:
             self._untried.clear()
         elif had_writer:
-            self._untried = {store for store in Store if self.state(store) is StoreState.DOWN}
+            self._to_try = [store for store in Store if self.state(store) is StoreState.DOWN]
+            self._untried = set(self._to_try)
             self._hope_until_s = time.monotonic() + LAST_TRY_S
         self._changed.notify_all()
         for bell in tuple(self.bells):
@@ -339,7 +341,8 @@ class Board:
         )
 
     def _announce(self, changes: list[_Change]) -> None:
-        for store in tuple(self._untried):
+        to_try, self._to_try = self._to_try, []  # once: two watchers would keep each other busy for ever
+        for store in to_try:
             self.on_doubt(store)
         for store, before, after in changes:
             if after.state is StoreState.DOWN:

@@ -117,6 +117,9 @@ def test_when_the_last_store_is_lost_all_that_are_down_are_tried_once_more(board
     tried.clear()
     board.observe(LOCAL, Evidence.REFUSED)
     assert board.hopeful and set(tried) == {LOCAL, CLOUD}
+    tried.clear()
+    board.observe(LOCAL, Evidence.REFUSED)
+    assert not tried, "the one that failed once more has the other one tried again, and so on"
     board.tried(LOCAL)
     assert board.hopeful
     board.tried(CLOUD)
