@@ -151,7 +151,7 @@ def _keys_table(keys: Sequence[KeyUse], store: Store, name: str, value: dict[str
     }
     st.dataframe(
         numbered(rows, {_("Length"): (",", "")}), hide_index=True,
-        key=f"{name}-table-{store}", height=table_height(len(rows)),
+        key=f"{name}-table-{store}", placeholder="–", height=table_height(len(rows)),
         column_config=config,
     )  # fmt: skip
 
@@ -174,7 +174,7 @@ def _namespaces(store: Store, found: Keyspace) -> None:
             numbered(
                 [_space_row(space, whole) for space in spaces], dict.fromkeys((_("Keys"), _("Measured")), (",", ""))
             ),
-            hide_index=True, key=f"spaces-table-{store}",
+            hide_index=True, key=f"spaces-table-{store}", placeholder="–",
             height=table_height(len(spaces)),
             column_config={
                 _("Keys"): st.column_config.NumberColumn(width=80),

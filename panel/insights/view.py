@@ -123,7 +123,7 @@ def commands(store: Store, answer: Answer[ServerInsights]) -> None:
         whole_ms = sum(use.total_ms for use in uses) or 1.0
         st.dataframe(
             numbered([_use_row(use, whole_ms) for use in uses], _use_numbers()), hide_index=True,
-            key=f"commands-table-{store}",
+            key=f"commands-table-{store}", placeholder="–",
             height=table_height(len(uses)),
             column_config={
                 _("Calls"): st.column_config.NumberColumn(width=80),
