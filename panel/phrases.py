@@ -191,6 +191,7 @@ TITLES: Final = (
     N_("Broke off after {counts}. {error} Import the file again, or take back what was written."),
     N_("Rename {count} keys"),
     N_("would be: {counts}"), N_("Cancelled after {n} keys; those are written."), N_("Cancelled: nothing was kept."),
+    N_("Cancelled: nothing was written."),
     N_("More than 256 MB: narrow the filter, or use `python -m hybrid keys export`."),
     N_("Scan of the {store} store"), N_("MONITOR of the local store, for {time}"),
     N_("Channels {pattern} of the {store} store"), N_("Compare both stores"), N_("Make one pair of both stores"),

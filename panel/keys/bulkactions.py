@@ -197,6 +197,7 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
     """Write keys from JSON lines to both stores; `preview` only counts."""
 
     def work(client: HybridRedis, author: str, job: Job) -> ImportResult:
+        job.note("preview", preview)
         rows = content.splitlines()
         last = ImportResult()
 
@@ -207,23 +208,21 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
             job.say(Progress("checking" if preview else "writing", done, len(rows)))
             job.note("undo", result.undo)
             if job.cancel.is_set():
-                queries.forget()
-                raise JobFailed(f"Cancelled after {done:,} keys; those are written.")
+                written = f"Cancelled after {done:,} keys; those are written."
+                raise JobFailed("Cancelled: nothing was written." if preview else written)
 
         options = SyncOptions(author=author)
         try:
-            result = import_keys(client, rows, conflict=conflict, preview=preview, options=options, on_progress=told)
+            last = import_keys(client, rows, conflict=conflict, preview=preview, options=options, on_progress=told)
         except (ConnectionError, TimeoutError) as error:
-            queries.forget()
             again = "Import the file again, or take back what was written."
             raise JobFailed(f"Broke off after {_counts(last)}. {sentence(error)} {again}") from None
-        queries.forget()
-        counts = _counts(result)
-        job.summary = "would be: " * preview + counts
-        job.note("preview", preview)
-        if not preview:
-            record(author, job.title, {"keys": (None, counts)})
-        return result
+        finally:
+            queries.forget()
+            if not preview:
+                record(author, job.title, {"keys": (None, _counts(last))})
+        job.summary = "would be: " * preview + _counts(last)
+        return last
 
     return in_background(IMPORT_JOB, "Preview of an import" if preview else "Import keys", work)
 

@@ -17,7 +17,7 @@ from panel.metrics.live import echarts
 from panel.metrics.queries import ALL, Costs, EventRow, Measured
 from panel.queries import Overview, Store
 from panel.tables import csv_button, heading, numbered, table_height
-from panel.widgets import COLORS, STORE_ICONS, zone
+from panel.widgets import COLORS, STORE_ICONS, titled, zone
 
 __all__ = ["SOURCE", "chart_frame", "costs_part", "events_part", "group_word", "heat_part", "numbers", "table_part"]
 
@@ -106,7 +106,7 @@ def table_part(found: Measured) -> None:
         heading(_("By command group"), _("the whole range, milliseconds"), rows, "groups")
         if not rows:
             return _empty(_(NOTHING))
-        named = [{**row, "store": _(row["store"].title()), "group": group_word(row["group"])} for row in rows]
+        named = [{**row, "store": titled(Store(row["store"])), "group": group_word(row["group"])} for row in rows]
         st.dataframe(
             numbered(named, {"count": (",", ""), **{f"{name}_ms": (".3g", "") for name in QUANTILES}}),
             hide_index=True, key="groups", height=table_height(len(rows)),
