@@ -88,7 +88,8 @@ class Calls(Reading):
         verdict = yield from flows.write(self._board, prepared, self._hint, confirm=confirm, decode=decode)
         if verdict.position is not None:
             self._board.wrote(verdict.position)
-        yield from self.explained(writes, verdict.replies)
+        if not prepared.is_usual:
+            yield from self.explained(writes, verdict.replies)
         return verdict
 
     def explained(self, writes: Sequence[Write], replies: list[Any]) -> Flow:

@@ -14,6 +14,8 @@ class Store(StrEnum):
     LOCAL = "local"
     CLOUD = "cloud"
 
+    __hash__ = str.__hash__  # Enum's is not built in, and each command looks several things up by its store
+
     @property
     def other(self) -> Store:
         return Store.CLOUD if self is Store.LOCAL else Store.LOCAL

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import inspect
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -157,7 +156,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
             redis.RedisError: whatever the server answers.
         """
         reply = self.parsed(args[0], await self.driver.drive(self.called(args, options)), options)
-        return await reply if inspect.isawaitable(reply) else reply
+        return await reply if hasattr(reply, "__await__") else reply
 
     def client(self) -> Self:
         """redis-py: a client of one connection. Which connection serves a command is hybrid's to decide, so this is

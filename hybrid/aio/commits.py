@@ -12,7 +12,7 @@ from typing import Any, Final
 from redis.exceptions import NoScriptError
 
 from hybrid.aio.endpoint import LoopEndpoint
-from hybrid.aio.wire import Wire
+from hybrid.aio.wire import Request, Wire
 from hybrid.core.authority import admits_write
 from hybrid.core.group import GROUP_BYTES, GROUP_PARTS, group, shares
 from hybrid.core.outcomes import Committed, Fenced, NotSent, ReplyLost
@@ -27,16 +27,35 @@ WIRES: Final = {Store.LOCAL: 2, Store.CLOUD: 8}
 """Groups on their way at once. A far store needs more, so that a write does not wait a round trip for its turn."""
 
 
+Decode = Callable[[list[Any]], list[Any]]
+
+
 class Member:
-    """One task's transaction, and the future that it awaits."""
+    """One task's transaction, and the future that it awaits. `decode`: how it wants the replies, None as they are."""
 
-    __slots__ = ("future", "runs_again", "token", "transaction")
+    __slots__ = ("decode", "future", "runs_again", "token", "transaction")
 
-    def __init__(self, transaction: Transaction, future: asyncio.Future[Committed | Fenced], token: bytes) -> None:
+    def __init__(
+        self,
+        transaction: Transaction,
+        future: asyncio.Future[Committed | Fenced],
+        token: bytes,
+        decode: Decode | None,
+    ) -> None:
         self.transaction = transaction
         self.future = future
         self.token = token
         self.runs_again = bool(token)
+        self.decode = decode
+
+    def commit(self, replies: list[Any]) -> None:
+        """It ran, with these replies."""
+        if self.decode is not None:
+            try:
+                replies = self.decode(replies)
+            except Exception as error:  # its own, and no reason to lose the others' replies
+                return self.fail(error)
+        self.end(Committed(replies, self.token))
 
     def end(self, outcome: Committed | Fenced) -> None:
         if not self.future.done():
@@ -64,10 +83,12 @@ class Commits:
         self._idle: list[Wire] = []
         self._wires = 0  # open, or being opened
 
-    def submit(self, transaction: Transaction, token: bytes = b"") -> asyncio.Future[Committed | Fenced]:
+    def submit(
+        self, transaction: Transaction, token: bytes = b"", *, decode: Decode | None
+    ) -> asyncio.Future[Committed | Fenced]:
         """The outcome to come. It raises NotSent or ReplyLost. `token`: see `hybrid.core.flows.Commit`."""
         future: asyncio.Future[Committed | Fenced] = self._loop.create_future()
-        self._queue.append(Member(transaction, future, token))
+        self._queue.append(Member(transaction, future, token, decode))
         self.pump()
         return future
 
@@ -173,17 +194,17 @@ class Commits:
         if not members:
             self._idle.append(wire)
             return
-        transactions = [member.transaction for member in members]
-        together = group(self._engine.names, transactions, [member.token for member in members])
-        payload, replies = together.payload, together.replies
-        loads = not wire.effects_loaded and any(transaction.scripted for transaction in transactions)
+        payload, replies, work_s, scripted = group(
+            self._engine.names, [member.transaction for member in members], [member.token for member in members]
+        )
+        loads = scripted and not wire.effects_loaded
         if loads:
             payload, replies = LOAD_EFFECTS + payload, replies + 2
         endings = self._endpoint.endpoint.lost.endings
         if endings:
             payload, replies = b"".join(endings) + payload, replies + len(endings)
-        flight = _Flight(self, wire, members, endings, loads, self._loop.time())
-        patience_s = self._endpoint.endpoint.patience_s + together.work_s
+        flight = _Flight(self, wire, members, endings, loads)
+        patience_s = self._endpoint.endpoint.patience_s + work_s
         try:
             wire.send(payload, replies, flight, patience_s)
         except NotSent as error:
@@ -212,8 +233,9 @@ class Commits:
         wire, members = flight.wire, flight.members
         name = members[0].transaction.name
         self._engine.metrics.record(self._store, name, self._loop.time() - flight.sent_s)
-        self._endpoint.endpoint.lost.ended(flight.endings)
-        replies = replies[len(flight.endings) :]
+        if flight.endings:
+            self._endpoint.endpoint.lost.ended(flight.endings)
+            replies = replies[len(flight.endings) :]
         if flight.loads:
             wire.effects_loaded = True
             replies = replies[2:]
@@ -231,7 +253,7 @@ class Commits:
 
     def _hand_out(self, wire: Wire, members: list[Member], ran: list[Any]) -> None:
         if len(members) == 1 and not members[0].transaction.scripted:
-            return members[0].end(Committed(ran, members[0].token))
+            return members[0].commit(ran)
         again: list[Member] = []
         for member, share in zip(members, shares([it.transaction for it in members], ran), strict=True):
             if member.transaction.scripted and any(isinstance(reply, NoScriptError) for reply in share):
@@ -240,7 +262,7 @@ class Commits:
                 if member.transaction.size == 1:
                     again.append(member)
                     continue
-            member.end(Committed(list(share), member.token))
+            member.commit(list(share))
         self._queue.extendleft(reversed(again))
 
     def _sort_out(self, members: list[Member], queued: list[Any], aborted: Exception) -> None:
@@ -272,26 +294,19 @@ class Commits:
         self._loop.call_soon(self.pump)
 
 
-class _Flight:
+class _Flight(Request):
     """A group on its way."""
 
-    __slots__ = ("_commits", "endings", "loads", "members", "sent_s", "wire")
+    __slots__ = ("_commits", "endings", "loads", "members", "wire")
 
     def __init__(
-        self,
-        commits: Commits,
-        wire: Wire,
-        members: list[Member],
-        endings: tuple[bytes, ...],
-        loads: bool,
-        sent_s: float,
+        self, commits: Commits, wire: Wire, members: list[Member], endings: tuple[bytes, ...], loads: bool
     ) -> None:
         self._commits = commits
         self.wire = wire
         self.members = members
         self.endings = endings
         self.loads = loads
-        self.sent_s = sent_s
 
     def answer(self, replies: list[Any]) -> None:
         self._commits.landed(self, replies)

@@ -218,15 +218,20 @@ class Driver:
         if is_lost and action.reads:
             raise NotSent("it was emptied")
 
-    async def _commit(self, action: Commit) -> Committed | Fenced:
+    def _commit(self, action: Commit) -> Awaitable[Committed | Fenced]:
         if action.relayed:
-            return await self.in_thread(partial(self._engine.requests.relayed, action))
+            return self.in_thread(partial(self._engine.requests.relayed, action))
         if self._engine.board.unsealed_until_s and action.store is Store.CLOUD:
-            await self.once("seal", self._engine.board.await_seal)
-        outcome = await self._commits[action.store].submit(action.transaction, action.token)
-        if isinstance(outcome, Committed):
-            return Committed(self._decoded(action.store, outcome.replies, action.decode), outcome.token)
-        return outcome
+            return self._commit_sealed(action)
+        return self._submitted(action)
+
+    async def _commit_sealed(self, action: Commit) -> Committed | Fenced:
+        await self.once("seal", self._engine.board.await_seal)
+        return await self._submitted(action)
+
+    def _submitted(self, action: Commit) -> asyncio.Future[Committed | Fenced]:
+        decode = self._endpoints[action.store].decode if action.decode else None
+        return self._commits[action.store].submit(action.transaction, action.token, decode=decode)
 
     def _decoded(self, store: Store, replies: list[Any], decode: bool) -> list[Any]:
         decoded = self._endpoints[store].decode

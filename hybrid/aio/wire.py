@@ -10,7 +10,7 @@ import asyncio
 import select
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import hiredis
 from redis import RedisError
@@ -28,14 +28,24 @@ _SILENT: Final = "no answer in time"
 _CLOSED: Final = getattr(select, "POLLRDHUP", 0)
 
 
-class Request(Protocol):
-    """What was asked: told of its replies, or of their loss."""
+class Request:
+    """What is asked on one wire: told of its replies, or of their loss. The wire keeps its account of it here."""
 
-    def answer(self, replies: list[Any]) -> None: ...
-    def fail(self, error: NotSent | ReplyLost) -> None: ...
+    __slots__ = ("count", "patience_s", "replies", "sent_s")
+
+    count: int
+    patience_s: float
+    replies: list[Any]
+    sent_s: float
+
+    def answer(self, replies: list[Any]) -> None:
+        raise NotImplementedError
+
+    def fail(self, error: NotSent | ReplyLost) -> None:
+        raise NotImplementedError
 
 
-class Awaited:
+class Awaited(Request):
     """A request that one task awaits."""
 
     __slots__ = ("future",)
@@ -52,19 +62,6 @@ class Awaited:
             self.future.set_exception(error)
 
 
-class _Pending:
-    """A request on its way."""
-
-    __slots__ = ("count", "patience_s", "replies", "request", "sent_s")
-
-    def __init__(self, request: Request, count: int, patience_s: float, sent_s: float) -> None:
-        self.request = request
-        self.count = count
-        self.patience_s = patience_s
-        self.sent_s = sent_s
-        self.replies: list[Any] = []
-
-
 class Wire(StandingFence, asyncio.Protocol):
     """One connection to a store, for tasks of one loop.
 
@@ -79,7 +76,7 @@ class Wire(StandingFence, asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timeout_s = timeout_s
         self._tally = tally
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[Request] = deque()
         self._outbox: list[bytes] = []
         self._received_s = 0.0
         self._unsent_bytes = 0
@@ -112,24 +109,24 @@ class Wire(StandingFence, asyncio.Protocol):
             raise NotSent("connection closed")
         self._tally.commands += count
         self._tally.sent_bytes += len(payload)
-        now_s = self._loop.time()
-        expected = _Pending(request, count, patience_s or self._timeout_s, now_s)
+        request.count, request.replies, request.sent_s = count, [], self._loop.time()
+        request.patience_s = patience_s or self._timeout_s
         if pending:
             # Others are on their way: what is asked in this turn of the loop goes out in one piece.
             if not self._outbox:
                 self._loop.call_soon(self._flush)
             self._outbox.append(payload)
-            pending.append(expected)
+            pending.append(request)
         else:
-            pending.append(expected)
+            pending.append(request)
             self._transport.write(payload)
-        self._watch_until(now_s + expected.patience_s)
+        self._watch_until(request.sent_s + request.patience_s)
 
-    async def exchange(self, payload: bytes, count: int, *, patience_s: float | None = None) -> list[Any]:
-        """Send `payload` and await `count` replies. Raises NotSent or ReplyLost."""
+    def exchange(self, payload: bytes, count: int, *, patience_s: float | None = None) -> asyncio.Future[list[Any]]:
+        """Send `payload`; the future is of `count` replies, or of ReplyLost. Raises NotSent, and so may the future."""
         future: asyncio.Future[list[Any]] = self._loop.create_future()
         self.send(payload, count, Awaited(future), patience_s)
-        return await future
+        return future
 
     async def exchange_alone(self, payload: bytes, count: int, *, patience_s: float | None = None) -> list[Any]:
         """As `exchange`, on a wire that no other task uses: one that is cancelled closes it, nobody wants the rest."""
@@ -161,10 +158,11 @@ class Wire(StandingFence, asyncio.Protocol):
             if not pending:
                 return self._lose("a reply that was not asked for", silent=False)
             first = pending[0]
-            first.replies.append(reply)
-            if len(first.replies) == first.count:
+            replies = first.replies
+            replies.append(reply)
+            if len(replies) == first.count:
                 pending.popleft()
-                first.request.answer(first.replies)
+                first.answer(replies)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._lose(plain_reason(error) if error else "connection closed by the store", silent=False)
@@ -209,9 +207,8 @@ class Wire(StandingFence, asyncio.Protocol):
         pending, self._pending = self._pending, deque()
         kept, self._outbox = len(self._outbox), []
         sent = len(pending) - kept
-        for index, expected in enumerate(pending):
-            lost = ReplyLost(reason, silent=silent) if index < sent else NotSent(reason, silent=silent)
-            expected.request.fail(lost)
+        for index, request in enumerate(pending):
+            request.fail(ReplyLost(reason, silent=silent) if index < sent else NotSent(reason, silent=silent))
         self.on_lost(ReplyLost(reason, silent=silent))
 
 

@@ -28,7 +28,7 @@ never an equal one, whatever was written meanwhile on the cloud store by those w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Final
@@ -68,6 +68,14 @@ class Authority:
     epoch: int
     held: bool = False
     alone: bool = False
+    store: Store = field(init=False, repr=False, compare=False)
+    """The store whose log is the one to ship: the old one's until a handover or a drain is complete."""
+    _admitted: Store | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:  # each command asks for these
+        store = Store.LOCAL if self.holder in (Holder.LOCAL, Holder.DRAIN) else Store.CLOUD
+        object.__setattr__(self, "store", store)
+        object.__setattr__(self, "_admitted", None if self.is_moving else store)
 
     @classmethod
     @lru_cache(maxsize=64)
@@ -86,18 +94,13 @@ class Authority:
         return (f"{self.holder} {self.epoch}" + f" {HELD}" * self.held + f" {ALONE}" * self.alone).encode()
 
     @property
-    def store(self) -> Store:
-        """The store whose log is the one to ship: the old one's until a handover or a drain is complete."""
-        return Store.LOCAL if self.holder in (Holder.LOCAL, Holder.DRAIN) else Store.CLOUD
-
-    @property
     def is_moving(self) -> bool:
         """Whether nobody takes writes, because the last entries are on their way."""
         return self.holder in (Holder.HANDOVER, Holder.DRAIN)
 
     def admits(self, store: Store) -> bool:
         """Whether `store` takes writes now."""
-        return self.holder.value == store.value
+        return self._admitted is store
 
     def succeeded_by(self, holder: Holder, *, held: bool = False) -> Authority:
         return Authority(holder, self.epoch + 1, held)

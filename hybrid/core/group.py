@@ -30,23 +30,27 @@ _EXEC_BYTES: Final = len(pack(("EXEC",)))
 
 
 class Group(NamedTuple):
-    """The request, how many replies to read, and how much longer than usual they may take."""
+    """The request, how many replies to read, how much longer than usual they may take, and whether it wants the effect
+    scripts."""
 
     payload: bytes
     replies: int
     work_s: float
+    scripted: bool
 
 
 def group(names: Names, transactions: Sequence[Transaction], tokens: Sequence[bytes]) -> Group:
     """`tokens` are those of the traced ones, in order, and anything for the others."""
+    if len(transactions) == 1:
+        (only,), (token,) = transactions, tokens
+        return Group(only.payload(token), only.replies, only.work_s, only.scripted)
     packed = [transaction.payload(token) for transaction, token in zip(transactions, tokens, strict=True)]
-    work_s = 0.0 if all(it.is_usual for it in transactions) else sum(it.work_s for it in transactions)
-    if len(packed) == 1:
-        return Group(packed[0], transactions[0].replies, work_s)
     end = _EXEC_BYTES + len(pack(("WATCH", names.authority))) + len(pack(("GET", names.authority)))
     first, *between, last = packed
     pieces = [first[:-end], *(piece[_MULTI_BYTES:-end] for piece in between), last[_MULTI_BYTES:]]
-    return Group(b"".join(pieces), sum(it.replies - AROUND for it in transactions) + AROUND, work_s)
+    replies = sum(it.replies - AROUND for it in transactions) + AROUND
+    work_s = sum(it.work_s for it in transactions)
+    return Group(b"".join(pieces), replies, work_s, any(it.scripted for it in transactions))
 
 
 def shares(transactions: Sequence[Transaction], replies: Sequence[Any]) -> list[Sequence[Any]]:

@@ -138,6 +138,8 @@ class Transaction(NamedTuple):
     @property
     def work_s(self) -> float:
         """How much longer than a single command it may take, generously: its commands and its bytes at the server."""
+        if self.is_usual:
+            return 0.0
         flush_s = FLUSH_S if self.name in ("FLUSHDB", "FLUSHALL") else 0.0
         return flush_s + len(self.parts) * COMMAND_S + (len(self.head) + len(self.tail)) * BYTE_S
 

@@ -80,6 +80,7 @@ class Board:
         """Until when the cloud store takes no writes, unless the shipper gives its last word before (monotonic clock):
         it takes over while it catches up, and what is on its way there could still arrive."""
         self.routes: Routes = self._planned()
+        self._last = self._planned_last()
 
     # -- reading
 
@@ -96,11 +97,8 @@ class Board:
         return self._views[store].state is StoreState.WIPED
 
     def is_last(self, store: Store) -> bool:
-        """Whether there is no other store to go to. A local store that catches up takes no writes until it has; a cloud
-        store does, with what it has."""
-        other = self.state(store.other)
-        lags = other is StoreState.CATCHING_UP and self.authority.store is store is Store.CLOUD
-        return lags or other.is_lost or other is StoreState.UNKNOWN
+        """Whether there is no other store to go to."""
+        return store in self._last
 
     @property
     def hopeful(self) -> bool:
@@ -314,7 +312,7 @@ class Board:
 
     def _replan(self) -> None:
         had_writer = self.routes.writer is not None
-        self.routes = self._planned()
+        self.routes, self._last = self._planned(), self._planned_last()
         if self.routes.writer is not None:
             self._untried.clear()
         elif had_writer:
@@ -339,6 +337,15 @@ class Board:
             relay=self._relay,
             cloud_leads=settings.cloud_leads,
         )
+
+    def _planned_last(self) -> frozenset[Store]:
+        """The stores without another one to go to. A local store that catches up takes no writes until it has; a cloud
+        store does, with what it has."""
+        states = {store: self._views[store].state for store in Store}
+        away = {store for store, state in states.items() if state.is_lost or state is StoreState.UNKNOWN}
+        if states[Store.LOCAL] is StoreState.CATCHING_UP and self.authority.store is Store.CLOUD:
+            away.add(Store.LOCAL)
+        return frozenset(store for store in Store if store.other in away)
 
     def _announce(self, changes: list[_Change]) -> None:
         to_try, self._to_try = self._to_try, []  # once: two watchers would keep each other busy for ever

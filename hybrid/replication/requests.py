@@ -86,13 +86,15 @@ class Requests:
             return self._fenced(store, generation, wire)
         token = action.token or (wire.next_token() if transaction.traced else b"")
         started_s = time.perf_counter()
-        patience = None if transaction.is_usual else endpoint.patience_s + transaction.work_s
+        patience_s = endpoint.patience_s + transaction.work_s
         try:
             if transaction.scripted and not wire.effects_loaded:
                 endpoint.load_effects(wire)
             endings = endpoint.lost.endings
-            payload, count = b"".join(endings) + transaction.payload(token), len(endings) + transaction.replies
-            replies = wire.exchange(payload, count, decode=action.decode, timeout_s=patience)
+            payload, count = transaction.payload(token), transaction.replies
+            if endings:
+                payload, count = b"".join(endings) + payload, len(endings) + count
+            replies = wire.exchange(payload, count, decode=action.decode, timeout_s=patience_s)
         except (NotSent, ReplyLost) as error:
             if isinstance(error, ReplyLost):
                 error.token, error.sent_s = token, time.monotonic() - (time.perf_counter() - started_s)
