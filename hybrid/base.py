@@ -83,6 +83,7 @@ class Base(Calls):
         self._prepare_calls(self._engine.names, options)
         pool = self._pool_of(settings.local_url or "", **options)
         pool.get_connection, pool.hybrid_settings = _no_connection, settings
+        self._database = str(pool.connection_kwargs.get("db") or 0)
         self._resp3 = pool.get_protocol() not in (2, "2")
         super().__init__(connection_pool=pool)  # type: ignore[call-arg] # redis-py's
         self._original: Base | None = None

@@ -10,7 +10,8 @@ import redis
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 
 from hybrid.core import flows
-from hybrid.core.commands import Command, Policy, lookup, policy_of, written_keys
+from hybrid.core.command_types import word
+from hybrid.core.commands import Command, Policy, lookup, operands_of, policy_of, written_keys
 from hybrid.core.effects import Blocking, blocking_twin
 from hybrid.core.flows import Ask, Flow
 from hybrid.core.libraries import NOT_FOUND, PAST_HYBRID, TWIN, as_written, is_loaded
@@ -25,6 +26,7 @@ from hybrid.types import Ack, Store
 
 __all__ = ["Calls"]
 
+_OK: Final = ("PING", "OK")
 _OF_FUNCTIONS: Final = frozenset(("FCALL", "FUNCTION LOAD", "FUNCTION RESTORE"))
 
 
@@ -34,6 +36,8 @@ class Calls(Reading):
     _board: Board
     _names: Names
     _resp3: bool
+    _database: str | None = None
+    """The one that the store's URL names: who selects it changes nothing."""
     response_callbacks: Any
 
     def _prepare_calls(self, names: Names, options: Mapping[str, Any]) -> None:
@@ -57,7 +61,7 @@ class Calls(Reading):
         if policy is Policy.READ:
             return self._read(command, args, decode)
         if policy is Policy.REFUSED:
-            raise _refusal(command)
+            return self.called(self._instead_of(command, args), options)
         if policy is Policy.BLOCKING:
             return self._blocked(args, decode)
         args, first = self._scripts.followed(command, args, replicated=self._board.settings.replicated)
@@ -135,11 +139,17 @@ class Calls(Reading):
         command = lookup(args)
         policy = policy_of(command, args)
         if policy is Policy.REFUSED:
-            raise _refusal(command)
+            return self.prepared(self._instead_of(command, args))
         args, first = self._scripts.followed(command, args, replicated=self._board.settings.replicated)
         write = Write(args, self._packed(args), command, policy, first)
         self._refuse_reserved(write)
         return write
+
+    def _instead_of(self, command: Command, args: Sequence[Any]) -> tuple[Any, ...]:
+        """What is sent for one of the refused commands that changes nothing as it stands. Raises CommandRefused."""
+        if command.name == "SELECT" and [word(it) for it in operands_of(command, args)] == [self._database]:
+            return _OK
+        raise CommandRefused(command.name, command.note or "see docs/commands.md")
 
     def _refuse_reserved(self, write: Write) -> None:
         # A key can only be reserved if the prefix is somewhere in the request: that is quick to see.
@@ -170,7 +180,3 @@ class Calls(Reading):
             for mark in (NEVER_DECODE, EMPTY_RESPONSE, "keys"):
                 options.pop(mark, None)
         return callback(reply, **options)
-
-
-def _refusal(command: Command) -> CommandRefused:
-    return CommandRefused(command.name, command.note or "see docs/commands.md")

@@ -34,6 +34,7 @@ _SOURCES_AFTER_OPERATION: Final = Keys(first=1, last=-1)
 
 _OWN_CURSOR = "a cursor is valid on the store that gave it only"
 _TIMED = "logged with the absolute time"
+_ONE_DATABASE = "only the database that the URL names is kept on both stores"
 
 STRINGS = section(
     "Strings",
@@ -142,8 +143,9 @@ GENERIC = section(
         idempotent_rule=rules.sort_idempotent,
     ),
     rows(Policy.FLUSH, NONE, "FLUSHALL, FLUSHDB", idempotent=True, note="deletes the user's keys on both stores"),
-    refused("MOVE", "only database 0 is kept on both stores", FIRST),
-    refused("SELECT, SWAPDB", "only database 0 is kept on both stores"),
+    refused("MOVE", _ONE_DATABASE, FIRST),
+    refused("SELECT", f"{_ONE_DATABASE}; to select that one changes nothing"),
+    refused("SWAPDB", _ONE_DATABASE),
     refused("MIGRATE", "it moves keys to a server that hybrid does not know", Keys(find=rules.migrate_keys)),
     refused("RESTORE-ASKING", "it belongs to a cluster's own resharding", FIRST),
     one_store("OBJECT HELP", "the server's own help"),

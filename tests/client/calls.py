@@ -390,6 +390,8 @@ r.function_delete("lib")
 CONNECTION = """
 r.ping()
 r.echo("hello")
+r.select(0)
+r.execute_command("select", b"0")
 r.publish("channel", "nobody listens")
 r.time()[0] > 0
 r.config_get("maxmemory-policy")

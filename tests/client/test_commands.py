@@ -289,9 +289,9 @@ def test_errors_of_the_server_leave_the_stores_equal(hybrid: HybridRedis, stores
 
 
 REFUSED = [
-    (("SELECT", 1), "database 0"),
-    (("MOVE", "k", 1), "database 0"),
-    (("SWAPDB", 0, 1), "database 0"),
+    (("SELECT", 1), "the database that the URL names"),
+    (("MOVE", "k", 1), "the database that the URL names"),
+    (("SWAPDB", 0, 1), "the database that the URL names"),
     (("COPY", "k", "k2", "DB", 1), "database 0"),
     (("SUBSCRIBE", "c"), r"use pubsub\(\)"),
     (("MIGRATE", "host", 6379, "k", 0, 500), "a server that hybrid does not know"),
@@ -313,6 +313,14 @@ def test_a_refused_command_names_itself_and_the_reason(hybrid: HybridRedis, args
     with pytest.raises(CommandRefused, match=reason):
         hybrid.pipeline().set("k", "other").execute_command(*args).execute()
     assert hybrid.get("k") == "v"
+
+
+def test_the_database_in_the_url_may_be_selected_and_no_other() -> None:
+    client = HybridRedis.from_urls("redis://localhost:1/2", "redis://localhost:2/0")
+    assert client.prepared(("select", b"2")).args == client.prepared(("SELECT 2",)).args == ("PING", "OK")
+    for args in (("SELECT", 0), ("SELECT", "2", 2), ("SELECT",), ("SELECT", "x"), ("SWAPDB", 2, 2)):
+        with pytest.raises(CommandRefused, match="the database that the URL names"):
+            client.prepared(args)
 
 
 OWN = [
