@@ -59,7 +59,7 @@ def run(suite: Suite, folder: Path, arguments: list[str], environ: dict[str, str
     command = [sys.executable, "-m", "pytest", "-p", "no:valkey", "-p", "no:cacheprovider", "-p", suite.plugin]
     command += ["-p", "no:warnings", "-o", "addopts=", "-q", "--no-header", "--tb=native", "--timeout=60", *arguments]
     command += () if chosen else suite.paths
-    whole = {**os.environ, "PYTHONPATH": f"{ROOT}:{equipped(suite)}", **environ}
+    whole = {**os.environ, **suite.environ, "PYTHONPATH": f"{ROOT}:{equipped(suite)}", **environ}
     return subprocess.run(command, cwd=folder, env=whole, check=False).returncode
 
 

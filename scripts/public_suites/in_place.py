@@ -79,6 +79,11 @@ def in_the_place_of(module: ModuleType, **names: Any) -> None:
 
 
 def pytest_configure() -> None:
+    take_the_place()
+
+
+def take_the_place() -> None:
+    """Whoever imports redis.Redis from now on finds HybridRedis."""
     ours = {"Redis": InPlace, "StrictRedis": InPlace, "from_url": InPlace.from_url}
     ours_of_asyncio = {"Redis": AsyncioInPlace, "StrictRedis": AsyncioInPlace, "from_url": AsyncioInPlace.from_url}
     in_the_place_of(redis.client, Redis=InPlace, StrictRedis=InPlace)

@@ -24,6 +24,7 @@ class Suite:
     server: str = "valkey"
     server_options: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -117,6 +118,24 @@ SUITES: Final = {
         version="1.5.0",
         paths=["tests/cache/test_redis_backend.py"],
         expected=("dogpile.cache",),
+    ),
+    "cachelib": Suite(
+        package="cachelib",
+        version="0.17.0",
+        paths=["tests/test_redis_cache.py"],
+        expected=("cachelib",),
+        needs=("cachelib==0.17.0", "pytest-xprocess==1.0.2"),
+        arguments=("-p", "cacheprovider"),
+        environ={"CI": "true"},
+    ),
+    "aiocache": Suite(
+        package="aiocache",
+        version="0.12.3",
+        plugin="scripts.public_suites.in_place_early",
+        paths=["tests/acceptance"],
+        expected=("aiocache",),
+        arguments=("-k=redis",),
+        needs=("aiocache==0.12.3", "marshmallow==3.26.1", "packaging", "pytest-asyncio==1.5.0", "pytest-mock==3.15.1"),
     ),
     "kombu": Suite(
         package="kombu",

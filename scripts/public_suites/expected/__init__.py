@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scripts.public_suites.expected.others import DJANGO_REDIS, FAKEREDIS, KOMBU, RQ
+from scripts.public_suites.expected.others import CACHELIB, DJANGO_REDIS, FAKEREDIS, KOMBU, RQ
 from scripts.public_suites.expected.reasons import MAY_PASS, NOT_RUN, Expected
 from scripts.public_suites.expected.redis_py import REDIS_PY, REDIS_PY_ASYNCIO
 
@@ -19,4 +19,6 @@ EXPECTED: Final[dict[str, Expected]] = {
     "django-redis": DJANGO_REDIS,
     "dogpile.cache": {},
     "kombu": KOMBU,
+    "cachelib": CACHELIB,
+    "aiocache": {},
 }

@@ -141,3 +141,11 @@ DJANGO_REDIS: Expected = {
 }
 
 KOMBU: Expected = {}
+
+CACHELIB: Expected = {
+    ADDRESS: tuple(
+        f"test_redis_cache.py::TestRedisCacheCheckConnection::test_unreachable_server_raises_when_enabled[{kind}-{prefix}]"
+        for kind in ("RedisCache", "CustomCache")
+        for prefix in ("no_key_prefix", "with_key_prefix")
+    ),
+}
