@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import islice
+from itertools import islice, starmap
 from typing import IO, Final
 
 import hiredis
@@ -98,25 +98,29 @@ def export_keys(
     Reads about four commands a key. Each key is consistent in itself; those that change meanwhile may be of different
     moments. Raises StoreUnavailable, and ConfigurationError for a module's type that cannot be exported.
     """
+
+    def write(key: bytes, state: KeyState | Absent) -> bool:
+        if not isinstance(state, KeyState):
+            return False
+        out.writelines(encoded(key, state, form))
+        return True
+
     count = 0
     with Pair.of(client, both=False) as pair:
         source = store or pair.authority
         keys = iter(dict.fromkeys(scope.keys)) if scope.keys is not None else pair.scan(source, scope)
         while page := list(islice(keys, BATCH_KEYS)):
-            for key, state in pair.read(source, page).items():
-                if isinstance(state, KeyState):
-                    out.write(encoded(key, state, form))
-                    count += 1
+            count += sum(starmap(write, pair.read_each(source, page)))  # keeps no value while the next one is read
             on_progress(count)
     return count
 
 
-def encoded(key: bytes, state: KeyState, form: Format) -> bytes:
+def encoded(key: bytes, state: KeyState, form: Format) -> Iterable[bytes]:
     if form is Format.JSON:
-        return json_line(key, state).encode() + b"\n"
+        return json_line(key, state).encode(), b"\n"
     if isinstance(state.body, Unsupported):
         raise ConfigurationError(f"{key!r} is of type {state.kind}, which cannot be exported")
-    return b"".join(map(pack, resp_commands(key, state)))
+    return map(pack, resp_commands(key, state))
 
 
 def import_keys(

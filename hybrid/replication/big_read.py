@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import redis
@@ -16,6 +17,9 @@ from hybrid.stores.exchange import Command, RedisConnection, exchange, transact
 __all__ = ["read_in_chunks"]
 
 NO_LIMIT = b"1000000000"
+PAGES_TOGETHER = 3
+"""Of a value that can be read by its places: the server may work them off in a row."""
+
 GONE = -2  # what PEXPIRETIME and PTTL say of no key
 COUNTS = {
     b"string": b"STRLEN",
@@ -93,9 +97,9 @@ def read_body(source: Source, kind: bytes, with_entries: bool) -> tuple[Body, li
     """The body, and the names of a stream's groups, which themselves are read at the very end."""
     match kind:
         case b"string":
-            return String(b"".join(source.ask(b"GETRANGE", *bounds) for bounds in ranges(source))), []
+            return String(b"".join(parts(source, b"GETRANGE"))), []
         case b"list":
-            return List(tuple(item for bounds in ranges(source) for item in source.ask(b"LRANGE", *bounds))), []
+            return List(tuple(chain.from_iterable(parts(source, b"LRANGE")))), []
         case b"set":
             return Set(frozenset(member for part in scan(source, b"SSCAN") for member in part)), []
         case b"zset":
@@ -108,8 +112,16 @@ def read_body(source: Source, kind: bytes, with_entries: bool) -> tuple[Body, li
             return Stream(tuple((entry_id, tuple(fields)) for entry_id, fields in read), b"0-0", None, None, {}), names
 
 
-def ranges(source: Source) -> Iterator[tuple[int, int]]:
-    return ((start, start + source.page - 1) for start in range(0, source.length, source.page))
+def parts(source: Source, name: bytes) -> Iterator[Any]:
+    """All of a string or a list; a few pages in each round trip."""
+    step = source.page * PAGES_TOGETHER
+    for first in range(0, source.length, step):
+        starts = range(first, min(first + step, source.length), source.page)
+        asked = [(name, source.key, b"%d" % start, b"%d" % (start + source.page - 1)) for start in starts]
+        for reply in exchange(source.connection, asked):
+            if isinstance(reply, redis.ResponseError):
+                raise reply
+            yield reply
 
 
 def scan(source: Source, name: bytes) -> Iterator[Reply]:

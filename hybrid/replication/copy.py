@@ -24,7 +24,16 @@ from hybrid.replication.big_read import read_in_chunks
 from hybrid.stores.capabilities import Capabilities, capabilities_of, forget_capabilities
 from hybrid.stores.exchange import Command, RedisConnection, exchange, transact_all
 
-__all__ = ["LOG_KEY", "Snapshot", "put_commands", "put_states", "read_state", "read_states", "temporary_key"]
+__all__ = [
+    "LOG_KEY",
+    "Snapshot",
+    "put_commands",
+    "put_states",
+    "read_in_parts",
+    "read_state",
+    "read_states",
+    "temporary_key",
+]
 
 LOG_KEY = b"hybrid:log"
 BATCH_KEYS = 5000
@@ -72,35 +81,47 @@ def read_states(
     Raises `redis.ConnectionError` or `redis.TimeoutError` when the connection fails, `redis.ResponseError` when the
     server refuses to read, `HybridError` when a key changes its type faster than it can be read.
     """
+    snapshots: dict[bytes, Snapshot] = {}
+    for part in read_in_parts(connection, keys, log_key=log_key):
+        snapshots.update(part)
+    return snapshots
+
+
+def read_in_parts(
+    connection: RedisConnection, keys: Iterable[bytes], *, log_key: bytes = LOG_KEY
+) -> Iterator[dict[bytes, Snapshot]]:
+    """As `read_states`, a few megabytes or one big key at a time, in no order."""
     capabilities = capabilities_of(connection)
     waiting = list(dict.fromkeys(keys))
-    snapshots: dict[bytes, Snapshot] = {}
     try:
         for start in range(0, len(waiting), BATCH_KEYS):
-            snapshots.update(read_batch(connection, waiting[start : start + BATCH_KEYS], log_key, capabilities))
+            yield from read_batch(connection, waiting[start : start + BATCH_KEYS], log_key, capabilities)
     except redis.ResponseError:
         forget_capabilities(connection)  # perhaps another server answers at this address now
         raise
-    return snapshots
 
 
 def read_batch(
     connection: RedisConnection, keys: Sequence[bytes], log_key: bytes, capabilities: Capabilities
-) -> dict[bytes, Snapshot]:
-    snapshots: dict[bytes, Snapshot] = {}
+) -> Iterator[dict[bytes, Snapshot]]:
     waiting = keys
     for _ in range(TRIES):
         shapes = read_shapes(connection, waiting, capabilities)
+        read: set[bytes] = set()
         for shape in shapes:
             if shape.work > BIG_BYTES and (snapshot := read_big(connection, shape, log_key, capabilities)):
-                snapshots[shape.key] = snapshot
-        whole = [shape for shape in shapes if shape.key not in snapshots]
+                read.add(shape.key)
+                yield {shape.key: snapshot}
+                del snapshot
+        whole = [shape for shape in shapes if shape.key not in read]
         for together in grouped(whole, lambda shape: shape.size_bytes, ROUND_TRIP_BYTES):
             groups = list(grouped(together, lambda shape: shape.work, TRANSACTION_WORK))
-            snapshots.update(read_whole(connection, groups, log_key, capabilities))
-        waiting = [key for key in waiting if key not in snapshots]
+            part = read_whole(connection, groups, log_key, capabilities)
+            read.update(part)
+            yield part
+        waiting = [key for key in waiting if key not in read]
         if not waiting:
-            return snapshots
+            return
     raise HybridError(f"key {waiting[0]!r} changed its type at every one of {TRIES} attempts to read it")
 
 

@@ -26,7 +26,15 @@ from hybrid.core.state import (
     plan_put,
 )
 from hybrid.errors import HybridError
-from hybrid.replication.copy import BIG_BYTES, put_states, read_batch, read_state, read_states, run_groups
+from hybrid.replication.copy import (
+    BIG_BYTES,
+    put_states,
+    read_batch,
+    read_in_parts,
+    read_state,
+    read_states,
+    run_groups,
+)
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.processes import ServerProcess
 
@@ -347,6 +355,14 @@ class TestBatches:
             with pytest.raises(HybridError, match="b'k'"):
                 read_state(connection, b"k")
 
+    def test_no_more_is_read_together_than_a_round_trip_may_bring(
+        self, store: ServerProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run(store, "SET s v", "SET t v", "RPUSH l v")
+        monkeypatch.setattr("hybrid.replication.copy.ROUND_TRIP_BYTES", 1)
+        with connected(store) as connection:
+            assert [list(part) for part in read_in_parts(connection, [b"s", b"t", b"l"])] == [[b"s"], [b"t"], [b"l"]]
+
     def test_an_older_server_is_read_by_ttl_and_clock(self, store: ServerProcess) -> None:
         run(store, "SET s v PXAT 4102444800123", "SET t v", *ENTRIES, *DELIVERED)
         with connected(store) as connection:
@@ -354,7 +370,7 @@ class TestBatches:
                 capabilities_of(connection), has_pexpiretime=False, has_field_ttl=False, has_memory_usage=False
             )
             now = read_states(connection, [b"s", b"t", b"k", b"none"])
-            then = read_batch(connection, [b"s", b"t", b"k", b"none"], b"hybrid:log", older)
+            [then] = read_batch(connection, [b"s", b"t", b"k", b"none"], b"hybrid:log", older)
         assert differences(known(now[b"s"][0]), known(then[b"s"][0]), ttl_tolerance_ms=5) == ()
         assert [then[key] for key in (b"t", b"k", b"none")] == [now[key] for key in (b"t", b"k", b"none")]
 

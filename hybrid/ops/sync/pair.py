@@ -24,7 +24,7 @@ from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, groups
 from hybrid.core.state import Absent, KeyState
 from hybrid.errors import AllStoresDown, ConfigurationError, HybridError, StoreUnavailable
-from hybrid.replication.copy import read_states
+from hybrid.replication.copy import read_in_parts
 from hybrid.replication.engine import Engine
 from hybrid.stores.capabilities import Capabilities, capabilities_of
 from hybrid.stores.wire import Wire
@@ -159,16 +159,21 @@ class Pair:
 
     def read(self, store: Store, keys: Iterable[bytes]) -> Mapping[bytes, KeyState | Absent]:
         """The states of `keys`. Raises StoreUnavailable when the store is lost, HybridError when it refuses."""
+        return dict(self.read_each(store, keys))
+
+    def read_each(self, store: Store, keys: Iterable[bytes]) -> Iterator[tuple[bytes, KeyState | Absent]]:
+        """As `read`, in no order, and with no more than a few megabytes or one big key in memory."""
         waiting = list(keys)
         if not waiting:
-            return {}
+            return
         try:
-            read = read_states(self.wire(store), waiting, log_key=self.names.log)
+            for part in read_in_parts(self.wire(store), waiting, log_key=self.names.log):
+                for key in list(part):
+                    yield key, part.pop(key)[0]
         except (redis.ConnectionError, redis.TimeoutError) as error:
             raise StoreUnavailable(f"the {store} store was lost: {error}") from None
         except redis.ResponseError as error:
             raise HybridError(f"the {store} store refuses to be read: {error}") from None
-        return {key: state for key, (state, _) in read.items()}
 
     def facts(self, state: KeyState | Absent) -> Facts | None:
         """What a diff says of this state."""
