@@ -391,3 +391,18 @@ def test_what_the_other_store_cannot_take_is_not_counted_as_copied(server_pool: 
             again = applied(hybrid, list(file.differences()), Policy(Direction.LOCAL_TO_CLOUD))
         assert (again.copied, again.refused) == (0, 1)
         assert cloud.get("plain") == b"v" and not cloud.exists("session")
+
+
+def test_one_document_that_the_local_store_cannot_hold_keeps_no_other_key_from_it(
+    server_pool: Pool, tmp_path: Path
+) -> None:
+    urls = server_pool.get("valkey", "plain").url, server_pool.get("redis-7.4", "documents").url
+    with HybridRedis.from_urls(*urls, sync_enabled=False) as hybrid, client(urls[0]) as local, client(urls[1]) as cloud:
+        hybrid.set("first", "v")
+        assert hybrid.wait_in_sync(10)
+        cloud.json().set("document", "$", {"a": 1})
+        cloud.set("plain", "v")
+        with run_diff(local, cloud, tmp_path, options=DiffOptions(looks=1, pause_s=0.0)) as file:
+            done = applied(hybrid, list(file.differences()), Policy(Direction.CLOUD_TO_LOCAL))
+        assert (done.ending, done.copied, done.refused) == (SyncEnding.FINISHED, 1, 1)
+        assert local.get("plain") == b"v" and not local.exists("document")

@@ -18,7 +18,7 @@ from itertools import accumulate, islice, repeat
 from typing import Final
 
 from hybrid.core.drift import Facts, Scope
-from hybrid.core.state import Absent, KeyState, Unsupported
+from hybrid.core.state import Absent, Json, KeyState, Unsupported
 from hybrid.core.syncplan import Action, SyncCounts, SyncEnding, Verb, is_unchanged
 from hybrid.core.undo import UndoRecord, created_fields, undo_fields
 from hybrid.ops.sync.archive import States, kept, undo_record
@@ -244,11 +244,16 @@ class Applier:
                 settled.append((action, "equal"))
             elif not (is_unchanged(action.facts(action.target), now) and is_unchanged(expected(action), there)):
                 settled.append((action, "changed"))
-            elif unsupported(found) or unsupported(wanted):
+            elif unsupported(found) or unsupported(wanted) or not self._can_hold(action.target, wanted):
                 settled.append((action, "refused"))
             else:
                 ready.append(action)
         return ready, settled
+
+    def _can_hold(self, store: Store, state: KeyState | Absent) -> bool:
+        """Not a JSON document where there is no JSON: the transaction would be refused, with all that is in it."""
+        is_json = isinstance(state, KeyState) and isinstance(state.body, Json)
+        return not is_json or self._pair.can(store).has_json
 
     def _count(self, settled: Iterable[tuple[Action, str]]) -> None:
         self.counts = self.counts.plus(**Counter(outcome for _, outcome in settled))

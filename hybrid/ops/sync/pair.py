@@ -69,10 +69,11 @@ class Guard:
         """
         self.watches = False
         replies = self._wire.exchange(b"".join((_MULTI, *commands, _EXEC)), len(commands) + 2)
-        for reply in (*replies, *(replies[-1] or ())):
+        *queued, done = replies
+        for reply in (*queued, *(done if isinstance(done, list) else (done,))):
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
-        return replies[-1]  # type: ignore[no-any-return]
+        return done  # type: ignore[no-any-return]
 
 
 class Pair:
