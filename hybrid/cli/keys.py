@@ -104,7 +104,7 @@ def import_(client: HybridRedis, options: argparse.Namespace, terminal: Terminal
         counts = f"{result.created} created, {result.overwritten} overwritten, {result.skipped} skipped"
         terminal.line(f"{would}{counts}, {result.expired} expired already")
         if result.undo:
-            terminal.line(f"to have the old values back: python -m hybrid sync undo {result.undo}")
+            terminal.line(f"to take it back: python -m hybrid sync undo {result.undo}")
     return 1 if result.busy else 0
 
 
