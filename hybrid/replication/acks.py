@@ -37,6 +37,11 @@ class Acks:
         """Whether something is on its way to the other store that somebody here waits for."""
         return self._awaited > self.applied
 
+    @property
+    def known(self) -> Position:
+        """The last place of which this process knows that the log has reached it."""
+        return max(self.applied, self._awaited)
+
     def expect(self, place: Position) -> bool:
         """Everything up to `place` is on its way, or waited for. The result says whether nothing was until now."""
         began = not self.is_awaited

@@ -110,7 +110,7 @@ class Follow:
         stream.read_to = entries[-1][0]
         now_ms = int(stream.now_ms())
         if (run := self._plain_run(entries, now_ms)) is not None:
-            stream.sent_to = run.place
+            stream.note(run.place, None)
             stream.push(run.payload, run.size, partial(self._ran, run, entries))
         else:
             self._forward_groups(groups(entries, self._catch_up.open_fields), now_ms)

@@ -155,7 +155,7 @@ class Pairing:
             ("GET", names.authority),
         )
         if store is Store.LOCAL and mark != self._endpoints[store].mark:
-            self._life_from = self._board.acks[store].applied
+            self._life_from = self._board.acks[store].known
         self._endpoints[store].mark = mark
         authority = Authority.parse(found)
         if authority is not None and authority.epoch < record.epoch:
@@ -190,11 +190,12 @@ class Pairing:
             wire.disconnect()
 
     def _is_older(self, wire: Wire, mark: bytes | None) -> bool:
-        """Whether the local store has its mark, and lacks what this process knows to have been shipped from it."""
-        applied = self._board.acks[Store.LOCAL].applied
-        if mark is None or mark != self._endpoints[Store.LOCAL].mark or applied <= self._life_from:
+        """Whether the local store has its mark, and lacks what this process knows to have stood in its log, some of
+        which may be on the cloud store, or on its way there."""
+        known = self._board.acks[Store.LOCAL].known
+        if mark is None or mark != self._endpoints[Store.LOCAL].mark or known <= self._life_from:
             return False
-        return last_place(wire, self._names.log) < applied
+        return last_place(wire, self._names.log) < known
 
     def _part(self, store: Store, wire: Wire) -> None:
         """Before the first write that skips the cloud: remember on the local store that the two are apart."""

@@ -61,6 +61,32 @@ def test_a_stream_that_has_only_begun_says_nothing_of_those_before_it(delay_s: f
 
 
 @pytest.mark.parametrize("ack", ["both", "local"])
+def test_a_local_store_that_lacks_what_is_on_its_way_to_the_cloud_is_refilled(ack: str) -> None:
+    """It comes back a moment older than the entry that was just sent, and not answered yet."""
+    with opened(f"a moment older {ack}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.1
+        process, local = world.start("p1", 0.0, ack=ack), world.stores[Store.LOCAL]
+
+        def write() -> None:
+            process.client.start()
+            with suppress(OutcomeUnknown):
+                process.client.set(KEY, 1)
+
+        world.scheduler.spawn(lambda: process.client.set("first", 1), "writer", process)
+        wait(world, 1.5)
+        older = local.data.snapshot()
+        world.scheduler.spawn(write, "writer", process)
+        assert world.scheduler.run(lambda: world.has(Store.LOCAL, KEY, lambda _: True), world.scheduler.now_s + 1)
+        wait(world, 0.02)
+        assert not world.has(Store.CLOUD, KEY, lambda _: True)
+        local.crash()
+        local.boot(older)
+        assert world.scheduler.run(lambda: world.has(Store.CLOUD, KEY, lambda _: True), world.scheduler.now_s + 5)
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
+        assert not world.unequal()
+
+
+@pytest.mark.parametrize("ack", ["both", "local"])
 def test_a_process_that_alone_is_cut_off_moves_the_others_once(ack: str) -> None:
     """It goes on writing, each increment counted once, and reads what it wrote; the others' writes stay local."""
     written, answered = (dict.fromkeys(("p1", "p2"), 0) for _ in range(2))
