@@ -3,6 +3,7 @@ its data. Copying twice does no harm, so nothing needs to be remembered of the s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -89,7 +90,8 @@ class CatchUp:
             self._forget(pack(("UNLINK", names.folded, names.folded_commands)))
         stream.live_from = stream.sent_to = tail
         stream.read_to = position_text(tail)
-        stream.at_end = self.copied.to <= tail
+        is_recent = time.monotonic() - self.copied.noted_s < CLOSE_MS / 1000
+        stream.at_end = is_recent and self.copied.to <= tail
         if wiped:
             # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
             stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)

@@ -3,6 +3,7 @@ take for unsent."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,13 @@ __all__ = ["Copied"]
 
 class Copied:
     """The states that went over `stream`. `places` says for each key up to which place of the log its state reaches:
-    entries up to there must not be replayed for it. `to`: where the log ended when the last one was read."""
+    entries up to there must not be replayed for it. `to`: where the log ended when the last one was read, at `noted_s`
+    (monotonic clock)."""
 
     def __init__(self, stream: Stream) -> None:
         self.places: dict[bytes, Position] = {}
         self.to: Position = (0, 0)
+        self.noted_s = time.monotonic()
         self._stream = stream
 
     def place_command(self) -> bytes:
@@ -49,6 +52,7 @@ class Copied:
         """
         self.places.update(places)
         self.to = max(self.to, to)
+        self.noted_s = time.monotonic()
         stream = self._stream
         if stream.source is not Store.LOCAL or to <= stream.sent_to:
             return

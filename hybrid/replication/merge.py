@@ -24,11 +24,11 @@ from hybrid.replication.copy import read_states
 from hybrid.replication.fold import ask_folded, folded
 from hybrid.replication.merge_plan import CONTESTED, Plan, Values
 from hybrid.replication.records import one, several, transaction
-from hybrid.replication.tail import Tail, logged, next_entries
+from hybrid.replication.tail import Superseded, Tail, logged, next_entries
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.wire import Wire
 
-__all__ = ["Keep", "Merge", "Superseded"]
+__all__ = ["Keep", "Merge"]
 
 BATCH_KEYS: Final = 200
 SCANNED_KEYS: Final = 1000
@@ -41,10 +41,6 @@ JUDGED: Final = (*CONTESTED, Decision.LACKING)
 Keep = Callable[[], bool]
 
 
-class Superseded(Exception):
-    """The merge is not this process's to do any more: the authority has moved, or another one ships."""
-
-
 class Merge:
     """Brings the tail to the authority, in the order of the keys, from where an interrupted merge has got to.
 
@@ -54,7 +50,6 @@ class Merge:
     def __init__(
         self,
         tail: Tail,
-        end: Position,
         reader: Wire,
         writer: Wire,
         names: Names,
@@ -63,7 +58,7 @@ class Merge:
         arriving: Sequence[bytes] = (),
     ) -> None:
         self.tail = tail
-        self._end = position_text(end)
+        self._end = position_text(tail.end)
         self.reader = reader
         self._writer = writer
         self.names = names
@@ -136,13 +131,12 @@ class Merge:
         hot: set[bytes] = set()
         for _ in range(TRIES):
             theirs |= read_states(self.reader, self._unread(keys, theirs), log_key=self.names.log)
-            guarded, before = self._to_guard(keys, hot), self._seen_to
+            guarded = self._to_guard(keys, hot)
             self._guard(guarded)
             if self._unread(keys, theirs):
                 continue  # written meanwhile, so that more has to be known
             self._tell_apart(self._untold(keys), ours, theirs)
-            hot |= {key for key in keys if (known := self._theirs.of(key)) and known.last > before}
-            if guarded != self._to_guard(keys, hot):
+            if not guarded >= self._to_guard(keys, hot):
                 continue
             plan = Plan(self, keys, ours, theirs)
             replies = transaction(self._writer, [*plan.commands, self._mark(keys[-1])])
@@ -151,6 +145,9 @@ class Merge:
                 self.archived += plan.conflicts
                 self._archive_refused(plan, ours, replies)
                 return
+            guarded_from = self._seen_to
+            self._look()
+            hot |= {key for key in guarded if (known := self._theirs.of(key)) and known.last > guarded_from}
         raise HybridError(
             f"the {self.tail.store} store's last writes could not be merged: their keys never stood still"
         )

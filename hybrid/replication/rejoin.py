@@ -22,10 +22,10 @@ from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
-from hybrid.replication.merge import Keep, Merge, Superseded
+from hybrid.replication.merge import Keep, Merge
 from hybrid.replication.records import one, several, transaction
 from hybrid.replication.seal import kept_seal, restated
-from hybrid.replication.tail import Tail, last_place
+from hybrid.replication.tail import Superseded, Tail, last_place
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
@@ -63,12 +63,12 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
         end = last_place(wire, names.log)
         if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
-        tail = Tail(returning, wire, names, sealed, doubt or end)
+        tail = Tail(returning, wire, names, sealed, end, doubt or end)
         if tail.keys or tail.spans_all:
             if returning is Store.LOCAL:
                 record = _begin(endpoint, board, seal)
             with _taken(endpoint) as writer:
-                merge = Merge(tail, end, reader, writer, names, record, keep, arriving)
+                merge = Merge(tail, reader, writer, names, record, keep, arriving)
                 merge.run()
                 if merge.archived:
                     board.events.emit(events.ConflictsArchived(count=merge.archived))

@@ -31,9 +31,9 @@ from hybrid.replication.fold import fold, is_too_long
 from hybrid.replication.forwarder import forward
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
-from hybrid.replication.merge import Superseded
 from hybrid.replication.messages import Progress, Word
 from hybrid.replication.rejoin import merge_tail
+from hybrid.replication.tail import Superseded
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
@@ -215,6 +215,8 @@ class Shipper(threading.Thread):
         except (HybridError, redis.ResponseError) as error:
             if isinstance(error, NotSent | ReplyLost):
                 raise
+            for endpoint in self._endpoints.values():
+                endpoint.retire()  # perhaps another server answers there now, which can do other things
             self._report(source.other, str(error))
             return Outcome.BROKEN
         self._refused = ""

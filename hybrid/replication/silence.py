@@ -8,6 +8,7 @@ from hybrid.core.health import Evidence
 from hybrid.core.outcomes import ReplyLost
 from hybrid.core.transaction import FLUSH_S
 from hybrid.replication.endings import TargetLost
+from hybrid.stores.wire import HELD_UP_TIMES
 
 if TYPE_CHECKING:
     from hybrid.replication.stream import Stream
@@ -59,7 +60,8 @@ class Silence:
         stream = self._stream
         if stream.control.silent_s > DETOUR_S:
             stream.announcer.tell_by_detour()
-        if stream.control.silent_s <= stream.endpoints[stream.source].patience_s or stream.is_held_up:
+        patience_s = stream.endpoints[stream.source].patience_s
+        if stream.control.silent_s <= patience_s or self._is_held_up(stream.control.silent_s, patience_s):
             return
         if stream.control.wire.fileno() in stream.poll(with_reader=False, wait_s=0):
             stream.control.collect(readable=True)
@@ -67,9 +69,14 @@ class Silence:
         stream.board.observe(stream.source, Evidence.SILENT, "no answer in time")
         raise ReplyLost("no answer in time", silent=True)
 
+    def _is_held_up(self, silent_s: float, patience_s: float) -> bool:
+        """Whether this thread went on so late that the store may have had to wait as well; not for ever."""
+        return self._stream.is_held_up and silent_s < HELD_UP_TIMES * patience_s
+
     def _check_target(self) -> None:
         stream = self._stream
-        if self._target_patience_s > 0 or stream.is_held_up:
+        patience_s = stream.endpoints[stream.target].usual_patience_s
+        if self._target_patience_s > 0 or self._is_held_up(stream.pipe.silent_s, patience_s):
             return
         if stream.pipe.wire.fileno() in stream.poll(with_reader=False, wait_s=0):
             # The answers are there: this thread was busy elsewhere, and had not looked.

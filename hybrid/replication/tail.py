@@ -18,7 +18,7 @@ from hybrid.replication.records import one
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["Tail", "ask_place", "last_place", "logged", "next_entries", "place_in"]
+__all__ = ["Superseded", "Tail", "ask_place", "last_place", "logged", "next_entries", "place_in"]
 
 BATCH_ENTRIES: Final = 1000
 
@@ -59,15 +59,23 @@ def logged(
         entries = None
 
 
+class Superseded(Exception):
+    """The merge is not this process's to do any more: the authority has moved, another one ships, or the returning
+    store has lost what was to be merged."""
+
+
 class Tail:
-    """What the returning store's log holds behind the seal. It stands still: that store is fenced.
+    """What the returning store's log holds behind the seal, up to `end`. It stands still: that store is fenced.
 
     `spans_all`: it emptied the store, or copied it whole, so that every key is concerned.
     """
 
-    def __init__(self, store: Store, wire: Wire, names: Names, sealed: Position, doubt: Position) -> None:
+    def __init__(
+        self, store: Store, wire: Wire, names: Names, sealed: Position, end: Position, doubt: Position
+    ) -> None:
         self.store = store
         self.wire = wire
+        self.end = end
         self._log = names.log
         self._sealed = sealed
         self._doubt = doubt
@@ -92,4 +100,9 @@ class Tail:
         return branch
 
     def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
-        return {key: state for key, (state, _) in read_states(self.wire, keys, log_key=self._log).items()}
+        """Raises Superseded when the log does not end where it did: somebody has emptied the store, and the absence of
+        these keys must not be taken for their end."""
+        found = read_states(self.wire, keys, log_key=self._log)
+        if any(position(place) != self.end for _, place in found.values()):
+            raise Superseded("the returning store's log has moved")
+        return {key: state for key, (state, _) in found.items()}

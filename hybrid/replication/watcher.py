@@ -150,7 +150,9 @@ class Watcher(threading.Thread):
         except (NotSent, ReplyLost) as error:
             if error.silent:
                 self._fail(error)
-            # A connection that was merely closed is first tried anew: a refusal then says that the store is down.
+            else:
+                # It is tried anew: a refusal then says that the store is down. Perhaps another server answers.
+                self._endpoint.retire()
         finally:
             wire.disconnect()
 

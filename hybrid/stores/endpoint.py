@@ -157,8 +157,10 @@ class Endpoint:
     def take_raw(self, patience_s: Callable[[], float] | None = None) -> Wire:
         """As `connect_raw`, sooner if a wire was given back. It waits for a reply as long as `patience_s` says, or as
         the endpoint does. Raises NotSent."""
+        generation = self._generation
         kept = self._idle_wire(self._raw)
-        wire = kept[1] if kept else self.connect_raw()
+        generation, wire = kept or (generation, self.connect_raw())
+        wire.generation = generation
         wire.patience_s = patience_s or (lambda: self.patience_s)
         if self._capabilities is not None:
             remember_capabilities(wire, self._capabilities)
@@ -166,7 +168,7 @@ class Endpoint:
 
     def give_raw(self, wire: Wire) -> None:
         """Keep a wire of `take_raw` on which nothing is due for whoever needs one next."""
-        self._give_to(self._raw, self._generation, wire)
+        self._give_to(self._raw, wire.generation, wire)
 
     def probe(self) -> None:
         """Whether the store answers over a new connection. Raises NotSent or ReplyLost when it does not."""
@@ -184,10 +186,13 @@ class Endpoint:
     def known_capabilities(self, wire: RedisConnection) -> Capabilities:
         """What the store can do, asked over `wire` the first time, and again after the store had failed. From now on
         `capabilities_of(wire)` is the same."""
-        if self._capabilities is None:
-            self._capabilities = probe_capabilities(wire)
-        remember_capabilities(wire, self._capabilities)
-        return self._capabilities
+        known, generation = self._capabilities, self._generation
+        if known is None:
+            known = probe_capabilities(wire)
+            if generation == self._generation:
+                self._capabilities = known
+        remember_capabilities(wire, known)
+        return known
 
     def take(self) -> tuple[int, Wire]:
         """A plain wire and the generation to give it back with. Raises NotSent."""

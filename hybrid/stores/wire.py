@@ -19,7 +19,7 @@ from hybrid.stores.fence import StandingFence
 from hybrid.stores.master import Tcp, Tls
 from hybrid.stores.meter import Metered
 
-__all__ = ["HELD_UP_S", "SILENT", "SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
+__all__ = ["HELD_UP_S", "HELD_UP_TIMES", "SILENT", "SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
 
 _INCOMPLETE: Final = object()
 SILENT: Final = "no answer in time"
@@ -39,6 +39,8 @@ class Wire(StandingFence, Metered):
     """How long a reply may take now, where that changes."""
     pace: Pace | None = None
     """Learns how long replies took to which no other time was given."""
+    generation = 0
+    """That of its endpoint when it was opened, where a pool keeps it."""
 
     def open(self) -> None:
         """Connect. Raises NotSent when the store refuses, stays silent or rejects the credentials."""

@@ -25,7 +25,7 @@ from hybrid.replication import archive, rejoin
 from hybrid.replication import merge as merging
 from hybrid.replication.acks import Acks
 from hybrid.replication.board import Board
-from hybrid.replication.merge import Superseded
+from hybrid.replication.tail import Superseded
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -230,6 +230,50 @@ def test_a_key_that_never_stands_still_is_told_apart(apart: Apart, monkeypatch: 
     apart.merge()
     written = sum(payload.count(b"INCRBY") for name, payload in logged(apart.cloud) if name == b"v")
     assert apart.cloud.get("n") == b"%d" % (2 + 100 * written)
+
+
+@pytest.mark.parametrize("written", ["HSET k f new", "DEL k"])
+def test_a_key_that_is_written_now_and_then_stays_guarded(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    """Once before the guard, and once behind it: the merge must not replace that, or bring the key back."""
+    apart.write(apart.local, "HSET k f old")
+    wait_for_a_later_clock(apart)
+    apart.write(apart.cloud, "HSET k g 1")
+    guard, run, waiting = merging.Merge._guard, merging.transaction, [written, "HSET k h 1"]
+
+    def guarded(self: merging.Merge, keys: set[bytes]) -> None:
+        if len(waiting) == 2:
+            apart.write(apart.cloud, waiting.pop())
+        guard(self, keys)
+
+    def disturbed(wire: Wire, commands: list[bytes]) -> Any:
+        if waiting:
+            apart.write(apart.cloud, waiting.pop())
+        return run(wire, commands)
+
+    monkeypatch.setattr(merging.Merge, "_guard", guarded)
+    monkeypatch.setattr(merging, "transaction", disturbed)
+    apart.merge()
+    assert not waiting
+    assert apart.cloud.hget("k", "f") == (b"new" if "new" in written else None)
+
+
+def test_a_store_that_is_emptied_by_hand_while_it_is_merged_takes_nothing_along(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart.both("SET", "k", "old")
+    apart.write(apart.local, "SET k new")
+    states = merging.Tail.states
+
+    def emptied(self: merging.Tail, keys: list[bytes]) -> Any:
+        apart.local.flushall()
+        return states(self, keys)
+
+    monkeypatch.setattr(merging.Tail, "states", emptied)
+    with pytest.raises(Superseded):
+        apart.merge()
+    assert apart.cloud.get("k") == b"old"
 
 
 def test_what_its_writer_ran_again_counts_once(apart: Apart) -> None:

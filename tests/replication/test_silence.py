@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from hybrid.core.outcomes import ReplyLost
 from hybrid.replication.attentive import Attentive
-from hybrid.replication.endings import Ended, Outcome
+from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.replication.last_word import LastWord
 from hybrid.replication.silence import DETOUR_S, SLOWEST_BYTES_S, Silence
 from hybrid.stores import pipe as pipe_module
@@ -40,6 +41,9 @@ class Wire:
         replies, self.replies = self.replies, []
         return replies
 
+    def fileno(self) -> int:
+        return 7
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
@@ -50,10 +54,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def stream(clock: Clock) -> Any:
-    endpoints = {store: SimpleNamespace(timeout_s=each_s, patience_s=each_s) for store, each_s in TIMEOUTS_S.items()}
+    endpoints = {
+        store: SimpleNamespace(usual_patience_s=each_s, patience_s=each_s) for store, each_s in TIMEOUTS_S.items()
+    }
     pipes = {name: Pipe(Wire()) for name in ("pipe", "control")}  # type: ignore[arg-type]
     return SimpleNamespace(
-        source=Store.LOCAL, target=Store.CLOUD, endpoints=endpoints, is_flushing=False, applied=(1, 0), **pipes
+        source=Store.LOCAL,
+        target=Store.CLOUD,
+        endpoints=endpoints,
+        is_flushing=False,
+        is_held_up=False,
+        applied=(1, 0),
+        **pipes,
     )
 
 
@@ -116,6 +128,23 @@ def test_the_source_is_looked_at_before_writers_time_out(stream: Any, clock: Clo
     assert Silence(stream).patience_s == pytest.approx(DETOUR_S, abs=0.002)
     clock.now_s += DETOUR_S
     assert Silence(stream).patience_s == pytest.approx(0.1 - DETOUR_S, abs=0.002)
+
+
+@pytest.mark.parametrize(("times", "is_held_up", "ends"), [(1.5, True, False), (1.5, False, True), (4.5, True, True)])
+def test_a_thread_that_goes_on_late_does_not_blame_the_store_but_not_for_ever(
+    stream: Any, clock: Clock, times: float, is_held_up: bool, ends: bool
+) -> None:
+    stream.poll = lambda **_: set()
+    stream.announcer = SimpleNamespace(tell_by_detour=lambda: None)
+    stream.board = SimpleNamespace(observe=lambda *_: None)
+    stream.endpoints[Store.CLOUD].retire = lambda: None
+    stream.is_held_up = is_held_up
+    for pipe, lost in ((stream.control, ReplyLost), (stream.pipe, TargetLost)):
+        ask(pipe)
+        clock.now_s += TIMEOUTS_S[Store.LOCAL if pipe is stream.control else Store.CLOUD] * times
+        with pytest.raises(lost) if ends else nullcontext():
+            Silence(stream).check()
+        answer(pipe)
 
 
 def test_states_are_read_with_an_eye_on_the_other_store() -> None:
