@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from functools import partial
 from secrets import token_hex
 from typing import Any, Final
@@ -29,13 +28,13 @@ from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.stream import CLOSE_MS, Stream
 from hybrid.replication.tail import ask_place, place_in
 from hybrid.stores.pipe import ignore
-from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
 __all__ = ["CatchUp"]
 
 BATCH_ENTRIES: Final = 500
 BATCH_KEYS: Final = 200
+LISTED_KEYS: Final = 1000
 FORGET_KEYS: Final = 2000
 FEW_KEYS: Final = 1000
 """What busy writers have on their way at a time: copying it takes moments."""
@@ -203,8 +202,7 @@ class CatchUp:
             self._stream.push_flush()
             self.copied.places.clear()
             return
-        self._stream.await_replies()
-        self._copy_all(self._stream.pipe.wire)
+        self._copy_all(self._listed_by_target())
 
     def hydrate(self) -> None:
         """Make the other store the same as the source, key by key: it lost its data, is too old to tell what it
@@ -216,24 +214,39 @@ class CatchUp:
         if stream.refills:
             # Whoever meets it half filled, when all who refill it have died, is to go on.
             stream.push(pack(("SET", stream.names.identity, OUTDATED)), 1, stream.accepted)
-        copied = self._copy_all(stream.pipe.wire) if known else 0
-        copied += self._copy_all(stream.states)
+        copied = self._copy_all(self._listed_by_target()) if known else 0
+        copied += self._copy_all(self._listed_by_source())
         self.copy((stream.names.conflicts,))
         stream.board.events.emit(events.CatchingUp(store=stream.target, keys=copied))
 
-    def _copy_all(self, listed: Wire) -> int:
-        """Copy every key that stands on the store behind `listed`; one that the source lacks is deleted."""
-        stream, cursor, copied = self._stream, b"0", 0
-        while True:
-            if listed is stream.pipe.wire:
-                stream.await_replies()
-            with stream.target_errors() if listed is stream.pipe.wire else nullcontext():
-                cursor, keys = listed.exchange(pack(("SCAN", cursor, "COUNT", BATCH_KEYS)), 1)[0]
-            keys = [key for key in keys if not key.startswith(RESERVED)]
+    def _copy_all(self, pages: Iterable[list[bytes]]) -> int:
+        """Copy the keys of these pages; one that the source lacks is deleted."""
+        copied = 0
+        for page in pages:
+            keys = [key for key in page if not key.startswith(RESERVED)]
             self.copy(keys)
             copied += len(keys)
+        return copied
+
+    def _listed_by_target(self) -> Iterator[list[bytes]]:
+        stream, cursor = self._stream, None
+        while cursor != b"0":
+            stream.await_replies()
+            with stream.target_errors():
+                cursor, keys = stream.pipe.wire.exchange(_page(cursor or b"0"), 1)[0]
+            yield keys
+
+    def _listed_by_source(self) -> Iterator[list[bytes]]:
+        """Asks for the next page before the last one is copied: over a link that takes a round trip."""
+        lister, cursor = self._stream.another_to_source(), b"0"
+        lister.send(_page(cursor))
+        while True:
+            cursor, keys = lister.receive(1)[0]
+            if cursor != b"0":
+                lister.send(_page(cursor))
+            yield keys
             if cursor == b"0":
-                return copied
+                return
 
     def copy(self, keys: Iterable[bytes]) -> None:
         """Put the state of `keys` on the other store, and remember up to which place of the log it reaches."""
@@ -293,3 +306,7 @@ class CatchUp:
     def _read_states(self, keys: list[bytes]) -> dict[bytes, Any]:
         with self._stream.source_errors():
             return read_states(self._stream.snapshots, keys, log_key=self._stream.names.log)
+
+
+def _page(cursor: bytes) -> bytes:
+    return pack(("SCAN", cursor, "COUNT", LISTED_KEYS))

@@ -139,6 +139,10 @@ class Stream:
         self.opening.ask()
         self.is_open = True
 
+    def another_to_source(self) -> Wire:
+        """One more wire to the source, for as long as the stream lasts."""
+        return self._connected(self.endpoints[self.source])
+
     def _connected(self, endpoint: Endpoint) -> Wire:
         wire = endpoint.take_raw()
         self._wires.append((endpoint, wire))
