@@ -97,7 +97,7 @@ class Follow:
         if isinstance(reply, Exception):
             raise HybridError(f"the replication log cannot be read: {reply}")
         if not reply:
-            stream.at_end = True
+            stream.reach_end()
             return 0
         # A wire that speaks RESP3 brings a mapping.
         entries: list[Entry] = next(iter(reply.values() if isinstance(reply, dict) else (log[1] for log in reply)))

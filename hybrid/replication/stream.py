@@ -287,6 +287,15 @@ class Stream:
             return
         self.applied = max(self.applied, place)
         self._acks.advance(self.applied)
+        self._look()
+
+    def reach_end(self) -> None:
+        """Nothing stands in the log behind what was read: what was applied before may have been the last of it."""
+        self.at_end = True
+        if not self._holds:
+            self._look()
+
+    def _look(self) -> None:
         if not self.live and self._is_close():
             self.come_close()
 
