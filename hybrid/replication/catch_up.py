@@ -90,7 +90,8 @@ class CatchUp:
         stream.live_from = stream.sent_to = tail
         stream.read_to = position_text(tail)
         is_recent = time.monotonic() - self.copied.noted_s < CLOSE_MS / 1000
-        stream.at_end = is_recent and self.copied.to <= tail
+        end = self.copied.to if is_recent else place_in(*self._asked(ask_place(names.log)))
+        stream.at_end = end <= tail
         if wiped:
             # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
             stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)
