@@ -8,29 +8,30 @@ from typing import Final
 __all__ = ["Pace"]
 
 SPAN_S: Final = 5.0
-SLACK: Final = 3.0
-AT_MOST_S: Final = 0.5
-"""A timeout longer than that stays as it is."""
+SLACK: Final = 2.0
 
 
 class Pace:
-    """Remembers the slowest reply of the last five to ten seconds. Times are those of the monotonic clock."""
+    """Remembers the slowest reply of the last five to ten seconds. Times are those of the monotonic clock.
 
-    def __init__(self) -> None:
+    What took longer than `timeout_s`, because nobody else could answer, tells of a fault and not of the machine.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
         self._slowest_s = self._before_s = 0.0
         self._until_s = 0.0
 
     def took(self, waited_s: float, now_s: float) -> None:
         """A reply has come after `waited_s`."""
         self._turn(now_s)
-        self._slowest_s = max(self._slowest_s, waited_s)
+        if waited_s <= self.timeout_s:
+            self._slowest_s = max(self._slowest_s, waited_s)
 
-    def patience_s(self, timeout_s: float, now_s: float) -> float:
-        """How long to wait for a reply: `timeout_s`, or three times as long as for the slowest one lately, up to half a
-        second."""
+    def patience_s(self, now_s: float) -> float:
+        """How long to wait for a reply: `timeout_s`, or twice as long as for the slowest one lately."""
         self._turn(now_s)
-        slowest_s = max(self._slowest_s, self._before_s)
-        return max(timeout_s, min(slowest_s * SLACK, AT_MOST_S))
+        return max(self.timeout_s, SLACK * max(self._slowest_s, self._before_s))
 
     def _turn(self, now_s: float) -> None:
         if now_s >= self._until_s:

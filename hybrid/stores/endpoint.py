@@ -57,7 +57,7 @@ class Endpoint:
         self.timeout_s = timeout_s
         self.is_last: Callable[[], bool] = lambda: False
         """Whether there is no other store to go to."""
-        self.pace = Pace()
+        self.pace = Pace(timeout_s)
         self.mark: bytes | None = None
         """The store's mark (`hybrid.replication.pairing`), as it was last greeted."""
         self.ask_mark = pack(("GET", names.identity))
@@ -115,7 +115,7 @@ class Endpoint:
     @property
     def usual_patience_s(self) -> float:
         """The same where the other store answers."""
-        return self.pace.patience_s(self.timeout_s, time.monotonic())
+        return self.pace.patience_s(time.monotonic())
 
     @property
     def connect_timeout_s(self) -> float:
@@ -129,7 +129,7 @@ class Endpoint:
 
     def set_timeout(self, timeout_s: float) -> None:
         """Wait this long for replies from now on. Wires that are open keep their timeout, so idle ones are closed."""
-        self.timeout_s = timeout_s
+        self.timeout_s = self.pace.timeout_s = timeout_s
         self.retire()
 
     def connect(self, **overrides: Any) -> Wire:
