@@ -122,7 +122,7 @@ def test_fields_that_expire_are_set_aside_where_none_can(
     wait_until(lambda: any(isinstance(event, KeyRefused) for event in told), "the refusal to be told")
     [event] = [event for event in told if isinstance(event, KeyRefused)]
     assert event.key == b"h" and "expire one by one" in event.reason
-    assert hybrid.status().refused_keys == 1
+    wait_until(lambda: hybrid.status().refused_keys == 1, "it to be noted")
     assert not hybrid.wait_in_sync(0.1)
     with client(stores.cloud.url) as cloud:
         wait_until(lambda: cloud.get("after") == b"1", "the keys behind it")
