@@ -31,6 +31,10 @@ LAST_TRY_S: Final = 0.5
 """How long commands wait at most for a store that may be back already, when the last one is lost. Over a way of 80 ms,
 TLS and the greeting take 0.4 s."""
 
+RETURN_S: Final = 2.0
+"""How long they wait at most for a local store that catches up, where this process cannot reach the cloud store: others
+may be about to give it the authority back."""
+
 SEAL_S: Final = 1.0
 """How long the shipper's last word on a lost local store is waited for."""
 
@@ -62,6 +66,7 @@ class Board:
         self.apart = False
         self._untried: set[Store] = set()
         self._to_try: list[Store] = []
+        self._returning = False
         self._hope_until_s = 0.0
         self.bells: set[Ringing] = set()
         self.on_doubt: Callable[[Store], None] = lambda store: None
@@ -102,9 +107,13 @@ class Board:
 
     @property
     def hopeful(self) -> bool:
-        """Whether no store takes writes, and those that are down are being tried once more: one that came back lately
-        is not noticed before its watcher tries again."""
-        return bool(self._untried) and time.monotonic() < self._hope_until_s
+        """Whether no store takes writes, but one may soon: those that are down are being tried once more (one that came
+        back lately is not noticed before its watcher tries again), or the local one catches up."""
+        return self._is_awaited and time.monotonic() < self._hope_until_s
+
+    @property
+    def _is_awaited(self) -> bool:
+        return bool(self._untried) or self._returning
 
     @property
     def may_return(self) -> bool:
@@ -257,7 +266,7 @@ class Board:
     def wait_for_store(self) -> None:
         """Until a store can be asked, or there is no hope of that now."""
         left_s = self._hope_until_s - time.monotonic()
-        self.wait_for(lambda: self.routes.writer is not None or bool(self.routes.reads) or not self._untried, left_s)
+        self.wait_for(lambda: self.routes.writer is not None or bool(self.routes.reads) or not self._is_awaited, left_s)
 
     def wait(self, timeout_s: float) -> None:
         """Until something changes, or `timeout_s` has passed."""
@@ -311,14 +320,18 @@ class Board:
             acks.wake()
 
     def _replan(self) -> None:
-        had_writer = self.routes.writer is not None
+        had_writer, was_returning = self.routes.writer is not None, self._returning
         self.routes, self._last = self._planned(), self._planned_last()
-        if self.routes.writer is not None:
+        has_writer = self.routes.writer is not None
+        self._returning = not has_writer and self.state(Store.LOCAL) is StoreState.CATCHING_UP
+        if has_writer:
             self._untried.clear()
         elif had_writer:
             self._to_try = [store for store in Store if self.state(store) is StoreState.DOWN]
             self._untried = set(self._to_try)
             self._hope_until_s = time.monotonic() + LAST_TRY_S
+        if self._returning and not was_returning:
+            self._hope_until_s = time.monotonic() + RETURN_S
         self._changed.notify_all()
         for bell in tuple(self.bells):
             bell.ring()

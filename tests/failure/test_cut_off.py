@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from rig import HEAL_S, PATIENT, Rig
+from rig import HEAL_S, PATIENT, Rig, state_of, takes_writes
 from servers import client as plain
 from servers import wait_until
 
 import hybrid.aio
-from hybrid import HybridRedis, Store
+from hybrid import HybridRedis, Store, StoreState
 from hybrid.events import AuthorityMoved, Event
 
 FAR = {"cloud_timeout_s": 2.0}
@@ -116,3 +116,25 @@ def test_what_it_relies_on_fails(rig: Rig, fail: Callable[[Rig], None]) -> None:
     rig.assert_healed(near)
     with plain(rig.local.url) as local:
         assert local.get("far") == b"19"
+
+
+def test_who_cannot_reach_the_cloud_waits_for_a_local_store_that_catches_up(rig: Rig) -> None:
+    direct = rig.cloud_url
+    rig.link(Store.CLOUD, 0.06)
+    near = rig.client(**FAR)
+    rig.cloud_url = direct
+    link = rig.link(Store.CLOUD, 0.0)
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url) as far:
+        far.set("far", 1)
+        link.apply(refuse=True, cut=True)
+        wait_until(lambda: state_of(far, Store.CLOUD) is StoreState.DOWN, "the cloud store is missed")
+        rig.local.kill()
+        near.set("near", 1)
+        wait_until(lambda: not takes_writes(far), "it has no store")
+        rig.local.start()
+        wait_until(lambda: far.status().epoch > 1, "it hears that others have moved")
+        assert far.get("near") == b"1"
+        assert far.incr("far") == 2
+        link.heal()
+    rig.cloud_url = direct
+    rig.assert_healed(near)

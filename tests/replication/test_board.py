@@ -128,6 +128,18 @@ def test_when_the_last_store_is_lost_all_that_are_down_are_tried_once_more(board
     assert not board.hopeful and board.routes.writer is CLOUD
 
 
+def test_a_local_store_that_catches_up_is_waited_for_where_the_cloud_store_is_lost(failed_over: Board) -> None:
+    failed_over.observe(CLOUD, Evidence.REFUSED)
+    for store in Store:
+        failed_over.tried(store)
+    assert not failed_over.hopeful
+    failed_over.observe(LOCAL, Evidence.ANSWERED)
+    assert failed_over.hopeful and failed_over.routes.writer is None
+    failed_over._hope_until_s = time.monotonic()
+    failed_over.observe(CLOUD, Evidence.REFUSED)
+    assert not failed_over.hopeful, "it is waited for once"
+
+
 def test_who_waits_for_a_store_is_woken(board: Board, threads: ThreadPoolExecutor) -> None:
     for end in (lambda: board.observe(LOCAL, Evidence.ANSWERED), lambda: [board.tried(store) for store in Store]):
         for store in Store:
