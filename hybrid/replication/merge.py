@@ -2,8 +2,9 @@
 here it is carried out.
 
 A batch of keys is one transaction on the authority: the values, the commands applied again, the archive's entries, and
-the mark that says up to which key the merge has got. WATCH on the keys and on the mark guards it: a merge that is
-interrupted at any point, or done by two shippers at once, applies nothing twice.
+the mark that says up to which key the merge has got. WATCH on the keys and on the mark guards it, and a look into the
+log (see `hybrid.core.merge_script`): a merge that is interrupted at any point, or done by two shippers at once, applies
+nothing twice.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.lacking import lacking
+from hybrid.core.merge_script import guarded_run
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.rejoin import Branch, Decision, Footprint, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack
@@ -139,11 +141,11 @@ class Merge:
             if not guarded >= self._to_guard(keys, hot):
                 continue
             plan = Plan(self, keys, ours, theirs)
-            replies = transaction(self._writer, [*plan.commands, self._mark(keys[-1])])
-            if replies is not None:
+            errors = self._run([*plan.commands, self._mark(keys[-1])], guarded)
+            if errors is not None:
                 self._done = keys[-1]
                 self.archived += plan.conflicts
-                self._archive_refused(plan, ours, replies)
+                self._archive_refused(plan, ours, errors)
                 return
             guarded_from = self._seen_to
             self._look()
@@ -151,6 +153,18 @@ class Merge:
         raise HybridError(
             f"the {self.tail.store} store's last writes could not be merged: their keys never stood still"
         )
+
+    def _run(self, commands: list[bytes], guarded: set[bytes]) -> list[Any] | None:
+        """For each command its error, or what stands for none; None when a guarded key was written meanwhile."""
+        script = guarded_run(self.names.log, position_text(self._seen_to), guarded, commands) if guarded else None
+        if script is None:
+            replies = transaction(self._writer, commands)
+            return None if replies is None else [isinstance(reply, Exception) for reply in replies]
+        ran = transaction(self._writer, [script])
+        errors: list[Any] | Exception | None = ran[0] if ran else None
+        if isinstance(errors, Exception):
+            raise HybridError(str(errors))
+        return errors
 
     def _unread(self, keys: list[bytes], theirs: Values) -> list[bytes]:
         """Those of which the authority's value has to be known: it is archived or kept in a conflict, or tells what of
@@ -176,9 +190,9 @@ class Merge:
     def _mark(self, key: bytes) -> bytes:
         return pack(("SET", self.names.merged, self._end + b" " + key))
 
-    def _archive_refused(self, plan: Plan, ours: Mapping[bytes, KeyState | Absent], replies: list[Any]) -> None:
+    def _archive_refused(self, plan: Plan, ours: Mapping[bytes, KeyState | Absent], errors: list[Any]) -> None:
         """A command that one store took and the other does not (a sum too large, say) leaves a conflict."""
-        refused = sorted({key for key, at in plan.repeated if isinstance(replies[at], Exception)})
+        refused = sorted({key for key, at in plan.repeated if errors[at]})
         if refused:
             theirs = read_states(self.reader, refused, log_key=self.names.log)
             late = Plan(self, refused, ours, theirs, settle=True)

@@ -259,6 +259,63 @@ def test_a_key_that_is_written_now_and_then_stays_guarded(
     assert apart.cloud.hget("k", "f") == (b"new" if "new" in written else None)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "kept"),
+    [
+        (("SET k old",), "DEL k", "SREM other x"),
+        (("SADD k m",), "SREM k m", "SREM other k:"),
+        (("HSET k f 1",), "HDEL k f", "HDEL k2 f"),
+        (("SET k old",), "UNLINK a b k", "UNLINK a b"),
+    ],
+)
+def test_a_write_that_changes_nothing_behind_the_guard_is_the_newer_one(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch, ours: tuple[str, ...], theirs: str, kept: str
+) -> None:
+    """WATCH does not see it."""
+    for line, there in ((kept, 1), (theirs, 0)):
+        apart.cloud.delete("k", NAMES.log, NAMES.merged, NAMES.conflicts)
+        apart.write(apart.local, *ours)
+        wait_for_a_later_clock(apart)
+        run, waiting = merging.transaction, [line]
+
+        def disturbed(wire: Wire, commands: list[bytes], run: Any = run, waiting: list[str] = waiting) -> Any:
+            if waiting:
+                apart.write(apart.cloud, waiting.pop())
+            return run(wire, commands)
+
+        monkeypatch.setattr(merging, "transaction", disturbed)
+        apart.merge()
+        assert apart.cloud.exists("k") == there
+        assert bool(apart.archive) is not bool(there), "what did not come back is in the archive"
+
+
+def test_the_largest_commands_are_merged(apart: Apart) -> None:
+    for store, first in ((apart.local, "m"), (apart.cloud, "n")):
+        apart.write(store, "SADD s " + " ".join([first] * 4600))
+    apart.write(apart.local, "SET copied 1")
+    store_state(apart.local, "members", 12000)
+    apart.merge()
+    assert apart.cloud.smembers("s") == {b"m", b"n"}
+    assert apart.cloud.get("copied") == b"1"
+    assert apart.cloud.scard("members") == 12000
+    assert not apart.archive
+
+
+def test_a_sum_of_floats_is_merged(apart: Apart) -> None:
+    for store in (apart.local, apart.cloud):
+        store.incrbyfloat("f", 0.5)
+        store.xadd(NAMES.log, {"v": pack(("SET", "f", "0.5")), "i": pack(("INCRBYFLOAT", "f", "0.5"))})
+    apart.write(apart.local, "SET copied 1")
+    apart.merge()
+    assert apart.cloud.mget("f", "copied") == [b"1", b"1"]
+
+
+def store_state(store: redis.Redis, key: str, members: int) -> None:
+    """A set that is logged by its state."""
+    store.sadd(key, *range(members))
+    store.xadd(NAMES.log, {"s": key})
+
+
 def test_a_store_that_is_emptied_by_hand_while_it_is_merged_takes_nothing_along(
     apart: Apart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
