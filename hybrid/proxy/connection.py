@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from hybrid.core.commands import COMMANDS
+from hybrid.core.resp import pack
 from hybrid.proxy.batches import Batch
 from hybrid.proxy.handshake import Identity, described, hello_reply, is_password
 from hybrid.proxy.lanes import Lane
@@ -164,8 +165,10 @@ class ConnectionCommands:
                 return OK
             case b"GETREDIR", 0:
                 return b":-1\r\n"
+            case b"UNBLOCK", _:
+                return b"-ERR CLIENT UNBLOCK is refused: who waits behind the proxy does not wait inside one store\r\n"
         if f"CLIENT {word.decode(errors='replace')}" in COMMANDS or not word:
-            self._batch.add((args, b""))  # the table says why it is refused
+            self._batch.add((args, pack(args)))  # the table or the store says what is wrong with it
             return None
         return b"-ERR unknown subcommand or wrong number of arguments for '%b'. Try CLIENT HELP.\r\n" % _shown(word)
 

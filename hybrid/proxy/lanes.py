@@ -77,6 +77,7 @@ class Lane(HybridRedis):
         lane.protocol = protocol
         lane._resp3 = protocol == 3
         lane._is_utf8 = True
+        lane._database = "0"  # whichever one the URL names
         lane.response_callbacks = {}
         return lane
 

@@ -10,8 +10,9 @@ from proxy.conftest import Open
 from proxy.rig import Raw, requests
 from servers import client, wait_until
 
-from hybrid import ConfigurationError
+from hybrid import CommandRefused, ConfigurationError, HybridRedis
 from hybrid.proxy import ProxyServer, server
+from hybrid.proxy.lanes import Lane
 
 PASSWORD = "sesame"
 
@@ -84,6 +85,14 @@ def test_only_the_database_that_is_kept_on_both_stores(raw: Raw) -> None:
     )
 
 
+def test_the_only_database_has_number_0_here_whichever_one_the_url_names() -> None:
+    lane = Lane.of(HybridRedis.from_urls("redis://localhost:1/2", "redis://localhost:2/1"), 2)
+    assert lane.prepared((b"COPY", b"a", b"b", b"DB", b"0")).args == ("COPY", b"a", b"b")
+    assert lane.prepared((b"SELECT", b"0")).args == ("PING", "OK")
+    with pytest.raises(CommandRefused, match="that the URL names"):
+        lane.prepared((b"COPY", b"a", b"b", b"DB", b"2"))
+
+
 def test_clients_have_names_and_can_be_ended(proxy: ProxyServer, raw: Raw) -> None:
     assert (
         raw.ask("CLIENT SETNAME first", "CLIENT SETINFO LIB-NAME lib", "CLIENT SETINFO LIB-VER 1.2") == [b"+OK\r\n"] * 3
@@ -102,6 +111,12 @@ def test_clients_have_names_and_can_be_ended(proxy: ProxyServer, raw: Raw) -> No
         ]
         assert other.rest() == b""
     assert raw.ask("CLIENT TRACKING ON", "CLIENT NONSENSE", "CLIENT REPLY OFF", "PING")[3] == b"+PONG\r\n"
+
+
+def test_what_the_store_says_of_a_connection_reaches_it_whole(raw: Raw) -> None:
+    tracking, number, text, wrong = raw.ask("CLIENT TRACKINGINFO", "CLIENT UNBLOCK 1", "CLIENT HELP", "CLIENT ID x")
+    assert b"flags" in tracking and text.startswith(b"*")
+    assert number.startswith(b"-ERR CLIENT UNBLOCK is refused") and wrong.startswith(b"-ERR wrong number of arguments")
 
 
 def test_reset_begins_anew(raw: Raw) -> None:
