@@ -10,6 +10,7 @@ import redis
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 
 from hybrid.core import flows
+from hybrid.core.command_rules import copy_within
 from hybrid.core.command_types import word
 from hybrid.core.commands import Command, Policy, lookup, operands_of, policy_of, written_keys
 from hybrid.core.effects import Blocking, blocking_twin
@@ -147,8 +148,11 @@ class Calls(Reading):
 
     def _instead_of(self, command: Command, args: Sequence[Any]) -> tuple[Any, ...]:
         """What is sent for one of the refused commands that changes nothing as it stands. Raises CommandRefused."""
-        if command.name == "SELECT" and [word(it) for it in operands_of(command, args)] == [self._database]:
+        operands = operands_of(command, args)
+        if command.name == "SELECT" and [word(it) for it in operands] == [self._database]:
             return _OK
+        if command.name == "COPY" and (within := copy_within(operands, self._database)) is not None:
+            return (command.name, *within)
         raise CommandRefused(command.name, command.note or "see docs/commands.md")
 
     def _refuse_reserved(self, write: Write) -> None:

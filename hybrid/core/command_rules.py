@@ -108,9 +108,20 @@ def expire_idempotent(operands: Operands) -> bool:
 
 
 def copy_policy(operands: Operands) -> Policy:
-    at = options(operands, 2, {"DB": 1}).get("DB")
-    other = at is not None and at + 1 < len(operands) and number(operands[at + 1]) != 0
-    return Policy.REFUSED if other else Policy.VERBATIM
+    return Policy.REFUSED if copy_within(operands, None) is None else Policy.VERBATIM
+
+
+def copy_within(operands: Operands, database: str | None) -> list[Any] | None:
+    """The operands without `DB database`, which says nothing there; None where they name another database."""
+    kept, rest = list(operands[:2]), list(operands[2:])
+    while rest:
+        if word(rest[0]) != "DB" or len(rest) == 1:
+            kept.append(rest.pop(0))
+        elif word(rest[1]) == database:
+            del rest[:2]
+        else:
+            return None
+    return kept
 
 
 def apart(keys: Keys) -> Callable[[Operands], bool]:

@@ -118,7 +118,7 @@ GENERIC = section(
         BOTH,
         "COPY",
         writes=SECOND,
-        note="refused with DB: only database 0 is kept on both stores",
+        note="DB may name no database but the one that the URL names: only that is kept on both stores",
         policy_rule=rules.copy_policy,
         idempotent_rule=rules.mentions(2, "REPLACE"),
     ),

@@ -17,7 +17,7 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import Any, Final, NamedTuple
 
-from hybrid.core.commands import COMMANDS, Command, Policy, operands_of
+from hybrid.core.commands import COMMANDS, Command, Keys, Policy, operands_of
 from hybrid.core.libraries import TWIN
 from hybrid.core.names import RESERVED
 from hybrid.core.resp import pack
@@ -37,6 +37,9 @@ _OTHER_USE: Final = re.compile(
 _KEYS_MOVED: Final = re.compile(rb"(?<!#)\bKEYS\b(?!\[[^][]*\]\s*(?:[^\s=]|==))")
 _READS_ONLY: Final = re.compile(rb"flags\s*=\s*\S*\bno-writes\b")
 _UNLOGGED: Final = (Policy.READ, Policy.ONE_STORE)
+_ELSEWHERE: Final = {"COPY": b"DB"}
+"""The option by which a command writes to a database that is not kept on both stores; it comes after two keys."""
+_NOT_HERE: Final = b"'it is not for scripts'"
 
 _MIDDLE: Final = rb"""
  local writes,all={%(spelled)b},nil
@@ -61,6 +64,9 @@ _MIDDLE: Final = rb"""
   if type(places)=='string' then refuse(name,places) end
   local operands,first,last={...},places[1],places[2]
   local size=select('#',...)
+  for i=3,places[5] and size or 0 do
+   if string.upper(operands[i])==places[5] then refuse(name,'with '..places[5]..' it writes past the log') end
+  end
   if places[4] then
    first=places[4]+1
    last=places[4]+places[3]*(tonumber(operands[places[4]]) or 0)
@@ -194,7 +200,8 @@ def _sha(text: bytes) -> bytes:
 
 def _places_of(name: str) -> bytes:
     """Where the keys stand that a command may change, in Lua: the number 1, {first, last, step}, {_, _, step, where
-    their number stands}, a text that says why it is refused, or false. Empty for what is no command."""
+    their number stands}, {first, last, step, false, a word with which it is refused}, a text that says why it always
+    is, or false. Empty for what is no command."""
     command = COMMANDS.get(name)
     if command is not None:
         return _places(command)
@@ -206,17 +213,21 @@ def _places_of(name: str) -> bytes:
 
 def _places(command: Command) -> bytes:
     if command.policy is Policy.FLUSH or (command.policy is Policy.REFUSED and command.policy_rule is None):
-        return b"'it is not for scripts'"
+        return _NOT_HERE
     if not _writes(command):
         return b"false"
     keys = command.writes or command.keys
-    if keys.find is not None or (keys.first is None and keys.count_at is None):
+    if keys == Keys():  # what it changes is no key's state: an index, say
+        return b"false" if command.policy in _UNLOGGED else _NOT_HERE
+    if keys.find is not None:
         return b"{1,-1,1}"
     if keys.count_at is not None:
         return b"{1,1,%d,%d}" % (keys.step, keys.count_at + 1)
     if keys.first == keys.last == 0:
         return b"1"
-    return b"{%d,%d,%d}" % ((keys.first or 0) + 1, keys.last + 1 if keys.last >= 0 else keys.last, keys.step)
+    last = keys.last + 1 if keys.last >= 0 else keys.last
+    refused = b",false,'%b'" % _ELSEWHERE[command.name] if command.name in _ELSEWHERE else b""
+    return b"{%d,%d,%d%b}" % ((keys.first or 0) + 1, last, keys.step, refused)
 
 
 def _writes(command: Command) -> bool:

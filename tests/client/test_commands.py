@@ -162,6 +162,7 @@ def test_a_library_that_nobody_follows_is_not_called(hybrid: HybridRedis, stores
 
 UNFOLLOWED = {
     "redis.call('FLUSHALL')": "it is not for scripts",
+    "redis.call('COPY', 'a', 'b', 'REPLACE', 'db', 1)": "with DB it writes past the log",
     "return redis.call('SET', 'hybrid:log', 'x')": "hybrid: keys are not yours",
     "local f = redis.call return f(ARGV[1], 'k', 'v')": "spell its name out",
     "return _G.redis.call('SET', 'k', 'v')": "by _G it could write what it does not name",
@@ -292,7 +293,7 @@ REFUSED = [
     (("SELECT", 1), "the database that the URL names"),
     (("MOVE", "k", 1), "the database that the URL names"),
     (("SWAPDB", 0, 1), "the database that the URL names"),
-    (("COPY", "k", "k2", "DB", 1), "database 0"),
+    (("COPY", "k", "k2", "DB", 1), "the one that the URL names"),
     (("SUBSCRIBE", "c"), r"use pubsub\(\)"),
     (("MIGRATE", "host", 6379, "k", 0, 500), "a server that hybrid does not know"),
     (("MULTI",), r"use pipeline\(\)"),
@@ -321,6 +322,15 @@ def test_the_database_in_the_url_may_be_selected_and_no_other() -> None:
     for args in (("SELECT", 0), ("SELECT", "2", 2), ("SELECT",), ("SELECT", "x"), ("SWAPDB", 2, 2)):
         with pytest.raises(CommandRefused, match="the database that the URL names"):
             client.prepared(args)
+
+
+def test_copy_stays_in_the_database_in_the_url() -> None:
+    client = HybridRedis.from_urls("redis://localhost:1/2", "redis://localhost:2/0")
+    assert client.prepared(("COPY", "a", "b", "DB", 2, "REPLACE")).args == ("COPY", "a", "b", "REPLACE")
+    assert client.prepared((b"copy", b"DB", b"b", b"db", b"2")).args == ("COPY", b"DB", b"b")
+    for named in ((0,), (1,), ("x",), (2, "DB", 0), (0, "DB", 2)):
+        with pytest.raises(CommandRefused, match="the one that the URL names"):
+            client.prepared(("COPY", "a", "b", "DB", *named))
 
 
 OWN = [

@@ -28,7 +28,7 @@ KEYS = {
     "DEL": "{1,-1,1}",
     "MSET": "{1,-1,2}",
     "RENAME": "{1,2,1}",
-    "COPY": "{2,2,1}",
+    "COPY": "{2,2,1,false,'DB'}",
     "ZUNIONSTORE": "1",
     "LMPOP": "{1,1,1,1}",
     "MSETEX": "{1,1,2,1}",
@@ -40,6 +40,8 @@ KEYS = {
     "JSON.MSET": "{1,-1,3}",
     "FLUSHDB": "'it is not for scripts'",
     "SELECT": "'it is not for scripts'",
+    "FT.CREATE": "'it is not for scripts'",
+    "FT.AGGREGATE": "false",
 }
 
 
