@@ -9,37 +9,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from math import inf
 from typing import Final
 
 from hybrid import events
 from hybrid.core.authority import FIRST, Authority, Holder, Position
 from hybrid.core.damping import return_at_s
 from hybrid.core.health import Evidence, View, next_view
+from hybrid.core.hope import Hope
+from hybrid.core.nearer import Nearer
 from hybrid.core.routing import Routes, planned_routes
 from hybrid.replication.acks import NEVER, Acks
 from hybrid.replication.bell import Ringing
+from hybrid.replication.news import Change, News
 from hybrid.settings import Settings
 from hybrid.types import ReadPreference, Store, StoreState
 
 __all__ = ["SEAL_S", "Board"]
 
-CLEARLY_FASTER: Final = 0.8
-"""Of two stores that are about as fast, the one that reads go to stays."""
-
-LAST_TRY_S: Final = 0.5
-"""How long commands wait at most for a store that may be back already, when the last one is lost. Over a way of 80 ms,
-TLS and the greeting take 0.4 s."""
-
-RETURN_S: Final = 2.0
-"""How long they wait at most for a local store that catches up, where this process cannot reach the cloud store: others
-may be about to give it the authority back."""
-
 SEAL_S: Final = 1.0
 """How long the shipper's last word on a lost local store is waited for."""
-
-_Change = tuple[Store, View, View]
-"""A store, how it was seen, and how it is seen now."""
 
 
 class Board:
@@ -52,8 +40,7 @@ class Board:
         self.acks = {store: Acks() for store in Store}
         self.last_written: Position = (0, 0)
         self.unconfirmed = 0
-        self.faster = Store.LOCAL
-        self._round_trips_s: dict[Store, deque[float]] = {store: deque(maxlen=5) for store in Store}
+        self._nearer = Nearer()
         self.shipping = False
         self.shipper_stuck = False
         self.preferred = False
@@ -64,18 +51,15 @@ class Board:
         self.wipes = dict.fromkeys(Store, 0)
         """How often each store was greeted without its mark: one that is being refilled may be emptied again."""
         self.apart = False
-        self._untried: set[Store] = set()
-        self._to_try: list[Store] = []
-        self._returning = False
-        self._hope_until_s = 0.0
+        self._hope = Hope()
+        self._to_try: tuple[Store, ...] = ()
         self.bells: set[Ringing] = set()
         self.on_doubt: Callable[[Store], None] = lambda store: None
         self.on_refilled: Callable[[Store], None] = lambda store: None
         self._changed = threading.Condition(threading.RLock())
         now_s = time.time()
         self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
-        self._failed_at_s: dict[Store, float] = {}
-        self._degraded = False
+        self._news = News(log)
         self._unexplained_s: deque[float] = deque(maxlen=16)
         self.authority = FIRST
         self.moved_s = 0.0
@@ -107,13 +91,8 @@ class Board:
 
     @property
     def hopeful(self) -> bool:
-        """Whether no store takes writes, but one may soon: those that are down are being tried once more (one that came
-        back lately is not noticed before its watcher tries again), or the local one catches up."""
-        return self._is_awaited and time.monotonic() < self._hope_until_s
-
-    @property
-    def _is_awaited(self) -> bool:
-        return bool(self._untried) or self._returning
+        """Whether no store takes writes, but one may soon."""
+        return self._hope.is_alive(time.monotonic())
 
     @property
     def may_return(self) -> bool:
@@ -152,7 +131,7 @@ class Board:
             self.heard = self.heard or source is Store.CLOUD
             later = authority.epoch > self.authority.epoch
             moved = later and authority.store is not self.authority.store
-            changes: list[_Change] = []
+            changes: list[Change] = []
             if later:
                 self.authority = authority
                 # Whoever hands it back reaches the local store, even if this process does not.
@@ -179,7 +158,7 @@ class Board:
             self.events.emit(events.AuthorityMoved(authority=authority.store, epoch=authority.epoch))
         self._announce(changes)
 
-    def _transition(self, store: Store, evidence: Evidence, reason: str = "") -> list[_Change]:
+    def _transition(self, store: Store, evidence: Evidence, reason: str = "") -> list[Change]:
         before = self._views[store]
         after = next_view(before, evidence, time.time(), reason)
         if after is before:
@@ -192,7 +171,7 @@ class Board:
             self._unexplained_s.clear()  # here is the reason: others were faster to see it
         return [(store, before, after)]
 
-    def _promote(self) -> list[_Change]:
+    def _promote(self) -> list[Change]:
         """The authority has everything by definition, once it is certain who that is: the cloud store said so, cannot
         say so, or is not in use. And where only the cloud store is left, what it has is what there is."""
         local, cloud = self.state(Store.LOCAL), self.state(Store.CLOUD)
@@ -232,19 +211,11 @@ class Board:
             self.last_written = place
 
     def measure(self, store: Store, round_trip_s: float) -> None:
-        """Take into account how long the store has just taken to answer. The shortest of the last few times counts: a
-        longer one was this machine's doing."""
+        """Take into account how long the store has just taken to answer."""
         with self._changed:
-            self._round_trips_s[store].append(round_trip_s)
-            best_s = {each: min(times_s, default=inf) for each, times_s in self._round_trips_s.items()}
-            if best_s[self.faster.other] < CLEARLY_FASTER * best_s[self.faster]:
-                self.prefer(self.faster.other)
-
-    def prefer(self, store: Store) -> None:
-        """`store` answers faster: who reads by `fastest` asks it first."""
-        if store is not self.faster:
-            with self._changed:
-                self.faster = store
+            before = self._nearer.store
+            self._nearer.measure(store, round_trip_s)
+            if self._nearer.store is not before:
                 self._replan()
 
     def await_seal(self) -> None:
@@ -260,13 +231,14 @@ class Board:
     def tried(self, store: Store) -> None:
         """It is still down."""
         with self._changed:
-            self._untried.discard(store)
+            self._hope.tried(store)
             self._changed.notify_all()
 
     def wait_for_store(self) -> None:
         """Until a store can be asked, or there is no hope of that now."""
-        left_s = self._hope_until_s - time.monotonic()
-        self.wait_for(lambda: self.routes.writer is not None or bool(self.routes.reads) or not self._is_awaited, left_s)
+        with self._changed:
+            left_s = self._hope.left_s(time.monotonic())
+        self.wait_for(lambda: self.routes.writer is not None or bool(self.routes.reads) or not self.hopeful, left_s)
 
     def wait(self, timeout_s: float) -> None:
         """Until something changes, or `timeout_s` has passed."""
@@ -320,18 +292,10 @@ class Board:
             acks.wake()
 
     def _replan(self) -> None:
-        had_writer, was_returning = self.routes.writer is not None, self._returning
         self.routes, self._last = self._planned(), self._planned_last()
-        has_writer = self.routes.writer is not None
-        self._returning = not has_writer and self.state(Store.LOCAL) is StoreState.CATCHING_UP
-        if has_writer:
-            self._untried.clear()
-        elif had_writer:
-            self._to_try = [store for store in Store if self.state(store) is StoreState.DOWN]
-            self._untried = set(self._to_try)
-            self._hope_until_s = time.monotonic() + LAST_TRY_S
-        if self._returning and not was_returning:
-            self._hope_until_s = time.monotonic() + RETURN_S
+        down = [store for store in Store if self.state(store) is StoreState.DOWN]
+        catches_up = self.state(Store.LOCAL) is StoreState.CATCHING_UP
+        self._to_try += self._hope.take_in(self.routes.writer is not None, down, catches_up, time.monotonic())
         self._changed.notify_all()
         for bell in tuple(self.bells):
             bell.ring()
@@ -346,7 +310,7 @@ class Board:
             cloud,
             self.authority,
             settings.read_preference,
-            self.faster,
+            self._nearer.store,
             relay=self._relay,
             cloud_leads=settings.cloud_leads,
         )
@@ -360,35 +324,15 @@ class Board:
             away.add(Store.LOCAL)
         return frozenset(store for store in Store if store.other in away)
 
-    def _announce(self, changes: list[_Change]) -> None:
-        to_try, self._to_try = self._to_try, []  # once: two watchers would keep each other busy for ever
+    def _announce(self, changes: list[Change]) -> None:
+        with self._changed:
+            to_try, self._to_try = self._to_try, ()  # once: two watchers would keep each other busy for ever
         for store in to_try:
             self.on_doubt(store)
         for store, before, after in changes:
-            if after.state is StoreState.DOWN:
-                self._failed_at_s.setdefault(store, after.since_s)
+            fell_behind = before.state is StoreState.UP and after.state is StoreState.CATCHING_UP
+            if (
+                after.state is StoreState.DOWN or fell_behind
+            ):  # the process that ships says so: is it there for this one?
                 self.on_doubt(store)
-                self.events.emit(events.StoreDown(store=store, reason=after.reason))
-                self._announce_degraded()
-            elif after.state is StoreState.WIPED:
-                self.events.emit(events.WipeDetected(store=store))
-                self._announce_degraded()
-            elif after.state is StoreState.UP:
-                self._announce_up(store, before, after)
-            elif before.state is StoreState.UP:
-                self.on_doubt(store)  # the process that ships says so: is it there for this one?
-
-    def _announce_up(self, store: Store, before: View, after: View) -> None:
-        self._degraded = False
-        failed_at_s = self._failed_at_s.pop(store, None)
-        if failed_at_s is not None:
-            self.events.emit(events.Recovered(store=store, down_s=after.since_s - failed_at_s))
-        if failed_at_s is not None or before.state is StoreState.WIPED:
-            self.events.emit(events.InSync(store=store))
-        else:
-            self.events.emit(events.StoreUp(store=store))
-
-    def _announce_degraded(self) -> None:
-        if self.routes.writer is None and not self.routes.reads and not self._degraded:
-            self._degraded = True
-            self.events.emit(events.Degraded())
+        self._news.tell(changes, serves=self.routes.writer is not None or bool(self.routes.reads))
