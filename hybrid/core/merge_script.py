@@ -3,9 +3,13 @@ was not there is newer than the value that is about to be put there, and the key
 
     EVAL script numkeys hybrid:log [the guarded keys ...] place command [command ...]
 
-Runs the packed commands, unless the log says that something was written to a guarded key behind `place`; returns their
-errors, empty where there is none, or nil. No command is too long for Lua, whose stack takes about 7,900 arguments: what
-is logged has at most 32 KiB, and a step of a copy 5,200 arguments.
+Runs the packed commands, unless a command in the log behind `place` names a guarded key: as its own, or among its
+arguments, which the script cannot tell apart. Returns 1 and the commands' errors, empty where there is none, or else 0
+and the guarded keys that are named. If the first command fails, none is run, and its error is returned: a store that is
+full or read-only refuses it as it would all others.
+
+No command is too long for Lua, whose stack takes about 7,900 arguments: what is logged has at most 32 KiB, and a step
+of a copy 5,200 arguments.
 """
 
 from __future__ import annotations
@@ -34,25 +38,26 @@ end
 local guarded, about_keys = {}, {s = true, v = true, t = true, i = true}
 for i = 2, #KEYS do guarded[KEYS[i]] = true end
 
-local function concerns(field, payload)
-  if field == 'f' or field == 'r' then return true end
+local concerned, named = false, {}
+local function look(field, payload)
+  if field == 'f' or field == 'r' then concerned = true end
   for _, arg in ipairs(about_keys[field] and (field == 's' and {payload} or parse(payload)) or {}) do
-    if guarded[arg] then return true end
+    if guarded[arg] then concerned, named[#named + 1] = true, arg end
   end
 end
 
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+')) do
-  for i = 1, #entry[2], 2 do
-    if concerns(entry[2][i], entry[2][i + 1]) then return false end
-  end
+  for i = 1, #entry[2], 2 do look(entry[2][i], entry[2][i + 1]) end
 end
+if concerned then return {0, named} end
 
 local errors = {}
 for i = 2, #ARGV do
   local reply = redis.pcall(unpack(parse(ARGV[i])))
   errors[i - 1] = type(reply) == 'table' and reply.err or ''
+  if i == 2 and errors[1] ~= '' then return reply end
 end
-return errors
+return {1, errors}
 """.strip()
 
 

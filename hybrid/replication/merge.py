@@ -74,6 +74,7 @@ class Merge:
         *parts, entries, mark = several(reader, *asked, ahead=arriving)
         self._theirs.start_from(folded(reader, names, tuple(parts)))
         self._look(entries)
+        self._began = self._seen_to
         self._left_out = set(self._theirs.marks)
         self._ours = tail.branch(self._left_out)
         self._repeats: dict[bytes, list[Repeat]] = {}
@@ -131,6 +132,7 @@ class Merge:
     def _merge(self, keys: list[bytes]) -> None:
         ours, theirs = self.tail.states(keys), Values()
         hot: set[bytes] = set()
+        named: set[bytes] = set()
         for _ in range(TRIES):
             theirs |= read_states(self.reader, self._unread(keys, theirs), log_key=self.names.log)
             guarded = self._to_guard(keys, hot)
@@ -141,30 +143,38 @@ class Merge:
             if not guarded >= self._to_guard(keys, hot):
                 continue
             plan = Plan(self, keys, ours, theirs)
-            errors = self._run([*plan.commands, self._mark(keys[-1])], guarded)
-            if errors is not None:
+            ran, found = self._run([self._mark(keys[-1]), *plan.commands], guarded, named)
+            if ran:
                 self._done = keys[-1]
                 self.archived += plan.conflicts
-                self._archive_refused(plan, ours, errors)
+                self._archive_refused(plan, ours, found[1:])
                 return
             guarded_from = self._seen_to
             self._look()
-            hot |= {key for key in guarded if (known := self._theirs.of(key)) and known.last > guarded_from}
+            written = {key for key in guarded if (known := self._theirs.of(key)) and known.last > guarded_from}
+            hot |= written
+            # Others' commands have them among their arguments, which may go on for ever.
+            named |= set(found) - written
         raise HybridError(
             f"the {self.tail.store} store's last writes could not be merged: their keys never stood still"
         )
 
-    def _run(self, commands: list[bytes], guarded: set[bytes]) -> list[Any] | None:
-        """For each command its error, or what stands for none; None when a guarded key was written meanwhile."""
-        script = guarded_run(self.names.log, position_text(self._seen_to), guarded, commands) if guarded else None
+    def _run(self, commands: list[bytes], guarded: set[bytes], named: set[bytes]) -> tuple[bool, list[Any]]:
+        """Whether the commands were run, and for each its error or what stands for none; else a guarded key was
+        written meanwhile, or was only named, which is not looked for where it is known already (`named`): these keys.
+
+        Raises HybridError where the authority takes no writes: it may be full."""
+        sought, place = guarded - named, position_text(self._seen_to)
+        script = guarded_run(self.names.log, place, sought, commands) if sought else None
+        replies = transaction(self._writer, commands if script is None else [script])
+        if replies is None:
+            return False, []
         if script is None:
-            replies = transaction(self._writer, commands)
-            return None if replies is None else [isinstance(reply, Exception) for reply in replies]
-        ran = transaction(self._writer, [script])
-        errors: list[Any] | Exception | None = ran[0] if ran else None
-        if isinstance(errors, Exception):
-            raise HybridError(str(errors))
-        return errors
+            return True, [isinstance(reply, Exception) for reply in replies]
+        if isinstance(replies[0], Exception):
+            raise HybridError(str(replies[0]))
+        ran, found = replies[0]
+        return bool(ran), found
 
     def _unread(self, keys: list[bytes], theirs: Values) -> list[bytes]:
         """Those of which the authority's value has to be known: it is archived or kept in a conflict, or tells what of
@@ -191,8 +201,9 @@ class Merge:
         return pack(("SET", self.names.merged, self._end + b" " + key))
 
     def _archive_refused(self, plan: Plan, ours: Mapping[bytes, KeyState | Absent], errors: list[Any]) -> None:
-        """A command that one store took and the other does not (a sum too large, say) leaves a conflict."""
-        refused = sorted({key for key, at in plan.repeated if errors[at]})
+        """A command that one store took and the other does not (a sum too large, a value of a module that is not there)
+        leaves a conflict."""
+        refused = sorted({key for key, at in plan.applied if errors[at]})
         if refused:
             theirs = read_states(self.reader, refused, log_key=self.names.log)
             late = Plan(self, refused, ours, theirs, settle=True)
@@ -203,7 +214,11 @@ class Merge:
         return self._ours.of(key), self._theirs.of(key)
 
     def _decision(self, key: bytes) -> Decision:
-        return decision(*self.footprints(key))
+        ours, theirs = self.footprints(key)
+        what = decision(ours, theirs)
+        if what is Decision.KEEP_RETURNING and theirs is not None and theirs.last > self._began:
+            return Decision.KEEP_AUTHORITY  # the tail stands still by then, whatever the clocks say
+        return what
 
     def decided(self, key: bytes) -> Decision:
         what = self._decision(key)

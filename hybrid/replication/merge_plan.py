@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from hybrid.core.conflict import Conflict, Side
@@ -26,7 +26,7 @@ Values = dict[bytes, Snapshot]
 
 
 class Plan:
-    """`repeated`: at which places what was applied again stands, and of which key; `conflicts`: how many there are.
+    """`applied`: at which places what a key is given stands, and of which key; `conflicts`: how many there are.
 
     With `settle`, every key is settled as a conflict that the authority's value wins.
     """
@@ -42,12 +42,11 @@ class Plan:
     ) -> None:
         self._merge = merge
         self.commands: list[bytes] = []
-        self.repeated: list[tuple[bytes, int]] = []
+        self.applied: list[tuple[bytes, int]] = []
         self.conflicts = 0
         decisions = {key: Decision.KEEP_AUTHORITY if settle else merge.decided(key) for key in keys}
         for key, commands in merge.again([key for key in keys if decisions[key] is Decision.AGAIN]).items():
-            self.repeated += [(key, len(self.commands) + number) for number in range(len(commands))]
-            self.commands += commands
+            self._apply(key, commands)
         for key in keys:
             if decisions[key] is Decision.COPY:
                 self._put(key, ours[key])
@@ -73,7 +72,11 @@ class Plan:
         for commands in filling:
             for command in commands:
                 one(self._merge.reader, *command)
-        self.commands += [pack(command) for command in last]
+        self._apply(key, [pack(command) for command in last])
+
+    def _apply(self, key: bytes, commands: Sequence[bytes]) -> None:
+        self.applied += [(key, len(self.commands) + number) for number in range(len(commands))]
+        self.commands += commands
 
     def _archived(self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, *, returning_won: bool) -> bytes:
         """The command that archives the value that lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.tokens import Seal
 from hybrid.core.transaction import Write, transaction
+from hybrid.errors import HybridError
 from hybrid.events import EventLog
-from hybrid.replication import archive, rejoin
+from hybrid.replication import archive, merge_plan, rejoin
 from hybrid.replication import merge as merging
 from hybrid.replication.acks import Acks
 from hybrid.replication.board import Board
@@ -287,6 +289,67 @@ def test_a_write_that_changes_nothing_behind_the_guard_is_the_newer_one(
         apart.merge()
         assert apart.cloud.exists("k") == there
         assert bool(apart.archive) is not bool(there), "what did not come back is in the archive"
+
+
+def disturb(monkeypatch: pytest.MonkeyPatch, disturbance: Callable[[int], Any]) -> None:
+    """Ahead of each transaction of a merge; it is told its number."""
+    run, number = merging.transaction, itertools.count(1)
+
+    def disturbed(wire: Wire, commands: list[bytes]) -> Any:
+        disturbance(next(number))
+        return run(wire, commands)
+
+    monkeypatch.setattr(merging, "transaction", disturbed)
+
+
+def test_a_key_that_is_named_all_the_time_is_merged(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a member of somebody else's index, it is not written."""
+    keys = [f"user:{number}" for number in range(60)]
+    apart.write(apart.local, *(f"HSET {key} f 1" for key in keys))
+    disturb(monkeypatch, lambda number: apart.write(apart.cloud, *(f"ZADD recent {number} {key}" for key in keys)))
+    apart.merge()
+    assert apart.cloud.exists(*keys) == len(keys)
+    assert not apart.archive
+
+
+def test_what_is_written_during_the_merge_is_newer_whatever_the_clocks_say(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead_ms = (apart.cloud.time()[0] + 3600) * 1000
+    apart.local.set("k", "local")
+    apart.local.xadd(NAMES.log, {"v": pack(("SET", "k", "local"))}, id=f"{ahead_ms}-0")
+    apart.write(apart.cloud, "SET k cloud")
+    disturb(monkeypatch, lambda number: apart.write(apart.cloud, "SET k during"))
+    apart.merge()
+    assert apart.cloud.get("k") == b"during"
+    assert list(apart.archive[b"k"].lost.commands) == [[b"SET", b"k", b"local"]]
+
+
+def test_a_store_that_is_full_is_not_taken_for_merged(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart.write(apart.local, "SET k 1")
+    disturb(monkeypatch, lambda number: apart.cloud.config_set("maxmemory", 1))
+    try:
+        with pytest.raises(HybridError, match="maxmemory"):
+            apart.merge()
+    finally:
+        apart.cloud.config_set("maxmemory", 0)
+    assert apart.local.xlen(NAMES.log) == 1
+    monkeypatch.undo()
+    apart.merge()
+    assert apart.cloud.get("k") == b"1"
+
+
+def test_a_value_that_the_cloud_store_cannot_hold_is_a_conflict(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart.write(apart.local, "SET k 1", "SET other 1")
+    put = merge_plan.plan_put
+
+    def unknown(key: bytes, *args: Any, **features: Any) -> Any:
+        return [[[b"MODULE.SET", key]]] if key == b"k" else put(key, *args, **features)
+
+    monkeypatch.setattr(merge_plan, "plan_put", unknown)
+    apart.merge()
+    assert apart.cloud.mget("k", "other") == [None, b"1"]
+    assert list(apart.archive[b"k"].lost.commands) == [[b"SET", b"k", b"1"]]
 
 
 def test_the_largest_commands_are_merged(apart: Apart) -> None:
