@@ -17,9 +17,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from panel import oidc
+from panel import oidc, onward
 from panel.access import Access, Session, is_loopback
-from panel.signin import cookie_name, forget_identity, no_access, signed_in
+from panel.signin import cookie_name, forget_identity, moved_on, no_access, signed_in
 
 __all__ = ["AccessGate", "access_middleware"]
 
@@ -65,7 +65,7 @@ class AccessGate:
             if any(map(oidc.is_identity_cookie, connection.cookies)):
                 return await self._admit(Request(scope, receive))(scope, receive, send)
         if scope["type"] == "http" and not scope["path"].startswith(MACHINE_PATHS):
-            return await RedirectResponse("/login", 303)(scope, receive, send)
+            return await _to_sign_in(Request(scope, receive))(scope, receive, send)
         await _refuse(scope, receive, send, 401, "Sign in first.")
 
     def _exposed(self, scope: Scope) -> bool:
@@ -98,6 +98,13 @@ def _foreign(connection: HTTPConnection) -> bool:
     """Whether a browser says that another site sent this."""
     origin = connection.headers.get("origin")
     return origin is not None and urlsplit(origin).netloc != connection.headers.get("host")
+
+
+def _to_sign_in(request: Request) -> Response:
+    wanted = onward.wanted_address(request)
+    if onward.comes_from_elsewhere(request):
+        return moved_on(request, wanted)
+    return RedirectResponse(onward.login_address(wanted), 303)
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, sentence: str) -> None:

@@ -13,12 +13,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from panel import oidc
+from panel import oidc, onward
 from panel.access import SESSION_S, Access, is_loopback
 from panel.i18n import LANGUAGE_KEY, N_, _, language, speak
 
 __all__ = [
-    "access_routes", "cookie_name", "forget_identity", "heed_language", "login_link", "no_access", "say", "signed_in",
+    "access_routes", "cookie_name", "forget_identity", "heed_language", "login_link", "moved_on", "no_access", "say",
+    "signed_in",
 ]  # fmt: skip
 
 LONGEST_FORM = 4096
@@ -84,25 +85,25 @@ class _Pages:
             session_id = self._access.redeem_link(token)
             if session_id is not None:
                 return signed_in(request, session_id)
-            return self._ask(403, _("This link was used already, or a newer one was printed."))
+            return self._ask(request, 403, _("This link was used already, or a newer one was printed."))
         if self._access.session(request.cookies.get(cookie_name(request.scope))):
-            return RedirectResponse("/", 303)
-        return self._ask(200)
+            return RedirectResponse(_destination(request), 303)
+        return self._ask(request, 200)
 
     async def _sign_in(self, request: Request) -> Response:
         body = b""
         async for part in request.stream():
             body += part
             if len(body) > LONGEST_FORM:
-                return self._ask(413, _("That is too long to be a password."))
+                return self._ask(request, 413, _("That is too long to be a password."))
         password = parse_qs(body.decode(errors="replace"), keep_blank_values=True).get("password", [""])[0]
         session_id = await to_thread.run_sync(self._access.sign_in, password)
         if session_id is not None:
             return signed_in(request, session_id)
         if self._access.locked_s > 0:
             wait = _("Too many wrong passwords: wait {n} seconds.").format(n=f"{self._access.locked_s:.0f}")
-            return self._ask(429, wait)
-        return self._ask(401, _("That is not the password."))
+            return self._ask(request, 429, wait)
+        return self._ask(request, 401, _("That is not the password."))
 
     async def print_link(self, request: Request) -> Response:
         """Print a fresh link where the panel runs: only who can read its terminal gets in."""
@@ -111,7 +112,7 @@ class _Pages:
         link = login_link(self._access, (request.scope.get("server") or ("", 0))[1])
         if link is not None:
             say(f"Open {link}")
-        return self._ask(200, _("A fresh link was just printed in the terminal."))
+        return self._ask(request, 200, _("A fresh link was just printed in the terminal."))
 
     async def logout(self, request: Request) -> Response:
         if request.method == "GET":
@@ -124,7 +125,14 @@ class _Pages:
         response.delete_cookie(name, httponly=True, samesite="strict")
         return forget_identity(request, response)
 
-    def _ask(self, status: int, note: str = "") -> Response:
+    def _ask(self, request: Request, status: int, note: str = "") -> Response:
+        wanted = _destination(request)
+        response = self._question(status, note, onward.login_address(wanted))
+        onward.remember(response, _next_cookie(request), wanted)
+        return response
+
+    def _question(self, status: int, note: str, address: str) -> Response:
+        """The page to sign in on; a password goes to `address`."""
         shown = f'<p class="note" role="status">{escape(note)}</p>' if note else ""
         config = self._access.config
         if config.asks_who:
@@ -133,7 +141,7 @@ class _Pages:
                 _paragraph(_("Sign in with {provider}").format(provider=title), oidc.login_path(name), "act")
                 for name, title in elsewhere.items()
             ]
-            password = _form("/login", _("Sign in"), _password_field()) if config.stored_hash is not None else ""
+            password = _form(address, _("Sign in"), _password_field()) if config.stored_hash is not None else ""
             return _page(_("Sign in"), shown + password + "".join(links), status)
         return _page(_("Almost there"), shown + _link_help() + _form("/login/link", _("Print a fresh link")), status)
 
@@ -141,13 +149,29 @@ class _Pages:
 def signed_in(request: Request, session_id: str) -> Response:
     # A page that moves on by itself, not a redirect: after a redirect that began on another site (a web terminal,
     # a chat) the browser would withhold the SameSite=Strict cookie, and the link would not work in one click.
-    onward = '<meta http-equiv="refresh" content="0;url=/">'
-    response = _page(_("Signed in"), _paragraph(_("Open the panel"), "/"), head=onward)
+    response = moved_on(request, _destination(request), _("Signed in"))
+    onward.forget(response, _next_cookie(request))
     secure = request.url.scheme == "https"
     response.set_cookie(
         cookie_name(request.scope), session_id, max_age=int(SESSION_S), httponly=True, samesite="strict", secure=secure
     )
     return response
+
+
+def moved_on(request: Request, address: str, title: str = "") -> Response:
+    """A page that goes on to `address` by itself: the browser then asks for that as from here."""
+    heed_language(request)
+    act = _("Open the panel")
+    move = f'<meta http-equiv="refresh" content="0;url={escape(address)}">'
+    return _page(title or act, _paragraph(act, address), head=move)
+
+
+def _destination(request: Request) -> str:
+    return onward.destination(request, _next_cookie(request))
+
+
+def _next_cookie(request: Request) -> str:
+    return f"{cookie_name(request.scope)}_next"
 
 
 def no_access(request: Request, email: str | None) -> Response:
@@ -168,7 +192,7 @@ def forget_identity(request: Request, response: Response) -> Response:
 
 
 def _form(action: str, label: str, field: str = "") -> str:
-    return f'<form method="post" action="{action}">{field}<button>{escape(label)}</button></form>'
+    return f'<form method="post" action="{escape(action)}">{field}<button>{escape(label)}</button></form>'
 
 
 def _paragraph(text: str, link: str = "", kind: str = "") -> str:

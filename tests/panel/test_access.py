@@ -110,6 +110,42 @@ def test_stranger_on_loopback_is_told_where_the_link_is(by_link: Access) -> None
     assert "token=" not in page.text.replace("token=&hellip;", "")
 
 
+VIEW = "/keys?key=user%3A42&store=cloud"
+NAVIGATION = {"Accept": "text/html"}
+
+
+def test_a_link_to_a_view_leads_there_by_way_of_the_password(by_password: Access) -> None:
+    client = client_of(by_password)
+    question = client.get(VIEW, headers=NAVIGATION).headers["location"]
+    assert 'action="/login?next=%2Fkeys' in client.get(question).text
+    client.cookies.clear()  # another tab asked for something else since
+    assert f'url={VIEW.replace("&", "&amp;")}"' in client.post(question, data={"password": PASSWORD}).text
+    assert client.get(question).headers["location"] == VIEW, "a second tab, once the first one has signed in"
+
+
+def test_a_link_to_a_view_leads_there_by_way_of_the_printed_link(by_link: Access) -> None:
+    client = client_of(by_link)
+    client.get(client.get(VIEW, headers=NAVIGATION).headers["location"])
+    client.get(client.get("/favicon.ico", headers={"Accept": "image/*"}).headers["location"])
+    link = login_link(by_link, 8501)
+    assert link is not None
+    assert f'url={VIEW.replace("&", "&amp;")}"' in client.get(link).text
+    assert client.get("/login").headers["location"] == "/", "it is kept for once"
+
+
+@pytest.mark.parametrize("elsewhere", ["//evil.example/", "/\\evil.example", "https://evil.example", "/\t/evil", "x"])
+def test_signing_in_leads_to_no_other_site(by_password: Access, elsewhere: str) -> None:
+    answer = client_of(by_password).post("/login", params={"next": elsewhere}, data={"password": PASSWORD})
+    assert 'content="0;url=/"' in answer.text
+
+
+def test_a_link_on_another_site_leads_to_the_view_at_once(by_password: Access) -> None:
+    """The browser keeps the Strict cookie back on the first request, signed in or not."""
+    answer = client_of(by_password).get(VIEW, headers={**NAVIGATION, "Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 200
+    assert f'url={VIEW.replace("&", "&amp;")}"' in answer.text
+
+
 @pytest.mark.parametrize(
     ("headers", "cookie", "title"),
     [
