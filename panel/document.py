@@ -29,6 +29,10 @@ CONTRAST: Final = """<style>
 </style>"""
 """Words that Streamlit writes too faintly, whatever the theme says, in colours of the theme (WCAG AA, 4.5:1). What is
 chosen of several has the colour of the buttons whose words are white: none is light enough and dark enough for both."""
+IN_LINE: Final = """<style>
+[data-variant="segmented_control"] { min-height: 2.5rem !important }
+</style>"""
+"""Switches are as high as the fields and buttons beside them: Streamlit's stand a few pixels lower than their row."""
 DRAWN_WITH: Final = (
     "DataFrame", "TextInput", "FileUploader", "NumberInput", "Checkbox", "Multiselect", "TextArea", "Progress",
     "PlotlyChart",
@@ -72,7 +76,7 @@ def document_routes() -> list[Route]:
     page = (
         (folder / "index.html")
         .read_text(encoding="utf-8")
-        .replace(HEAD, HEAD + SERVER_HERE + CONTRAST + SIGNED_OUT + ahead(folder), 1)
+        .replace(HEAD, HEAD + SERVER_HERE + CONTRAST + IN_LINE + SIGNED_OUT + ahead(folder), 1)
     )
 
     async def document(request: Request) -> Response:

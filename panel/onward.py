@@ -19,20 +19,20 @@ LONGEST: Final = 2048
 
 
 def wanted_address(connection: HTTPConnection) -> str:
-    """Path and query of a request for a page; "/" for what is no page, such as its icon."""
+    """Path and query of a request for a page; "" for what is no page, such as its icon."""
     url = connection.url
     address = f"{url.path}?{url.query}" if url.query else url.path
-    return address if "text/html" in connection.headers.get("accept", "") and HERE.fullmatch(address) else "/"
+    return address if "text/html" in connection.headers.get("accept", "") and HERE.fullmatch(address) else ""
 
 
 def comes_from_elsewhere(connection: HTTPConnection) -> bool:
     """Whether a link on another site led here: the browser withholds our Strict cookie then, signed in or not."""
-    return connection.headers.get("sec-fetch-site") == "cross-site" and wanted_address(connection) != "/"
+    return connection.headers.get("sec-fetch-site") == "cross-site" and bool(wanted_address(connection))
 
 
 def login_address(wanted: str) -> str:
     """Where to sign in, to come to `wanted` then."""
-    return "/login" if wanted == "/" else f"/login?{WANTED}={quote(wanted, safe='')}"
+    return f"/login?{WANTED}={quote(wanted, safe='')}" if wanted else "/login"
 
 
 def destination(connection: HTTPConnection, cookie: str) -> str:
@@ -44,7 +44,7 @@ def destination(connection: HTTPConnection, cookie: str) -> str:
 def remember(response: Response, cookie: str, wanted: str) -> None:
     """Keep it for those who come back by another address: by the printed link, or from a provider. That one is another
     site, so the cookie is not Strict."""
-    if wanted != "/" and len(wanted) <= LONGEST:
+    if len(wanted) <= LONGEST:
         response.set_cookie(cookie, quote(wanted, safe=""), max_age=KEPT_S, httponly=True, samesite="lax")
 
 

@@ -73,6 +73,7 @@ def test_a_key_is_edited_on_both(chromium: Browser, panel: RunningPanel) -> None
     expect(detail.get_by_text("differs").first).to_be_visible(timeout=PATIENT_MS)
     expect(detail.get_by_text("drift").first).to_be_visible(timeout=PATIENT_MS)
     open_by_a_click(page)
+    switch_stands_in_line(page)
     photograph_views(chromium, page)
     assert foreign == []
     assert errors == []
@@ -100,6 +101,14 @@ def open_by_a_click(page: Page) -> None:
     assert box is not None
     page.mouse.click(box["x"] + 90, box["y"] + 35 + 17)
     expect(detail).to_contain_text("drift", timeout=PATIENT_MS)
+
+
+def switch_stands_in_line(page: Page) -> None:
+    """The labels of a row are on one line, whatever they are of."""
+    main = page.get_by_test_id("stMain")
+    boxes = [main.get_by_text(label, exact=True).first.bounding_box() for label in ("Store", "View")]
+    tops = {box["y"] for box in boxes if box is not None}
+    assert len(tops) == 1, tops
 
 
 def photograph_views(chromium: Browser, page: Page) -> None:

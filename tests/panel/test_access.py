@@ -133,6 +133,15 @@ def test_a_link_to_a_view_leads_there_by_way_of_the_printed_link(by_link: Access
     assert client.get("/login").headers["location"] == "/", "it is kept for once"
 
 
+def test_the_last_address_asked_for_counts(by_link: Access) -> None:
+    client = client_of(by_link)
+    for address in (VIEW, "/"):
+        client.get(client.get(address, headers=NAVIGATION).headers["location"])
+    link = login_link(by_link, 8501)
+    assert link is not None
+    assert 'content="0;url=/"' in client.get(link).text
+
+
 @pytest.mark.parametrize("elsewhere", ["//evil.example/", "/\\evil.example", "https://evil.example", "/\t/evil", "x"])
 def test_signing_in_leads_to_no_other_site(by_password: Access, elsewhere: str) -> None:
     answer = client_of(by_password).post("/login", params={"next": elsewhere}, data={"password": PASSWORD})
