@@ -14,6 +14,7 @@ from hybrid.observe.endpoint import Reply, json_reply
 from hybrid.observe.routes import Probe, metrics_route
 from hybrid.observe.routes import probes as agent_probes
 from hybrid.ops.control import LIVE, PRESETS, AuditEntry, EnvPlan, Live, Presence, Process
+from hybrid.ops.diff.export import defused
 from hybrid.ops.drills import GROUPS, STEP_COUNT, LatencyRow, Report, Step, StepState
 from hybrid.ops.overview import Overview, Sample, StoreFacts
 from hybrid.settings import Ack, ReadPreference, Settings, masked_url
@@ -54,6 +55,7 @@ __all__ = [
     "StoreState",
     "StoreStatus",
     "audit",
+    "defused",
     "demo_running",
     "env_plan",
     "introduced",

@@ -12,6 +12,7 @@ import streamlit as st
 
 from panel import format
 from panel.i18n import _
+from panel.queries import defused
 
 __all__ = ["csv_button", "csv_of", "heading", "numbered", "table_height"]
 
@@ -20,11 +21,12 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def csv_of(rows: Rows) -> str:
-    """Rows as CSV; what has a Unix time `at_s` also gets it as people write it (UTC)."""
+    """Rows as CSV, none of which a spreadsheet takes for a formula; what has a Unix time `at_s` also gets it as people
+    write it (UTC)."""
     if not rows:
         return ""
     out = io.StringIO()
-    timed = [{**_utc(row), **row} for row in rows]
+    timed = [defused({**_utc(row), **row}) for row in rows]
     writer = csv.DictWriter(out, list(timed[0]))
     writer.writeheader()
     writer.writerows(timed)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from panel import actions, format, queries, routing, widgets
 from panel.i18n import N_, _
+from panel.tables import csv_button
 from panel.weatherline import weather_line
 
 PRESETS = {
@@ -175,7 +179,9 @@ def draw_history() -> None:
     entries = queries.audit()
     if not entries:
         return
-    st.subheader(_("History"), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(_("History"), anchor=False, width="stretch")
+        csv_button([audit_row(entry) for entry in entries], "history", _("History"))
     rows = [
         {
             _("When"): format.clock(entry.at_s, widgets.zone()),
@@ -189,6 +195,15 @@ def draw_history() -> None:
         for entry in entries
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="history")
+
+
+def audit_row(entry: queries.AuditEntry) -> dict[str, Any]:
+    """A line of the audit trail as it is kept."""
+    changes = {name: [before, after] for name, (before, after) in entry.changes.items()}
+    return {
+        "at_s": entry.at_s, "author": entry.author, "version": entry.version, "what": entry.what,
+        "changes": json.dumps(changes, ensure_ascii=False, default=str),
+    }  # fmt: skip
 
 
 def shown(value: object, name: str = "") -> str:

@@ -9,6 +9,7 @@ from panel import format, widgets
 from panel.alerts import queries
 from panel.i18n import _, ngettext
 from panel.said import said
+from panel.tables import csv_button
 
 __all__ = ["event_table"]
 
@@ -33,7 +34,10 @@ def event_table(rows: list[queries.EventRow]) -> None:
         and (not text or text.lower() in said(row["message"]).lower())
     ]
     shown = ngettext("{n} event", "{n} events", len(found)).format(n=len(found))
-    st.caption(_("{shown} of {all}. Kept on the local store for 8 days.").format(shown=shown, all=len(rows)))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        kept = _("{shown} of {all}. Kept on the local store for 8 days.").format(shown=shown, all=len(rows))
+        st.caption(kept, width="stretch")
+        csv_button(found, "events", _("Events"))
     if not found:
         return
     zone = widgets.zone()

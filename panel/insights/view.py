@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pandas as pd
@@ -163,10 +163,11 @@ def clients(store: Store, answer: Answer[ServerInsights]) -> None:
     found = _known(store, answer, "clients", title)
     if found is None:
         return
-    shown = () if isinstance(found.clients, NotOffered) else found.clients
+    who = () if isinstance(found.clients, NotOffered) else found.clients
+    shown = [row if actions.is_operator() else replace(row, address=queries.masked_address(row.address)) for row in who]
     rows = [_client_row(row) for row in shown]
     note = "" if isinstance(found.clients, NotOffered) else format.number(len(shown))
-    with frame(store, title, "clients", rows, note):
+    with frame(store, title, "clients", [asdict(row) for row in shown], note):
         if isinstance(found.clients, NotOffered):
             return refusal(found.clients)
         st.dataframe(
@@ -175,10 +176,9 @@ def clients(store: Store, answer: Answer[ServerInsights]) -> None:
 
 
 def _client_row(row: ClientRow) -> dict[str, Any]:
-    address = row.address if actions.is_operator() else queries.masked_address(row.address)
     return {
         _("Name"): row.name,
-        _("Address"): address,
+        _("Address"): row.address,
         _("Last command"): row.command,
         _("Idle"): format.duration(row.idle_s),
         _("Connected"): format.duration(row.age_s),

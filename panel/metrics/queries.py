@@ -163,9 +163,11 @@ def _grouped(found: Measured, group: str) -> Sequence[Record]:
 
 
 def latency_table(found: Measured) -> list[LatencyRow]:
-    """The whole range by store and group, with all groups together as the first of each store."""
+    """The whole range, from its beginning, by store and group, with all groups together as the first of each store."""
     whole = metrics.summed(found.records)
     rows = [*metrics.latency_rows(metrics.by_store([whole])), *metrics.latency_rows([whole])]
+    for row in rows:
+        row["at_s"] = int(found.since_s)
     return sorted(rows, key=lambda row: (row["store"] == Store.CLOUD.value, row["group"] != ALL, -row["count"]))
 
 

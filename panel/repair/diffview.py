@@ -20,7 +20,7 @@ from panel.repair.links import key_text, link, linked
 from panel.repair.pieces import CAUSES, cost_text, facts_text, store_name, tinted
 from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Selection
 from panel.said import said
-from panel.tables import numbered, table_height
+from panel.tables import csv_of, numbered, table_height
 from panel.verdict import Tone, Verdict
 from panel.widgets import perform, zone
 
@@ -216,17 +216,13 @@ def downloads(result: DiffResult, selection: Selection, total: int) -> None:
 def exported(selection: Selection, form: str) -> bytes:
     """The selected differences in this format."""
     with queries.existing_diff(selection.diff_id) as file:
-        found = queries.rows(file.differences(*selection.causes, containing=selection.containing))
-        if form == "jsonl":
-            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found).encode()
-        frame = pd.DataFrame(queries.defused(row) if form == "csv" else row for row in found)
-    text = frame.to_csv(index=False) if form == "csv" else None
-    return text.encode() if text is not None else parquet(frame)
-
-
-def parquet(frame: pd.DataFrame) -> bytes:
+        found = list(queries.rows(file.differences(*selection.causes, containing=selection.containing)))
+    if form == "csv":
+        return csv_of(found).encode()
+    if form == "jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found).encode()
     buffer = BytesIO()
-    frame.to_parquet(buffer, index=False)
+    pd.DataFrame(found).convert_dtypes().to_parquet(buffer, index=False)  # numbers stay whole where some are missing
     return buffer.getvalue()
 
 

@@ -31,7 +31,7 @@ from hybrid.ops.diff import (
     estimate_diff,
     history,
 )
-from hybrid.ops.diff.export import defused, field_row, rows, shown
+from hybrid.ops.diff.export import field_row, rows, shown
 from hybrid.ops.facts import entry_bytes
 from hybrid.ops.sync.one_key import MERGED_PARTS, KeyLook, look_at_key
 from hybrid.ops.sync.periodic import Divergence, read_divergence
@@ -84,7 +84,6 @@ __all__ = [
     "Unknown",
     "Verb",
     "conflicts",
-    "defused",
     "diff_folder",
     "diffs",
     "divergence",

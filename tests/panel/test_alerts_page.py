@@ -192,6 +192,7 @@ def test_the_event_log_is_filtered(store: FakeStore, open_page: OpenPage, monkey
     )
     at.multiselect(key="event-process").set_value(["web:1"]).run()
     assert list(at.dataframe[0].value["Event"]) == ["StoreDown"]
+    assert at.get_by_key("csv-events") is not None
     at.text_input(key="event-text").set_value("recovered").run()
     assert not at.dataframe
 

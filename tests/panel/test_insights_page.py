@@ -18,7 +18,7 @@ from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import queries as panel_queries
 from panel.actions import NotAllowed
-from panel.insights import actions, queries
+from panel.insights import actions, queries, view
 from panel.insights.queries import Heard
 from panel.process import PanelProcess
 from panel.reads import Known, Unknown
@@ -92,6 +92,18 @@ def test_what_the_cloud_bills_is_said_before(
 def test_addresses_of_clients_are_for_operators(open_page: OpenPage) -> None:
     assert frames(opened(open_page, "clients"))[0]["Address"].tolist() == ["10.9.8.7:5000"]
     assert frames(opened(open_page, "clients", "viewer"))[0]["Address"].tolist() == ["10.9.*.*"]
+
+
+@pytest.mark.usefixtures("healthy")
+@pytest.mark.parametrize(("role", "address"), [("operator", "10.9.8.7:5000"), ("viewer", "10.9.*.*")])
+def test_clients_are_downloaded_as_numbers(
+    open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, role: str, address: str
+) -> None:
+    taken: dict[str, Any] = {}
+    monkeypatch.setattr(view, "csv_button", lambda rows, name, title: taken.update({name: list(rows)}))
+    opened(open_page, "clients", role)
+    (row,) = taken["clients-local"]
+    assert (row["address"], row["memory_bytes"], row["age_s"]) == (address, 2000, 60)
 
 
 def test_a_store_that_does_not_answer_is_unknown_and_not_empty(

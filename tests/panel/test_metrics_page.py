@@ -187,8 +187,13 @@ def test_axes_are_labelled_with_round_values() -> None:
     assert byte_ticks(3_500_000)[1] == ["0 MB", "1 MB", "2 MB", "3 MB", "4 MB"]
 
 
+def test_the_whole_range_is_dated_by_its_beginning() -> None:
+    assert {row["at_s"] for row in queries.latency_table(FOUND)} == {int(FOUND.since_s)}
+
+
 def test_csv_has_a_readable_time() -> None:
     first, second = csv_of(queries.gauges(FOUND, "keys.local")).splitlines()[:2]
     assert first == "time,at_s,name,value"
     assert datetime.fromisoformat(second.split(",")[0]).timestamp() == END - 600
     assert csv_of([]) == ""
+    assert csv_of([{"key": "=1+1", "bytes": -1}]) == "key,bytes\r\n'=1+1,-1\r\n", "names are anyone's data"

@@ -166,6 +166,7 @@ def test_preset_is_applied(set_weather: SetWeather, open_page: OpenPage, panel_p
     set_weather("healthy")
     at = open_page(SETTINGS_PAGE)
     at.button(key="use-development").click().run()
+    assert at.get_by_key("csv-history") is not None
     assert panel_process.agent is not None
     assert panel_process.agent.client.settings.write_both is False
 
