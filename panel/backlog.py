@@ -15,6 +15,8 @@ __all__ = ["note"]
 def note(snapshot: Overview) -> str:
     """What is to be said below the number of entries."""
     entries = snapshot.status.lag_entries
+    if not snapshot.settings.replicated:
+        return _("writes stay local")
     if entries is None:
         return _("the log could not be read")
     if entries == 0:

@@ -17,7 +17,7 @@ __all__ = ["agreement", "lag"]
 
 def lag(snapshot: Overview) -> None:
     """How much of the replication log the other store has not got yet."""
-    if snapshot.cloud is None:
+    if snapshot.cloud is None or not snapshot.settings.replicated:
         return
     entries, target = snapshot.status.lag_entries, snapshot.status.authority.other
     if entries is None:

@@ -60,8 +60,9 @@ def _serving(overview: Overview) -> list[Store]:
 
 
 def reading_store(overview: Overview) -> Store | None:
-    """Which store answers reads now; None when none does, or when that is not known."""
-    serving = _serving(overview)
+    """Which store answers reads now; None when none does, or when that is not known. The cloud store answers none while
+    writes stay local, whatever is preferred: it is out of date."""
+    serving = [store for store in _serving(overview) if store is Store.LOCAL or overview.settings.write_both]
     if len(serving) < 2:
         return serving[0] if serving else None
     preference = overview.settings.read_preference
@@ -136,6 +137,8 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
         return _all_down(overview, zone)
     if by_state[StoreState.WIPED]:
         return _wiped(by_state[StoreState.WIPED][0], by_state[StoreState.DOWN], zone)
+    if by_state[StoreState.DOWN] and not overview.settings.write_both:
+        return _one_down_alone(by_state[StoreState.DOWN][0], zone)
     if by_state[StoreState.DOWN]:
         return _one_down(overview, by_state[StoreState.DOWN][0], zone)
     if by_state[StoreState.CATCHING_UP]:
@@ -196,6 +199,23 @@ def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdic
     word = _("Local down") if store is Store.LOCAL else _("Cloud down")
     advice = _("Bring back {address}; it catches up by itself.").format(**said)
     return Verdict(Tone.WARNING, word, sentence.format(**said, n=number(waiting or 0)), advice)
+
+
+def _one_down_alone(facts: StoreFacts, zone: str | None) -> Verdict:
+    """While writes stay local: the cloud store is out of date, and stands in for nobody."""
+    said = {"since": clock(facts.status.since_s, zone)}
+    if facts.status.store is Store.CLOUD:
+        sentence = _(
+            "The local store answers. The cloud store is down since {since}, and not in use: writes stay local."
+        )
+        advice = _("Choose the write mode “Both stores” to replicate again.")
+        return Verdict(Tone.NOTE, _("Local only"), sentence.format(**said), advice)
+    sentence = _(
+        "The local store is down since {since}, and no other one serves: writes stayed local, so the cloud store is "
+        "not up to date."
+    )
+    advice = _("Bring back {address}.").format(address=facts.status.address)
+    return Verdict(Tone.ALARM, _("Down"), sentence.format(**said), advice)
 
 
 def _catching_up(facts: StoreFacts, zone: str | None) -> Verdict:

@@ -62,9 +62,8 @@ def standing() -> None:
     with st.grid(4, min_column_width=150):
         waits = _("Waits for {store}").format(store=named(status.authority.other))
         metric(waits, format.count(status.lag_entries), backlog.note(snapshot))
-        folded = {None: _("not to be read now"), 0: _("no long outage")}.get(
-            status.folded_keys, _("from a long outage, sent by key")
-        )
+        unread = _("not to be read now") if snapshot.settings.replicated else _("writes stay local")
+        folded = {None: unread, 0: _("no long outage")}.get(status.folded_keys, _("from a long outage, sent by key"))
         metric(_("Folded keys"), format.count(status.folded_keys), folded, help=_(FOLDED))
         equal_share(known, _("not measured yet") if isinstance(measured, Known) else _("not to be read now"))
         conflicts = status.conflicts

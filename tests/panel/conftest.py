@@ -87,7 +87,9 @@ WEATHERS: dict[str, Overview | None] = {
     "unknown": overview(facts(Store.LOCAL, UNKNOWN, read=False), facts(Store.CLOUD, UNKNOWN, read=False), samples=()),
     "no cloud": overview(LOCAL_UP, None, lag_entries=None, lag_s=None),
     "no cloud, down": overview(LOCAL_DOWN, None),
-    "local only": overview(LOCAL_UP, CLOUD_UP, settings=replace(SETTINGS, write_both=False)),
+    "local only": overview(
+        LOCAL_UP, CLOUD_UP, lag_entries=None, lag_s=None, settings=replace(SETTINGS, write_both=False)
+    ),
     "conflicts": overview(LOCAL_UP, CLOUD_UP, conflicts=2),
 }
 

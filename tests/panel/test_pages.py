@@ -14,12 +14,14 @@ from hybrid.core.divergence import Divergence
 from hybrid.core.drift import Cause, DiffResult, Ending, Scope
 from hybrid.ops.overview import Overview
 from hybrid.settings import ReadPreference
+from hybrid.types import Store
 from panel import actions, backlog, queries
 from panel.nav import FOLDER, PAGES
 from panel.process import PanelProcess
 from panel.reads import Known
 from panel.repair import agreement
 from panel.repair import queries as repair_queries
+from panel.verdict import reading_store, roles, verdict
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -60,6 +62,20 @@ def test_page_stands_every_weather(weather: str, name: str, open_page: OpenPage,
 )
 def test_overview_answers_whether_we_are_fine(weather: str, answer: str, open_page: OpenPage, text_of: TextOf) -> None:
     assert answer in text_of(open_page())
+
+
+def test_while_writes_stay_local_the_cloud_store_serves_nobody(weathers: Mapping[str, Overview | None]) -> None:
+    apart, lost, without = weathers["local only"], weathers["local down"], weathers["cloud down"]
+    assert apart is not None and lost is not None and without is not None
+    for preference in ReadPreference:
+        preferring = replace(apart, settings=replace(apart.settings, read_preference=preference))
+        assert reading_store(preferring) is Store.LOCAL
+        assert roles(preferring)[Store.CLOUD] == ("stands by",)
+    assert backlog.note(apart) == "writes stay local"
+    local_lost, cloud_lost = replace(apart, local=lost.local), replace(apart, cloud=without.cloud)
+    assert reading_store(local_lost) is None
+    assert "no other one serves" in verdict(local_lost).sentence
+    assert "not in use" in verdict(cloud_lost).sentence
 
 
 def test_a_store_that_is_filled_again_has_not_got_everything(weathers: Mapping[str, Overview | None]) -> None:
