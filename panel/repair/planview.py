@@ -139,7 +139,7 @@ def run_form(
             label = _("Type “{phrase}” to confirm").format(phrase=preview.phrase)
             typed = st.text_input(label, key=f"{key}-typed", width=340)
         most = st.number_input(
-            _("Most cloud commands"), min_value=0, value=0, step=1000, key=f"{key}-most", width=190,
+            _("Most cloud commands"), min_value=0, value=0, step=1000, key=f"{key}-run-most", width=190,
             help=_("The sync stops before it takes more. 0: no limit."),
         )  # fmt: skip
         st.button(

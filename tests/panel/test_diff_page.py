@@ -70,6 +70,21 @@ def test_compare_find_and_fix_one_key_by_field(
     assert "Both stores have the same value" in text_of(at.run())
 
 
+def test_all_differences_are_made_equal_on_the_page(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage,
+    text_of: TextOf,
+) -> None:  # fmt: skip
+    local, cloud = drift
+    compared(real_panel)
+    at = open_page(PAGE)
+    at.get_by_key("diff-direction").set_value("local-to-cloud").run()
+    assert not at.exception
+    assert "3 keys are copied to the cloud store" in text_of(at)
+    at.button(key="diff-run").click().run()
+    assert real_panel.process.jobs.of("sync")[0].wait(30)
+    wait_until(lambda: cloud.get("text") == local.get("text") and bool(cloud.exists("mine")), "the sync")
+
+
 def test_bulk_merge_of_a_filtered_set_is_guarded_confirmed_and_audited(
     real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None
 ) -> None:
