@@ -1,12 +1,14 @@
-"""A batch of a merge as a script, which sees what WATCH does not: a write that changed nothing. A `DEL` of a key that
-was not there is newer than the value that is about to be put there, and the key must stay away.
+"""A batch of a merge, as a script: key by key, and only those keys that nobody has written since the merge looked.
 
-    EVAL script numkeys hybrid:log [the guarded keys ...] place command [command ...]
+    EVAL script numkeys hybrid:log hybrid:merged [key ...] place mark [key guarded count command ...] ...
 
-Runs the packed commands, unless a command in the log behind `place` names a guarded key: as its own, or among its
-arguments, which the script cannot tell apart. Returns 1 and the commands' errors, empty where there is none, or else 0
-and the guarded keys that are named. If the first command fails, none is run, and its error is returned: a store that is
-full or read-only refuses it as it would all others.
+A guarded key is left alone if a command in the log behind `place` names it: as its own, or among its arguments, which
+the script cannot tell apart. WATCH would not see a write that changed nothing: a `DEL` of a key that was not there is
+newer than the value that is about to be put there. And one key that is written would hold up all others.
+
+`mark` says how far the merge has got, and which keys it has left alone; those of this batch are added. Returns these,
+and the keys of which a command failed. If the mark cannot be set nothing is done, and the error is returned: a store
+that is full or read-only refuses it as it would all others.
 
 No command is too long for Lua, whose stack takes about 7,900 arguments: what is logged has at most 32 KiB, and a step
 of a copy 5,200 arguments.
@@ -14,17 +16,17 @@ of a copy 5,200 arguments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from hybrid.core.resp import first_args, pack
+from hybrid.core.resp import pack, unpack_all
+from hybrid.core.scripts import FLOAT_SUM
 
-__all__ = ["guarded_run"]
+__all__ = ["Mark", "Step", "merge_call"]
 
-CRASHES: Final = b"INCRBYFLOAT"
-"""In a script of Redis 6.2: see `hybrid.core.scripts`."""
-
-SCRIPT: Final = r"""
+SCRIPT: Final = (
+    FLOAT_SUM
+    + r"""
 local function parse(packed)
   local args, at = {}, string.find(packed, '\n', 1, true) + 1
   while at < #packed do
@@ -35,35 +37,81 @@ local function parse(packed)
   return args
 end
 
-local guarded, about_keys = {}, {s = true, v = true, t = true, i = true}
-for i = 2, #KEYS do guarded[KEYS[i]] = true end
-
-local concerned, named = false, {}
+local emptied, named, about_keys = false, {}, {s = true, v = true, t = true, i = true}
 local function look(field, payload)
-  if field == 'f' or field == 'r' then concerned = true end
+  if field == 'f' or field == 'r' then emptied = true end
   for _, arg in ipairs(about_keys[field] and (field == 's' and {payload} or parse(payload)) or {}) do
-    if guarded[arg] then concerned, named[#named + 1] = true, arg end
+    named[arg] = true
   end
 end
 
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[1], '+')) do
   for i = 1, #entry[2], 2 do look(entry[2][i], entry[2][i + 1]) end
 end
-if concerned then return {0, named} end
 
-local errors = {}
-for i = 2, #ARGV do
-  local reply = redis.pcall(unpack(parse(ARGV[i])))
-  errors[i - 1] = type(reply) == 'table' and reply.err or ''
-  if i == 2 and errors[1] ~= '' then return reply end
+local function failed(command)
+  local args = parse(command)
+  local reply
+  if string.upper(args[1]) == 'INCRBYFLOAT' then reply = float_sum(args[2], args[3])
+  else reply = redis.pcall(unpack(args)) end
+  return type(reply) == 'table' and reply.err
 end
-return {1, errors}
-""".strip()
+
+local marked = redis.pcall('SET', KEYS[2], ARGV[2])
+if marked.err then return marked end
+local left, refused, i = {}, {}, 3
+while ARGV[i] do
+  local key, last = ARGV[i], i + 2 + ARGV[i + 2]
+  if ARGV[i + 1] == '1' and (emptied or named[key]) then
+    left[#left + 1] = key
+    redis.call('APPEND', KEYS[2], '*2\r\n$1\r\nk\r\n$' .. #key .. '\r\n' .. key .. '\r\n')
+  else
+    local any = false
+    for c = i + 3, last do any = failed(ARGV[c]) or any end
+    if any then refused[#refused + 1] = key end
+  end
+  i = last + 1
+end
+return {left, refused}
+"""
+).strip()
 
 
-def guarded_run(log: bytes, place: bytes, guarded: Iterable[bytes], commands: Sequence[bytes]) -> bytes | None:
-    """The packed call. None for what no script can run: then a write that changes nothing is not seen."""
-    if any(first_args(command, 1)[0].upper() == CRASHES for command in commands):
-        return None
-    keys = (log, *guarded)
-    return pack(("EVAL", SCRIPT, len(keys), *keys, place, *commands))
+class Step(NamedTuple):
+    """The packed commands that a key is merged by. `guarded`: only if nobody has written it. `conflict`: they archive
+    one of its two values."""
+
+    key: bytes
+    commands: Sequence[bytes]
+    guarded: bool = False
+    conflict: bool = False
+
+
+class Mark(NamedTuple):
+    """How far the merge of the tail that ends at `end` has got: up to the key `done`, but for those `left` alone."""
+
+    end: bytes
+    done: bytes
+    left: frozenset[bytes]
+
+    def record(self, alone: Sequence[bytes] = ()) -> bytes:
+        """As it stands on the authority once the script has left these keys alone, too."""
+        return b"".join(pack(("k", part)) for part in (self.end, self.done, *sorted(self.left), *alone))
+
+    @classmethod
+    def parse(cls, record: bytes | None) -> Mark | None:
+        """None for anything else."""
+        try:
+            end, done, *left = (part for _, part in unpack_all(record or b""))
+        except ValueError:
+            return None
+        return cls(end, done, frozenset(left))
+
+
+def merge_call(log: bytes, merged: bytes, place: bytes, mark: Mark, steps: Sequence[Step]) -> bytes:
+    """The packed call."""
+    keys = (log, merged, *dict.fromkeys(step.key for step in steps))
+    parts: list[bytes | int] = []
+    for step in steps:
+        parts += step.key, int(step.guarded), len(step.commands), *step.commands
+    return pack(("EVAL", SCRIPT, len(keys), *keys, place, mark.record(), *parts))

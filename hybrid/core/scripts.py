@@ -20,7 +20,7 @@ from typing import Final
 
 from hybrid.core.resp import pack
 
-__all__ = ["EFFECT_COMMANDS", "EFFECT_SCRIPT", "EFFECT_SHA", "FLUSH_SCRIPT", "FLUSH_SHA", "LOAD_EFFECTS"]
+__all__ = ["EFFECT_COMMANDS", "EFFECT_SCRIPT", "EFFECT_SHA", "FLOAT_SUM", "FLUSH_SCRIPT", "FLUSH_SHA", "LOAD_EFFECTS"]
 
 _PRELUDE = r"""
 local key = ARGV[4]
@@ -86,6 +86,25 @@ local function now_ms()
 end
 """
 
+FLOAT_SUM: Final = r"""
+-- INCRBYFLOAT. Redis 6.2 built without jemalloc crashes in a script that runs it: it makes the list of arguments
+-- smaller, forgets that it did, and writes the next, longer list beyond its end. HINCRBYFLOAT does not, and reckons the
+-- same.
+local function float_sum(key, increment)
+  local held, scratch = redis.pcall('GET', key), KEYS[1] .. ':sum'
+  if type(held) == 'table' then return held end
+  redis.call('HSET', scratch, 'sum', held or '0')
+  local sum = redis.pcall('HINCRBYFLOAT', scratch, 'sum', increment)
+  redis.call('DEL', scratch)
+  if type(sum) == 'table' then
+    local text = string.gsub(sum.err, 'hash value is not a float', 'value is not a valid float')
+    return {err = text}
+  end
+  redis.call('SET', key, sum, 'KEEPTTL')
+  return sum
+end
+"""
+
 _VALUES = r"""
 function effects.SPOP()
   local popped = run()
@@ -100,20 +119,9 @@ function resp3.SPOP(popped)
   return {set = set}
 end
 
--- Redis 6.2 built without jemalloc crashes in a script that runs INCRBYFLOAT: it makes the list of arguments smaller,
--- forgets that it did, and writes the next, longer list beyond its end. HINCRBYFLOAT does not, and reckons the same.
 local function sum_of_6_2()
-  local held, scratch = redis.pcall('GET', key), KEYS[1] .. ':sum'
-  if type(held) == 'table' then refused = held; error('refused') end
-  redis.call('HSET', scratch, 'sum', held or '0')
-  local sum = redis.pcall('HINCRBYFLOAT', scratch, 'sum', ARGV[5])
-  redis.call('DEL', scratch)
-  if type(sum) == 'table' then
-    local text = string.gsub(sum.err, 'hash value is not a float', 'value is not a valid float')
-    refused = {err = text}
-    error('refused')
-  end
-  redis.call('SET', key, sum, 'KEEPTTL')
+  local sum = float_sum(key, ARGV[5])
+  if type(sum) == 'table' then refused = sum; error('refused') end
   reply = sum
   return sum
 end
@@ -410,7 +418,7 @@ end
 return {reply, id}
 """
 
-EFFECT_SCRIPT = (_PRELUDE + _VALUES + _STREAMS + _MAIN).strip()
+EFFECT_SCRIPT = (_PRELUDE + FLOAT_SUM + _VALUES + _STREAMS + _MAIN).strip()
 
 EFFECT_SHA = sha1(EFFECT_SCRIPT.encode()).hexdigest()
 

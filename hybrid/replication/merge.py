@@ -1,10 +1,10 @@
 """What only the returning store has goes to the authority: `hybrid.core.rejoin` decides key by key what becomes of it,
 here it is carried out.
 
-A batch of keys is one transaction on the authority: the values, the commands applied again, the archive's entries, and
-the mark that says up to which key the merge has got. WATCH on the keys and on the mark guards it, and a look into the
-log (see `hybrid.core.merge_script`): a merge that is interrupted at any point, or done by two shippers at once, applies
-nothing twice.
+A batch of keys is one call on the authority (see `hybrid.core.merge_script`): the values, the commands applied again,
+the archive's entries, and the mark that says how far the merge has got. WATCH on the mark guards it: a merge that is
+interrupted at any point, or done by two shippers at once, applies nothing twice. Keys that are written meanwhile are
+left alone, and decided anew in the next round.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.lacking import lacking
-from hybrid.core.merge_script import guarded_run
+from hybrid.core.merge_script import Mark, Step, merge_call
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.rejoin import Branch, Decision, Footprint, Repeat, again, decision, hides_a_sum
-from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
 from hybrid.core.state import Absent, KeyState
 from hybrid.errors import HybridError
@@ -79,17 +78,27 @@ class Merge:
         self._ours = tail.branch(self._left_out)
         self._repeats: dict[bytes, list[Repeat]] = {}
         self._told: dict[bytes, bool] = {}
-        self._done = self._done_by(mark)
+        self._marked: bytes | None = mark
+        self._done: bytes | None = None
+        self._left: frozenset[bytes] = frozenset()
+        if (known := Mark.parse(mark)) is not None and known.end == self._end:
+            self._done, self._left = known.done, known.left
+        self._alone: dict[bytes, Position] = {}
+        self._hot: set[bytes] = set()
+        self._named: set[bytes] = set()
         self.archived = 0
 
     def run(self) -> None:
-        keys = sorted(key for key in self._concerned() if self._done is None or key > self._done)
+        keys = sorted(key for key in self._concerned() if self._done is None or key > self._done or key in self._left)
         repeated = (Decision.AGAIN, Decision.LACKING)
         self._find_again([key for key in keys if self._decision(key) in repeated])
-        for start in range(0, len(keys), BATCH_KEYS):
-            if not self._keep():
-                raise Superseded("the shipper's lease was lost during the merge")
-            self._merge(keys[start : start + BATCH_KEYS])
+        for _ in range(TRIES):
+            batches = [keys[start : start + BATCH_KEYS] for start in range(0, len(keys), BATCH_KEYS)]
+            keys = [key for batch in batches for key in self._merge(batch)]
+        if keys:
+            raise HybridError(
+                f"the {self.tail.store} store's last writes could not be merged: their keys never stood still"
+            )
         if self.archived:
             trim_archive(self.reader, self.names)
 
@@ -100,25 +109,20 @@ class Merge:
                 keys.update(_all_keys(wire))
         return keys
 
-    def _done_by(self, mark: bytes | None) -> bytes | None:
-        """The last key that was merged already, of this very tail; keys are merged in order."""
-        end, _, key = (mark or b"").partition(b" ")
-        return bytes(key) if end == self._end else None
-
     def _look(self, entries: list[Any] | None = None) -> None:
         """Take in what was written on the authority since the last look; its log was empty when it took over."""
         for group, place in logged(self.reader, self.names.log, self._seen_to, self._open_fields, entries):
             self._theirs.add(group)
             self._seen_to = place
 
-    def _guard(self, keys: set[bytes]) -> None:
-        """From here on, whatever is written to these keys, and to no other, breaks the next transaction; what was
-        written before is known. Raises Superseded."""
+    def _guard(self, watched: set[bytes]) -> None:
+        """From here on, another shipper that goes on with this merge breaks the next call, and so does whatever changes
+        one of the keys `watched`; what was written before is known. Raises Superseded."""
         names = self.names
         _, _, entries, record, mark = several(
             self._writer,
             ("UNWATCH",),
-            ("WATCH", names.authority, names.merged, *keys),
+            ("WATCH", names.authority, names.merged, *watched),
             next_entries(names.log, self._seen_to),
             ("GET", names.authority),
             ("GET", names.merged),
@@ -126,55 +130,59 @@ class Merge:
         self._look(entries)
         if record != self._record:
             raise Superseded("the authority has moved")
-        if self._done_by(mark) != self._done:
+        if mark != self._marked:
             raise Superseded("another shipper has taken over the merge")
 
-    def _merge(self, keys: list[bytes]) -> None:
-        ours, theirs = self.tail.states(keys), Values()
-        hot: set[bytes] = set()
-        named: set[bytes] = set()
-        for _ in range(TRIES):
-            theirs |= read_states(self.reader, self._unread(keys, theirs), log_key=self.names.log)
-            guarded = self._to_guard(keys, hot)
-            self._guard(guarded)
-            if self._unread(keys, theirs):
-                continue  # written meanwhile, so that more has to be known
-            self._tell_apart(self._untold(keys), ours, theirs)
-            if not guarded >= self._to_guard(keys, hot):
-                continue
-            plan = Plan(self, keys, ours, theirs)
-            ran, found = self._run([self._mark(keys[-1]), *plan.commands], guarded, named)
-            if ran:
-                self._done = keys[-1]
-                self.archived += plan.conflicts
-                self._archive_refused(plan, ours, found[1:])
-                return
-            guarded_from = self._seen_to
-            self._look()
-            written = {key for key in guarded if (known := self._theirs.of(key)) and known.last > guarded_from}
-            hot |= written
-            # Others' commands have them among their arguments, which may go on for ever.
-            named |= set(found) - written
-        raise HybridError(
-            f"the {self.tail.store} store's last writes could not be merged: their keys never stood still"
-        )
+    def _merge(self, keys: list[bytes]) -> list[bytes]:
+        """Those that are left for later: they were written meanwhile."""
+        if not self._keep():
+            raise Superseded("the shipper's lease was lost during the merge")
+        ours = self.tail.states(keys)
+        theirs = read_states(self.reader, self._unread(keys, {}), log_key=self.names.log)
+        watched = self._named.intersection(keys)
+        self._guard(watched)
+        self._tell_why(keys)
+        unread = self._unread(keys, theirs)
+        ready = [key for key in keys if key not in set(unread)]
+        self._tell_apart(self._untold(ready), ours, theirs)
+        plan = Plan(self, ready, ours, theirs)
+        steps = [step._replace(guarded=step.guarded and step.key not in watched) for step in plan.steps]
+        done, left = max(keys[-1], self._done or b""), (self._left - set(keys)).union(unread)
+        ran = self._run(steps, Mark(self._end, done, left))
+        if ran is None:
+            self._left |= set(keys)
+            self._alone |= dict.fromkeys(watched, self._seen_to)
+            return keys
+        alone, refused = ran
+        self._alone |= dict.fromkeys(alone, self._seen_to)
+        self.archived += sum(step.conflict and step.key not in alone for step in steps)
+        self._archive_refused(refused, ours)
+        return sorted(alone.union(unread))
 
-    def _run(self, commands: list[bytes], guarded: set[bytes], named: set[bytes]) -> tuple[bool, list[Any]]:
-        """Whether the commands were run, and for each its error or what stands for none; else a guarded key was
-        written meanwhile, or was only named, which is not looked for where it is known already (`named`): these keys.
-
-        Raises HybridError where the authority takes no writes: it may be full."""
-        sought, place = guarded - named, position_text(self._seen_to)
-        script = guarded_run(self.names.log, place, sought, commands) if sought else None
-        replies = transaction(self._writer, commands if script is None else [script])
+    def _run(self, steps: list[Step], mark: Mark) -> tuple[set[bytes], list[bytes]] | None:
+        """Which keys were left alone, because they were written or named meanwhile, and of which a command was refused.
+        None if nothing was done. Raises HybridError where the authority takes no writes: it may be full."""
+        names = self.names
+        call = merge_call(names.log, names.merged, position_text(self._seen_to), mark, steps)
+        replies = transaction(self._writer, [call])
         if replies is None:
-            return False, []
-        if script is None:
-            return True, [isinstance(reply, Exception) for reply in replies]
+            return None
         if isinstance(replies[0], Exception):
             raise HybridError(str(replies[0]))
-        ran, found = replies[0]
-        return bool(ran), found
+        alone, refused = replies[0]
+        self._done, self._left = mark.done, mark.left.union(alone)
+        self._marked = mark.record(alone)
+        return set(alone), refused
+
+    def _tell_why(self, keys: list[bytes]) -> None:
+        """Why those of these keys that were left alone were: by now it is known what was written."""
+        for key in self._alone.keys() & set(keys):
+            known, place = self._theirs.of(key), self._alone.pop(key)
+            if known is not None and known.last > place:
+                self._hot.add(key)
+                self._named.discard(key)
+            else:
+                self._named.add(key)  # others' commands have it among their arguments, which may go on for ever
 
     def _unread(self, keys: list[bytes], theirs: Values) -> list[bytes]:
         """Those of which the authority's value has to be known: it is archived or kept in a conflict, or tells what of
@@ -190,25 +198,21 @@ class Merge:
         known = self._theirs.of(key)
         return known is not None and known.last > position(theirs[key][1])
 
-    def _to_guard(self, keys: list[bytes], hot: set[bytes]) -> set[bytes]:
-        """The keys that nobody may write meanwhile: those whose value is replaced, and those that commands are applied
-        to again. A key that never stands still goes without in the latter case: all that was done to it commutes."""
-        untold = self._untold(keys)
-        again = {key for key in keys if self.decided(key) is Decision.AGAIN or key in untold}
-        return {key for key in keys if self.decided(key) in REPLACED} | (again - hot)
+    def is_guarded(self, key: bytes) -> bool:
+        """Whether nobody may write the key meanwhile: its value is replaced, or commands are applied to it again. One
+        that never stands still goes without in the latter case: all that was done to it commutes."""
+        what = self.decided(key)
+        return what in REPLACED or (what is Decision.AGAIN and key not in self._hot)
 
-    def _mark(self, key: bytes) -> bytes:
-        return pack(("SET", self.names.merged, self._end + b" " + key))
-
-    def _archive_refused(self, plan: Plan, ours: Mapping[bytes, KeyState | Absent], errors: list[Any]) -> None:
+    def _archive_refused(self, refused: list[bytes], ours: Mapping[bytes, KeyState | Absent]) -> None:
         """A command that one store took and the other does not (a sum too large, a value of a module that is not there)
         leaves a conflict."""
-        refused = sorted({key for key, at in plan.applied if errors[at]})
-        if refused:
-            theirs = read_states(self.reader, refused, log_key=self.names.log)
-            late = Plan(self, refused, ours, theirs, settle=True)
+        keys = sorted(key for key in refused if key in ours)
+        if keys:
+            theirs = read_states(self.reader, keys, log_key=self.names.log)
+            late = Plan(self, keys, ours, theirs, settle=True)
             transaction(self._writer, late.commands)
-            self.archived += late.conflicts
+            self.archived += sum(step.conflict for step in late.steps)
 
     def footprints(self, key: bytes) -> tuple[Footprint | None, Footprint | None]:
         return self._ours.of(key), self._theirs.of(key)

@@ -1,11 +1,12 @@
-"""The commands by which one batch of keys is merged: in one transaction, but for the first pieces of large values."""
+"""The commands by which one batch of keys is merged: in one call, but for the first pieces of large values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from hybrid.core.conflict import Conflict, Side
+from hybrid.core.merge_script import Step
 from hybrid.core.rejoin import Decision, Footprint
 from hybrid.core.resp import pack
 from hybrid.core.state import Absent, KeyState, plan_put
@@ -26,7 +27,7 @@ Values = dict[bytes, Snapshot]
 
 
 class Plan:
-    """`applied`: at which places what a key is given stands, and of which key; `conflicts`: how many there are.
+    """`steps`: what is to be done, key by key.
 
     With `settle`, every key is settled as a conflict that the authority's value wins.
     """
@@ -41,42 +42,43 @@ class Plan:
         settle: bool = False,
     ) -> None:
         self._merge = merge
-        self.commands: list[bytes] = []
-        self.applied: list[tuple[bytes, int]] = []
-        self.conflicts = 0
+        self.steps: list[Step] = []
         decisions = {key: Decision.KEEP_AUTHORITY if settle else merge.decided(key) for key in keys}
         for key, commands in merge.again([key for key in keys if decisions[key] is Decision.AGAIN]).items():
-            self._apply(key, commands)
+            if commands:
+                self.steps.append(Step(key, commands, guarded=merge.is_guarded(key)))
         for key in keys:
             if decisions[key] is Decision.COPY:
-                self._put(key, ours[key])
+                self.steps.append(Step(key, self._put(key, ours[key]), guarded=merge.is_guarded(key)))
             elif decisions[key] in CONTESTED and (merge.hides_a_sum(key) or not same(ours[key], theirs[key][0])):
                 self._settle(key, decisions[key], ours[key], theirs[key][0])
-        if self.conflicts:
+        if any(step.conflict for step in self.steps):
             # The archive goes to the returning store as any key does.
-            self.commands.append(pack(("XADD", merge.names.log, "*", "s", merge.names.conflicts)))
+            logged = pack(("XADD", merge.names.log, "*", "s", merge.names.conflicts))
+            self.steps.append(Step(merge.names.conflicts, [logged]))
+
+    @property
+    def commands(self) -> list[bytes]:
+        """Of all steps."""
+        return [command for step in self.steps for command in step.commands]
 
     def _settle(self, key: bytes, decided: Decision, ours: KeyState | Absent, theirs: KeyState | Absent) -> None:
-        self.conflicts += 1
         if decided is Decision.KEEP_RETURNING:
-            self._put(key, ours)
-            self.commands.append(self._archived(key, theirs, ours, returning_won=True))
+            put, archived = self._put(key, ours), self._archived(key, theirs, ours, returning_won=True)
+            step = Step(key, [*put, archived], guarded=self._merge.is_guarded(key), conflict=True)
         else:
-            self.commands.append(self._archived(key, ours, theirs, returning_won=False))
+            step = Step(key, [self._archived(key, ours, theirs, returning_won=False)], conflict=True)
+        self.steps.append(step)
 
-    def _put(self, key: bytes, state: KeyState | Absent) -> None:
-        """Give the key its state; chunks of a large one are sent ahead."""
+    def _put(self, key: bytes, state: KeyState | Absent) -> list[bytes]:
+        """What gives the key its state; chunks of a large one are sent ahead."""
         can = self._merge.can
         features = {"field_ttl": can.has_field_ttl, "stream_counters": can.has_stream_counters}
         *filling, last = plan_put(key, state, temporary_key(key), **features)
         for commands in filling:
             for command in commands:
                 one(self._merge.reader, *command)
-        self._apply(key, [pack(command) for command in last])
-
-    def _apply(self, key: bytes, commands: Sequence[bytes]) -> None:
-        self.applied += [(key, len(self.commands) + number) for number in range(len(commands))]
-        self.commands += commands
+        return [pack(command) for command in last]
 
     def _archived(self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, *, returning_won: bool) -> bytes:
         """The command that archives the value that lost."""

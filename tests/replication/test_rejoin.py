@@ -221,14 +221,14 @@ def test_a_key_that_never_stands_still_is_told_apart(apart: Apart, monkeypatch: 
     apart.both("SET", "n", "1")  # local has 1 more than it shows: the cloud store has the first of the two
     apart.local.set("n", "2")
     apart.write(apart.cloud, "INCRBY n 100")
-    guard = merging.Merge._to_guard
+    guard = merging.Merge._guard
 
-    def written_meanwhile(self: merging.Merge, keys: list[bytes], hot: set[bytes]) -> set[bytes]:
-        if not hot:
-            apart.write(apart.cloud, "INCRBY n 100")
-        return guard(self, keys, hot)
+    def written_meanwhile(self: merging.Merge, watched: set[bytes]) -> None:
+        apart.write(apart.cloud, "INCRBY n 100")
+        guard(self, watched)
 
-    monkeypatch.setattr(merging.Merge, "_to_guard", written_meanwhile)
+    monkeypatch.setattr(merging.Merge, "_guard", written_meanwhile)
+    disturb(monkeypatch, lambda number: apart.write(apart.cloud, "INCRBY n 100"))
     apart.merge()
     written = sum(payload.count(b"INCRBY") for name, payload in logged(apart.cloud) if name == b"v")
     assert apart.cloud.get("n") == b"%d" % (2 + 100 * written)
@@ -444,6 +444,35 @@ def test_a_lost_lease_ends_the_merge_and_the_next_one_goes_on(apart: Apart, monk
     assert apart.local.xlen(NAMES.log) == 1
     apart.merge()
     assert apart.cloud.mget(names) == [b"2"] * 6
+
+
+def test_what_was_left_alone_is_merged_by_the_next_one(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"n{number}" for number in range(6)]
+    apart.write(apart.local, *(f"INCR {name}" for name in names))
+    apart.write(apart.cloud, *(f"INCR {name}" for name in names))
+    held = iter((True, False))
+    disturb(monkeypatch, lambda number: number == 1 and apart.write(apart.cloud, "INCR n2", "INCR n4"))
+    with pytest.raises(Superseded, match="lease"):
+        apart.merge(lambda: next(held))
+    assert apart.cloud.mget(names) == [b"2"] * 6, "two of them have their two from the cloud store"
+    apart.merge()
+    assert apart.cloud.mget(names) == [b"2", b"2", b"3", b"2", b"3", b"2"]
+
+
+def test_one_busy_key_does_not_hold_up_the_others(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"n{number}" for number in range(50)]
+    apart.write(apart.local, *(f"INCR {name}" for name in names))
+    apart.write(apart.cloud, *(f"INCR {name}" for name in names))
+    calls: list[int] = []
+
+    def busy(number: int) -> None:
+        calls.append(number)
+        apart.write(apart.cloud, "INCR n7")
+
+    disturb(monkeypatch, busy)
+    apart.merge()
+    assert apart.cloud.mget(names) == [b"%d" % (4 if name == "n7" else 2) for name in names]
+    assert len(calls) == 2, "in the second round, one that only counts goes without a guard"
 
 
 def hand_back(apart: Apart) -> None:

@@ -100,7 +100,10 @@ def test_a_process_that_alone_is_cut_off_moves_the_others_once(ack: str) -> None
             while not process.stopping:
                 written[process.name] += 1
                 answered[process.name] = process.client.incr(process.name)
-                assert int(process.client.get(process.name)) == written[process.name]
+                missing = written[process.name] - int(process.client.get(process.name))
+                assert missing <= (ack == "local"), (
+                    "the last one may not be on the cloud store when the others move there"
+                )
                 world.scheduler.sleep(0.05)
             process.writers -= 1
 
