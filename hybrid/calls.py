@@ -32,7 +32,10 @@ _OF_FUNCTIONS: Final = frozenset(("FCALL", "FUNCTION LOAD", "FUNCTION RESTORE"))
 
 
 class Calls(Reading):
-    """From the arguments of a command to a flow, and from its raw reply to what redis-py returns."""
+    """From the arguments of a command to a flow, and from its raw reply to what redis-py returns.
+
+    Two underscores: classes that are derived from a client have attributes of such names (walrus' `_scripts`).
+    """
 
     _board: Board
     _names: Names
@@ -43,11 +46,11 @@ class Calls(Reading):
 
     def _prepare_calls(self, names: Names, options: Mapping[str, Any]) -> None:
         self._names = names
-        self._scripts = Scripts(names.log)
+        self.__scripts = Scripts(names.log)
         self._hint: Callable[[tuple[bytes, ...]], Transaction] = lambda keys: hint(names, keys)
-        self._encoding = options.get("encoding", "utf-8")
-        self._errors = options.get("encoding_errors", "strict")
-        self._is_utf8 = self._encoding.lower().replace("_", "-") in ("utf-8", "utf8") and self._errors == "strict"
+        self.__encoding = options.get("encoding", "utf-8")
+        self.__errors = options.get("encoding_errors", "strict")
+        self._is_utf8 = self.__encoding.lower().replace("_", "-") in ("utf-8", "utf8") and self.__errors == "strict"
 
     def called(self, args: tuple[Any, ...], options: Mapping[str, Any]) -> Flow:
         """The flow of one command, by the policy that the command table gives it; its result is the raw reply.
@@ -65,7 +68,7 @@ class Calls(Reading):
             return self.called(self._instead_of(command, args), options)
         if policy is Policy.BLOCKING:
             return self._blocked(args, decode)
-        args, first = self._scripts.followed(command, args, replicated=self._board.settings.replicated)
+        args, first = self.__scripts.followed(command, args, replicated=self._board.settings.replicated)
         if policy is Policy.ONE_STORE or not self._board.settings.replicated:
             return self._on_authority(self._packed(args), command.name, command.idempotent, decode)
         return self._written(Write(args, self._packed(args), command, policy, first), decode)
@@ -141,7 +144,7 @@ class Calls(Reading):
         policy = policy_of(command, args)
         if policy is Policy.REFUSED:
             return self.prepared(self._instead_of(command, args))
-        args, first = self._scripts.followed(command, args, replicated=self._board.settings.replicated)
+        args, first = self.__scripts.followed(command, args, replicated=self._board.settings.replicated)
         write = Write(args, self._packed(args), command, policy, first)
         self._refuse_reserved(write)
         return write
@@ -169,7 +172,8 @@ class Calls(Reading):
     def encoded(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """With the operands in the encoding that the application chose; what is behind this takes str for UTF-8."""
         name, *operands = args
-        return (name, *(arg.encode(self._encoding, self._errors) if isinstance(arg, str) else arg for arg in operands))
+        words = self.__encoding, self.__errors
+        return (name, *(arg.encode(*words) if isinstance(arg, str) else arg for arg in operands))
 
     def parsed(self, name: Any, reply: Any, options: dict[str, Any]) -> Any:
         """As redis-py's parse_response."""

@@ -14,7 +14,7 @@ from redis.connection import parse_url
 
 import hybrid.aio
 from hybrid import HybridRedis
-from scripts.public_suites.stores import PATIENT, PLAIN, Client, opened, urls
+from scripts.public_suites.stores import PATIENT, PLAIN, Client, opened, stores_of, urls
 
 pytest_plugins = ["scripts.public_suites.stores"]
 
@@ -44,10 +44,15 @@ class AnyAddress(metaclass=Either):
 
 
 class InPlace(AnyAddress, Client):
-    """Takes the arguments of redis.Redis, and is an open client."""
+    """Takes the arguments of redis.Redis, and is an open client; one of a class derived from it opens its own."""
 
     def __new__(cls, host: str = "", port: int = 0, db: int = 0, *_: Any, **options: Any) -> Any:
-        return opened(*chosen(db, options))
+        return object.__new__(cls) if cls is not InPlace else opened(*chosen(db, options))
+
+    def __init__(self, host: str = "", port: int = 0, db: int = 0, *_: Any, **options: Any) -> None:
+        kept, db = chosen(db, options)
+        opened({}, db)  # who compares and empties this database
+        super().__init__(stores_of(db), **kept)
 
 
 class AsyncioInPlace(AnyAddress, hybrid.aio.HybridRedis):  # type: ignore[misc]
@@ -58,10 +63,16 @@ class AsyncioInPlace(AnyAddress, hybrid.aio.HybridRedis):  # type: ignore[misc]
         if PLAIN:
             return redis.asyncio.Redis.from_url(urls(db)[0], **kept)
         opened({}, db)  # who compares and empties this database
+        if cls is not AsyncioInPlace:
+            return object.__new__(cls)
         name = repr((db, sorted(kept.items())))
         if name not in _asyncio:
             _asyncio[name] = hybrid.aio.HybridRedis.from_urls(*urls(db), **{**PATIENT, **kept})
         return _asyncio[name].client()
+
+    def __init__(self, host: str = "", port: int = 0, db: int = 0, *_: Any, **options: Any) -> None:
+        kept, db = chosen(db, options)
+        super().__init__(stores_of(db), **kept)
 
 
 def chosen(db: int, options: dict[str, Any]) -> tuple[dict[str, Any], int]:

@@ -16,7 +16,18 @@ from hybrid.ops.compare import compare
 from scripts.public_suites.expected import EXPECTED, MAY_PASS, NOT_RUN
 from scripts.public_suites.suites import SUITES
 
-__all__ = ["CLOUD_URL", "LOCAL_URL", "PATIENT", "PLAIN", "Client", "compared", "leave_out", "opened", "urls"]
+__all__ = [
+    "CLOUD_URL",
+    "LOCAL_URL",
+    "PATIENT",
+    "PLAIN",
+    "Client",
+    "compared",
+    "leave_out",
+    "opened",
+    "stores_of",
+    "urls",
+]
 
 LOCAL_URL, CLOUD_URL = os.environ["HYBRID_SUITE_STORES"].split()
 PLAIN = bool(os.environ.get("HYBRID_SUITE_PLAIN"))
@@ -36,8 +47,7 @@ class Client(HybridRedis):
 
     def __init__(self, settings: Settings | None = None, *, connection_pool: Any = None, **options: Any) -> None:
         if settings is None:
-            local, cloud = urls(connection_pool.connection_kwargs.get("db") or 0)
-            settings = Settings(local_url=local, cloud_url=cloud, **PATIENT)  # type: ignore[arg-type]
+            settings = stores_of(connection_pool.connection_kwargs.get("db") or 0)
         super().__init__(settings, **options)
 
     def flushdb(self, asynchronous: bool = False, **options: Any) -> Any:
@@ -52,6 +62,11 @@ class Client(HybridRedis):
 def urls(db: int = 0) -> tuple[str, str]:
     """Database `db` of the local and of the cloud store."""
     return f"{LOCAL_URL.rstrip('/')}/{db}", f"{CLOUD_URL.rstrip('/')}/{db}"
+
+
+def stores_of(db: int) -> Settings:
+    local, cloud = urls(db)
+    return Settings(local_url=local, cloud_url=cloud, **PATIENT)  # type: ignore[arg-type]
 
 
 def opened(options: dict[str, Any], db: int = 0) -> Any:

@@ -17,7 +17,7 @@ import redis
 from client.rig import PATIENT, assert_equal
 from servers import Stores, client, wait_until
 
-from hybrid import Ack, AllStoresDown, ConfigurationError, Health, HybridRedis, Status, Store, StoreState
+from hybrid import Ack, AllStoresDown, ConfigurationError, Health, HybridRedis, Settings, Status, Store, StoreState
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
 
@@ -441,3 +441,15 @@ def test_a_connection_that_is_opened_while_the_client_closes_is_closed(stores: S
     endpoint.give(endpoint.generation, late)
     assert not late.is_connected
     assert endpoint.idle == 0
+
+
+def test_a_class_derived_from_a_client_has_private_names_of_its_own(stores: Stores) -> None:
+    class Derived(HybridRedis):  # as walrus' Database
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._scripts = self._encoding = self._errors = None
+
+    with Derived(settings=Settings(local_url=stores.local.url, cloud_url=stores.cloud.url)) as derived:
+        assert derived.set("ключ", "v") and derived.get("ключ") == b"v"
+        assert derived.eval("return redis.call('INCR', 'n')", 0) == 1
+        assert_equal(derived, stores)

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from scripts.public_suites.expected.others import CACHELIB, DJANGO_REDIS, FAKEREDIS, KOMBU, RQ
+from scripts.public_suites.expected.others import (
+    ARQ,
+    CACHELIB,
+    DJANGO_REDIS,
+    FAKEREDIS,
+    FLASK_CACHING,
+    KOMBU,
+    LIMITS,
+    PYTHON_REDIS_LOCK,
+    RQ,
+)
 from scripts.public_suites.expected.reasons import MAY_PASS, NOT_RUN, Expected
 from scripts.public_suites.expected.redis_py import REDIS_PY, REDIS_PY_ASYNCIO
 
@@ -21,4 +31,9 @@ EXPECTED: Final[dict[str, Expected]] = {
     "kombu": KOMBU,
     "cachelib": CACHELIB,
     "aiocache": {},
+    "walrus": {},
+    "flask-caching": FLASK_CACHING,
+    "limits": LIMITS,
+    "arq": ARQ,
+    "python-redis-lock": PYTHON_REDIS_LOCK,
 }

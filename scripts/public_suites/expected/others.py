@@ -5,9 +5,12 @@ from __future__ import annotations
 from scripts.public_suites.expected.reasons import (
     ADDRESS,
     CONNECTION,
+    ELSEWHERE,
+    HASTE,
     HURRY,
     LINES,
     NO_CONNECTION,
+    OLDER,
     ONE_DATABASE,
     ORDER,
     OWN_KEYS,
@@ -17,11 +20,20 @@ from scripts.public_suites.expected.reasons import (
     SERVERS_OWN,
     SETUP,
     SPAWNED,
-    SUBCLASS,
     Expected,
 )
 
-__all__ = ["DJANGO_REDIS", "FAKEREDIS", "KOMBU", "RQ"]
+__all__ = [
+    "ARQ",
+    "CACHELIB",
+    "DJANGO_REDIS",
+    "FAKEREDIS",
+    "FLASK_CACHING",
+    "KOMBU",
+    "LIMITS",
+    "PYTHON_REDIS_LOCK",
+    "RQ",
+]
 
 _REGISTRATION = "test/test_mixins/test_function_commands.py::test_function_load_reports_registration_errors"
 _REGISTRATIONS = (
@@ -113,7 +125,6 @@ RQ: Expected = {
         "test_scheduler.py::TestScheduler::test_prepare_registries",
     ),
     HURRY: ("test_worker_pool.py::TestWorkerPool::test_reap_workers",),
-    SUBCLASS: ("test_utils.py::TestUtils::test_get_redis_version",),
     SPAWNED: (
         "test_worker.py::TestWorkerSubprocess::test_run_access_self",
         "test_worker.py::TestWorkerSubprocess::test_run_empty_queue",
@@ -147,5 +158,37 @@ CACHELIB: Expected = {
         f"test_redis_cache.py::TestRedisCacheCheckConnection::test_unreachable_server_raises_when_enabled[{kind}-{prefix}]"
         for kind in ("RedisCache", "CustomCache")
         for prefix in ("no_key_prefix", "with_key_prefix")
+    ),
+}
+
+ARQ: Expected = {
+    HASTE: ("test_worker.py::test_default_job_expiry",),
+    OLDER: ("test_worker.py::test_worker_retry", "test_worker.py::test_worker_crash"),
+}
+
+FLASK_CACHING: Expected = {
+    NO_CONNECTION: tuple(
+        f"test_basic_app.py::test_app_redis_cache_backend_url_{what}"
+        for what in ("default_db", "custom_db", "explicit_db_arg")
+    ),
+}
+
+LIMITS: Expected = {
+    HASTE: (
+        "test_strategy.py::TestMovingWindow::test_moving_window_huge_cost",
+        "aio/test_strategy.py::TestAsyncMovingWindow::test_moving_window",
+        "aio/test_strategy.py::TestAsyncMovingWindow::test_moving_window_huge_cost",
+        "aio/test_strategy.py::TestAsyncSlidingWindow::test_sliding_window_counter_previous_window",
+    ),
+}
+
+PYTHON_REDIS_LOCK: Expected = {
+    ELSEWHERE: (
+        "test_redis_lock.py::test_simple",
+        "test_redis_lock.py::test_simple_auto_renewal",
+        "test_redis_lock.py::test_no_block",
+        "test_redis_lock.py::test_timeout_acquired",
+        "test_redis_lock.py::test_expire",
+        "test_redis_lock.py::test_no_overlap",
     ),
 }
