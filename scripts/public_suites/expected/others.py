@@ -175,6 +175,7 @@ FLASK_CACHING: Expected = {
 
 LIMITS: Expected = {
     HASTE: (
+        "test_strategy.py::TestMovingWindow::test_moving_window",
         "test_strategy.py::TestMovingWindow::test_moving_window_huge_cost",
         "aio/test_strategy.py::TestAsyncMovingWindow::test_moving_window",
         "aio/test_strategy.py::TestAsyncMovingWindow::test_moving_window_huge_cost",
