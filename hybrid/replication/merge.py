@@ -95,7 +95,9 @@ class Merge:
         for _ in range(TRIES):
             batches = [keys[start : start + BATCH_KEYS] for start in range(0, len(keys), BATCH_KEYS)]
             keys = [key for batch in batches for key in self._merge(batch)]
-        if keys:
+            if not keys:
+                break
+        else:
             raise HybridError(
                 f"the {self.tail.store} store's last writes could not be merged: their keys never stood still"
             )
