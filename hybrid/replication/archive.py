@@ -6,6 +6,7 @@ import time
 from typing import Any, Final
 
 from hybrid.core.conflict import KEPT_BYTES, KEPT_ENTRIES, KEPT_S, Conflict
+from hybrid.core.key_state import Stream, id_order
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, Absent, KeyState, differences, plan_put
@@ -14,7 +15,7 @@ from hybrid.replication.copy import temporary_key
 from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.wire import Wire
 
-__all__ = ["archive_command", "put_of", "same", "trim_archive"]
+__all__ = ["archive_command", "archives_united", "logged", "put_of", "same", "trim_archive"]
 
 WHOLE_BYTES: Final = 256 * 1024 * 1024
 """A value is archived in one piece, so its commands are not cut into chunks before this."""
@@ -23,6 +24,31 @@ WHOLE_BYTES: Final = 256 * 1024 * 1024
 def archive_command(names: Names, conflict: Conflict) -> bytes:
     """The packed command that adds a conflict to the archive (its id is the server's choice)."""
     return pack(("XADD", names.conflicts, "MAXLEN", "~", KEPT_ENTRIES, "*", *conflict.fields))
+
+
+def logged(names: Names) -> tuple[Any, ...]:
+    """The command by which the archive goes to the other store, as any key does."""
+    return ("XADD", names.log, "*", "s", names.conflicts)
+
+
+def archives_united(names: Names, ours: KeyState | Absent, theirs: KeyState | Absent, *, removes: bool) -> list[bytes]:
+    """The packed commands that give the archive `theirs` what only `ours` holds, with its time where that is the later
+    one, and log that; none if there is nothing to do. `removes`: and take from it what only `theirs` holds."""
+    mine, others = _entries(ours), _entries(theirs)
+    known, kept = {fields for _, fields in others}, {fields for _, fields in mine}
+    missing = [entry for entry in mine if entry[1] not in known]
+    gone = [entry_id for entry_id, fields in others if fields not in kept] if removes else []
+    last = max((id_order(entry_id) for entry_id, _ in others), default=(0, 0))
+    commands = [("XDEL", names.conflicts, *gone)] if gone else []
+    for entry_id, fields in missing:
+        place = entry_id if id_order(missing[0][0]) > last else b"*"
+        commands.append(("XADD", names.conflicts, place, *fields))
+    return [pack(command) for command in (*commands, logged(names))] if commands else []
+
+
+def _entries(archive: KeyState | Absent) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
+    body = archive.body if isinstance(archive, KeyState) else None
+    return body.entries if isinstance(body, Stream) else ()
 
 
 def trim_archive(wire: Wire, names: Names) -> None:

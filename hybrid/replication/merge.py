@@ -20,7 +20,7 @@ from hybrid.core.rejoin import Branch, Decision, Footprint, Repeat, again, decis
 from hybrid.core.shipping import Field
 from hybrid.core.state import Absent, KeyState
 from hybrid.errors import HybridError
-from hybrid.replication.archive import trim_archive
+from hybrid.replication.archive import archives_united, trim_archive
 from hybrid.replication.copy import read_states
 from hybrid.replication.fold import ask_folded, folded
 from hybrid.replication.merge_plan import CONTESTED, Plan, Values
@@ -89,6 +89,8 @@ class Merge:
         self.archived = 0
 
     def run(self) -> None:
+        if self.names.conflicts in self.tail.keys:
+            self._unite_archives()
         keys = sorted(key for key in self._concerned() if self._done is None or key > self._done or key in self._left)
         repeated = (Decision.AGAIN, Decision.LACKING)
         self._find_again([key for key in keys if self._decision(key) in repeated])
@@ -105,11 +107,25 @@ class Merge:
             trim_archive(self.reader, self.names)
 
     def _concerned(self) -> set[bytes]:
-        keys = set(self.tail.keys)
+        keys = self.tail.keys - {self.names.conflicts}
         if self.tail.spans_all:
             for wire in (self.tail.wire, self.reader):
                 keys.update(_all_keys(wire))
         return keys
+
+    def _unite_archives(self) -> None:
+        """First, and not as other keys: what this merge archives would be replaced, or be a conflict itself."""
+        key = self.names.conflicts
+        for _ in range(TRIES):
+            self._guard({key})
+            ours, (theirs, _) = self.tail.states([key])[key], read_states(self.reader, [key])[key]
+            commands = archives_united(self.names, ours, theirs, removes=self._theirs.of(key) is None)
+            if not commands:
+                one(self._writer, "UNWATCH")
+                return
+            if transaction(self._writer, commands) is not None:
+                return
+        raise HybridError("the archives of conflicts could not be united: one never stood still")
 
     def _look(self, entries: list[Any] | None = None) -> None:
         """Take in what was written on the authority since the last look; its log was empty when it took over."""

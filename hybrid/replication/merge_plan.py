@@ -10,7 +10,7 @@ from hybrid.core.merge_script import Step
 from hybrid.core.rejoin import Decision, Footprint
 from hybrid.core.resp import pack
 from hybrid.core.state import Absent, KeyState, plan_put
-from hybrid.replication.archive import archive_command, put_of, same
+from hybrid.replication.archive import archive_command, logged, put_of, same
 from hybrid.replication.copy import Snapshot, temporary_key
 from hybrid.replication.records import one
 from hybrid.types import Store
@@ -53,9 +53,7 @@ class Plan:
             elif decisions[key] in CONTESTED and (merge.hides_a_sum(key) or not same(ours[key], theirs[key][0])):
                 self._settle(key, decisions[key], ours[key], theirs[key][0])
         if any(step.conflict for step in self.steps):
-            # The archive goes to the returning store as any key does.
-            logged = pack(("XADD", merge.names.log, "*", "s", merge.names.conflicts))
-            self.steps.append(Step(merge.names.conflicts, [logged]))
+            self.steps.append(Step(merge.names.conflicts, [pack(logged(merge.names))]))
 
     @property
     def commands(self) -> list[bytes]:

@@ -603,6 +603,34 @@ def test_the_archive_is_bounded(apart: Apart, monkeypatch: pytest.MonkeyPatch) -
     assert 1 <= len(apart.archive) < 8
 
 
+def archived(store: redis.Redis, key: str) -> None:
+    store.xadd(NAMES.conflicts, {"key": key, "store": "cloud", "restore": ""})
+    store.xadd(NAMES.log, {"s": NAMES.conflicts})
+
+
+@pytest.mark.parametrize("theirs", [[], ["cloud"]])
+def test_both_archives_are_kept(apart: Apart, theirs: list[str]) -> None:
+    """The local store led alone, and archived; so did the cloud store, and so does the merge."""
+    archived(apart.local, "local")
+    for key in theirs:
+        archived(apart.cloud, key)
+    apart.write(apart.local, "SET a local")
+    wait_for_a_later_clock(apart)
+    apart.write(apart.cloud, "SET a cloud")
+    apart.merge()
+    assert sorted(apart.archive) == sorted([b"a", b"local", *map(str.encode, theirs)])
+    assert logged(apart.cloud)[-1] == (b"s", NAMES.conflicts)
+
+
+def test_what_was_discarded_stays_away(apart: Apart) -> None:
+    for key in ("discarded", "kept"):
+        apart.both("XADD", NAMES.conflicts, "1-1" if key == "discarded" else "2-1", "key", key, "store", "local")
+    apart.local.xdel(NAMES.conflicts, "1-1")
+    apart.local.xadd(NAMES.log, {"v": pack(("XDEL", NAMES.conflicts, "1-1"))})
+    apart.merge()
+    assert list(apart.archive) == [b"kept"]
+
+
 def test_nothing_waits_where_nothing_is_unshipped(apart: Apart) -> None:
     apart.cloud.set(NAMES.seal, b"2 %b %b" % ((apart.local.xadd(NAMES.log, {"v": "x"}),) * 2))
     apart.merge()
