@@ -82,7 +82,7 @@ class Announcer:
         stream = self._stream
         self.announce()
         if stream.source is Store.LOCAL and stream.live and stream.is_settled and stream.opening.knows_run:
-            stream.control.push(pack(("SET", stream.names.stream, stream.opening.clean_mark)), 1, ignore)
+            stream.control.push(stream.lease.set(stream.names.stream, stream.opening.clean_mark), 1, ignore)
 
     def note_sent(self) -> None:
         """The stream has ended, and what stands in the log beyond this place was never sent: should the local store be
@@ -90,4 +90,4 @@ class Announcer:
         stream = self._stream
         if stream.source is Store.LOCAL and stream.accounts_for_all:
             place = position_text(max(stream.applied, stream.sent_to, stream.maybe_to))
-            stream.control.push(pack(("SET", stream.names.sent, place)), 1, ignore)
+            stream.control.push(stream.lease.set(stream.names.sent, place), 1, ignore)

@@ -57,8 +57,9 @@ def forward(
             stream.settle_control()
         return ended
     except TargetLost:
-        stream.announcer.note_sent()
-        stream.fall_behind()
+        if lease.is_held:  # or else its successor has ended this stream, and knows better
+            stream.announcer.note_sent()
+            stream.fall_behind()
         stream.settle_control()
         return Outcome.BROKEN
     except (NotSent, ReplyLost) as error:

@@ -85,12 +85,13 @@ class HandBack:
             raise
         # Another shipper would not know that nothing is in doubt, and begin by copying while writers wait. One that
         # still holds the lease shipped before the authority moved; the merge has closed its connection to the cloud.
-        stream.push(Lease(Store.LOCAL, stream.names.lease, stream.lease.holder).seize(), 1, ignore)
+        lease = Lease(Store.LOCAL, stream.names.lease, stream.lease.holder)
+        stream.push(lease.seize(), 1, ignore)
         stream.flush()
         cloud.move(wire, returned)
         if wire.authority != returned:
             return False
-        self._welcome_local(returned)
+        self._welcome_local(returned, lease)
         return True
 
     def _settle_all(self) -> None:
@@ -101,16 +102,13 @@ class HandBack:
             if not self._follow.settle_failed():
                 return
 
-    def _welcome_local(self, authority: Authority) -> None:
+    def _welcome_local(self, authority: Authority, lease: Lease) -> None:
         stream = self._stream
-        for command in (
-            ("SET", stream.names.stream, stream.opening.clean_mark),
-            ("SET", stream.names.authority, authority.record),
-            ("PUBLISH", stream.endpoints[Store.LOCAL].moved, authority.record),
-        ):
-            stream.push(pack(command), 1, stream.accepted)
+        stream.push(lease.set(stream.names.stream, stream.opening.clean_mark), 1, stream.accepted)
         if not stream.drained():
             raise TargetLost
+        with stream.target_errors():
+            stream.endpoints[Store.LOCAL].renew_record(authority)
         stream.announcer.trim()  # and not all of it: somebody may have claimed the authority again
         with suppress(NotSent, ReplyLost):
             stream.control.flush()

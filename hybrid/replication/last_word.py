@@ -37,10 +37,12 @@ class LastWord:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        # Made when the stream ends. One that was stopped until its lease ran out does not know what the next has sent.
+        self._knows = stream.accounts_for_all and stream.lease.is_held
 
     def moved(self) -> None:
         """The authority has moved to the cloud store."""
-        if not self._stream.accounts_for_all:
+        if not self._knows:
             return
         with suppress(TargetLost):
             self._publish(self._stream.board.authority)
@@ -51,7 +53,7 @@ class LastWord:
         """The local store does not answer; a connection that was merely closed says nothing."""
         stream = self._stream
         is_lost = self._is_local_lost(error) and stream.board.reachable(Store.CLOUD)
-        if not is_lost or not stream.accounts_for_all:
+        if not is_lost or not self._knows:
             return
         board, record, said_s = stream.board, stream.board.authority, time.monotonic()
         try:

@@ -134,7 +134,7 @@ class Opening:
         stream = self._stream
         if mine := identities(replies[0]):
             name = b" ".join(chain(*mine))
-            stream.control.push(pack(("SET", stream.names.stream, name)), 1, ignore)
+            stream.control.push(stream.lease.set(stream.names.stream, name), 1, ignore)
             stream.control.flush()
             if stream.target is Store.LOCAL:
                 # Whoever takes over there alone ends it, without asking the cloud store: see `Claims`.

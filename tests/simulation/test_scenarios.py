@@ -216,3 +216,81 @@ def test_what_is_on_its_way_to_a_store_that_takes_over_alone_does_not_arrive(slo
         assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
         assert not world.scheduler.crashes
         assert [world.stores[store].data.values[b"k"].body for store in Store] == [b"new", b"new"]
+
+
+class Counting:
+    """Processes that count; `tried` increments began."""
+
+    def __init__(self, world: World, names: tuple[str, ...]) -> None:
+        self.world, self.tried, self.pausing = world, 0, False
+        world.round_trip_s[Store.CLOUD] = 0.06
+        self.processes = [world.start(name, 0.0, ack="local") for name in names]
+        for process in self.processes:
+            world.scheduler.spawn(partial(self._count, process), "writer", process)
+        wait(world, 1.0)
+
+    def _count(self, process: Process) -> None:
+        process.writers += 1
+        process.client.start()
+        while not process.stopping:
+            if not self.pausing:
+                self.tried += 1
+                with suppress(OutcomeUnknown):
+                    process.client.incr(KEY)
+            self.world.scheduler.sleep(0.01)
+        process.writers -= 1
+
+    def stop_shipper(self) -> Process:
+        """Until after another one has taken over, which is the result."""
+        scheduler = self.world.scheduler
+        [stopped] = self._shippers()
+        scheduler.freeze(stopped)
+        self.pausing = False
+        assert scheduler.run(lambda: len(self._shippers()) == 2, scheduler.now_s + 10)
+        wait(self.world, 0.5)
+        [successor] = [process for process in self._shippers() if process is not stopped]
+        scheduler.thaw(stopped)
+        return successor
+
+    def _shippers(self) -> list[Process]:
+        return [process for process in self.world.living if process.client._board.shipping]
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.stopping = True
+        assert self.world.scheduler.run(self.world.is_quiet, self.world.scheduler.now_s + 30)
+        assert not self.world.scheduler.crashes
+        assert counted(self.world, Store.LOCAL) == counted(self.world, Store.CLOUD) <= self.tried
+
+
+def test_a_shipper_that_was_stopped_does_not_say_what_its_successor_has_not_sent() -> None:
+    """Nothing was on its way when it was stopped. Later the local store and the successor die together."""
+    with opened("stopped", preempt=0.0, verbose=False) as world:
+        counting, local = Counting(world, ("p1", "p2", "p3")), world.stores[Store.LOCAL]
+        counting.pausing = True
+        wait(world, 0.3)
+        successor = counting.stop_shipper()
+        wait(world, 0.2)
+        local.crash()
+        world.kill_process(successor)
+        wait(world, 0.5)
+        local.boot(local.data.values)
+        wait(world, 2.0)
+        counting.end()
+
+
+def test_a_shipper_that_is_stopped_at_the_end_of_a_failback_calls_no_stream_clean() -> None:
+    """Another one ships by the time it goes on; when that one's link breaks, some of the log has arrived already."""
+    with opened("stopped at the end", preempt=0.0, verbose=False) as world:
+        counting, local = Counting(world, ("p1", "p2")), world.stores[Store.LOCAL]
+        local.crash()
+        wait(world, 0.5)
+        local.boot(local.data.values)
+        for holder in (b"handover", b"local"):
+            at = partial(world.has, Store.CLOUD, b"hybrid:authority", lambda it, h=holder: it.body.startswith(h))  # type: ignore[misc]
+            assert world.scheduler.run(at, world.scheduler.now_s + 15)
+        successor = counting.stop_shipper()
+        wait(world, 1.5)
+        world.link(successor, Store.CLOUD).cut()
+        wait(world, 2.0)
+        counting.end()
