@@ -12,6 +12,7 @@ from hybrid.core.authority import Position, position
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, Group, Run, failed, groups, plain_run, plan
 from hybrid.core.slots import crosses_slots
+from hybrid.core.transaction import EXPIRY_GUARD_MS
 from hybrid.errors import HybridError
 from hybrid.replication.catch_up import BATCH_ENTRIES, CatchUp
 from hybrid.replication.stream import Stream
@@ -127,7 +128,7 @@ class Follow:
         return plain_run(entries, now_ms, stream_counters=self._stream.capabilities.has_stream_counters)
 
     def _ran(self, run: Run, entries: Sequence[Entry], replies: list[Any]) -> None:
-        if failed(replies) is None and not self._wrong:
+        if failed(replies) is None and not self._wrong and not self._is_late(position(entries[0][0])):
             self._stream.advance(run.place)
             return
         rest = iter(replies)
@@ -203,7 +204,8 @@ class Follow:
         waiting.clear()
 
     def _replayed(self, group: Group, replies: list[Any]) -> None:
-        if failed(replies) is None and self._wrong.keys().isdisjoint(group.touched):
+        is_right = failed(replies) is None and self._wrong.keys().isdisjoint(group.touched)
+        if is_right and not (group.keys and self._is_late(group.place)):
             self._stream.advance(group.place)
             return
         # It failed on the authority as well, or the stores differ: the state of its keys settles it either way. What is
@@ -211,6 +213,10 @@ class Follow:
         self._failed.append(group)
         self._wrong.update(group.keys)
         self._stream.hold(group.place)
+
+    def _is_late(self, place: Position) -> bool:
+        """Whether what stands there may have arrived so late that a key had expired which the writer saw alive."""
+        return self._stream.now_ms() - place[0] >= EXPIRY_GUARD_MS
 
     def settle_failed(self) -> bool:
         """Copy the keys of groups whose replay failed, or that may have read what such a one left; whether any did."""

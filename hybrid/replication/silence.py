@@ -20,7 +20,7 @@ DETOUR_S: Final = 0.03
 
 SLOWEST_BYTES_S: Final = 1_000_000
 """A link slower than this counts as silent while much is on its way. With the window, it bounds how late a command can
-still arrive, which must stay below the expiry guard."""
+still arrive."""
 
 
 class Silence:

@@ -220,6 +220,6 @@ def test_silence_needs_no_second_look(silent: bool, looks: list[Store]) -> None:
         observe=lambda store, evidence, reason: lost.add(store),
     )
     endpoint = SimpleNamespace(probe=lambda: looked.append(Store.LOCAL))
-    stream: Any = SimpleNamespace(board=board, endpoints={Store.LOCAL: endpoint})
+    stream: Any = SimpleNamespace(board=board, endpoints={Store.LOCAL: endpoint}, accounts_for_all=False)
     is_lost = LastWord(stream)._is_local_lost(ReplyLost("?", silent=silent))
     assert (is_lost, looked) == (silent, looks)

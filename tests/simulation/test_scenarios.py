@@ -218,6 +218,32 @@ def test_what_is_on_its_way_to_a_store_that_takes_over_alone_does_not_arrive(slo
         assert [world.stores[store].data.values[b"k"].body for store in Store] == [b"new", b"new"]
 
 
+@pytest.mark.parametrize("command", ["incr", "sadd"])
+def test_a_key_that_expires_on_the_way_is_no_new_one_on_the_other_store(command: str) -> None:
+    """The cloud store is given a long time to answer, and the link holds back what was sent for a part of it."""
+    with opened(f"late {command}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        process = world.start("p1", 0.0, ack="local", cloud_timeout_s=3.0)
+        client, link, done = process.client, world.link(process, Store.CLOUD), []
+
+        def write() -> None:
+            client.start()
+            world.scheduler.sleep(1.0)
+            client.execute_command(command, KEY, *(["1"] if command == "sadd" else []))
+            client.pexpire(KEY, 2500)
+            world.scheduler.sleep(0.3)
+            link.hang = True
+            client.execute_command(command, KEY, *(["2"] if command == "sadd" else []))
+            done.append(True)
+
+        world.scheduler.spawn(write, "writer", process)
+        assert world.scheduler.run(lambda: bool(done), 3.0)
+        wait(world, 2.4)
+        link.heal()
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 10)
+        assert not world.unequal()
+
+
 class Counting:
     """Processes that count; `tried` increments began."""
 
