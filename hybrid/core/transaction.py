@@ -7,7 +7,7 @@
   EXEC does nothing. The GET behind it shows whether the record changed in the gap before the WATCH.
 * PTTL goes first for commands whose result depends on what their keys held: a key about to expire here might expire
   on the other store before the command arrives there, which would then start from nothing. Such keys are logged once
-  more, by state.
+  more, by state. It goes last, too, for a key that is given an expiry in the same transaction before.
 
 Fields of an entry, in order, names repeating: `v` a packed command, `t` a packed command with a relative time,
 `i` the command that was asked for, where the `v` before it is only its result (a merge adds sums, not results),
@@ -62,6 +62,9 @@ BYTE_S: Final = 1 / 5_000_000
 TOKEN_BYTES: Final = 16
 _NO_TOKEN: Final = bytes(TOKEN_BYTES)
 _CRLF: Final = b"\r\n"
+_SETS_EXPIRY: Final = frozenset(
+    ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "SET", "SETEX", "PSETEX", "MSETEX", "GETEX")
+)
 _LOGS_ITSELF: Final = frozenset(("EVAL", "EVALSHA", "FCALL"))
 """Commands that may log entries of their own, which belong with the next one: see `hybrid.core.script_keys`."""
 
@@ -183,6 +186,7 @@ def transaction(names: Names, writes: Sequence[Write], *, resp3: bool, atomic: b
     parts = [Part(pack((b"PTTL", key)), Role.GUARD, index) for index, key in enumerate(guarded)]
     idempotent = all(write.idempotent for write in writes)
     parts += _steps(names, writes, resp3, traced=not idempotent, atomic=atomic)
+    parts += [Part(pack((b"PTTL", key)), Role.GUARD, guarded.index(key)) for key in _timed_inside(writes)]
     name = writes[0].command.name if len(writes) == 1 else "pipeline"
     return _assembled(names, name, parts, guarded, idempotent, len(writes))
 
@@ -275,7 +279,7 @@ def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
                 place = reply[1] or place
         elif isinstance(reply, int) and 0 <= reply < EXPIRY_GUARD_MS:
             expiring.append(transaction.guarded[part.number])
-    return Verdict(answers, position(place) if place else None, tuple(expiring))
+    return Verdict(answers, position(place) if place else None, tuple(dict.fromkeys(expiring)))
 
 
 def _guarded_keys(writes: Sequence[Write]) -> tuple[bytes, ...]:
@@ -284,6 +288,21 @@ def _guarded_keys(writes: Sequence[Write]) -> tuple[bytes, ...]:
         if write.is_logged and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
             keys.update(dict.fromkeys(encoded_keys(keys_of(write.command, write.args))))
     return tuple(keys)
+
+
+def _timed_inside(writes: Sequence[Write]) -> tuple[bytes, ...]:
+    """The keys whose value depends on one that may have been given an expiry here before."""
+    timed: set[bytes] = set()
+    found: dict[bytes, None] = {}
+    for write in writes if len(writes) > 1 else ():
+        keys = encoded_keys(keys_of(write.command, write.args)) if write.is_logged else []
+        if not timed.isdisjoint(keys) and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
+            timed.update(keys)
+            found.update(dict.fromkeys(keys))
+        is_plain = write.command.name == "SET" and len(write.args) == 3
+        if write.command.name in _SETS_EXPIRY and not is_plain:
+            timed.update(keys)
+    return tuple(found)
 
 
 def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool, atomic: bool) -> list[Part]:

@@ -133,6 +133,15 @@ PIPELINES = {
     ("SET a 1", "SORT l STORE d", "EXPIRE a 5"): [
         "PTTL a", "SET a 1", "SORT l STORE d", "EXPIRE a 5", log("v <SET a 1> s d t <EXPIRE a 5>"),
     ],
+    ("SET a 1 PX 9", "INCR a", "INCR b"): [
+        "PTTL a", "PTTL b", "SET a 1 PX 9", "INCR a", "INCR b",
+        log(f"t <SET a 1 PX 9> v <INCR a> v <INCR b> w {MARK}"), "PTTL a",
+    ],
+    ("SADD a m", "PEXPIRE a 9", "RENAME a b", "SADD b n"): [
+        "PTTL a", "PTTL b", "SADD a m", "PEXPIRE a 9", "RENAME a b", "SADD b n",
+        log(f"v <SADD a m> t <PEXPIRE a 9> v <RENAME a b> v <SADD b n> w {MARK}"), "PTTL a", "PTTL b",
+    ],
+    ("SETEX a 9 1", "SETEX a 9 2"): ["SETEX a 9 1", "SETEX a 9 2", log("t <SETEX a 9 1> t <SETEX a 9 2>")],
 }  # fmt: skip
 
 
@@ -264,6 +273,11 @@ def test_errors_stand_in_their_places() -> None:
 def test_keys_about_to_expire(left_ms: int, expiring: bool) -> None:
     result = verdict(made("INCR a", "INCR b"), [-1, left_ms, 1, 1, b"1-0"])
     assert result.expiring == ((b"b",) if expiring else ())
+
+
+def test_a_key_that_is_about_to_expire_is_logged_once_more_once() -> None:
+    result = verdict(made("SET a 1 PX 9", "INCR a"), [1, b"OK", 2, b"1-0", 9])
+    assert (result.replies, result.expiring) == ([b"OK", 2], (b"a",))
 
 
 def test_a_guard_that_fails_guards_nothing() -> None:
