@@ -146,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     proxy.add_argument("--json", action="store_true", help="print the address and events as JSON, one per line")
     add_diff_arguments(command("diff", "Compare both stores: what differs, why, and what finding it out costs"))
     add_sync_arguments(command("sync", "Make both stores equal: plan, apply, undo"))
-    add_keys_arguments(command("keys", "List, show, export, import and copy keys"))
+    add_keys_arguments(command("keys", "List, show, export, import, copy, rename, expire and delete keys"))
     operations.register(command)
     password = command("password", "Print the hash of a password for the panel, as a line for .env")
     password.add_argument("--viewer", action="store_true", help="for those who may look and not change")

@@ -1,4 +1,4 @@
-"""`python -m hybrid keys list|get|export|import|copy`."""
+"""`python -m hybrid keys list|get|export|import|copy|rename|expire|delete`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import os
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import islice
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from hybrid.agent import Agent
-from hybrid.cli.confirm import author
+from hybrid.cli.confirm import author, require_consent
 from hybrid.cli.status import settled_overview
 from hybrid.cli.sync import result_lines
 from hybrid.cli.terminal import Terminal
@@ -22,9 +24,10 @@ from hybrid.client import HybridRedis
 from hybrid.core.drift import Scope
 from hybrid.core.export import json_line
 from hybrid.core.state import KeyState
-from hybrid.core.syncplan import Direction, SyncEnding
+from hybrid.core.syncplan import Direction, SyncEnding, SyncResult
 from hybrid.errors import ConfigurationError
 from hybrid.ops.diff.export import shown
+from hybrid.ops.keys import delete_keys, expire_keys, new_names, rename_keys
 from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Pair
 from hybrid.ops.transfer import Conflict, Format, copy_keys, export_keys, import_keys, listed_keys, resp_lines
@@ -36,6 +39,7 @@ __all__ = ["run"]
 def run(options: argparse.Namespace, stop: threading.Event) -> int:
     """Do the action; 0 when all of it is done."""
     actions = {"list": list_keys, "get": get, "export": export, "import": import_, "copy": copy}
+    actions |= {"rename": rename, "expire": expire, "delete": delete}
     with Agent.open(options.env_file, options.folder) as agent:
         agent.start()
         settled_overview(agent, stop)
@@ -117,6 +121,68 @@ def copy(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -
         for line in result_lines(result):
             terminal.line(line)
     return 0 if result.ending is SyncEnding.FINISHED and not result.changed + result.busy + result.refused else 1
+
+
+def rename(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    names = new_names(chosen_keys(client, options), os.fsencode(options.old), os.fsencode(options.new))
+
+    def change(bundle: SyncOptions) -> SyncResult:
+        return rename_keys(client, names, options=bundle)
+
+    return changed(options, terminal, len(names), "rename", "renamed", change)
+
+
+def expire(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    keys = chosen_keys(client, options)
+
+    def change(bundle: SyncOptions) -> SyncResult:
+        moment = None if options.seconds is None else int((time.time() + options.seconds) * 1000)
+        return expire_keys(client, keys, moment, options=bundle)
+
+    return changed(options, terminal, len(keys), "expire", "given that expiry", change)
+
+
+def delete(client: HybridRedis, options: argparse.Namespace, terminal: Terminal) -> int:
+    keys = chosen_keys(client, options)
+
+    def change(bundle: SyncOptions) -> SyncResult:
+        return delete_keys(client, keys, options=bundle)
+
+    return changed(options, terminal, len(keys), "delete", "deleted", change)
+
+
+def chosen_keys(client: HybridRedis, options: argparse.Namespace) -> list[bytes]:
+    """Each key once."""
+    return list(dict.fromkeys(listed_keys(client, scope_of(options), store=store_of(options))))
+
+
+def changed(
+    options: argparse.Namespace,
+    terminal: Terminal,
+    count: int,
+    verb: str,
+    done: str,
+    change: Callable[[SyncOptions], SyncResult],
+) -> int:
+    """Say how many keys would be changed, ask, change them; 0 when all of them are."""
+    if options.dry_run or not count:
+        terminal.line(json.dumps({"keys": count}) if options.json else f"{count} keys would be {done}")
+        return 0
+    require_consent(f"{verb} {count}", f"{count} keys would be {done} on both stores", yes=options.yes)
+    result = change(SyncOptions(author=author()))
+    if options.json:
+        terminal.line(json.dumps(asdict(result)))
+    else:
+        terminal.line(f"{result.ending}: {result.copied + result.deleted} {done}")
+        for left, why in (
+            (result.kept, "left alone: gone meanwhile, so already, or the new name is taken"),
+            (result.busy, "left alone: written all the time"),
+        ):
+            if left:
+                terminal.line(f"{left} {why}")
+        if result.undo_until_s:
+            terminal.line(f"to take it back: python -m hybrid sync undo {result.id} --both")
+    return 0 if result.ending is SyncEnding.FINISHED and not result.kept + result.busy else 1
 
 
 def opened_file(name: str, mode: str, opened: ExitStack) -> IO[bytes]:

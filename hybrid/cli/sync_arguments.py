@@ -78,6 +78,26 @@ def add_keys_arguments(keys: argparse.ArgumentParser) -> None:
     copying.add_argument("keys", nargs="+", metavar="KEY")
     copying.add_argument("--direction", choices=DIRECTIONS, required=True, help="from where to where")
 
+    renaming = action("rename", "Replace a part of the names of keys, on both stores")
+    renaming.add_argument("old", metavar="OLD", help="what stands in the names now ('': NEW is put in front)")
+    renaming.add_argument("new", metavar="NEW", help="what is to stand there")
+    chosen(renaming.add_argument)
+    expiring = action("expire", "Set the expiry of keys, on both stores")
+    expiring.add_argument("seconds", metavar="SECONDS", type=lifetime, help="from now; `never` takes it away")
+    deleting = action("delete", "Delete keys on both stores")
+    for changing in (expiring, deleting):
+        changing.add_argument("pattern", metavar="PATTERN", help="the keys that match this glob")
+        changing.add_argument("--type", choices=KINDS, help="only keys of this type")
+        changing.add_argument("--store", choices=STORES, help="as this store has them (default: the one with writes)")
+    for changing in (renaming, expiring, deleting):
+        changing.add_argument("--dry-run", action="store_true", help="say what would happen, and stop")
+        changing.add_argument("--yes", action="store_true", help="do it without being asked")
+
+
+def lifetime(text: str) -> int | None:
+    """Seconds; None for `never`."""
+    return None if text == "never" else whole(text)
+
 
 def common_behind_an_action() -> argparse.ArgumentParser:
     """The options of every command, which may stand behind the action too; without defaults, which would replace what

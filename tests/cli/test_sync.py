@@ -106,6 +106,39 @@ def test_much_deleting_takes_words(call: Call, stores: tuple[redis.Redis, redis.
     assert not cloud.exists("extra:1") and local.exists("same:1")
 
 
+def test_many_keys_are_renamed_expire_and_are_deleted_with_undo(
+    call: Call, stores: tuple[redis.Redis, redis.Redis]
+) -> None:
+    local, cloud = stores
+
+    def keys(pattern: str) -> list[int]:
+        return [len(store.keys(pattern)) for store in (local, cloud)]
+
+    renaming = ("keys", "rename", "same:", "other:", "same:1?")
+    assert call(*renaming, "--dry-run")[:2] == (0, "10 keys would be renamed\n") and keys("other:*") == [0, 0]
+    code, _, errors = call(*renaming)
+    assert code == 2 and "10 keys would be renamed on both stores. Say --yes" in errors and keys("other:*") == [0, 0]
+    code, output, _ = call(*renaming, "--yes")
+    assert code == 0 and "10 renamed" in output and keys("other:1?") == [10, 10] and keys("same:1?") == [0, 0]
+    undo = output.partition("python -m hybrid ")[2].split()
+    assert call(*undo)[0] == 0 and keys("same:1?") == [10, 10] and keys("other:*") == [0, 0]
+
+    local.set("taken:1", "v")
+    code, output, _ = call("keys", "rename", "same:1", "taken:1", "same:1", "--yes")
+    assert code == 1 and "0 renamed" in output and "1 left alone" in output and local.get("taken:1") == b"v"
+
+    assert call("keys", "expire", "3600", "same:2?", "--yes")[0] == 0
+    assert 3500 < local.ttl("same:20") <= 3600 and 3500 < cloud.ttl("same:29") <= 3600
+    assert call("keys", "expire", "never", "same:20", "--yes")[0] == 0
+    assert (local.ttl("same:20"), cloud.ttl("same:20")) == (-1, -1)
+
+    code, output, _ = call("keys", "delete", "same:2?", "--yes", "--json")
+    done = json.loads(output)
+    assert (code, done["deleted"], keys("same:2?")) == (0, 10, [0, 0])
+    assert call("sync", "undo", done["id"], "--both")[0] == 0 and keys("same:2?") == [10, 10]
+    assert call("keys", "delete", "none:*", "--yes")[:2] == (0, "0 keys would be deleted\n")
+
+
 @pytest.mark.parametrize("words", [("sync",), ("sync", "a", "b", "--direction", "merge"), ("sync", "undo")])
 def test_what_makes_no_sense_is_said(words: tuple[str, ...], call: Call, stores: object) -> None:
     code, output, errors = call(*words)
