@@ -8,10 +8,12 @@ from typing import Any
 from panel.i18n import _
 from panel.queries import Sample, Store
 
-__all__ = ["STORE_COLORS", "latency_chart", "sparkline", "thinned"]
+__all__ = ["STORE_COLORS", "TIME_LABELS", "latency_chart", "sparkline", "thinned"]
 
 # One colour per store in both themes; both have at least 3:1 contrast on either background.
 STORE_COLORS = {Store.LOCAL: "#4a82f2", Store.CLOUD: "#9c62f2"}
+TIME_LABELS = {"month": "{yyyy}-{MM}-{dd}", "day": "{yyyy}-{MM}-{dd}"}
+"""At midnight; between, a time axis of ECharts is numbers anyway. Names of months would be English."""
 LEAST_MS = 0.05  # a log axis has no zero
 CHART_POINTS = 150
 LEAST_SPAN_S = 60.0
@@ -53,7 +55,10 @@ def latency_chart(samples: Sequence[Sample], stores: Sequence[Store], since_s: f
             "itemStyle": {"opacity": 0}, "textStyle": {"fontSize": 11},
         },
         "tooltip": {"trigger": "axis", "valueFormatter": "%.2f ms"},
-        "xAxis": {"type": "time", "min": round(start_s * 1000), "max": round(until_s * 1000), "splitNumber": 4},
+        "xAxis": {
+            "type": "time", "min": round(start_s * 1000), "max": round(until_s * 1000), "splitNumber": 4,
+            "axisLabel": {"formatter": TIME_LABELS},
+        },
         "yAxis": {"type": "log", "axisLabel": {"formatter": "{value} ms"}, "minorSplitLine": {"show": False}},
         "series": series,
     }  # fmt: skip

@@ -116,7 +116,17 @@ def clock(at_s: float | None, zone: str | None = None, *, with_seconds: bool = F
     at = local_time(at_s, zone)
     today = datetime.now(UTC).astimezone(_zone(zone)).date()
     text = at.strftime("%H:%M:%S" if with_seconds else "%H:%M")
-    return text if at.date() == today else f"{at:%d %b} {text}"
+    return text if at.date() == today else f"{at.strftime(day_pattern())} {text}"
+
+
+def day_pattern() -> str:
+    """How a day without its year is written, for `strftime` and for charts: a name of a month would be English."""
+    return _("%d %b")
+
+
+def date_pattern() -> str:
+    """The same with its year."""
+    return _("%d %b %Y")
 
 
 def local_time(at_s: float, zone: str | None = None) -> datetime:

@@ -13,6 +13,7 @@ from panel.drills import queries, reportview
 from panel.drills.queries import DrillReport, Known, Outcome
 from panel.i18n import N_, _
 from panel.jobview import follow
+from panel.metrics.axes import time_formats
 from panel.said import said
 from panel.tables import csv_button, table_height
 from panel.widgets import zone
@@ -91,7 +92,7 @@ def trend_figure(reports: Sequence[DrillReport], pick: Pick, title: str, zone_na
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "legend": {"orientation": "h", "y": -0.2},
         "yaxis": {"title": {"text": title}, "rangemode": "tozero", "automargin": True},
-        "xaxis": {"type": "date", "automargin": True},
+        "xaxis": {"type": "date", "automargin": True, **time_formats()},
     }
     return {"data": traces, "layout": layout}
 

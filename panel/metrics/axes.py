@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from math import ceil, floor, log10
+from typing import Any
 
-from panel.format import local_time, number
+from panel.format import date_pattern, day_pattern, local_time, number
 from panel.metrics.charts import Unit
 
-__all__ = ["HEIGHT", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment", "ms_text"]
+__all__ = [
+    "DAY_MS", "HEIGHT", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment",
+    "ms_text", "time_formats",
+]  # fmt: skip
 
+MINUTE_MS, DAY_MS = 60_000, 86_400_000
 HEIGHT = 270
 MUTED = "#7d8aa3"
 LEVEL_COLORS = {"error": "#d12c38", "critical": "#d12c38", "warning": "#c2620a"}
@@ -19,6 +24,18 @@ BYTE_STEPS = ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB"), (1, "B"))
 def moment(at_s: float, zone: str | None) -> str:
     """Local wall-clock time for Plotly, which knows no time zones."""
     return f"{local_time(at_s, zone):%Y-%m-%d %H:%M:%S}"
+
+
+def time_formats() -> dict[str, Any]:
+    """How a time axis of Plotly writes its ticks, the date below the first of each day, and what is pointed at. Left to
+    itself it writes English."""
+    date, day = date_pattern(), day_pattern()
+    stops = [
+        {"dtickrange": [None, MINUTE_MS - 1], "value": f"%H:%M:%S\n{date}"},
+        {"dtickrange": [MINUTE_MS, DAY_MS - 1], "value": f"%H:%M\n{date}"},
+        {"dtickrange": [DAY_MS, None], "value": f"{day}\n%Y"},
+    ]
+    return {"tickformatstops": stops, "hoverformat": f"{date} %H:%M:%S"}
 
 
 def log_ticks(least: float, most: float) -> list[float]:

@@ -8,9 +8,20 @@ from math import ceil, floor, log10
 from typing import Any
 
 from panel.charts import STORE_COLORS
-from panel.format import number
+from panel.format import date_pattern, day_pattern, number
 from panel.i18n import N_, _
-from panel.metrics.axes import HEIGHT, LEVEL_COLORS, MUTED, SUFFIXES, byte_ticks, log_ticks, moment, ms_text
+from panel.metrics.axes import (
+    DAY_MS,
+    HEIGHT,
+    LEVEL_COLORS,
+    MUTED,
+    SUFFIXES,
+    byte_ticks,
+    log_ticks,
+    moment,
+    ms_text,
+    time_formats,
+)  # fmt: skip
 from panel.metrics.charts import Chart, Line, Mark, Unit
 from panel.metrics.queries import CostRow, Costs, HeatRow
 from panel.queries import Store
@@ -18,7 +29,6 @@ from panel.queries import Store
 __all__ = ["PLOTLY_CONFIG", "cost_figure", "heat_figure", "month_figure", "plotly"]
 
 PLOTLY_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
-DAY_MS = 86_400_000
 GRID = "rgba(125, 138, 163, 0.22)"
 PURPOSE_COLORS: Mapping[str, str] = {
     N_("application"): "#4a82f2",
@@ -53,7 +63,7 @@ def _layout(since_s: float, until_s: float, zone: str | None) -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "font": {"size": 11}},
         "xaxis": {
             "type": "date", "range": [moment(since_s, zone), moment(until_s, zone)], "showgrid": False,
-            "automargin": True, "nticks": 7,
+            "automargin": True, "nticks": 7, **time_formats(),
         },
         "dragmode": "zoom",
         "separators": number(".") + number(","),
@@ -177,10 +187,15 @@ def cost_figure(rows: Sequence[CostRow]) -> dict[str, Any]:
     last = date.fromisoformat(max(row["day"] for row in rows))
     first = min(date.fromisoformat(min(row["day"] for row in rows)), last - timedelta(days=13))
     layout = _layout(0, 0, None)
-    layout["xaxis"] |= {"range": [f"{first - timedelta(days=1)} 12:00", f"{last} 12:00"], "tickformat": "%-d %b"}
+    layout["xaxis"] |= {"range": [f"{first - timedelta(days=1)} 12:00", f"{last} 12:00"], **_days()}
     layout["yaxis"] = {"gridcolor": GRID, "automargin": True, "tickformat": "~s", "rangemode": "tozero"}
     layout |= {"barmode": "stack", "bargap": 0.25}
     return {"data": data, "layout": layout}
+
+
+def _days() -> dict[str, Any]:
+    """The formats of an axis of days."""
+    return {"tickformatstops": [], "tickformat": day_pattern(), "hoverformat": date_pattern()}
 
 
 def month_figure(costs: Costs) -> dict[str, Any]:
@@ -214,7 +229,7 @@ def month_figure(costs: Costs) -> dict[str, Any]:
             "hovertemplate": "$%{y:.2f}",
         })  # fmt: skip
     layout = _layout(0, 0, None)
-    layout["xaxis"] |= {"range": [str(first), str(last)], "tickformat": "%-d %b"}
+    layout["xaxis"] |= {"range": [str(first), str(last)], **_days()}
     layout["yaxis"] = {
         "gridcolor": GRID,
         "automargin": True,

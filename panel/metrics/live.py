@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import ceil, floor, log10
 from typing import Any
 
+from panel.charts import TIME_LABELS
 from panel.metrics.axes import LEVEL_COLORS, MUTED, SUFFIXES, byte_unit, log_ticks
 from panel.metrics.charts import Chart, Line, Unit
 
@@ -50,6 +51,7 @@ def echarts(chart: Chart) -> dict[str, Any]:
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "time", "min": round(chart.since_s * 1000), "max": round(chart.until_s * 1000), "splitNumber": 4,
+            "axisLabel": {"formatter": TIME_LABELS},
         },
         "yAxis": axis,
         "series": series,

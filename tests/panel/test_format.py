@@ -9,6 +9,7 @@ import pytest
 from hybrid.ops.overview import Sample
 from hybrid.types import Store
 from panel import charts, format, i18n
+from panel.metrics.axes import time_formats
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,12 @@ def test_clock_is_in_the_readers_zone_and_names_another_day() -> None:
     assert format.clock(datetime(2020, 5, 3, 22, 30, tzinfo=UTC).timestamp(), "America/Sao_Paulo") == "03 May 19:30"
     assert format.clock(now.timestamp(), "Not/AZone")
     assert format.clock(None) == "unknown"
+
+
+def test_no_name_of_a_month_is_english_in_portuguese(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    assert format.clock(datetime(2020, 2, 3, 22, 30, tzinfo=UTC).timestamp(), "UTC") == "03/02 22:30"
+    assert "%b" not in str(time_formats())
 
 
 def test_thinning_keeps_peaks_and_gaps() -> None:
