@@ -155,6 +155,7 @@ ERRORS: Final = (
     N_("no store can be asked for the audit trail now"),
     N_("no store can be asked for the alerts now"),
     N_("the history of drills is unknown: no store can be asked"),
+    N_("The measurements are kept in the local store, and that one does not answer."),
     N_("connection closed"),
     N_("connection closed by the store"),
     N_("the panel's client is not running"),
@@ -199,6 +200,19 @@ TITLES: Final = (
     N_("{n} listed keys"), N_("{n} equal"), N_("{n} only local"), N_("{n} only cloud"), N_("one pair now"),
     N_("the rest follows by itself"),
 )  # fmt: skip
+DEEDS: Final = (
+    N_("create a {kind}"), N_("delete the key"), N_("rename"), N_("keep the key for ever"), N_("set the expiry"),
+    N_("change the value"), N_("change the document"), N_("set field {field}"), N_("delete field {field}"),
+    N_("set the expiry of field {field}"), N_("change item {index}"), N_("add an item"), N_("delete item {index}"),
+    N_("add a member"), N_("remove member {member}"), N_("score {member}"), N_("add an entry"),
+    N_("delete entry {entry}"), N_("undo of {words}"), N_("undo {id}"), N_("set"), N_("override"), N_("override ended"),
+    N_("superseded"), N_("equalized"), N_("test started"), N_("demo traffic started"), N_("demo traffic stopped"),
+    N_("drills started: {names}"), N_("message posted to {channel}"), N_("keep conflict {id}"),
+    N_("restore conflict {id}"), N_("discard all"), N_("discard {n} conflicts"), N_("local-to-cloud"),
+    N_("cloud-to-local"), N_("merge"), N_("periodic"), N_("periodic sync"), N_("import"), N_("delete keys"),
+    N_("rename keys"), N_("set expiry"),
+)  # fmt: skip
+"""What people and processes did, in the audit trail and in the history of syncs."""
 CONSOLE: Final = (
     N_("type a command, such as: GET some:key"),
     N_("{command} is refused: {reason}"),
@@ -245,9 +259,9 @@ CONSOLE: Final = (
 )
 EXACT: Final = frozenset(
     text
-    for text in (*WORDS, *REASONS, *ADVICE, *FINDINGS, *DETAILS, *EVENTS, *ERRORS, *JOBS, *TITLES, *CONSOLE)
+    for text in (*WORDS, *REASONS, *ADVICE, *FINDINGS, *DETAILS, *EVENTS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE)
     if "{" not in text
 )
 TEMPLATES: Final = tuple(
-    text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *CONSOLE) if "{" in text
+    text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE) if "{" in text
 )

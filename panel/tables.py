@@ -14,8 +14,9 @@ from panel import format
 from panel.i18n import _
 from panel.queries import defused
 
-__all__ = ["csv_button", "csv_of", "heading", "numbered", "table_height"]
+__all__ = ["THREE_DIGITS", "csv_button", "csv_of", "heading", "numbered", "table_height"]
 
+THREE_DIGITS = "three digits"
 ROW_PX = 33  # at the theme's font size
 Rows = Sequence[Mapping[str, Any]]
 
@@ -55,9 +56,11 @@ def heading(title: str, note: str, rows: Rows, name: str) -> None:
 
 def numbered(rows: Rows, specs: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
     """A table whose numbers are written as the reader's language does, and still sorted as numbers: by column, how
-    `format()` writes them and the unit behind."""
+    `format()` writes them (or THREE_DIGITS, never as 1.7e+03) and the unit behind."""
 
     def writer(spec: str, unit: str) -> Callable[[float], str]:
+        if spec == THREE_DIGITS:
+            return lambda value: f"{format.number(float(f'{value:.3g}'), ',.10g')}{unit}"
         return lambda value: f"{format.number(value, spec)}{unit}"
 
     frame = pd.DataFrame(rows)

@@ -10,6 +10,7 @@ import streamlit as st
 
 from panel import actions, format, queries, routing, widgets
 from panel.i18n import N_, _
+from panel.said import said
 from panel.tables import csv_button
 from panel.weatherline import weather_line
 
@@ -187,14 +188,20 @@ def draw_history() -> None:
             _("When"): format.clock(entry.at_s, widgets.zone()),
             _("Who"): entry.author,
             _("Version"): entry.version,
-            _("What"): entry.what,
+            _("What"): deed(entry.what),
             _("From, to"): "; ".join(
-                f"{name}: {shown(a, name)} → {shown(b, name)}" for name, (a, b) in entry.changes.items()
+                f"{name}: {said(shown(a, name))} → {said(shown(b, name))}" for name, (a, b) in entry.changes.items()
             ),
         }
         for entry in entries
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="history")
+
+
+def deed(what: str) -> str:
+    """What was done, in the reader's language; on what, as it is called."""
+    done, mark, names = what.partition(": ")
+    return said(what) if said(what) != what else f"{said(done)}{mark}{names}"
 
 
 def audit_row(entry: queries.AuditEntry) -> dict[str, Any]:

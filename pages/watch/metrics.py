@@ -59,8 +59,8 @@ def say_state(answer: Answer[Measured]) -> None:
     zone = widgets.zone()
     if isinstance(answer, Known):
         at, slot = format.clock(answer.at_s, zone, with_seconds=True), format.duration(answer.value.slot_s)
-        said = _("As of {time}, in steps of {slot}.").format(time=at, slot=slot)
-        st.caption(f"{said} {_(view.SOURCE)}")
+        text = _("As of {time}, in steps of {slot}.").format(time=at, slot=slot)
+        st.caption(f"{text} {_(view.SOURCE)}")
     elif answer.pending:
         st.caption(":material/hourglass_top: " + _("The measurements are being read."))
     else:
@@ -70,8 +70,8 @@ def say_state(answer: Answer[Measured]) -> None:
             else ""
         )
         since = format.clock(answer.since_s, zone)
-        said = _("Unknown since {time}. {why}").format(time=since, why=answer.why)
-        st.warning(f"{said} {last}".strip(), icon=":material/help:")
+        text = _("Unknown since {time}. {why}").format(time=since, why=said(answer.why))
+        st.warning(f"{text} {last}".strip(), icon=":material/help:")
 
 
 def choose_group(found: Measured | None) -> str:

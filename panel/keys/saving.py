@@ -11,6 +11,7 @@ from panel import actions as panel_actions
 from panel.i18n import _
 from panel.keys import actions, state
 from panel.keys.queries import ConfigurationError, Edit, KeyUndo
+from panel.said import said as translated
 
 __all__ = ["buttons", "said", "save"]
 
@@ -24,8 +25,8 @@ def said() -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-said-box"):
         icon = ":material/check_circle:" if outcome.done else ":material/error:"
         color = "green" if outcome.done else "red"
-        title = f"**{words}** " if words else ""
-        st.markdown(f":{color}[{icon}] {title}{outcome.sentence}", width="stretch")
+        title = f"**{translated(words)}** " if words else ""
+        st.markdown(f":{color}[{icon}] {title}{translated(outcome.sentence)}", width="stretch")
         undo = getattr(outcome, "undo", None)
         if undo is not None:
             st.button(

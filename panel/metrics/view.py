@@ -16,7 +16,7 @@ from panel.metrics.figures import PLOTLY_CONFIG, cost_figure, heat_figure, month
 from panel.metrics.live import echarts
 from panel.metrics.queries import ALL, Costs, EventRow, Measured
 from panel.queries import Overview, Store
-from panel.tables import csv_button, heading, numbered, table_height
+from panel.tables import THREE_DIGITS, csv_button, heading, numbered, table_height
 from panel.widgets import COLORS, STORE_ICONS, titled, zone
 
 __all__ = ["SOURCE", "chart_frame", "costs_part", "events_part", "group_word", "heat_part", "numbers", "table_part"]
@@ -108,7 +108,7 @@ def table_part(found: Measured) -> None:
             return _empty(_(NOTHING))
         named = [{**row, "store": titled(Store(row["store"])), "group": group_word(row["group"])} for row in rows]
         st.dataframe(
-            numbered(named, {"count": (",", ""), **{f"{name}_ms": (".3g", "") for name in QUANTILES}}),
+            numbered(named, {"count": (",", ""), **{f"{name}_ms": (THREE_DIGITS, "") for name in QUANTILES}}),
             hide_index=True, key="groups", height=table_height(len(rows)),
             column_order=["store", "group", "count", "p50_ms", "p95_ms", "p99_ms", "max_ms"],
             column_config={

@@ -18,7 +18,7 @@ from panel.repair import queries
 from panel.repair.links import key_text
 from panel.repair.pieces import facts_text, missing, obstacle_line, store_heading, store_name, tinted
 from panel.repair.queries import Difference, Direction, FieldDifference, KeyLook, Known, Part
-from panel.verdict import Verdict
+from panel.verdict import Verdict, named
 from panel.widgets import COLORS, perform, zone
 
 __all__ = ["key_view"]
@@ -203,13 +203,13 @@ def merge_form(look: KeyLook, difference: Difference, chosen: Sequence[FieldDiff
 
 def preview_text(base: Store, source: queries.Facts, chosen: Sequence[FieldDifference]) -> str:
     """What both stores will have."""
-    text = _("Both stores will have the {store} value ({facts})").format(store=base.value, facts=facts_text(source))
+    text = _("Both stores will have the {store} value ({facts})").format(store=named(base), facts=facts_text(source))
     if not chosen:
         return f":material/preview: {text}."
-    named = ", ".join(f"{_(PARTS[place.part])} {name_of(place)}".strip() for place in chosen[:8])
+    listed = ", ".join(f"{_(PARTS[place.part])} {name_of(place)}".strip() for place in chosen[:8])
     more = "…" if len(chosen) > 8 else ""
     taken = _("with these places as in the {store} store: {places}").format(
-        store=base.other.value, places=escaped(named) + more
+        store=named(base.other), places=escaped(listed) + more
     )
     return f":material/preview: {text}, {taken}."
 
@@ -218,7 +218,7 @@ def delete_form(look: KeyLook, difference: Difference, base: Store) -> None:
     """The store whose value counts has none: making them equal deletes the key on the other one."""
     st.warning(
         _("The {store} store does not have this key: making them equal deletes it on the {other} store.").format(
-            store=base.value, other=base.other.value
+            store=named(base), other=named(base.other)
         ),
         icon=":material/warning:",
     )

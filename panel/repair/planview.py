@@ -15,7 +15,7 @@ from panel.repair.actions import KEY_JOB, SYNC_JOB
 from panel.repair.links import key_text, link, linked
 from panel.repair.pieces import facts_text, missing
 from panel.repair.queries import Action, Direction, Known, PlanPreview, Prefer, Selection, Verb
-from panel.verdict import Verdict
+from panel.verdict import Verdict, named
 from panel.widgets import perform
 
 __all__ = ["plan_form"]
@@ -89,12 +89,12 @@ def plan_text(preview: PlanPreview) -> str:
             text = ngettext(
                 "{n} key is copied to the {store} store", "{n} keys are copied to the {store} store", copies
             )
-            said.append(text.format(n=format.number(copies), store=store.value))
+            said.append(text.format(n=format.number(copies), store=named(store)))
         if deletes := sums.deletes[store]:
             text = ngettext(
                 "{n} key is **deleted** on the {store} store", "{n} keys are **deleted** on the {store} store", deletes
             )
-            said.append(text.format(n=format.number(deletes), store=store.value))
+            said.append(text.format(n=format.number(deletes), store=named(store)))
     if sums.kept:
         said.append(
             ngettext("{n} extra key is kept", "{n} extra keys are kept", sums.kept).format(n=format.number(sums.kept))
@@ -116,7 +116,7 @@ def actions_table(first: tuple[Action, ...], total: int) -> None:
         {
             _("Key"): key_text(action.key),
             _("What"): _(VERBS[action.verb]),
-            _("Where"): action.target.value,
+            _("Where"): named(action.target),
             _("Gets"): facts_text(action.facts(action.target.other)) if action.verb is Verb.COPY else "",
             _("Has"): facts_text(action.facts(action.target)),
         }

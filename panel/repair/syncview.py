@@ -17,6 +17,7 @@ from panel.repair.diffview import title_of
 from panel.repair.links import linked
 from panel.repair.pieces import missing
 from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, SyncEnding, SyncResult
+from panel.said import said
 from panel.verdict import Tone, Verdict, named
 from panel.widgets import EVERYWHERE, perform, zone
 
@@ -114,7 +115,10 @@ def now(obstacle: Verdict | None) -> None:
             pattern = st.text_input(
                 _("Pattern"), value=linked("pattern", "*"), key="sync-pattern", width=280, help=_(PATTERN_HELP)
             )
-            kind = st.selectbox(_("Type"), ["any", *KINDS], key="sync-type", width=130)
+            kind = st.selectbox(
+                _("Type"), ["any", *KINDS], key="sync-type", width=130,
+                format_func=lambda kind: _("any") if kind == "any" else kind,
+            )  # fmt: skip
             scope = Scope((pattern.strip() or "*").encode(), None if kind == "any" else kind)
             st.button(
                 _("Compare"), icon=":material/difference:", key="sync-start", type="primary",
@@ -221,16 +225,16 @@ def history(obstacle: Verdict | None) -> None:
 
 
 def row_of(result: SyncResult) -> dict[str, str]:
-    ending = result.ending.value if result.ending is SyncEnding.FINISHED else f"{result.ending.value}!"
+    ending = said(result.ending.value) + "!" * (result.ending is not SyncEnding.FINISHED)
     return {
         _("When"): format.clock(result.started_at_s, zone()),
-        _("Direction"): result.direction,
+        _("Direction"): said(result.direction),
         _("Keys"): result.pattern,
         _("Copied"): format.number(result.copied),
         _("Deleted"): format.number(result.deleted),
         _("Ending"): ending,
         _("Cloud commands"): format.number(result.cloud_commands),
-        _("By"): result.author or _("unknown"),
+        _("By"): said(result.author) or _("unknown"),
     }
 
 
@@ -238,7 +242,7 @@ def undo_form(result: SyncResult, obstacle: Verdict | None) -> None:
     with st.container(border=True, key="sync-undo"):
         st.caption(f"`{result.id}` · {repair.sync_summary(result)}")
         if result.reason:
-            st.caption(result.reason)
+            st.caption(said(result.reason))
         if result.undo_until_s is None:
             st.caption(_("It overwrote nothing, so there is nothing to undo."))
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from panel.format import clock
 from panel.i18n import _
 from panel.queries import Overview, Store, StoreFacts, StoreState
-from panel.verdict import Tone, Verdict, unpaired
+from panel.verdict import Tone, Verdict, named, unpaired
 
 __all__ = ["obstacle", "repair_obstacle"]
 
@@ -48,8 +48,8 @@ def repair_obstacle(snapshot: Overview | None, zone: str | None = None) -> Verdi
 def _not_up(facts: StoreFacts, zone: str | None) -> Verdict:
     status = facts.status
     said = {
-        "store": status.store.value,
-        "other": status.store.other.value,
+        "store": named(status.store),
+        "other": named(status.store.other),
         "time": clock(status.since_s, zone),
         "address": status.address,
     }

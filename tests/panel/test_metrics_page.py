@@ -21,7 +21,7 @@ from panel.metrics.axes import byte_ticks, log_ticks, ms_text
 from panel.metrics.charts import Unit
 from panel.metrics.queries import CostRow, Costs, HeatRow, Measured
 from panel.reads import Known, Unknown
-from panel.tables import csv_of
+from panel.tables import THREE_DIGITS, csv_of, numbered
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -185,6 +185,11 @@ def test_axes_are_labelled_with_round_values() -> None:
     assert log_ticks(0.3, 4000) == [0.1, 1, 10, 100, 1000, 10_000]
     assert [ms_text(each) for each in (0.05, 20, 5000)] == ["0.05 ms", "20 ms", "5 s"]
     assert byte_ticks(3_500_000)[1] == ["0 MB", "1 MB", "2 MB", "3 MB", "4 MB"]
+
+
+def test_a_table_writes_no_exponents() -> None:
+    written = numbered([{"ms": 1734.4}, {"ms": 0.1921}], {"ms": (THREE_DIGITS, "")}).to_string()
+    assert "1,730" in written and "0.192" in written
 
 
 def test_the_whole_range_is_dated_by_its_beginning() -> None:

@@ -17,10 +17,13 @@ from hybrid.core.health import Evidence
 from hybrid.core.refusals import Refusal
 from hybrid.core.spending import CostSummary
 from hybrid.observe.alert_readings import Facts, readings_of
+from hybrid.ops.keys import edit
 from hybrid.ops.overview import Overview
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 from panel import i18n
+from panel.metrics.queries import NOT_READ
+from panel.repair.weather import obstacle
 from panel.said import said
 
 PAPER = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text()
@@ -89,6 +92,31 @@ def test_titles_of_jobs_and_the_numbers_in_what_they_say(portuguese: None) -> No
         "12.000 copiadas, 3 apagadas, cerca de 1.340 comandos na nuvem"
     )
     assert said("cloud store recovered after 3.2 s").endswith("3,2 s")
+
+
+def test_deeds(portuguese: None) -> None:
+    key, name, text = b"k", b"f", b"v"
+    edits = (
+        edit.create_key(key, "set", [text]), edit.delete_key(key, "set"), edit.rename_key(key, name, "set"),
+        edit.expire_key(key, "set", None), edit.expire_key(key, "set", 1), edit.set_text(key, text, text),
+        edit.set_document(key, text, text), edit.set_field(key, name, text, text), edit.delete_field(key, name, text),
+        edit.expire_field(key, name, text, 1), edit.set_item(key, 0, text, text), edit.push_item(key, text),
+        edit.delete_item(key, 0, text), edit.add_member(key, text), edit.remove_member(key, "set", text),
+        edit.set_score(key, text, 1.0, 2.0), edit.add_entry(key, [name, text]), edit.delete_entry(key, b"1-1"),
+    )  # fmt: skip
+    assert [each.words for each in edits if said(each.words) == each.words] == []
+    assert said("undo of set the expiry of field f0") == "desfazer: definir a expiração do campo f0"
+    assert [text for text in ("cloud-to-local", "periodic", "periodic sync", "equalized") if said(text) == text] == []
+
+
+def test_obstacles_name_the_stores(weathers: Mapping[str, Overview | None], portuguese: None) -> None:
+    for name in ("cloud down", "catching up", "wiped", "unknown"):
+        found = obstacle(weathers[name])
+        assert found is not None and "cloud" not in found.sentence
+
+
+def test_why_nothing_is_measured(portuguese: None) -> None:
+    assert said(NOT_READ) != NOT_READ
 
 
 def test_in_english_it_is_what_was_said(findings: list[str]) -> None:
