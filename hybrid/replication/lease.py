@@ -3,8 +3,8 @@
 The holder fences itself: by its own monotonic clock it stops before the lease can have run out on the server.
 
 Agents and panels ship rather than applications: one that finds the lease taken leaves a bid beside it. An application
-that ships sees the bid when it renews, finishes what is on its way, and gives the lease back; no other application
-takes it. Bids are made on the local store only, where looking for them costs nothing.
+that ships sees the bid when it renews, finishes what is on its way, and gives the lease back; no application takes it
+then. One that handed the authority back has it already, and ships until it has seen the bid. Bids are made on the local store only, where looking for them costs nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ACQUIRE_BIDDING = (
     "local prefers=ARGV[3]=='1' "
     "if holder and holder~=ARGV[1] then "
     "if prefers and (not bid or bid==ARGV[1]) then redis.call('SET',KEYS[2],ARGV[1],'PX',ARGV[2]) end return 0 end "
-    "if bid and not prefers then return 0 end "
+    "if bid and not prefers and not holder then return 0 end "
     "if bid==ARGV[1] then redis.call('DEL',KEYS[2]) end "
     "redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
 )

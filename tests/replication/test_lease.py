@@ -173,3 +173,20 @@ def test_a_lease_that_is_seized_is_nobody_elses(server: redis.Redis) -> None:
     assert run_packed(server, late.renew()) == 0
     assert run_packed(server, mine.acquire()) == 1
     assert 0 < server.pttl(KEY) <= TERM_S[Store.LOCAL] * 1000
+
+
+def test_who_handed_the_authority_back_ships_although_an_agent_bids(server: redis.Redis) -> None:
+    """Nobody would ship else, until the lease has run out."""
+    bid = b"hybrid:bid"
+    application = Lease(Store.LOCAL, KEY, new_holder(), bid=bid)
+    agent = Lease(Store.LOCAL, KEY, new_holder(), bid=bid, preferred=True)
+    assert run_packed(server, application.seize()) == b"OK"
+    assert not agent.acquired(run_packed(server, agent.acquire()))
+    assert server.get(bid) == agent.holder.encode()
+    assert application.acquired(run_packed(server, application.acquire()))
+    assert server.exists(bid), "it has not seen it yet"
+    application.renewed(application.asked_s, run_packed(server, application.renew()))
+    assert application.is_wanted
+    assert run_packed(server, application.release()) == 1
+    assert not application.acquired(run_packed(server, application.acquire()))
+    assert agent.acquired(run_packed(server, agent.acquire()))
