@@ -4,7 +4,8 @@ The holder fences itself: by its own monotonic clock it stops before the lease c
 
 Agents and panels ship rather than applications: one that finds the lease taken leaves a bid beside it. An application
 that ships sees the bid when it renews, finishes what is on its way, and gives the lease back; no application takes it
-then. One that handed the authority back has it already, and ships until it has seen the bid. Bids are made on the local store only, where looking for them costs nothing.
+then. One that handed the authority back has it already, and ships until it has seen the bid. Bids are made on the local
+store only, where looking for them costs nothing.
 """
 
 from __future__ import annotations
