@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from hybrid.core.authority import Position, position, position_text
+from hybrid.core.resp import pack
 
-__all__ = ["LARGEST_BYTES", "Answer", "Request", "parsed"]
+__all__ = ["LARGEST_BYTES", "Answer", "Request", "claim", "parsed"]
 
 LARGEST_BYTES: Final = 512 * 1024
 """A larger transaction is not relayed: services limit the size of a message."""
+
+CLAIMS_MS: Final = 600_000
 
 _ASK: Final = b"ask"
 _ANSWER: Final = b"answer"
@@ -46,6 +49,12 @@ class Answer(NamedTuple):
     @property
     def packed(self) -> bytes:
         return b" ".join((_ANSWER, self.name, position_text(self.applied), self.replies))
+
+
+def claim(key: bytes, name: bytes) -> tuple[bytes, bytes]:
+    """The packed commands that enter a request in the hash `key` of the local store: the first to do so, to whom the
+    first reply is 1, may run it."""
+    return pack(("HSET", key, name, "1")), pack(("PEXPIRE", key, CLAIMS_MS))
 
 
 def parsed(message: bytes) -> Request | Answer:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
-from hybrid.core.relay import LARGEST_BYTES, Answer, Request, parsed
+from hybrid.core.relay import LARGEST_BYTES, Answer, Request, claim, parsed
 from hybrid.core.resp import pack
 from hybrid.core.tokens import token
 from hybrid.core.transaction import Transaction
@@ -80,6 +80,9 @@ class Relay:
             return wire.replayed(answer.replies, request.replies, decode=decode)[len(endings) :], traced
         except ReplyLost as error:
             error.token, error.sent_s = traced, asked_s
+            lost.add_claim(
+                *claim(self._names.relay, name)
+            )  # it may be run again, and must not be run by others after that
             raise
         finally:
             self._endpoints[Store.CLOUD].give(generation, wire)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from hybrid.core.authority import Position, admits_write, position
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
-from hybrid.core.relay import Answer, Request
+from hybrid.core.relay import Answer, Request, claim
 from hybrid.core.resp import pack
 from hybrid.replication.board import Board
 from hybrid.replication.records import checked
@@ -27,7 +27,6 @@ SHIPPED_S: Final = 0.5
 
 LOOK_S: Final = 0.05
 IDLE_S: Final = 5.0
-CLAIMS_MS: Final = 600_000
 
 logger = logging.getLogger("hybrid")
 
@@ -128,9 +127,8 @@ class RelayWorker(threading.Thread):
 
     def _claimed(self, wire: Wire, request: Request) -> bool:
         """Whether it is this process that runs it."""
-        key = self._names.relay
-        claimed, _ = checked(wire, ("HSET", key, request.name, "1"), ("PEXPIRE", key, CLAIMS_MS))
-        return bool(claimed)
+        claimed, kept = wire.exchange(b"".join(claim(self._names.relay, request.name)), 2)
+        return claimed == 1 and not isinstance(kept, Exception)
 
     def _publish(self, answers: list[Answer]) -> None:
         endpoint = self._endpoints[Store.CLOUD]

@@ -1,4 +1,5 @@
-"""Connections that were lost with a transaction on its way: its bytes may have been held up, and could still arrive."""
+"""Connections that were lost with a transaction on its way: its bytes may have been held up, and could still arrive. So
+could what another process was asked to run."""
 
 from __future__ import annotations
 
@@ -18,6 +19,10 @@ class LostConnections:
     def add(self, wire: StandingFence) -> None:
         if wire.ending:
             self._endings[wire.ending] = None
+
+    def add_claim(self, *commands: bytes) -> None:
+        """These packed commands, each with one reply, keep another process from running what it was asked to run."""
+        self._endings.update(dict.fromkeys(commands))
 
     @property
     def endings(self) -> tuple[bytes, ...]:

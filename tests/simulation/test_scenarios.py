@@ -320,3 +320,32 @@ def test_a_shipper_that_is_stopped_at_the_end_of_a_failback_calls_no_stream_clea
         world.link(successor, Store.CLOUD).cut()
         wait(world, 2.0)
         counting.end()
+
+
+def test_what_was_asked_of_a_process_that_was_stopped_is_not_run_after_it_was_run_again() -> None:
+    """Its reply was lost, so its writer has set the key itself, and deleted it since."""
+    with opened("asked", preempt=0.0, verbose=False) as world:
+        counting, done = Counting(world, ("p1", "p2")), []
+        [shipping] = [p for p in counting.processes if p.client._board.shipping]
+        [alone] = [p for p in counting.processes if p is not shipping]
+        link, board = world.link(alone, Store.LOCAL), alone.client._board
+        link.refuse = True
+        link.cut()
+        assert world.scheduler.run(lambda: board.routes.relayed, world.scheduler.now_s + 10)
+        counting.pausing = True
+        wait(world, 1.0)
+
+        def write() -> None:
+            assert board.routes.relayed
+            alone.client.set("k", 1)
+            alone.client.delete("k")
+            done.append(True)
+
+        link.heal()
+        world.scheduler.freeze(shipping)
+        world.scheduler.spawn(write, "writing", alone)
+        assert world.scheduler.run(lambda: bool(done), world.scheduler.now_s + 10)
+        world.scheduler.thaw(shipping)
+        wait(world, 1.0)
+        assert not any(world.has(store, b"k", lambda _: True) for store in Store)
+        counting.end()
