@@ -80,12 +80,30 @@ class Worker:
 class Fleet:
     """Workers that run together: `go`, then `stop` (or `finish`, when they know how much to do), then `close`."""
 
-    def __init__(self, folder: Path, urls: Sequence[tuple[str, str]], readers: Sequence[str], **spec: Any) -> None:
-        """One worker for each read preference in `readers`, with its URLs of both stores; `spec` holds for all."""
+    def __init__(
+        self,
+        folder: Path,
+        urls: Sequence[tuple[str, str]],
+        readers: Sequence[str],
+        preferring: bool = False,
+        **spec: Any,
+    ) -> None:
+        """One worker for each read preference in `readers`, with its URLs of both stores; `spec` holds for all. With
+        `preferring`, the last one ships rather than the others."""
         names = [f"w{number}" for number in range(len(readers))]
         folder.mkdir(parents=True, exist_ok=True)
         self.workers = [
-            Worker(Spec(name, *stores, str(folder / f"{name}.jsonl"), reads=reads, peers=names, **spec))
+            Worker(
+                Spec(
+                    name,
+                    *stores,
+                    str(folder / f"{name}.jsonl"),
+                    reads=reads,
+                    peers=names,
+                    preferred=preferring and name == names[-1],
+                    **spec,
+                )
+            )
             for name, stores, reads in zip(names, urls, readers, strict=True)
         ]
 

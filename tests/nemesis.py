@@ -22,8 +22,14 @@ __all__ = ["PROFILES", "Fault", "Nemesis"]
 STORES = ("kill", "stop", "restart")
 PROCESSES = ("kill worker", "stop worker", "kill shipper", "stop shipper")
 LINKS = ("refuse", "hang", "cut", "lose replies", "slow")
-PROFILES = {"single": (*STORES, *PROCESSES, *LINKS), "wiped": ("wipe", "wipe", *STORES, *PROCESSES), "links": LINKS}
-"""Faults by the name of the profile."""
+EVERYTHING = (*STORES, *PROCESSES, *LINKS)
+PROFILES = {
+    "single": EVERYTHING,
+    "wiped": ("wipe", "wipe", *STORES, *PROCESSES),
+    "links": LINKS,
+    "storm": (*STORES, *EVERYTHING),
+}
+"""Faults by the name of the profile. In a storm one comes before the last one is healed."""
 
 LENGTHS_S = (0.1, 0.5, 1.5, 3.0)
 

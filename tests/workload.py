@@ -34,7 +34,8 @@ HARMLESS = frozenset({"WRONGTYPE", "BUSYGROUP", "NOGROUP", "BUSYKEY", "DUMP"})
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What one worker does. `commands=None`: until it is told to stop. `pause_s` follows each command."""
+    """What one worker does. `commands=None`: until it is told to stop. `pause_s` follows each command. `preferred`: it
+    ships rather than the others, as agents do."""
 
     name: str
     local: str
@@ -49,6 +50,7 @@ class Spec:
     peers: Sequence[str] = ()
     local_timeout_s: float = 0.1
     cloud_timeout_s: float = 0.2
+    preferred: bool = False
 
 
 class Record:
@@ -199,6 +201,8 @@ def work() -> None:
         local_timeout_s=spec.local_timeout_s,
         cloud_timeout_s=spec.cloud_timeout_s,
     ) as client:
+        if spec.preferred:
+            client.prefer_shipping()
         client.start()
         print("ready", flush=True)
         sys.stdin.readline()

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(1200)]
 
 READERS = ("local", "cloud", "fastest", "local")
 FAULTS = 8
+STORM_GAPS_S = (1.0, 4.0)
 FAR_S = (0.002, 0.02, 0.06)
 PATIENCE = {"local_timeout_s": 0.3, "cloud_timeout_s": 0.6}
 """A busy machine must not seem to be a fault of its own: two at once may leave a process without any store."""
@@ -39,14 +40,19 @@ def test_random_faults(rig: Rig, seed: int, profile: str, ack: str) -> None:
     watcher, far_s = rig.client(**PATIENCE), random.choice(FAR_S)
     links = [{store: rig.link(store, far_s if store is Store.CLOUD else 0.0) for store in Store} for _ in READERS]
     urls = [(ways[Store.LOCAL].url, ways[Store.CLOUD].url) for ways in links]
-    fleet = rig.fleet(READERS, urls=urls, ack=ack, seed=seed, threads=2, pause_s=0.005, **PATIENCE)
+    fleet = rig.fleet(
+        READERS, urls=urls, preferring=seed % 2 == 0, ack=ack, seed=seed, threads=2, pause_s=0.005, **PATIENCE
+    )
     fleet.go()
     nemesis = Nemesis(rig, fleet, links, random, profile)
     print(f"seed {seed}, {profile}, ack={ack}, cloud {far_s * 1000:g} ms away", flush=True)
     for _ in range(FAULTS):
-        wait_until(fleet.after(10), "tokens while all is well", HEAL_S)
-        rig.wait_well(watcher)
-        assert watcher.wait_in_sync(HEAL_S) or profile != "wiped", "a wipe may only strike stores that are equal"
+        if profile == "storm":
+            time.sleep(random.uniform(*STORM_GAPS_S))
+        else:
+            wait_until(fleet.after(10), "tokens while all is well", HEAL_S)
+            rig.wait_well(watcher)
+            assert watcher.wait_in_sync(HEAL_S) or profile != "wiped", "a wipe may only strike stores that are equal"
         nemesis.strike()
     healed_from_s = time.monotonic()
     rig.wait_well(watcher)
@@ -55,4 +61,5 @@ def test_random_faults(rig: Rig, seed: int, profile: str, ack: str) -> None:
     print(f"  healed within {time.monotonic() - healed_from_s:.1f} s: {history}", flush=True)
     if profile != "wiped" or ack == "both":
         rig.assert_kept(history)
-    assert not history.failed
+    # In a storm a store may be lost that alone had everything.
+    assert profile == "storm" or not history.failed
