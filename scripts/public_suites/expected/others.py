@@ -177,6 +177,7 @@ LIMITS: Expected = {
     HASTE: (
         "test_strategy.py::TestMovingWindow::test_moving_window",
         "test_strategy.py::TestMovingWindow::test_moving_window_huge_cost",
+        "test_strategy.py::TestSlidingWindow::test_sliding_window_counter_previous_window",
         "aio/test_strategy.py::TestAsyncMovingWindow::test_moving_window",
         "aio/test_strategy.py::TestAsyncMovingWindow::test_moving_window_huge_cost",
         "aio/test_strategy.py::TestAsyncSlidingWindow::test_sliding_window_counter_previous_window",
