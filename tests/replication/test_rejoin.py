@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import redis
-from servers import Stores, client
+from servers import Stores, client, run_packed
 
 from hybrid.core.authority import Authority, Holder
 from hybrid.core.commands import lookup, policy_of
 from hybrid.core.conflict import Conflict
+from hybrid.core.merge_script import Mark, Step, merge_call
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.tokens import Seal
@@ -350,6 +351,28 @@ def test_a_value_that_the_cloud_store_cannot_hold_is_a_conflict(apart: Apart, mo
     apart.merge()
     assert apart.cloud.mget("k", "other") == [None, b"1"]
     assert list(apart.archive[b"k"].lost.commands) == [[b"SET", b"k", b"1"]]
+
+
+@pytest.mark.parametrize(
+    ("field", "payload"),
+    [
+        (b"v", pack(("DEL", "a", "k"))),
+        (b"t", pack(("PEXPIRE", "k", 5))),
+        (b"i", pack(("INCRBYFLOAT", "k", "0.5"))),
+        (b"s", b"k"),
+        (b"f", b"1"),
+        (b"r", b"1"),
+    ],
+)
+def test_whatever_the_log_says_of_a_guarded_key_leaves_it_alone(apart: Apart, field: bytes, payload: bytes) -> None:
+    apart.cloud.xadd(NAMES.log, {"v": pack(("SET", "k", 0))}, id="1-1")
+    apart.cloud.xadd(NAMES.log, {field: payload}, id="1-2")
+    steps = [Step(key, [pack(("SET", key, 1))], guarded=key == b"k") for key in (b"k", b"free")]
+    for place, left in ((b"1-1", [b"k"]), (b"1-2", [])):
+        call = merge_call(NAMES.log, NAMES.merged, place, Mark(b"9-9", b"k", frozenset()), steps)
+        assert run_packed(apart.cloud, call) == [left, []]
+        assert Mark.parse(apart.cloud.get(NAMES.merged)) == Mark(b"9-9", b"k", frozenset(left))
+        assert apart.cloud.mget("k", "free") == [None if left else b"1", b"1"]
 
 
 def test_the_largest_commands_are_merged(apart: Apart) -> None:
