@@ -375,6 +375,19 @@ def test_whatever_the_log_says_of_a_guarded_key_leaves_it_alone(apart: Apart, fi
         assert apart.cloud.mget("k", "free") == [None if left else b"1", b"1"]
 
 
+@pytest.mark.parametrize("changed", [NAMES.authority, NAMES.merged])
+def test_another_shipper_behind_the_guard_ends_the_merge(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch, changed: bytes
+) -> None:
+    """It has moved the authority, or merged the same keys."""
+    for store in (apart.local, apart.cloud):
+        apart.write(store, "INCR n")
+    disturb(monkeypatch, lambda number: apart.cloud.set(changed, b"cloud 9"))
+    with pytest.raises(Superseded):
+        apart.merge()
+    assert apart.cloud.get("n") == b"1"
+
+
 def test_the_largest_commands_are_merged(apart: Apart) -> None:
     for store, first in ((apart.local, "m"), (apart.cloud, "n")):
         apart.write(store, "SADD s " + " ".join([first] * 4600))
