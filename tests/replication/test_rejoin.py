@@ -313,6 +313,17 @@ def test_a_key_that_is_named_all_the_time_is_merged(apart: Apart, monkeypatch: p
     assert not apart.archive
 
 
+def test_a_key_that_was_only_named_and_is_written_then_is_not_replaced(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart.write(apart.local, "SET k old")
+    lines = {1: "SADD index k", 2: "SADD index k", 3: "SET k new"}
+    disturb(monkeypatch, lambda number: number in lines and apart.write(apart.cloud, lines[number]))
+    apart.merge()
+    assert apart.cloud.get("k") == b"new"
+    assert set(apart.archive) == {b"k"}
+
+
 def test_what_is_written_during_the_merge_is_newer_whatever_the_clocks_say(
     apart: Apart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
