@@ -73,9 +73,15 @@ def reading_store(overview: Overview) -> Store | None:
 
 
 def writing_store(overview: Overview) -> Store | None:
-    """Which store takes writes now; None when it does not serve, or when that is not known."""
-    authority = overview.status.authority
-    return authority if authority in _serving(overview) else None
+    """Which store takes the next write; None when none does, or when that is not known. When the one that took them is
+    lost, the other one takes over with the first write: nobody moves the authority before."""
+    authority, serving = overview.status.authority, _serving(overview)
+    if authority in serving:
+        return authority
+    facts, other = facts_of(overview, authority), authority.other
+    lost = facts is not None and facts.status.state.is_lost
+    may = overview.settings.replicated and (other is Store.LOCAL or overview.settings.cloud_leads)
+    return other if lost and may and other in serving else None
 
 
 def _p50(overview: Overview, store: Store) -> float | None:
@@ -91,7 +97,7 @@ def roles(overview: Overview) -> dict[Store, tuple[str, ...]]:
         if store not in serving:
             found[store] = ()
             continue
-        does = (_("takes writes"),) * (overview.status.authority is store)
+        does = (_("takes writes"),) * (writing_store(overview) is store)
         does += (_("takes reads"),) * (reading_store(overview) is store)
         found[store] = does or ((_("gets every write"),) if overview.settings.replicated else (_("stands by"),))
     return found

@@ -21,7 +21,7 @@ from panel.process import PanelProcess
 from panel.reads import Known
 from panel.repair import agreement
 from panel.repair import queries as repair_queries
-from panel.verdict import reading_store, roles, verdict
+from panel.verdict import reading_store, roles, verdict, writing_store
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -76,6 +76,16 @@ def test_while_writes_stay_local_the_cloud_store_serves_nobody(weathers: Mapping
     assert reading_store(local_lost) is None
     assert "no other one serves" in verdict(local_lost).sentence
     assert "not in use" in verdict(cloud_lost).sentence
+
+
+def test_the_other_store_takes_the_next_write_before_anybody_wrote(weathers: Mapping[str, Overview | None]) -> None:
+    lost = weathers["local down"]
+    assert lost is not None
+    unmoved = replace(lost, status=replace(lost.status, authority=Store.LOCAL))
+    assert writing_store(unmoved) is Store.CLOUD
+    assert "takes writes" in roles(unmoved)[Store.CLOUD]
+    alone = replace(unmoved, settings=replace(unmoved.settings, write_both=False))
+    assert writing_store(alone) is None
 
 
 def test_a_store_that_is_filled_again_has_not_got_everything(weathers: Mapping[str, Overview | None]) -> None:
