@@ -33,6 +33,12 @@ IN_LINE: Final = """<style>
 [data-variant="segmented_control"] { min-height: 2.5rem !important }
 </style>"""
 """Switches are as high as the fields and buttons beside them: Streamlit's stand a few pixels lower than their row."""
+KEYBOARD: Final = """<style>
+[data-testid="stSidebar"][data-collapsed="true"] { visibility: hidden }
+a:focus-visible { outline: 2px solid light-dark(#2b54d4, #6c9bff) !important; outline-offset: -2px }
+</style>"""
+"""Whoever walks with Tab meets nothing that is out of sight, and sees where they are: links of Streamlit have a shade
+only, and the closed sidebar keeps its buttons."""
 DRAWN_WITH: Final = (
     "DataFrame", "TextInput", "FileUploader", "NumberInput", "Checkbox", "Multiselect", "TextArea", "Progress",
     "PlotlyChart",
@@ -76,7 +82,7 @@ def document_routes() -> list[Route]:
     page = (
         (folder / "index.html")
         .read_text(encoding="utf-8")
-        .replace(HEAD, HEAD + SERVER_HERE + CONTRAST + IN_LINE + SIGNED_OUT + ahead(folder), 1)
+        .replace(HEAD, HEAD + SERVER_HERE + CONTRAST + IN_LINE + KEYBOARD + SIGNED_OUT + ahead(folder), 1)
     )
 
     async def document(request: Request) -> Response:

@@ -23,6 +23,11 @@ def stores_of(panel: RunningPanel) -> list[redis.Redis]:
     return [redis.Redis(port=ports[name]) for name in ("local", "cloud")]
 
 
+STOP = """() => {
+  const it = document.activeElement, place = it.getBoundingClientRect(), style = getComputedStyle(it)
+  const outlined = (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== 'none'
+  return [it.getAttribute('aria-label') || it.innerText, place.right > 0 && style.visibility === 'visible', outlined]
+}"""
 ANN, BEA = b'{"name": "Ann"}', b'{"name": "Bea"}'
 
 
@@ -74,6 +79,7 @@ def test_a_key_is_edited_on_both(chromium: Browser, panel: RunningPanel) -> None
     expect(detail.get_by_text("drift").first).to_be_visible(timeout=PATIENT_MS)
     open_by_a_click(page)
     switch_stands_in_line(page)
+    walk_with_tab(page)
     photograph_views(chromium, page)
     assert foreign == []
     assert errors == []
@@ -109,6 +115,19 @@ def switch_stands_in_line(page: Page) -> None:
     boxes = [main.get_by_text(label, exact=True).first.bounding_box() for label in ("Store", "View")]
     tops = {box["y"] for box in boxes if box is not None}
     assert len(tops) == 1, tops
+
+
+def walk_with_tab(page: Page) -> None:
+    """No stop is out of sight, and links say that they are one."""
+    page.reload()
+    wait_drawn(page)
+    stops = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate(STOP))
+    assert [name for name, shown, _ in stops if not shown] == []
+    assert [name for name, _, outlined in stops if not outlined] == []
+    assert any("Overview" in name for name, *_ in stops)
 
 
 def photograph_views(chromium: Browser, page: Page) -> None:
