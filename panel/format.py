@@ -13,6 +13,7 @@ __all__ = [
     "clock",
     "count",
     "duration",
+    "escaped",
     "latency",
     "local_time",
     "money",
@@ -139,3 +140,8 @@ def _zone(name: str | None) -> ZoneInfo | None:
         return ZoneInfo(name) if name else None
     except (ZoneInfoNotFoundError, ValueError):
         return None
+
+
+def escaped(text: str) -> str:
+    """Anyone's data as plain text in Markdown."""
+    return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#+-.!|~$:<>" else mark for mark in text)

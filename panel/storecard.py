@@ -40,7 +40,7 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
                 st.badge(role, color=COLORS[store])  # type: ignore[arg-type]
             st.space("stretch")
             st.badge(_(word), icon=icon, color=color)  # type: ignore[arg-type]
-        st.caption(_where(facts, snapshot.taken_at_s))
+        st.caption(format.escaped(_where(facts, snapshot.taken_at_s)))
         with st.grid(4, min_column_width=120):
             _facts(snapshot, facts, since_s, span)
 
@@ -125,6 +125,8 @@ def _metric(
         was = "" if value is None else _(", was {value}").format(value=shown(value))
         since = facts.status.since_s if facts.status.state is not StoreState.UP else facts.observed_at_s
         note = _("since {time}").format(time=format.clock(since, zone())) + was if since else _("not read yet")
+        if known:
+            note = _("the store does not say")
         st.metric(label, _(":gray[unknown]"), delta=" ", delta_color="gray", delta_arrow="off", delta_description=note)
         return
     arrow = "off" if label == _("Memory") and facts.memory_limit_bytes else "auto"

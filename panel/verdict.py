@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from panel.format import clock, number
+from panel.format import clock, escaped, number
 from panel.i18n import _, ngettext
 from panel.queries import Overview, ReadPreference, Store, StoreFacts, StoreState
+from panel.said import said as in_words
 
 __all__ = [
-    "FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "is_stranger", "named", "reading_store", "roles",
-    "stranger", "unpaired", "verdict", "writing_store",
+    "FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "is_stranger", "named", "nothing_serves",
+    "reading_store", "roles", "stranger", "unpaired", "verdict", "writing_store",
 ]  # fmt: skip
 
 NO_PAIR = ("never paired", "halves of different pairs")  # in the reason that the library gives
@@ -154,6 +155,14 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
     return _up(overview)
 
 
+def nothing_serves(overview: Overview, zone: str | None = None) -> Verdict | None:
+    """That one store lost its data while the other one, which has it, is down; None when it is not so."""
+    known = [facts for facts in (overview.local, overview.cloud) if facts is not None]
+    wiped = [facts for facts in known if facts.status.state is StoreState.WIPED]
+    down = [facts for facts in known if facts.status.state is StoreState.DOWN]
+    return _wiped(wiped[0], down, zone) if wiped and down else None
+
+
 def _all_down(overview: Overview, zone: str | None) -> Verdict:
     stores = [facts for facts in (overview.local, overview.cloud) if facts is not None]
     where = _(" or ").join(facts.status.address for facts in stores)
@@ -203,8 +212,11 @@ def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdic
             waiting,
         )
     word = _("Local down") if store is Store.LOCAL else _("Cloud down")
-    advice = _("Bring back {address}; it catches up by itself.").format(**said)
-    return Verdict(Tone.WARNING, word, sentence.format(**said, n=number(waiting or 0)), advice)
+    advice = _("Bring back {address} ({reason}); it catches up by itself.")
+    why = escaped(in_words(facts.status.reason) or _("no reason known"))
+    return Verdict(
+        Tone.WARNING, word, sentence.format(**said, n=number(waiting or 0)), advice.format(**said, reason=why)
+    )
 
 
 def _one_down_alone(facts: StoreFacts, zone: str | None) -> Verdict:

@@ -164,10 +164,19 @@ class StoreWatch:
         if self._store is Store.LOCAL:
             connection.ping()
             self._probes.record(time.perf_counter() - started)
-            return dict(connection.info())
-        info = dict(connection.info())
+            return self._info(connection)
+        info = self._info(connection)
         self._probes.record(time.perf_counter() - started)
         return info
+
+    @staticmethod
+    def _info(connection: redis.Redis) -> Mapping[str, object]:
+        """What INFO says; nothing where it is not offered, or the user may not ask: the rest is known all the same."""
+        try:
+            return dict(connection.info())
+        except redis.ResponseError as error:
+            logger.debug("INFO is refused: %s", error)
+            return {}
 
     def _own(self, connection: redis.Redis) -> int:
         """How many of hybrid's own keys are in the key count; in the cloud asked rarely, because EXISTS is billed."""

@@ -44,7 +44,7 @@ def frame(store: Store, title: str, name: str, rows: Rows, note: str = "") -> An
 
 def refusal(what: NotOffered) -> None:
     """What a store does not offer is said: an empty table would be a lie."""
-    st.caption(f":material/block: {what.why}")
+    st.caption(f":material/block: {said(what.why)}")
 
 
 def _known(store: Store, answer: Answer[ServerInsights], name: str, title: str) -> ServerInsights | None:

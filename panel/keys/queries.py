@@ -138,13 +138,16 @@ class Listing:
 
 
 def stores_up() -> tuple[Store, ...]:
-    """The stores that can be asked now, by the agent's own evidence; none is asked for it."""
+    """The stores that can be asked now, by the agent's own evidence; none is asked for it. What a store holds that lost
+    its data is of interest while the other one fills it again; alone it would pass for all there is."""
     snapshot = queries.overview()
     if snapshot is None:
         return ()
     down = (StoreState.DOWN, StoreState.UNKNOWN)
     sides = {Store.LOCAL: snapshot.local, Store.CLOUD: snapshot.cloud}
-    return tuple(store for store, facts in sides.items() if facts is not None and facts.status.state not in down)
+    found = {store: facts.status.state for store, facts in sides.items() if facts is not None}
+    there = tuple(store for store, state in found.items() if state not in down)
+    return () if all(found[store] is StoreState.WIPED for store in there) else there
 
 
 def lines() -> Lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from panel.format import clock
 from panel.i18n import _
 from panel.queries import Overview, StoreState
-from panel.verdict import Tone, Verdict, named, unpaired
+from panel.verdict import Tone, Verdict, named, nothing_serves, unpaired
 
 __all__ = ["notice"]
 
@@ -15,7 +15,7 @@ def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None
     if snapshot is None:
         return Verdict(Tone.NOTE, _("Starting"), _("The panel is starting; nothing is known of the stores yet."))
     sides = [facts for facts in (snapshot.local, snapshot.cloud) if facts is not None]
-    found = unpaired(snapshot)
+    found = unpaired(snapshot) or nothing_serves(snapshot, zone)
     if found is not None:
         return found
     down = [facts for facts in sides if facts.status.state is StoreState.DOWN]

@@ -209,7 +209,7 @@ def preview_text(base: Store, source: queries.Facts, chosen: Sequence[FieldDiffe
     listed = ", ".join(f"{_(PARTS[place.part])} {name_of(place)}".strip() for place in chosen[:8])
     more = "…" if len(chosen) > 8 else ""
     taken = _("with these places as in the {store} store: {places}").format(
-        store=named(base.other), places=escaped(listed) + more
+        store=named(base.other), places=format.escaped(listed) + more
     )
     return f":material/preview: {text}, {taken}."
 
@@ -229,8 +229,3 @@ def delete_form(look: KeyLook, difference: Difference, base: Store) -> None:
             disabled=not actions.is_operator() or typed.strip() != "delete",
             on_click=perform, args=(repair.copy_key, difference, TOWARDS[base]), kwargs={"typed": typed},
         )  # fmt: skip
-
-
-def escaped(text: str) -> str:
-    """Anyone's data as plain text in Markdown."""
-    return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#+-.!|~$:<>" else mark for mark in text)

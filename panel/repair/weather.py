@@ -5,7 +5,7 @@ from __future__ import annotations
 from panel.format import clock
 from panel.i18n import _
 from panel.queries import Overview, Store, StoreFacts, StoreState
-from panel.verdict import Tone, Verdict, named, unpaired
+from panel.verdict import Tone, Verdict, named, nothing_serves, unpaired
 
 __all__ = ["obstacle", "repair_obstacle"]
 
@@ -18,7 +18,7 @@ def obstacle(snapshot: Overview | None, zone: str | None = None) -> Verdict | No
         sentence = _("There is one store only, so there is nothing to compare it with.")
         advice = _("Set UPSTASH_REDIS_URL in .env and start the panel again.")
         return Verdict(Tone.NOTE, _("Local only"), sentence, advice)
-    found = unpaired(snapshot)
+    found = unpaired(snapshot) or nothing_serves(snapshot, zone)
     if found is not None:
         return found
     known = (snapshot.local, snapshot.cloud)

@@ -45,6 +45,20 @@ def test_facts_of_both_stores(stores: Stores) -> None:
         assert facts.memory_limit_bytes is None
 
 
+def test_a_store_whose_user_may_not_ask_for_info(stores: Stores) -> None:
+    with client(stores.cloud.url) as cloud:
+        cloud.set("a", 1)
+        cloud.acl_setuser("app", enabled=True, passwords=["+pw"], commands=["+@all", "-info"], keys=["*"])
+    url = stores.cloud.url.replace("://", "://app:pw@")
+    fake = FakeClient(Settings(local_url=stores.local.url, cloud_url=url), status())
+    with watching(fake) as observer:
+        wait_until(lambda: observer.overview().cloud.observed_at_s is not None)
+        facts = observer.overview().cloud
+    assert facts is not None
+    assert (facts.keys, facts.memory_bytes, facts.software) == (1, None, None)
+    assert facts.latency_p50_ms is not None
+
+
 def test_before_the_first_reading_everything_is_unknown(valkey: ServerProcess) -> None:
     overview = Observer(FakeClient(Settings(local_url=valkey.url), status(cloud=None))).overview()
     assert overview.cloud is None

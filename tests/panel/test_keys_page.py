@@ -324,6 +324,7 @@ def test_bulk_changes_run_on_both_and_are_audited(
         ("local down", "only keys of the cloud store are shown"),
         ("cloud down", "only keys of the local store are shown"),
         ("both down", "no key can be shown or changed"),
+        ("wiped, other down", "No store can serve"),
         ("catching up", "catching up since"),
         ("starting", "The panel is starting"),
         ("no cloud", "There is one store only"),
@@ -338,7 +339,8 @@ def test_every_weather_is_said(
     assert sentence in text_of(at)
     if weather in ("local down", "cloud down"):
         assert list(grid(at, "Stores")["Stores"]) == [["? unknown"]]
-    if weather == "both down":
+    if weather in ("both down", "wiped, other down"):
+        assert "There are no keys yet" not in text_of(at)
         assert not [frame for frame in at.dataframe if "Stores" in frame.value.columns]
 
 

@@ -115,6 +115,13 @@ def test_obstacles_name_the_stores(weathers: Mapping[str, Overview | None], port
         assert found is not None and "cloud" not in found.sentence
 
 
+def test_nothing_is_being_filled_while_the_store_that_has_it_is_down(
+    weathers: Mapping[str, Overview | None],
+) -> None:
+    found = obstacle(weathers["wiped, other down"])
+    assert found is not None and "No store can serve" in found.sentence
+
+
 def test_why_nothing_is_measured(portuguese: None) -> None:
     assert said(NOT_READ) != NOT_READ
 
