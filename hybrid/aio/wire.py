@@ -17,6 +17,7 @@ from redis import RedisError
 from redis.asyncio.connection import AbstractConnection
 
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.wakefulness import AWAKE_S, Wakefulness
 from hybrid.stores.fence import StandingFence
 from hybrid.stores.meter import Tally
 from hybrid.stores.wire import plain_reason
@@ -26,10 +27,6 @@ __all__ = ["Awaited", "Request", "Wire", "opened"]
 _INCOMPLETE: Final = object()
 _SILENT: Final = "no answer in time"
 _CLOSED: Final = getattr(select, "POLLRDHUP", 0)
-
-AWAKE_S: Final = 100e-6
-"""How long the loop stays awake for the reply of a store that last answered within that time: a core that fell asleep
-takes longer to wake up than a near store to answer. It costs no more than what redis-py computes meanwhile."""
 
 
 class Request:
@@ -83,7 +80,9 @@ class Wire(StandingFence, asyncio.Protocol):
         self._pending: deque[Request] = deque()
         self._outbox: list[bytes] = []
         self._received_s = 0.0
-        self._is_near = self._is_awake = False
+        self._wakefulness = Wakefulness()
+        self._alone: Request | None = None
+        self._is_awake = False
         self._unsent_bytes = 0
         self._watchdog: asyncio.TimerHandle | None = None
         self._replies = hiredis.Reader(
@@ -125,7 +124,8 @@ class Wire(StandingFence, asyncio.Protocol):
         else:
             pending.append(request)
             self._transport.write(payload)
-            if self._is_near and not self._is_awake:
+            self._alone = request
+            if self._wakefulness.choose() and not self._is_awake:
                 self._is_awake = True
                 self._loop.call_soon(self._stay_awake)
         self._watch_until(request.sent_s + request.patience_s)
@@ -170,7 +170,8 @@ class Wire(StandingFence, asyncio.Protocol):
             replies.append(reply)
             if len(replies) == first.count:
                 pending.popleft()
-                self._is_near = self._received_s - first.sent_s < AWAKE_S
+                if first is self._alone:
+                    self._wakefulness.took(self._received_s - first.sent_s)
                 first.answer(replies)
 
     def connection_lost(self, error: Exception | None) -> None:

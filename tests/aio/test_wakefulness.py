@@ -1,4 +1,4 @@
-"""Whether the loop sleeps while a store answers: waking up takes longer than a near store does."""
+"""Whether the loop sleeps while a store answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from aio.rig import opened
 from servers import Stores
 
 from hybrid.aio import wire
+from hybrid.core.wakefulness import Wakefulness
 
 
 class Watched(selectors.DefaultSelector):
@@ -23,11 +24,12 @@ class Watched(selectors.DefaultSelector):
         return super().select(timeout)
 
 
-@pytest.mark.parametrize(("awake_s", "sleeps"), [(60.0, False), (0.0, True)], ids=["near", "far"])
-def test_the_loop_stays_awake_for_a_store_that_answers_soon(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch, awake_s: float, sleeps: bool
+@pytest.mark.parametrize("awake", [True, False], ids=["awake", "asleep"])
+def test_the_loop_waits_for_a_single_request_as_was_chosen(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, awake: bool
 ) -> None:
-    monkeypatch.setattr(wire, "AWAKE_S", awake_s)
+    monkeypatch.setattr(wire, "AWAKE_S", 60.0)
+    monkeypatch.setattr(Wakefulness, "choose", lambda _: awake)
     selector = Watched()
 
     async def test() -> None:
@@ -37,7 +39,7 @@ def test_the_loop_stays_awake_for_a_store_that_answers_soon(
                 selector.slept = False
                 for _ in range(20):
                     await call()
-                assert selector.slept is sleeps
+                assert selector.slept is not awake
 
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
         runner.run(test())
