@@ -20,6 +20,7 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.wakefulness import AWAKE_S, Wakefulness
 from hybrid.stores.fence import StandingFence
 from hybrid.stores.meter import Tally
+from hybrid.stores.reset import reset_at_close
 from hybrid.stores.wire import plain_reason
 
 __all__ = ["Awaited", "Request", "Wire", "opened"]
@@ -219,6 +220,7 @@ class Wire(StandingFence, asyncio.Protocol):
         self.lost = True
         if self._watchdog is not None:
             self._watchdog.cancel()
+        reset_at_close(self._transport.get_extra_info("socket"))
         self._transport.abort()
         pending, self._pending = self._pending, deque()
         kept, self._outbox = len(self._outbox), []

@@ -149,15 +149,15 @@ class Stream:
         return wire
 
     def close(self, *, in_order: bool) -> None:
-        """End the connections. After an end `in_order` one on which nothing is due serves the next stream, which then
-        starts sooner: writers wait for it after a failback."""
+        """End the connections: what has not arrived is not to arrive later. After an end `in_order` one on which
+        nothing is due serves the next stream, which then starts sooner: writers wait for it after a failback."""
         self.board.bells.discard(self._bell)
         self._bell.close()
         for endpoint, wire in self._wires:
             if in_order and wire is self.states:
                 endpoint.give_raw(wire)
             else:
-                wire.disconnect()
+                wire.abort()
 
     # -- to the other store
 

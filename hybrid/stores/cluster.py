@@ -180,6 +180,11 @@ class ClusterWire(Wire, Tcp):
             self._selector.register(wire.fileno(), selectors.EVENT_READ, lane)
         return lane
 
+    def abort(self) -> None:
+        for lane in self._lanes.values():
+            lane.wire.abort()
+        self.disconnect()
+
     def disconnect(self, *_: Any, **__: Any) -> None:
         lanes, self._lanes = self._lanes, {}
         for lane in lanes.values():

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
-import struct
 from collections import deque
 from typing import TYPE_CHECKING
+
+from hybrid.stores.reset import reset_at_close
 
 if TYPE_CHECKING:
     from hybrid.stores.proxy import Proxy
@@ -17,7 +17,6 @@ __all__ = ["End", "ends_whole"]
 
 _HELD_BYTES = 8 << 20  # per direction of a connection; beyond it the sender is held back, as a full window would
 _GREETING = re.compile(rb"\*\d+\r\n\$\d+\r\n(HELLO|AUTH|CLIENT|SELECT)\r\n", re.IGNORECASE)
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, 0 s: close sends RST
 
 
 class End(asyncio.Protocol):
@@ -143,8 +142,7 @@ class End(asyncio.Protocol):
             if end._timer is not None:
                 end._timer.cancel()
             if end.transport is not None and not end._lost:
-                with contextlib.suppress(OSError):
-                    end.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                reset_at_close(end.transport.get_extra_info("socket"))
                 end.transport.abort()
 
 

@@ -18,6 +18,7 @@ from hybrid.core.pace import Pace
 from hybrid.stores.fence import StandingFence
 from hybrid.stores.master import Tcp, Tls
 from hybrid.stores.meter import Metered
+from hybrid.stores.reset import reset_at_close
 
 __all__ = ["HELD_UP_S", "HELD_UP_TIMES", "SILENT", "SocketWire", "TlsWire", "UnixWire", "Wire", "plain_reason"]
 
@@ -61,6 +62,13 @@ class Wire(StandingFence, Metered):
         self._timeout_s = self.socket_timeout
 
     def drop(self) -> None:
+        self.disconnect()
+
+    def abort(self) -> None:
+        """Close, and have nothing arrive any more of what has not gone out yet."""
+        if self._sock is not None:
+            reset_at_close(self._sock)
+            self._sock.close()  # redis-py says first, in order, that nothing more will come
         self.disconnect()
 
     def is_quiet(self) -> bool:
@@ -137,7 +145,7 @@ class Wire(StandingFence, Metered):
                 while view:
                     view = view[sock.send(view[: _ONE_SEND_BYTES * 4]) :]
         except TimeoutError:
-            self.disconnect()
+            self.abort()
             raise ReplyLost("no answer in time while sending", silent=True) from None
         except OSError as error:
             self.disconnect()
@@ -189,7 +197,7 @@ class Wire(StandingFence, Metered):
         try:
             size = self._received(sock)
         except TimeoutError:
-            self.disconnect()
+            self.abort()
             raise ReplyLost(SILENT, silent=True) from None
         except OSError as error:
             self.disconnect()

@@ -86,6 +86,9 @@ class SimSocket(File):
     def settimeout(self, timeout_s: float | None) -> None:
         self._timeout_s = timeout_s
 
+    def setsockopt(self, *_: object) -> None:
+        """That a close resets the connection. What is on its way may arrive all the same."""
+
     def setblocking(self, blocking: bool) -> None:
         self._timeout_s = None if blocking else 0.0
 
