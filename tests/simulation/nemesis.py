@@ -23,6 +23,10 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "alone": ("cut off", "cut off", "cut off", "lose", "hang link", "kill process", "stop process", "hang local"),
     "wiped": ("wipe local", "wipe cloud", "kill process"),
     "older": ("older local", "kill local", "kill process"),
+    "shippers": (
+        "stop shipper", "stop shipper", "kill shipper", "kill local", "hang local", "kill cloud", "cut off", "cut",
+        "lose", "hang link",
+    ),
     "all": (
         "kill local", "hang local", "kill cloud", "hang cloud", "cut", "refuse", "hang link", "slow", "lose",
         "kill process", "stop process",
@@ -76,8 +80,8 @@ class Nemesis:
         action, _, target = fault.partition(" ")
         if target in ("local", "cloud"):
             return self._store_fault(action, Store(target))
-        if target == "process":
-            return self._process_fault(action)
+        if target in ("process", "shipper"):
+            return self._process_fault(action, target)
         return self._link_fault(fault)
 
     # -- stores
@@ -160,10 +164,11 @@ class Nemesis:
 
     # -- processes
 
-    def _process_fault(self, action: str) -> Undo | None:
+    def _process_fault(self, action: str, target: str) -> Undo | None:
         world = self._world
-        process = self._random.choice(world.living)
-        if process in self._busy:
+        ships = target == "shipper"
+        process = self._random.choice([it for it in world.living if it.client._board.shipping or not ships] or [None])
+        if process is None or process in self._busy:
             return None
         self._busy.add(process)
         world.say("nemesis", f"{action} {process.name}")

@@ -58,7 +58,9 @@ class _Run:
             "read_preference": random.choice(("local", "local", "cloud", "fastest")),
         }
         world.round_trip_s[Store.CLOUD] = random.choice((0.002, 0.03, 0.06))
-        self.skewed = random.random() < 0.3
+        self.mixes = profile == "shippers"
+        # A key that expires on one store alone may have been written there meanwhile.
+        self.skewed = not self.mixes and random.random() < 0.3
         for server in world.stores.values():
             server.skew_s = self._skew_s()
         self.pace_s = random.choice((0.02, 0.05, 0.15))
@@ -105,5 +107,5 @@ class _Run:
             process.troubles[store] = int(not server.up or server.frozen)
             process.working_since_s[store] = self.world.scheduler.now_s
         for number in range(self.random.choice((1, 1, 2))):
-            writer = Writer(self.world, process, number, self.seed, self.history, self.pace_s)
+            writer = Writer(self.world, process, number, self.seed, self.history, self.pace_s, mixes=self.mixes)
             self.world.scheduler.spawn(partial(writer.run), f"writer {number}", process)

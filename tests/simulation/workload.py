@@ -14,6 +14,7 @@ from hybrid import OutcomeUnknown
 from hybrid.types import Store, StoreState
 
 from .keyspace import Value
+from .mixed import mixed
 from .world import Process, World
 
 __all__ = ["Attempt", "History", "Writer"]
@@ -49,12 +50,24 @@ class History:
 class Writer:
     """One thread of a process."""
 
-    def __init__(self, world: World, process: Process, number: int, seed: object, history: History, pace_s: float):
+    def __init__(
+        self,
+        world: World,
+        process: Process,
+        number: int,
+        seed: object,
+        history: History,
+        pace_s: float,
+        *,
+        mixes: bool = False,
+    ):
+        """`mixes`: it also does what is only to be the same on both stores, and rests now and then."""
         self.world, self.process, self.history = world, process, history
         self.name = f"{process.name}.{number}"
         self.random = Random(f"{seed} {self.name}")
         self.pace_s = pace_s
         self.count = 0
+        self._mixes = mixes
         self.floor: dict[str, int] = {}
         self.seen: dict[str, int] = {}
         self.local_leads_from_s = inf
@@ -69,6 +82,11 @@ class Writer:
 
     def turn(self) -> None:
         self.count += 1
+        if self._mixes and self.random.random() < 0.4:
+            self.attempt(f"mixed {self.count}", mixed(self.random, self.process.client, f"{self.name}-{self.count}"))
+            return
+        if self._mixes and self.random.random() < 0.05:
+            self.world.scheduler.sleep(self.random.uniform(0, 1.5))
         kind = self.random.choices(
             ("list", "shared", "set", "hash", "counter", "string", "gone", "brief", "long", "both", "session", "peer"),
             (6, 4, 3, 3, 4, 4, 3, 1, 1, 3, 5, 3),
