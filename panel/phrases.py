@@ -110,6 +110,12 @@ DETAILS: Final = (
     N_("{n} and {other} long"),
     N_("too big to be compared in a list; both are {n} long"),
     N_("consumer groups differ"),
+    N_("written on both stores while they were apart; the newer value was kept"),
+    N_(
+        "written on both stores while they were apart; the later value may have been sent before, so it does not count "
+        "as newer"
+    ),
+    N_("replaced when {author} restored {id}"),
     N_("expires only in the cloud"),
     N_("expires only on local"),
     N_("expires {seconds} s later on {store}"),

@@ -30,7 +30,18 @@ from hybrid.core.lacking import Count, count_of
 from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Group
 
-__all__ = ["Branch", "Counted", "Decision", "Footprint", "Repeat", "again", "commutes", "decision", "hides_a_sum"]
+__all__ = [
+    "Branch",
+    "Counted",
+    "Decision",
+    "Footprint",
+    "Repeat",
+    "again",
+    "commutes",
+    "decision",
+    "hides_a_sum",
+    "why_kept",
+]
 
 
 class Decision(Enum):
@@ -180,6 +191,14 @@ def decision(returning: Footprint | None, authority: Footprint | None) -> Decisi
             return Decision.LACKING
     newer = returning.fresh[0] > authority.last[0] and not returning.doubtful
     return Decision.KEEP_RETURNING if newer else Decision.KEEP_AUTHORITY
+
+
+def why_kept(returning: Footprint | None, authority: Footprint | None) -> str:
+    """What a conflict says of the value that was kept."""
+    apart = "written on both stores while they were apart"
+    if returning and authority and returning.doubtful and returning.fresh[0] > authority.last[0]:
+        return f"{apart}; the later value may have been sent before, so it does not count as newer"
+    return f"{apart}; the newer value was kept"
 
 
 def hides_a_sum(returning: Footprint | None, authority: Footprint | None) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from hybrid.core.conflict import Conflict, Side
 from hybrid.core.merge_script import Step
-from hybrid.core.rejoin import Decision, Footprint
+from hybrid.core.rejoin import Decision, Footprint, why_kept
 from hybrid.core.resp import pack
 from hybrid.core.state import Absent, KeyState, plan_put
 from hybrid.replication.archive import archive_command, logged, put_of, same
@@ -91,5 +91,5 @@ class Plan:
             by = (known.token or b"").decode(errors="replace")
             return Side(store, put_of(key, state, merge.can), known.last[0] or None, by)
 
-        why = "written on both stores while they were apart; the newer value was kept"
-        return archive_command(merge.names, Conflict("", key, side(loser, lost), side(loser.other, kept), why))
+        conflict = Conflict("", key, side(loser, lost), side(loser.other, kept), why_kept(ours, theirs))
+        return archive_command(merge.names, conflict)

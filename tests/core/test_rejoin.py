@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hybrid.core.authority import Position
 from hybrid.core.conflict import Conflict, Side
-from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum
+from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum, why_kept
 from hybrid.core.resp import pack, unpack, unpack_all
 from hybrid.core.shipping import Field, Group
 from hybrid.types import Store
@@ -210,3 +210,17 @@ def test_equal_sums_prove_nothing() -> None:
     assert hides_a_sum(branch(group(EARLY, "INCR k")).of(b"k"), branch(group(LATE, "INCRBY k 1")).of(b"k"))
     assert not hides_a_sum(branch(group(EARLY, "SET k 1")).of(b"k"), branch(group(LATE, "INCR k")).of(b"k"))
     assert not hides_a_sum(None, branch(group(LATE, "INCR k")).of(b"k"))
+
+
+@pytest.mark.parametrize(
+    ("ms", "doubt", "said"),
+    [
+        (EARLY, 0, "the newer value was kept"),
+        (LATE, 0, "newer value was kept"),
+        (LATE, LATE, "does not count as newer"),
+    ],
+)
+def test_a_conflict_does_not_call_newer_what_is_not(ms: int, doubt: int, said: str) -> None:
+    ours = branch(group(ms, "SET k ours"), doubt=(doubt, 0))
+    theirs = branch(group((EARLY + LATE) // 2, "SET k theirs"))
+    assert said in why_kept(ours.of(b"k"), theirs.of(b"k"))
