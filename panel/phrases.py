@@ -171,6 +171,11 @@ ERRORS: Final = (
     N_("the panel's client is not running"),
     N_("nothing was changed: the key is another one by now; look again"),
     N_("nothing was changed: there is a key of this name already"),
+    N_(
+        "nothing was changed: the {store} store cannot let single fields of a hash expire (Redis 7.4, Valkey 9 and "
+        "newer can)"
+    ),
+    N_("nothing was changed: the {store} store keeps no JSON documents"),
     N_("nothing was changed: the key was written at the same moment; look again"),
     N_("nothing was changed: the key is being written just now; look again"),
     N_("nothing was changed: writes to this key are on their way; try again in a moment"),

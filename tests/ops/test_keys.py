@@ -404,6 +404,17 @@ def test_the_expiry_of_a_field_outlives_an_edit_of_it(hybrid: HybridRedis, lines
     assert read_elements(lines, BOTH, b"h", "hash").elements[0].local_expires_at_ms is None
 
 
+def test_what_a_store_could_never_hold_is_refused_in_plain_words(hybrid: HybridRedis) -> None:
+    hybrid.hset("h", "f", "v")
+    expires = hybrid.info("server").get("valkey_version")
+    with pytest.raises(HybridError, match="nothing was changed: the local store keeps no JSON documents"):
+        apply_edit(hybrid, edit.create_key(b"doc", "json", [b"{}"]))
+    if not expires:
+        for at_ms in (FAR_MS, None):
+            with pytest.raises(HybridError, match="the local store cannot let single fields of a hash expire"):
+                apply_edit(hybrid, edit.expire_field(b"h", b"f", b"v", at_ms))
+
+
 # -- many keys
 
 

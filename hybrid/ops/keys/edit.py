@@ -14,7 +14,8 @@ from hybrid.client import HybridRedis
 from hybrid.core.names import RESERVED
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops.keys.rewrite import KeyUndo, states_of, undo_of
-from hybrid.types import Store
+from hybrid.ops.sync.pair import Pair
+from hybrid.types import Store, StoreState
 
 __all__ = [
     "Edit",
@@ -41,6 +42,12 @@ __all__ = [
 ]
 
 WAIT_S: Final = 1.0
+NO_FIELD_TTL: Final = "cannot let single fields of a hash expire (Redis 7.4, Valkey 9 and newer can)"
+NEEDED: Final = {
+    "HPEXPIREAT": ("has_field_ttl", NO_FIELD_TTL),
+    "HPERSIST": ("has_field_ttl", NO_FIELD_TTL),
+    "JSON.SET": ("has_json", "keeps no JSON documents"),
+}
 TOMBSTONE: Final = b"\x00hybrid deletes this item\x00"
 
 Command = tuple[Any, ...]
@@ -78,11 +85,13 @@ class Edited:
 def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     """Run an edit through the client.
 
-    Raises HybridError, with nothing changed, when the key is no longer what the editor saw, and when the server
-    refuses; ConfigurationError for hybrid's own keys; AllStoresDown, OutcomeUnknown as any write.
+    Raises HybridError, with nothing changed, when the key is no longer what the editor saw, when the server refuses,
+    and when a store that is up could never hold it; ConfigurationError for hybrid's own keys; AllStoresDown,
+    OutcomeUnknown as any write.
     """
     if own := next((key for key in edit.keys if key.startswith(RESERVED)), None):
         raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own!r}")
+    refuse_impossible(client, edit)
     before = states_of(client, edit.keys)
     try:
         with client.pipeline(transaction=True) as pipeline:
@@ -105,6 +114,18 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     except redis.ResponseError as error:
         raise HybridError(f"nothing was changed: the server refuses: {error}") from None
     return Edited(edit.words, reached(client), undo_of(client, edit.words, before))
+
+
+def refuse_impossible(client: HybridRedis, edit: Edit) -> None:
+    """Raises HybridError where one of the stores lacks what the edit is about: it would wait there for ever."""
+    ability, words = NEEDED.get(str(edit.commands[0][0]), ("", ""))
+    if not ability:
+        return
+    with Pair.of(client, both=False) as pair:
+        board = pair.engine.board
+        for store in Store if board.settings.replicated else (pair.authority,):
+            if board.state(store) is StoreState.UP and not getattr(pair.can(store), ability):
+                raise HybridError(f"nothing was changed: the {store} store {words}")
 
 
 def is_same(now: Any, seen: Any) -> bool:
