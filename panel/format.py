@@ -143,5 +143,5 @@ def _zone(name: str | None) -> ZoneInfo | None:
 
 
 def escaped(text: str) -> str:
-    """Anyone's data as plain text in Markdown."""
-    return "".join(f"\\{mark}" if mark in "\\`*_{}[]()#+-.!|~$:<>" else mark for mark in text)
+    """Anyone's data as plain text within a line of Markdown."""
+    return "".join(f"\\{mark}" if mark in "\\`*_[]|~$:<>" else mark for mark in text)

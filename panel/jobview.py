@@ -70,7 +70,7 @@ def follow(pending: bool, key: str, tick_s: float = TICK_S) -> None:
 def _card(job: Job) -> None:
     with st.container(border=True, key=f"job-{job.number}"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{said(job.title)}**", width="stretch")
+            st.markdown(f"**{format.escaped(said(job.title))}**", width="stretch")
             st.button(
                 _("Cancel"), icon=":material/stop:", key=f"cancel-job-{job.number}",
                 disabled=not actions.is_operator() or job.cancel.is_set(),

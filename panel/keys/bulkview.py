@@ -184,9 +184,14 @@ def latest() -> None:
 def result(job: Job) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-job-result"):
         if job.problem:
-            st.markdown(f":red[:material/error:] **{said(job.title)}** {said(job.problem)}", width="stretch")
+            st.markdown(
+                f":red[:material/error:] **{format.escaped(said(job.title))}** {said(job.problem)}", width="stretch"
+            )
         else:
-            st.markdown(f":green[:material/check_circle:] **{said(job.title)}** {said(job.summary)}", width="stretch")
+            st.markdown(
+                f":green[:material/check_circle:] **{format.escaped(said(job.title))}** {said(job.summary)}",
+                width="stretch",
+            )
         done: Any = job.result
         if isinstance(done, Exported):
             name, mime = FILES[done.form]

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from panel import actions as panel_actions
+from panel.format import escaped
 from panel.i18n import _
 from panel.keys import actions, state
 from panel.keys.queries import ConfigurationError, Edit, KeyUndo
@@ -25,7 +26,7 @@ def said() -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-said-box"):
         icon = ":material/check_circle:" if outcome.done else ":material/error:"
         color = "green" if outcome.done else "red"
-        title = f"**{translated(words)}** " if words else ""
+        title = f"**{escaped(translated(words))}** " if words else ""
         st.markdown(f":{color}[{icon}] {title}{translated(outcome.sentence)}", width="stretch")
         undo = getattr(outcome, "undo", None)
         if undo is not None:

@@ -84,3 +84,7 @@ def test_latency_chart_shows_a_gap_where_a_store_did_not_answer() -> None:
     p99 = next(series for series in figure["series"] if series["name"] == "Local p99")
     assert p99["data"] == [[10000, 1.0], [12000, None], [14000, charts.LEAST_MS]]
     assert figure["animation"] is False
+
+
+def test_data_is_no_markup() -> None:
+    assert format.escaped("news* of :red[x] `k_1`") == r"news\* of \:red\[x\] \`k\_1\`"
