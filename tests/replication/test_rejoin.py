@@ -493,17 +493,36 @@ def test_a_lost_lease_ends_the_merge_and_the_next_one_goes_on(apart: Apart, monk
     assert apart.cloud.mget(names) == [b"2"] * 6
 
 
-def test_what_was_left_alone_is_merged_by_the_next_one(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("batch_keys", [2, 6])
+def test_what_was_left_alone_is_merged_by_the_next_one(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch, batch_keys: int
+) -> None:
+    """Also when later batches were merged meanwhile."""
+    monkeypatch.setattr(merging, "BATCH_KEYS", batch_keys)
     names = [f"n{number}" for number in range(6)]
     apart.write(apart.local, *(f"INCR {name}" for name in names))
     apart.write(apart.cloud, *(f"INCR {name}" for name in names))
-    held = iter((True, False))
-    disturb(monkeypatch, lambda number: number == 1 and apart.write(apart.cloud, "INCR n2", "INCR n4"))
+    held = iter((True,) * (6 // batch_keys) + (False,))
+    disturb(monkeypatch, lambda number: number == 1 and apart.write(apart.cloud, "INCR n0", "INCR n1"))
     with pytest.raises(Superseded, match="lease"):
         apart.merge(lambda: next(held))
     assert apart.cloud.mget(names) == [b"2"] * 6, "two of them have their two from the cloud store"
     apart.merge()
-    assert apart.cloud.mget(names) == [b"2", b"2", b"3", b"2", b"3", b"2"]
+    assert apart.cloud.mget(names) == [b"3", b"3", b"2", b"2", b"2", b"2"]
+
+
+def test_a_merge_that_ends_in_a_later_round_repeats_nothing(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merging, "BATCH_KEYS", 2)
+    names = [f"n{number}" for number in range(6)]
+    for store in (apart.local, apart.cloud):
+        apart.write(store, *(f"INCR {name}" for name in names))
+    lines = {1: ("INCR n0", "INCR n1"), 2: ("INCR n2",)}
+    disturb(monkeypatch, lambda number: number in lines and apart.write(apart.cloud, *lines[number]))
+    held = iter((True, True, True, True, False))
+    with pytest.raises(Superseded, match="lease"):
+        apart.merge(lambda: next(held))
+    apart.merge()
+    assert apart.cloud.mget(names) == [b"3", b"3", b"3", b"2", b"2", b"2"]
 
 
 def test_one_busy_key_does_not_hold_up_the_others(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
