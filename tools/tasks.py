@@ -23,7 +23,7 @@ usage: ./run COMMAND
 
   panel [--port N] [OPTION ...]   set up, then start the panel on 127.0.0.1 (port 8501, or the next free one);
                                   options of `streamlit run` are passed on
-  test [OPTION ...]               set up, then run every check: style, types, layers, tests with coverage;
+  test [OPTION ...]               set up, then run every check: style, types, layers, tests;
                                   options of pytest are passed on
 
   demo                            two embedded servers with demo traffic
@@ -133,8 +133,7 @@ class Outcome:
 
 
 TESTS = (
-    # Tracing costs a third of the time, and among faults time decides: coverage is that of the first part.
-    ("tests", "not alone and not quiet and not soak", ("-n", "4", "--cov", "--cov-report=term")),
+    ("tests", "not alone and not quiet and not soak", ("-n", "4")),
     ("fault tests", "alone and not soak", ("-n", "3", "--dist", "worksteal")),
     # Measuring comes last and by itself: it wants a machine that nothing else keeps busy.
     ("quiet tests", "quiet", ()),
