@@ -22,6 +22,7 @@ CLIENTS = 50
 PIPELINES = (16, 1)
 GETS_TARGET = 20_000
 KEYS = 10_000
+LONGEST_S = 90.0
 PATIENCE_S = "2"
 """Everything here wants the same cores: a store that waits for one must not be taken for a dead one."""
 
@@ -58,12 +59,17 @@ def _best(port: int, command: str, depth: int, count: int, runs: int) -> tuple[f
 
 
 def _rate(port: int, command: str, depth: int, count: int) -> float | None:
-    """Requests a second; None when redis-benchmark met an error, which ends it."""
+    """Requests a second; None when redis-benchmark met an error, which ends it, or did not end."""
     tool = shutil.which("redis-benchmark")
     if tool is None:
         raise RuntimeError("redis-benchmark is not on PATH: install Debian's redis-tools")
     options = ["-p", port, "-c", CLIENTS, "-P", depth, "-n", count, "-r", KEYS, "-d", 100, "-t", command.lower(), "-q"]
-    ran = subprocess.run([tool, *map(str, options)], capture_output=True, text=True, check=False)
+    command_line = [tool, *map(str, options)]
+    try:
+        ran = subprocess.run(command_line, capture_output=True, text=True, check=False, timeout=LONGEST_S)
+    except subprocess.TimeoutExpired:
+        print(f"no end in {LONGEST_S:g} s: {' '.join(command_line)}", file=sys.stderr)
+        return None
     found = re.search(rf"{command}: ([\d.]+) requests per second", ran.stdout)
     return float(found[1]) if found and not ran.returncode and "rror" not in ran.stdout + ran.stderr else None
 

@@ -76,7 +76,8 @@ class ProxyServer:
         self._closing = True
         _wake(self._socket)
         self._socket.close()
-        sessions = list(self._sessions.values())
+        with self._lock:
+            sessions = list(self._sessions.values())
         for session, _ in sessions:
             session.finish()
         until_s = time.monotonic() + CLOSE_S
@@ -122,13 +123,17 @@ class ProxyServer:
                     logger.error("the proxy cannot accept a client: %s", error.strerror)
                     time.sleep(0.1)  # out of file descriptors, perhaps: others will be given back
                 continue
-            if len(self._sessions) >= MAX_CLIENTS:
-                client.sendall(_FULL)
-                client.close()
-            else:
+            try:
                 self._welcome(client, address)
+            except (OSError, RuntimeError) as error:  # it has gone already, or there is no thread for it
+                client.close()
+                logger.error("the proxy cannot serve a client: %s", error)
 
     def _welcome(self, client: socket.socket, address: tuple[str, int]) -> None:
+        if len(self._sessions) >= MAX_CLIENTS:
+            client.sendall(_FULL)
+            client.close()
+            return
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         number = next(self._numbers)
@@ -137,8 +142,11 @@ class ProxyServer:
         session = Session(client, self, identity)
         thread = threading.Thread(target=self._serve, args=(session,), name=f"hybrid-proxy-{number}", daemon=True)
         with self._lock:
-            self._sessions[number] = (session, thread)
+            if self._closing:
+                client.close()
+                return
             thread.start()
+            self._sessions[number] = (session, thread)
 
     def _serve(self, session: Session) -> None:
         try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
+from contextlib import suppress
+from typing import Any
 
 import pytest
 import redis
@@ -13,6 +16,7 @@ from servers import client, wait_until
 from hybrid import CommandRefused, ConfigurationError, HybridRedis
 from hybrid.proxy import ProxyServer, server
 from hybrid.proxy.lanes import Lane
+from hybrid.proxy.session import Session
 
 PASSWORD = "sesame"
 
@@ -172,3 +176,42 @@ def test_an_address_that_cannot_be_had(open_proxy: Open) -> None:
         ProxyServer(served.client, "no host", 0)
     with pytest.raises(ConfigurationError, match="password is empty"):
         ProxyServer(served.client, port=0, password="")
+
+
+def test_one_that_cannot_be_served_hinders_nobody(open_proxy: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has gone before it was looked at, or there is no thread for it: others are accepted all the same."""
+    proxy = open_proxy()
+    session, failures = server.Session, [OSError("gone"), RuntimeError("can't start new thread")]
+
+    def unlucky(*args: Any) -> Session:
+        if failures:
+            raise failures.pop()
+        return session(*args)
+
+    monkeypatch.setattr(server, "Session", unlucky)
+    for _ in range(2):
+        with Raw(proxy.address) as other:
+            assert other.rest() == b""
+    with Raw(proxy.address) as other:
+        assert other.ask("PING") == [b"+PONG\r\n"]
+
+
+def test_a_proxy_is_closed_while_clients_come(open_proxy: Open) -> None:
+    proxy = open_proxy()
+    ended = threading.Event()
+
+    def knock() -> None:
+        while not ended.is_set():
+            with suppress(OSError):
+                socket.create_connection(proxy.address, timeout=1).close()
+
+    knocking = [threading.Thread(target=knock) for _ in range(4)]
+    for thread in knocking:
+        thread.start()
+    try:
+        wait_until(lambda: len(proxy.identities()) > 0, "clients come")
+        proxy.close()
+    finally:
+        ended.set()
+        for thread in knocking:
+            thread.join()
