@@ -162,3 +162,28 @@ def test_a_certificate_that_is_not_good(
 def test_a_file_that_is_not_there(valkey: ServerProcess, tmp_path: Path) -> None:
     found = check_url(Store.CLOUD, f"rediss://localhost:{valkey.port}?ssl_ca_certs={tmp_path}/none.crt")
     assert found.problem.startswith("a file that its URL names is not there: ")
+
+
+def test_what_asyncio_tasks_asked_is_asked_elsewhere_when_the_store_dies(
+    pair: Callable[..., Pair], good: Certificate, authority: CertificateAuthority
+) -> None:
+    stores = pair(good)
+
+    async def read() -> None:
+        async with AsyncRedis.from_urls(
+            stores.local.url,
+            stores.cloud_url,
+            ack="both",
+            read_preference="cloud",
+            ssl_ca_certs=str(authority.path),
+            **PATIENT,
+        ) as hybrid:
+            assert await hybrid.wait_in_sync(HEAL_S)
+            await hybrid.set("k", "v")
+            await hybrid.get("k")  # over a connection that is kept
+            reads = [asyncio.create_task(hybrid.get("k")) for _ in range(50)]
+            await asyncio.sleep(0)
+            stores.cloud.kill()
+            assert await asyncio.wait_for(asyncio.gather(*reads), HEAL_S) == [b"v"] * 50
+
+    asyncio.run(read())
