@@ -7,7 +7,8 @@
   EXEC does nothing. The GET behind it shows whether the record changed in the gap before the WATCH.
 * PTTL goes first for commands whose result depends on what their keys held: a key about to expire here might expire
   on the other store before the command arrives there, which would then start from nothing. Such keys are logged once
-  more, by state. It goes last, too, for a key that is given an expiry in the same transaction before.
+  more, by state, and so are those that a command takes together with them: an `LMOVE` would move nothing. It goes
+  last, too, for a key that is given an expiry in the same transaction before.
 
 Fields of an entry, in order, names repeating: `v` a packed command, `t` a packed command with a relative time,
 `i` the command that was asked for, where the `v` before it is only its result (a merge adds sums, not results),
@@ -115,7 +116,8 @@ class Transaction(NamedTuple):
     """The bytes to send, how many replies to read, and how to read the one of EXEC.
 
     A transaction that is not idempotent is `traced`: its entry carries a token of the wire that sent it, by which a
-    writer without a reply learns whether the entry was shipped.
+    writer without a reply learns whether the entry was shipped. `guarded`: for each key whose expiry is asked for, the
+    keys whose values depend on it.
     """
 
     name: str
@@ -124,7 +126,7 @@ class Transaction(NamedTuple):
     traced: bool
     replies: int
     parts: tuple[Part, ...]
-    guarded: tuple[bytes, ...]
+    guarded: tuple[tuple[bytes, ...], ...]
     idempotent: bool
     scripted: bool
     size: int
@@ -157,7 +159,7 @@ class Transaction(NamedTuple):
 
 class Verdict(NamedTuple):
     """What a committed transaction did: a raw reply for each write, the place of its entry in the log (None when
-    nothing was logged), and the keys that were about to expire."""
+    nothing was logged), and the keys that were about to expire, with those whose values depend on them."""
 
     replies: list[Any]
     position: Position | None
@@ -183,12 +185,13 @@ def transaction(names: Names, writes: Sequence[Write], *, resp3: bool, atomic: b
     if (usual := _usual(names, writes, atomic)) is not None:
         return usual
     guarded = _guarded_keys(writes)
-    parts = [Part(pack((b"PTTL", key)), Role.GUARD, index) for index, key in enumerate(guarded)]
+    numbers = {key: number for number, key in enumerate(guarded)}
+    parts = [Part(pack((b"PTTL", key)), Role.GUARD, number) for key, number in numbers.items()]
     idempotent = all(write.idempotent for write in writes)
     parts += _steps(names, writes, resp3, traced=not idempotent, atomic=atomic)
-    parts += [Part(pack((b"PTTL", key)), Role.GUARD, guarded.index(key)) for key in _timed_inside(writes)]
+    parts += [Part(pack((b"PTTL", key)), Role.GUARD, numbers[key]) for key in _timed_inside(writes)]
     name = writes[0].command.name if len(writes) == 1 else "pipeline"
-    return _assembled(names, name, parts, guarded, idempotent, len(writes))
+    return _assembled(names, name, parts, tuple(guarded.values()), idempotent, len(writes))
 
 
 def _usual(names: Names, writes: Sequence[Write], atomic: bool) -> Transaction | None:
@@ -228,7 +231,7 @@ def _usual_parts(size: int) -> tuple[Part, ...]:
 
 
 def _assembled(
-    names: Names, name: str, parts: list[Part], guarded: tuple[bytes, ...], idempotent: bool, size: int
+    names: Names, name: str, parts: list[Part], guarded: tuple[tuple[bytes, ...], ...], idempotent: bool, size: int
 ) -> Transaction:
     head: list[bytes] = [_MULTI]
     tail: list[bytes] = []
@@ -278,16 +281,21 @@ def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
                 answers[part.number] = reply[0]
                 place = reply[1] or place
         elif isinstance(reply, int) and 0 <= reply < EXPIRY_GUARD_MS:
-            expiring.append(transaction.guarded[part.number])
+            expiring += transaction.guarded[part.number]
     return Verdict(answers, position(place) if place else None, tuple(dict.fromkeys(expiring)))
 
 
-def _guarded_keys(writes: Sequence[Write]) -> tuple[bytes, ...]:
-    keys: dict[bytes, None] = {}
+def _guarded_keys(writes: Sequence[Write]) -> dict[bytes, tuple[bytes, ...]]:
+    """The keys whose expiry decides what the commands do; with each, all that these commands take together."""
+    together: dict[bytes, dict[bytes, None]] = {}
     for write in writes:
         if write.is_logged and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
-            keys.update(dict.fromkeys(encoded_keys(keys_of(write.command, write.args))))
-    return tuple(keys)
+            keys = encoded_keys(keys_of(write.command, write.args))
+            joined = dict.fromkeys(keys)
+            for key in keys:
+                joined |= together.get(key, {})
+            together |= dict.fromkeys(joined, joined)
+    return {key: tuple(joined) for key, joined in together.items()}
 
 
 def _timed_inside(writes: Sequence[Write]) -> tuple[bytes, ...]:

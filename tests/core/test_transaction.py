@@ -162,7 +162,7 @@ def test_the_words_of_a_name_are_arguments_of_the_script() -> None:
 def test_a_guarded_key_is_asked_once_and_as_the_server_sees_it() -> None:
     keys: list[Any] = ["k", b"k", bytearray(b"k"), memoryview(b"k"), "é", 5, "5"]
     prepared = transaction(NAMES, [write("INCR", key) for key in keys], resp3=False)
-    assert prepared.guarded == (b"k", "é".encode(), b"5")
+    assert prepared.guarded == ((b"k",), ("é".encode(),), (b"5",))
     assert [part.role for part in prepared.parts[:3]] == [Role.GUARD] * 3
 
 

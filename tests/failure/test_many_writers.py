@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from mixed_commands import LEFT_OUT, MIXED
-from rig import PATIENT, Rig
+from rig import HEAL_S, PATIENT, Rig
 from servers import client, wait_until
 
 from hybrid.core.commands import COMMANDS, Policy
@@ -74,3 +74,37 @@ def test_a_field_that_expires_on_the_way(rig: Rig, command: str) -> None:
         else:
             watcher.hsetnx(key, "short", 2)
     rig.assert_healed(watcher)
+
+
+TOGETHER = {
+    "LMOVE {0}:a {0}:b LEFT RIGHT": ("RPUSH {0}:a x y", "RPUSH {0}:b z"),
+    "LMPOP 2 {0}:a {0}:b LEFT": ("RPUSH {0}:a x y", "RPUSH {0}:b z q"),
+    "ZMPOP 2 {0}:a {0}:b MIN": ("ZADD {0}:a 1 x", "ZADD {0}:b 1 z 2 q"),
+    "SMOVE {0}:a {0}:b x": ("SADD {0}:a x y", "SADD {0}:b z"),
+    "SDIFFSTORE {0}:c {0}:b {0}:a": ("SADD {0}:a x y", "SADD {0}:b y z"),
+    "ZUNIONSTORE {0}:c 2 {0}:a {0}:b": ("ZADD {0}:a 1 x", "ZADD {0}:b 1 y"),
+    "BITOP OR {0}:c {0}:a {0}:b": ("SET {0}:a x", "SET {0}:b y"),
+    "PFMERGE {0}:c {0}:a": ("PFADD {0}:a x", "PFADD {0}:c y"),
+    "SORT {0}:a STORE {0}:c": ("SADD {0}:a 1 2",),
+    "MSETNX {0}:a 1 {0}:c 2": ("SET {0}:a x",),
+}
+"""By command: what is there before it; the first key expires before the command arrives on the other store."""
+
+
+def test_what_is_taken_from_a_key_that_expires_on_the_way_arrives(rig: Rig) -> None:
+    rig.link(Store.CLOUD, 0.3)
+    writer = rig.client(ack="local", cloud_timeout_s=5.0)
+    for number, before in enumerate(TOGETHER.values()):
+        for command in before:
+            writer.execute_command(*command.format(number).split())
+    assert writer.wait_in_sync(HEAL_S)
+    for number, command in enumerate(TOGETHER):
+        writer.pexpire(f"{number}:a", 100)
+        writer.execute_command(*command.format(number).split())
+    with writer.pipeline() as pipe:  # what comes of one command goes into the next
+        pipe.rpush("p:a", "x", "y").rpush("p:b", "z").pexpire("p:a", 100)
+        pipe.lmove("p:a", "p:b", "LEFT", "RIGHT").lmove("p:b", "p:c", "RIGHT", "LEFT").execute()
+    keys = [f"{number}:a" for number in range(len(TOGETHER))]
+    with client(rig.local.url) as local:
+        wait_until(lambda: not local.exists("p:a", *keys), "they have expired")
+    rig.assert_healed(writer)
