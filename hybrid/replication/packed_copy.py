@@ -23,7 +23,7 @@ from hybrid.replication.copy import temporary_key
 from hybrid.replication.stream import Stream
 from hybrid.stores.capabilities import Capabilities, capabilities_of
 
-__all__ = ["PackedCopy"]
+__all__ = ["DumpRefused", "PackedCopy"]
 
 PACKED_KEYS: Final = 500
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
@@ -98,6 +98,10 @@ local function packed_states()
 """
 
 REST_SCRIPT: Final = (CLOCK + _REST + _DUMP + "end\nreturn {entries, info, KEYS, packed_states()}").encode()
+
+
+class DumpRefused(HybridError):
+    """The other store reads the source's dumps, but not this one: that of a hash whose fields have all expired, say."""
 
 
 class Packed(NamedTuple):
@@ -239,7 +243,7 @@ class PackedCopy:
     def _restored(self, replies: list[Any]) -> None:
         if (error := failed(replies)) is not None:
             self._other.refuses_dumps = True
-            raise HybridError(f"a packed copy was refused, the next goes by type: {error}")
+            raise DumpRefused(f"a packed copy was refused, the next goes by type: {error}")
 
 
 def is_own(can: Capabilities) -> bool:

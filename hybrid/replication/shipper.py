@@ -32,6 +32,7 @@ from hybrid.replication.forwarder import forward
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
 from hybrid.replication.messages import Progress, Word
+from hybrid.replication.packed_copy import DumpRefused
 from hybrid.replication.rejoin import merge_tail
 from hybrid.replication.tail import Superseded
 from hybrid.stores.endpoint import Endpoint
@@ -215,8 +216,9 @@ class Shipper(threading.Thread):
         except (HybridError, redis.ResponseError) as error:
             if isinstance(error, NotSent | ReplyLost):
                 raise
-            for endpoint in self._endpoints.values():
-                endpoint.retire()  # perhaps another server answers there now, which can do other things
+            if not isinstance(error, DumpRefused):  # that is to be remembered: else the next stream fails as this one
+                for endpoint in self._endpoints.values():
+                    endpoint.retire()  # perhaps another server answers there now, which can do other things
             self._report(source.other, str(error))
             return Outcome.BROKEN
         self._refused = ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from rig import HEAL_S, PATIENT, Rig
 from servers import client, wait_until
 
 from hybrid import StoreState
 from hybrid.events import Event, KeyRefused, ShippingRefused
 from hybrid.ops.compare import compare
+from hybrid.replication import packed_copy
 
 BULK_BYTES = 1024 * 1024
 
@@ -54,5 +56,23 @@ def test_a_store_that_is_full(rig: Rig) -> None:
         assert "free space" in said.message
         assert hybrid.status().refused_keys == 0, "it is not that key's fault"
         cloud.config_set("maxmemory", 0)
+    assert hybrid.wait_in_sync(HEAL_S)
+    assert_equal(rig)
+
+
+def test_a_dump_that_the_other_store_cannot_read(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As that of a hash whose fields have all expired: such keys go by type, and hold up no other."""
+    garbled = packed_copy.DUMP_SCRIPT.replace(
+        b"redis.pcall('DUMP', key)", b"(key == 'bad' and 'garbled' or redis.pcall('DUMP', key))"
+    )
+    assert garbled != packed_copy.DUMP_SCRIPT
+    monkeypatch.setattr(packed_copy, "DUMP_SCRIPT", garbled)
+    hybrid = rig.client(ack="local", **PATIENT)
+    hybrid.set("before", 1)
+    assert hybrid.wait_in_sync(HEAL_S)
+    rig.cloud.kill()
+    hybrid.mset({"bad": 1, **{f"k{number}": number for number in range(packed_copy.PACKED_KEYS)}})
+    rig.cloud.start()
+    wait_until(lambda: hybrid.status().cloud.state is StoreState.UP, "the cloud store has it all", HEAL_S)  # type: ignore[union-attr]
     assert hybrid.wait_in_sync(HEAL_S)
     assert_equal(rig)
