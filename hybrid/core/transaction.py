@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from enum import Enum
 from functools import cache
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
@@ -287,15 +288,14 @@ def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
 
 def _guarded_keys(writes: Sequence[Write]) -> dict[bytes, tuple[bytes, ...]]:
     """The keys whose expiry decides what the commands do; with each, all that these commands take together."""
-    together: dict[bytes, dict[bytes, None]] = {}
+    together: dict[bytes, tuple[bytes, ...]] = {}
     for write in writes:
         if write.is_logged and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
             keys = encoded_keys(keys_of(write.command, write.args))
-            joined = dict.fromkeys(keys)
-            for key in keys:
-                joined |= together.get(key, {})
+            known = {id(others): others for key in keys if (others := together.get(key))}
+            joined = tuple(dict.fromkeys(chain(keys, *known.values())))
             together |= dict.fromkeys(joined, joined)
-    return {key: tuple(joined) for key, joined in together.items()}
+    return together
 
 
 def _timed_inside(writes: Sequence[Write]) -> tuple[bytes, ...]:

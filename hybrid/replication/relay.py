@@ -80,9 +80,8 @@ class Relay:
             return wire.replayed(answer.replies, request.replies, decode=decode)[len(endings) :], traced
         except ReplyLost as error:
             error.token, error.sent_s = traced, asked_s
-            lost.add_claim(
-                *claim(self._names.relay, name)
-            )  # it may be run again, and must not be run by others after that
+            # It may be run again, and must not be run by others after that.
+            lost.add_claim(*claim(self._names.relay, name))
             raise
         finally:
             self._endpoints[Store.CLOUD].give(generation, wire)
