@@ -19,7 +19,8 @@ NEVER: Final[Position] = (2**63, 0)
 
 
 class Acks:
-    """Progress through one log. Positions only grow; waiting costs one lock per waiter and no polling."""
+    """Progress through one log. Positions only grow, until it begins anew; waiting costs one lock per waiter and no
+    polling."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # re-entrant, because the garbage collector may come here while it is held
@@ -27,6 +28,7 @@ class Acks:
         self._waiters: list[tuple[Position, int, threading.Lock]] = []
         self.applied: Position = (0, 0)
         self._awaited: Position = (0, 0)
+        self._known_before: Position = (0, 0)
         self.listeners: set[Callable[[], None]] = set()
         self._seal: Seal | None = None
         self.sealed_s = 0.0
@@ -40,7 +42,21 @@ class Acks:
     @property
     def known(self) -> Position:
         """The last place of which this process knows that the log has reached it."""
-        return max(self.applied, self._awaited)
+        return max(self.applied, self._awaited, self._known_before)
+
+    def begin(self) -> None:
+        """The store takes writes from now on, perhaps in a new log: that of one which lost its data, and whose clock is
+        behind, begins before the old one's end. So nothing counts as applied, and no seal is known."""
+        with self._lock:
+            self._known_before = self.known
+            self.applied = self._awaited = (0, 0)
+            self._seal = None
+        self.wake()
+
+    def begin_anew(self) -> None:
+        """The log is a new one."""
+        self.begin()
+        self._known_before = (0, 0)
 
     def expect(self, place: Position) -> bool:
         """Everything up to `place` is on its way, or waited for. The result says whether nothing was until now."""
@@ -64,9 +80,6 @@ class Acks:
         self.advance(seal.place)
         self._seal, self.sealed_s = seal, time.monotonic()
         self.wake()
-
-    def unseal(self) -> None:
-        self._seal = None
 
     def sealed(self, authority: Authority) -> Seal | None:
         """The seal, if it is valid under `authority`."""

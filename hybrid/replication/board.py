@@ -140,7 +140,7 @@ class Board:
             if moved:
                 self.moved_s = time.monotonic()
                 self.last_written = (0, 0)
-                self.acks[authority.store].unseal()
+                self.acks[authority.store].begin()
                 if authority.store is Store.CLOUD and not authority.held and self.state(Store.LOCAL) is StoreState.UP:
                     self._unexplained_s.append(time.monotonic())
                 if authority.store is Store.CLOUD and not first and self.state(Store.CLOUD) is StoreState.CATCHING_UP:

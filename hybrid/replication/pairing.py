@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hybrid.core.apart import mark_apart
-from hybrid.core.authority import FIRST, Authority, Holder, Position
+from hybrid.core.authority import FIRST, Authority, Holder
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.health import Evidence
 from hybrid.core.marks import Marks
@@ -83,7 +83,6 @@ class Pairing:
         self._hear = hear
         self._heard = threading.Condition()
         self._greetings: dict[Store, _Greeting] = {}
-        self._life_from: Position = (0, 0)
 
     def greeting(self, store: Store) -> Callable[[Wire], Evidence]:
         return lambda wire: self._greet(store, wire)
@@ -155,7 +154,7 @@ class Pairing:
             ("GET", names.authority),
         )
         if store is Store.LOCAL and mark != self._endpoints[store].mark:
-            self._life_from = self._board.acks[store].known
+            self._board.acks[store].begin_anew()
         self._endpoints[store].mark = mark
         authority = Authority.parse(found)
         if authority is not None and authority.epoch < record.epoch:
@@ -193,7 +192,7 @@ class Pairing:
         """Whether the local store has its mark, and lacks what this process knows to have stood in its log, some of
         which may be on the cloud store, or on its way there."""
         known = self._board.acks[Store.LOCAL].known
-        if mark is None or mark != self._endpoints[Store.LOCAL].mark or known <= self._life_from:
+        if mark is None or mark != self._endpoints[Store.LOCAL].mark:
             return False
         return last_place(wire, self._names.log) < known
 

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from hybrid import OutcomeUnknown
+from hybrid import AllStoresDown, OutcomeUnknown
 from hybrid.core.authority import Holder
 from hybrid.types import Store, StoreState
 
@@ -349,3 +349,40 @@ def test_what_was_asked_of_a_process_that_was_stopped_is_not_run_after_it_was_ru
         wait(world, 1.0)
         assert not any(world.has(store, b"k", lambda _: True) for store in Store)
         counting.end()
+
+
+@pytest.mark.parametrize("lost", [(Store.LOCAL,), tuple(Store)])
+def test_a_write_is_not_confirmed_by_the_log_of_an_earlier_life_of_its_store(lost: tuple[Store, ...]) -> None:
+    """The local store comes back empty, on a machine whose clock is behind: its new log begins before the old one's
+    end. So does one of which nobody is left to refill it."""
+    with opened(f"earlier life {lost}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        process, local, was_on_both = world.start("p1", 0.0, ack="both"), world.stores[Store.LOCAL], list[bool]()
+
+        def write() -> None:
+            process.writers += 1
+            process.client.start()
+            while not process.stopping:
+                key = b"%d" % len(was_on_both)
+                with suppress(AllStoresDown):
+                    process.client.set(key, 1)
+                    was_on_both.append(all(world.has(store, key, lambda _: True) for store in Store))
+                world.scheduler.sleep(0.05)
+            process.writers -= 1
+
+        world.scheduler.spawn(write, "writer", process)
+        wait(world, 2.0)
+        for store in lost:
+            world.stores[store].crash()
+        wait(world, 0.5)
+        local.skew_s = -20.0
+        for store in lost:
+            world.stores[store].boot({})
+        wait(world, 5.0)
+        began = len(was_on_both)
+        wait(world, 3.0)
+        assert world.local_leads()
+        assert len(was_on_both) > began + 10 and all(was_on_both[began:])
+        process.stopping = True
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
+        assert not world.scheduler.crashes
