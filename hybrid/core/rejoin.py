@@ -219,29 +219,31 @@ def commutes(returning: Footprint, authority: Footprint) -> bool:
 
 
 class Repeat(NamedTuple):
-    """A command of the tail, and the packed ones that do on the authority what it did."""
+    """A command of the tail, and the packed ones that do on the authority what it did. `times`: it changes the key's
+    expiry only."""
 
     args: list[bytes]
     packed: list[bytes]
+    times: bool
+
+    def is_due(self, authority: Footprint | None) -> bool:
+        """Whether it is to be applied where the authority did this: an expiry that it has set as well stays so."""
+        return not (self.times and authority is not None and authority.times)
 
 
-def again(
-    groups: Iterable[Group], footprints: Mapping[bytes, Footprint | None], left_out: Collection[bytes]
-) -> dict[bytes, list[Repeat]]:
-    """What is to be applied again on the authority, in order, for each of the keys in `footprints`, which holds what
-    the authority did to them: an expiry that it has set as well stays as it is."""
-    found: dict[bytes, list[Repeat]] = {key: [] for key in footprints}
+def again(groups: Iterable[Group], keys: Iterable[bytes], left_out: Collection[bytes]) -> dict[bytes, list[Repeat]]:
+    """What was done to each of these keys, to be applied again on the authority, in order."""
+    found: dict[bytes, list[Repeat]] = {key: [] for key in keys}
     for group in groups:
         if group.token is not None and group.token in left_out:
             continue
         for args, timed in _commands(group):
             [key, *others] = _written(args) or [b""]
-            if others or key not in footprints:
+            if others or key not in found:
                 continue
-            effect, theirs = _effect(args), footprints[key]
-            if effect is not None and effect.times and theirs is not None and theirs.times:
-                continue
-            found[key].append(Repeat(args, [pack(command) for command in _repeated(args, timed, group.ms)]))
+            effect = _effect(args)
+            packed = [pack(command) for command in _repeated(args, timed, group.ms)]
+            found[key].append(Repeat(args, packed, effect is not None and effect.times))
     return found
 
 

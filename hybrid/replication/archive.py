@@ -17,6 +17,8 @@ from hybrid.stores.wire import Wire
 
 __all__ = ["archive_command", "archives_united", "logged", "put_of", "same", "trim_archive"]
 
+NO_ENTRIES: Final = Stream(entries=(), last_id=b"0-0", entries_added=None, max_deleted_id=None, groups={})
+
 WHOLE_BYTES: Final = 256 * 1024 * 1024
 """A value is archived in one piece, so its commands are not cut into chunks before this."""
 
@@ -34,21 +36,20 @@ def logged(names: Names) -> tuple[Any, ...]:
 def archives_united(names: Names, ours: KeyState | Absent, theirs: KeyState | Absent, *, removes: bool) -> list[bytes]:
     """The packed commands that give the archive `theirs` what only `ours` holds, with its time where that is the later
     one, and log that; none if there is nothing to do. `removes`: and take from it what only `theirs` holds."""
-    mine, others = _entries(ours), _entries(theirs)
+    mine, others = _archived(ours).entries, _archived(theirs).entries
     known, kept = {fields for _, fields in others}, {fields for _, fields in mine}
     missing = [entry for entry in mine if entry[1] not in known]
     gone = [entry_id for entry_id, fields in others if fields not in kept] if removes else []
-    last = max((id_order(entry_id) for entry_id, _ in others), default=(0, 0))
     commands = [("XDEL", names.conflicts, *gone)] if gone else []
     for entry_id, fields in missing:
-        place = entry_id if id_order(missing[0][0]) > last else b"*"
+        place = entry_id if id_order(missing[0][0]) > id_order(_archived(theirs).last_id) else b"*"
         commands.append(("XADD", names.conflicts, place, *fields))
     return [pack(command) for command in (*commands, logged(names))] if commands else []
 
 
-def _entries(archive: KeyState | Absent) -> tuple[tuple[bytes, tuple[bytes, ...]], ...]:
+def _archived(archive: KeyState | Absent) -> Stream:
     body = archive.body if isinstance(archive, KeyState) else None
-    return body.entries if isinstance(body, Stream) else ()
+    return body if isinstance(body, Stream) else NO_ENTRIES
 
 
 def trim_archive(wire: Wire, names: Names) -> None:

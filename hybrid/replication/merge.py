@@ -252,15 +252,15 @@ class Merge:
         return hides_a_sum(*self.footprints(key))
 
     def again(self, keys: list[bytes]) -> dict[bytes, list[bytes]]:
-        """The commands to apply again."""
+        """The commands to apply again, by what the authority is known to have done."""
         self._find_again(keys)
-        return {key: [packed for repeat in self._repeats[key] for packed in repeat.packed] for key in keys}
+        due = {key: [it for it in self._repeats[key] if it.is_due(self._theirs.of(key))] for key in keys}
+        return {key: [packed for repeat in repeats for packed in repeat.packed] for key, repeats in due.items()}
 
     def _find_again(self, keys: list[bytes]) -> None:
         """The tail is read once, and once more for keys that are written meanwhile."""
         if missing := [key for key in keys if key not in self._repeats]:
-            theirs = {key: self._theirs.of(key) for key in missing}
-            self._repeats |= again(self.tail.groups(), theirs, self._left_out)
+            self._repeats |= again(self.tail.groups(), missing, self._left_out)
 
     def _untold(self, keys: list[bytes]) -> list[bytes]:
         """Those of which a part of the tail may be on the authority already, and nobody has looked yet which."""

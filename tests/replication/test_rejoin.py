@@ -525,6 +525,19 @@ def test_a_merge_that_ends_in_a_later_round_repeats_nothing(apart: Apart, monkey
     assert apart.cloud.mget(names) == [b"3", b"3", b"3", b"2", b"2", b"2"]
 
 
+@pytest.mark.parametrize(("later", "left_s"), [("EXPIRE l 1000", 1000), ("PERSIST l", -1)])
+def test_an_expiry_that_is_set_during_the_merge_is_the_newer_one(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch, later: str, left_s: int
+) -> None:
+    """Whatever is decided anew, what is to be done again is, too."""
+    apart.write(apart.local, "RPUSH l a", "EXPIRE l 5")
+    apart.write(apart.cloud, "RPUSH l b")
+    disturb(monkeypatch, lambda number: number == 1 and apart.write(apart.cloud, later))
+    apart.merge()
+    assert apart.cloud.lrange("l", 0, -1) == [b"b", b"a"]
+    assert apart.cloud.ttl("l") == pytest.approx(left_s, abs=5)
+
+
 def test_one_busy_key_does_not_hold_up_the_others(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"n{number}" for number in range(50)]
     apart.write(apart.local, *(f"INCR {name}" for name in names))
@@ -695,6 +708,16 @@ def test_what_was_discarded_stays_away(apart: Apart) -> None:
     apart.local.xadd(NAMES.log, {"v": pack(("XDEL", NAMES.conflicts, "1-1"))})
     apart.merge()
     assert list(apart.archive) == [b"kept"]
+
+
+def test_an_archive_whose_latest_entry_was_discarded_takes_more(apart: Apart) -> None:
+    """A stream takes no id that is not beyond all that it has had."""
+    apart.cloud.xadd(NAMES.conflicts, {"key": "discarded", "store": "local"}, id="9999999999999-1")
+    apart.cloud.xdel(NAMES.conflicts, "9999999999999-1")
+    archived(apart.local, "local")
+    apart.cloud.xadd(NAMES.log, {"s": NAMES.conflicts})
+    apart.merge()
+    assert list(apart.archive) == [b"local"]
 
 
 def test_nothing_waits_where_nothing_is_unshipped(apart: Apart) -> None:
