@@ -197,5 +197,7 @@ def opened(seed: object, *, preempt: float, verbose: bool) -> Iterator[World]:
         finally:
             logger.removeHandler(handler)
             scheduler.end()
+            for process in world.processes:
+                process.client._abandon.detach()  # an engine that waits to be abandoned keeps its hooks: this world
             logger.setLevel(level)
             logger.propagate = propagate
