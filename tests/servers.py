@@ -111,6 +111,16 @@ def client(url: str | None, *, timeout_s: float = 5.0, **options: object) -> red
     return redis.Redis.from_url(url, **(defaults | options))
 
 
+CONNECTING = ("client|info", "client|tracking", "hello", "watch", "unwatch", "get", "script|load")
+"""A process makes a spare connection for each that it was seen to need at once, up to 16; on a busy machine late."""
+
+
+def commands(connection: redis.Redis) -> dict[str, int]:
+    """How often this server has run each command so far."""
+    stats = connection.info("commandstats")
+    return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
+
+
 def run_packed(server: redis.Redis, command: bytes) -> Any:
     """The raw reply to a packed command."""
     connection = server.connection_pool.get_connection()

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import redis
 from rig import PATIENT, Rig, shipper_pid, state_of
-from servers import client, wait_until
+from servers import CONNECTING, client, commands, wait_until
 
 from hybrid.agent import Agent
 from hybrid.cli.agent import CLOUD_INTERVAL_S
@@ -26,8 +25,6 @@ SPED_UP = 60
 MOST_A_DAY = 10_000
 DAY_S = 86_400
 APPLICATIONS = 4
-CONNECTING = ("client|info", "client|tracking", "hello", "watch", "unwatch", "get", "script|load")
-"""A process makes a spare connection for each that it was seen to need at once, up to 16; on a busy machine late."""
 
 
 @pytest.fixture
@@ -53,11 +50,6 @@ def open_agent(rig: Rig) -> Iterator[Callable[[float], Agent]]:
     yield open_
     for agent in opened:
         agent.close()
-
-
-def commands(connection: redis.Redis) -> dict[str, int]:
-    stats = connection.info("commandstats")
-    return {name.removeprefix("cmdstat_"): row["calls"] for name, row in stats.items()}
 
 
 @pytest.mark.usefixtures("sped_up")
