@@ -74,12 +74,12 @@ class Checkpoints:
             self._note(Checkpoint(self._life, position(self._stream.read_to)).packed)
 
     def _note(self, packed: bytes) -> None:
-        stream, command = self._stream, pack(("SET", self._stream.names.checkpoint, packed))
+        stream, key = self._stream, self._stream.names.checkpoint
 
         def noted(_: list[Any]) -> None:
-            stream.control.push(command, 1, ignore)
+            stream.control.push(stream.lease.set(key, packed), 1, ignore)
 
-        stream.push(command, 1, noted)
+        stream.push(pack(("SET", key, packed)), 1, noted)
         stream.flush()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -9,6 +10,7 @@ import pytest
 
 from hybrid import AllStoresDown, OutcomeUnknown
 from hybrid.core.authority import Holder
+from hybrid.core.checkpoint import Checkpoint
 from hybrid.types import Store, StoreState
 
 from .world import Process, World, opened
@@ -266,14 +268,15 @@ class Counting:
             self.world.scheduler.sleep(0.01)
         process.writers -= 1
 
-    def stop_shipper(self) -> Process:
-        """Until after another one has taken over, which is the result."""
+    def stop_shipper(self, is_over: Callable[[], bool] = lambda: True) -> Process:
+        """Until half a second after another one has taken over, which is the result, and `is_over`."""
         scheduler = self.world.scheduler
         [stopped] = self._shippers()
         scheduler.freeze(stopped)
         self.pausing = False
         assert scheduler.run(lambda: len(self._shippers()) == 2, scheduler.now_s + 10)
         wait(self.world, 0.5)
+        assert scheduler.run(is_over, scheduler.now_s + 10)
         [successor] = [process for process in self._shippers() if process is not stopped]
         scheduler.thaw(stopped)
         return successor
@@ -386,3 +389,27 @@ def test_a_write_is_not_confirmed_by_the_log_of_an_earlier_life_of_its_store(los
         process.stopping = True
         assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
         assert not world.scheduler.crashes
+
+
+def test_a_shipper_that_was_stopped_does_not_set_the_checkpoint_back() -> None:
+    """By it a cloud store with older data is recognized. The note was on its way when its shipper was stopped."""
+    with opened("set back", preempt=0.0, verbose=False) as world:
+        counting, scheduler = Counting(world, ("p1", "p2")), world.scheduler
+
+        def noted(store: Store) -> Checkpoint | None:
+            value = world.stores[store].data.values.get(b"hybrid:checkpoint")
+            return Checkpoint.parse(value.body if value is not None else None)
+
+        def is_later(one: Checkpoint | None, other: Checkpoint | None) -> bool:
+            return one is not None and other is not None and one.place > other.place
+
+        assert scheduler.run(lambda: is_later(noted(Store.CLOUD), noted(Store.LOCAL)), scheduler.now_s + 10)
+        its_own = noted(Store.CLOUD)
+
+        def is_beyond() -> bool:
+            return is_later(noted(Store.LOCAL), its_own)
+
+        counting.stop_shipper(is_beyond)
+        wait(world, 0.3)
+        assert is_beyond()
+        counting.end()
