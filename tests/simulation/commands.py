@@ -124,6 +124,18 @@ def _pop(at: int) -> Callable[..., Any]:
 COMMANDS |= {"RPUSH": _push(False), "LPUSH": _push(True), "RPOP": _pop(-1), "LPOP": _pop(0)}
 
 
+@command("LMOVE")
+def lmove(db: Keyspace, key: bytes, other: bytes, here: bytes, there: bytes) -> Any:
+    if {here.upper(), there.upper()} - {b"LEFT", b"RIGHT"}:
+        raise Error("ERR syntax error")
+    if not db.of(key, "list"):
+        return None
+    db.of(other, "list")
+    item = _pop(0 if here.upper() == b"LEFT" else -1)(db, key)
+    _push(there.upper() == b"LEFT")(db, other, item)
+    return item
+
+
 @command("LRANGE")
 def lrange(db: Keyspace, key: bytes, first: bytes, last: bytes) -> Any:
     body = db.of(key, "list")
@@ -165,6 +177,27 @@ def spop(db: Keyspace, key: bytes) -> Any:
     member = next(iter(body))
     srem(db, key, member)
     return member
+
+
+@command("SMOVE")
+def smove(db: Keyspace, key: bytes, other: bytes, member: bytes) -> Any:
+    is_there = member in db.of(key, "set")
+    if key not in db.values or (is_there and key == other):
+        return int(is_there)
+    db.of(other, "set")
+    if is_there:
+        srem(db, key, member)
+        sadd(db, other, member)
+    return int(is_there)
+
+
+@command("SUNIONSTORE")
+def sunionstore(db: Keyspace, into: bytes, *keys: bytes) -> Any:
+    union = {member: None for key in keys for member in db.of(key, "set")}
+    db.delete(into)
+    if union:
+        db.keep(into, "set", union)
+    return len(union)
 
 
 @command("SMEMBERS")

@@ -173,6 +173,18 @@ def rename(db: Keyspace, key: bytes, other: bytes) -> Any:
     return OK
 
 
+@command("COPY")
+def copy_(db: Keyspace, key: bytes, other: bytes, *options: bytes) -> Any:
+    replaces = b"REPLACE" in (option.upper() for option in options)
+    if key == other:
+        raise Error("ERR source and destination objects are the same")
+    if key not in db.values or (other in db.values and not replaces):
+        return 0
+    db.values[other] = copy.deepcopy(db.values[key])
+    db.touched(other)
+    return 1
+
+
 @command("DUMP")
 def dump(db: Keyspace, key: bytes) -> Any:
     value = db.values.get(key)

@@ -39,6 +39,7 @@ def _lines(random: Random, token: str) -> list[_Line]:
     """On a client or a pipeline. What a list gets is unique."""
     number = random.randrange(KEYS_OF_A_KIND)
     text, count, members, fields, scores, items, stream = (f"mixed:{kind}:{number}" for kind in "tcmfsix")
+    text2, members2, items2 = (f"mixed:{kind}:{(number + 1) % KEYS_OF_A_KIND}" for kind in "tmi")
     life_ms = random.choice(LIVES_MS)
     return [
         lambda to: to.set(text, token),
@@ -70,4 +71,9 @@ def _lines(random: Random, token: str) -> list[_Line]:
         lambda to: to.pexpire(items, life_ms),
         lambda to: to.xadd(stream, {"token": token}),
         lambda to: to.delete(stream),
+        lambda to: to.copy(text, text2, replace=True),
+        lambda to: to.smove(members, members2, "fixed"),
+        lambda to: to.sunionstore(members2, [members, members2]),
+        lambda to: to.lmove(items, items2),
+        lambda to: to.lmove(items, items2, "RIGHT", "LEFT"),
     ]

@@ -27,6 +27,10 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
         "stop shipper", "stop shipper", "kill shipper", "kill local", "hang local", "kill cloud", "cut off", "cut",
         "lose", "hang link",
     ),
+    "mixed": (
+        "kill local", "hang local", "kill cloud", "hang cloud", "cut", "refuse", "hang link", "slow", "lose",
+        "kill process", "stop process", "stop shipper", "cut off", "wipe local", "wipe cloud",
+    ),
     "all": (
         "kill local", "hang local", "kill cloud", "hang cloud", "cut", "refuse", "hang link", "slow", "lose",
         "kill process", "stop process",

@@ -58,7 +58,7 @@ class _Run:
             "read_preference": random.choice(("local", "local", "cloud", "fastest")),
         }
         world.round_trip_s[Store.CLOUD] = random.choice((0.002, 0.03, 0.06))
-        self.mixes = profile == "shippers"
+        self.mixes = profile in ("shippers", "mixed")
         # A key that expires on one store alone may have been written there meanwhile.
         self.skewed = not self.mixes and random.random() < 0.3
         for server in world.stores.values():
