@@ -132,13 +132,18 @@ class Watcher(threading.Thread):
     def _watch_once(self) -> None:
         self._renewing = False  # what is asked for from here on is heeded after this greeting
         self._poked = False
+        generation = self._endpoint.generation
         try:
             wire = self._endpoint.connect_raw(purpose=Purpose.HEALTH)
         except NotSent as error:
             self._fail(error)
             return
         try:
-            self._board.observe(self._store, self._greet(wire))
+            evidence = self._greet(wire)
+            if not self._is_latest(generation):
+                wire.disconnect()
+                return
+            self._board.observe(self._store, evidence)
             self._subscribe(wire)
             self._live.look(self._store)
         except (NotSent, ReplyLost) as error:
@@ -155,6 +160,11 @@ class Watcher(threading.Thread):
                 self._endpoint.retire()
         finally:
             wire.disconnect()
+
+    def _is_latest(self, generation: int) -> bool:
+        """Whether what the store was asked in this generation is the last word of it: another thread may have lost it
+        since, and what it had said before does not bring it back."""
+        return generation == self._endpoint.generation
 
     def _fail(self, error: NotSent | ReplyLost) -> None:
         self._endpoint.retire()
@@ -197,12 +207,12 @@ class Watcher(threading.Thread):
             readable = self._wait(wire, self._patience_s)
             if readable:
                 self._take(wire.receive(1)[0])
-                self._board.observe(self._store, Evidence.ANSWERED)
-            elif self._is_to_be_asked():
+                # If it was lost, the message may be older than that.
+                self._poked = self._poked or not self._board.reachable(self._store)
+            if self._poked or (not readable and self._is_to_be_asked()):
                 self._poked = False
-                wire.send(pack(("PING",)))
-                self._take_until_pong(wire)
-            else:
+                self._ask(wire)
+            elif not readable:
                 continue
             self._heard_s = time.monotonic()
 
@@ -219,10 +229,11 @@ class Watcher(threading.Thread):
     def _is_to_be_asked(self) -> bool:
         board, peer = self._board, self._store.other
         hears = self._store is Store.CLOUD and not board.shipping and board.reachable(peer)
-        return self._poked or not hears or time.monotonic() - self._heard_s >= HEARSAY_S
+        return not hears or time.monotonic() - self._heard_s >= HEARSAY_S
 
-    def _take_until_pong(self, wire: Wire) -> None:
-        asked_s = time.monotonic()
+    def _ask(self, wire: Wire) -> None:
+        generation, asked_s = self._endpoint.generation, time.monotonic()
+        wire.send(pack(("PING",)))
         while True:
             message = wire.receive(1)[0]
             if isinstance(message, Exception):
@@ -231,8 +242,11 @@ class Watcher(threading.Thread):
                 now_s = time.monotonic()
                 self._board.measure(self._store, now_s - asked_s)
                 self._endpoint.pace.took(now_s - asked_s, now_s)
-                # Another thread may have found the store silent while this connection stayed open.
-                self._board.observe(self._store, Evidence.ANSWERED)
+                if self._is_latest(generation):
+                    # Another thread may have found the store silent while this connection stayed open.
+                    self._board.observe(self._store, Evidence.ANSWERED)
+                else:
+                    self.poke()
                 return
             self._take(message)
 
