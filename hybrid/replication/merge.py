@@ -95,8 +95,7 @@ class Merge:
         repeated = (Decision.AGAIN, Decision.LACKING)
         self._find_again([key for key in keys if self._decision(key) in repeated])
         for _ in range(TRIES):
-            batches = [keys[start : start + BATCH_KEYS] for start in range(0, len(keys), BATCH_KEYS)]
-            keys = [key for batch in batches for key in self._merge(batch)]
+            keys = self._merge_all(keys)
             if not keys:
                 break
         else:
@@ -151,8 +150,18 @@ class Merge:
         if mark != self._marked:
             raise Superseded("another shipper has taken over the merge")
 
-    def _merge(self, keys: list[bytes]) -> list[bytes]:
-        """Those that are left for later: they were written meanwhile."""
+    def _merge_all(self, keys: list[bytes]) -> list[bytes]:
+        """Batch by batch. The keys that are left for later: they were written meanwhile."""
+        left, size = list[bytes](), BATCH_KEYS
+        while keys:
+            some, keys = keys[:size], keys[size:]
+            alone, rest = self._merge(some)
+            left, keys = left + alone, rest + keys
+            size = max(len(some) - len(rest), 1) if rest else min(2 * size, BATCH_KEYS)
+        return left
+
+    def _merge(self, keys: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+        """Those that are left for later, and those that were too much for one call."""
         if not self._keep():
             raise Superseded("the shipper's lease was lost during the merge")
         ours = self.tail.states(keys)
@@ -165,17 +174,17 @@ class Merge:
         self._tell_apart(self._untold(ready), ours, theirs)
         plan = Plan(self, ready, ours, theirs)
         steps = [step._replace(guarded=step.guarded and step.key not in watched) for step in plan.steps]
-        done, left = max(keys[-1], self._done or b""), (self._left - set(keys)).union(unread)
+        done, left = max(keys[-1], self._done or b""), (self._left - set(keys)).union(unread, plan.rest)
         ran = self._run(steps, Mark(self._end, done, left))
         if ran is None:
             self._left |= set(keys)
             self._alone |= dict.fromkeys(watched, self._seen_to)
-            return keys
+            return keys, []
         alone, refused = ran
         self._alone |= dict.fromkeys(alone, self._seen_to)
         self.archived += sum(step.conflict and step.key not in alone for step in steps)
         self._archive_refused(refused, ours)
-        return sorted(alone.union(unread))
+        return sorted(alone.union(unread)), sorted(plan.rest)
 
     def _run(self, steps: list[Step], mark: Mark) -> tuple[set[bytes], list[bytes]] | None:
         """Which keys were left alone, because they were written or named meanwhile, and of which a command was refused.
@@ -226,11 +235,12 @@ class Merge:
         """A command that one store took and the other does not (a sum too large, a value of a module that is not there)
         leaves a conflict."""
         keys = sorted(key for key in refused if key in ours)
-        if keys:
+        while keys:
             theirs = read_states(self.reader, keys, log_key=self.names.log)
             late = Plan(self, keys, ours, theirs, settle=True)
             transaction(self._writer, late.commands)
             self.archived += sum(step.conflict for step in late.steps)
+            keys = sorted(late.rest)
 
     def footprints(self, key: bytes) -> tuple[Footprint | None, Footprint | None]:
         return self._ours.of(key), self._theirs.of(key)

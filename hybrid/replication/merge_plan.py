@@ -22,12 +22,15 @@ __all__ = ["CONTESTED", "Plan", "Values"]
 
 CONTESTED: Final = (Decision.KEEP_AUTHORITY, Decision.KEEP_RETURNING)
 
+CALL_BYTES: Final = 4 * 1024 * 1024
+"""What one call brings, and the last key of it more: Upstash takes 10 MB, and the server answers nobody meanwhile."""
+
 Values = dict[bytes, Snapshot]
 """Of keys on the authority: each with the place of the log up to which it contains what was written."""
 
 
 class Plan:
-    """`steps`: what is to be done, key by key.
+    """`steps`: what is to be done, key by key. `rest` are keys that were too much for one call.
 
     With `settle`, every key is settled as a conflict that the authority's value wins.
     """
@@ -42,18 +45,31 @@ class Plan:
         settle: bool = False,
     ) -> None:
         self._merge = merge
+        self._bytes = 0
         self.steps: list[Step] = []
+        self.rest: set[bytes] = set()
         decisions = {key: Decision.KEEP_AUTHORITY if settle else merge.decided(key) for key in keys}
         for key, commands in merge.again([key for key in keys if decisions[key] is Decision.AGAIN]).items():
-            if commands:
-                self.steps.append(Step(key, commands, guarded=merge.is_guarded(key)))
+            if commands and self._has_room(key):
+                self._add(Step(key, commands, guarded=merge.is_guarded(key)))
         for key in keys:
+            if decisions[key] is Decision.AGAIN or not self._has_room(key):
+                continue
             if decisions[key] is Decision.COPY:
-                self.steps.append(Step(key, self._put(key, ours[key]), guarded=merge.is_guarded(key)))
+                self._add(Step(key, self._put(key, ours[key]), guarded=merge.is_guarded(key)))
             elif decisions[key] in CONTESTED and (merge.hides_a_sum(key) or not same(ours[key], theirs[key][0])):
                 self._settle(key, decisions[key], ours[key], theirs[key][0])
         if any(step.conflict for step in self.steps):
             self.steps.append(Step(merge.names.conflicts, [pack(logged(merge.names))]))
+
+    def _has_room(self, key: bytes) -> bool:
+        if self._bytes >= CALL_BYTES:
+            self.rest.add(key)
+        return key not in self.rest
+
+    def _add(self, step: Step) -> None:
+        self.steps.append(step)
+        self._bytes += sum(map(len, step.commands))
 
     @property
     def commands(self) -> list[bytes]:
@@ -66,7 +82,7 @@ class Plan:
             step = Step(key, [*put, archived], guarded=self._merge.is_guarded(key), conflict=True)
         else:
             step = Step(key, [self._archived(key, ours, theirs, returning_won=False)], conflict=True)
-        self.steps.append(step)
+        self._add(step)
 
     def _put(self, key: bytes, state: KeyState | Absent) -> list[bytes]:
         """What gives the key its state; chunks of a large one are sent ahead."""

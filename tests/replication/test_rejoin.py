@@ -538,6 +538,31 @@ def test_an_expiry_that_is_set_during_the_merge_is_the_newer_one(
     assert apart.cloud.ttl("l") == pytest.approx(left_s, abs=5)
 
 
+def test_a_call_brings_no_more_than_a_service_takes(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of values, of commands that are applied again, and of conflicts."""
+    monkeypatch.setattr(merge_plan, "CALL_BYTES", 100_000)
+    values = {f"k{number:02}": str(number) * 15_000 for number in range(30)}
+    for key, value in values.items():
+        apart.write(apart.local, f"SET {key} {value}", f"APPEND {key}a {value}", f"SET {key}c {value}")
+        apart.write(apart.cloud, f"APPEND {key}a x")
+    wait_for_a_later_clock(apart)
+    for key in values:
+        apart.write(apart.cloud, f"SET {key}c later")
+    run, sizes = merging.transaction, list[int]()
+
+    def measured(wire: Wire, commands: list[bytes]) -> Any:
+        sizes.append(sum(map(len, commands)))
+        return run(wire, commands)
+
+    monkeypatch.setattr(merging, "transaction", measured)
+    apart.merge()
+    assert len(sizes) > 10 and max(sizes) < 150_000
+    assert apart.cloud.mget(values) == [value.encode() for value in values.values()]
+    assert [apart.cloud.get(f"{key}a") for key in values] == [f"x{value}".encode() for value in values.values()]
+    assert set(apart.archive) == {f"{key}c".encode() for key in values}
+    assert sum(pair == (b"s", NAMES.conflicts) for pair in logged(apart.cloud)) <= len(sizes)
+
+
 def test_one_busy_key_does_not_hold_up_the_others(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"n{number}" for number in range(50)]
     apart.write(apart.local, *(f"INCR {name}" for name in names))
