@@ -6,8 +6,8 @@ A guarded key is left alone if a command in the log behind `place` names it: as 
 the script cannot tell apart. WATCH would not see a write that changed nothing: a `DEL` of a key that was not there is
 newer than the value that is about to be put there. And one key that is written would hold up all others.
 
-`mark` says how far the merge has got, and which keys it has left alone; those of this batch are added. Returns these,
-and the keys of which a command failed. If the mark cannot be set nothing is done, and the error is returned: a store
+`mark` says how far the merge has got, which keys it has left alone, and of which a command failed; those of this batch
+are added. Returns these, too. If the mark cannot be set nothing is done, and the error is returned: a store
 that is full or read-only refuses it as it would all others.
 
 No command is too long for Lua, whose stack takes about 7,900 arguments: what is logged has at most 32 KiB, and a step
@@ -62,9 +62,7 @@ if marked.err then return marked end
 local left, refused, i = {}, {}, 3
 while ARGV[i] do
   local key, last = ARGV[i], i + 2 + ARGV[i + 2]
-  if ARGV[i + 1] == '1' and (emptied or named[key]) then
-    left[#left + 1] = key
-    redis.call('APPEND', KEYS[2], '*2\r\n$1\r\nk\r\n$' .. #key .. '\r\n' .. key .. '\r\n')
+  if ARGV[i + 1] == '1' and (emptied or named[key]) then left[#left + 1] = key
   else
     local any = false
     for c = i + 3, last do any = failed(ARGV[c]) or any end
@@ -72,6 +70,13 @@ while ARGV[i] do
   end
   i = last + 1
 end
+local function note(word, keys)
+  for _, key in ipairs(keys) do
+    redis.call('APPEND', KEYS[2], '*2\r\n$1\r\n' .. word .. '\r\n$' .. #key .. '\r\n' .. key .. '\r\n')
+  end
+end
+note('k', left)
+note('r', refused)
 return {left, refused}
 """
 ).strip()
@@ -88,24 +93,28 @@ class Step(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """How far the merge of the tail that ends at `end` has got: up to the key `done`, but for those `left` alone."""
+    """How far the merge of the tail that ends at `end` has got: up to the key `done`, but for those `left` alone. Of
+    `refused` a command failed, and what becomes of them is not settled yet."""
 
     end: bytes
     done: bytes
-    left: frozenset[bytes]
+    left: frozenset[bytes] = frozenset()
+    refused: frozenset[bytes] = frozenset()
 
-    def record(self, alone: Sequence[bytes] = ()) -> bytes:
-        """As it stands on the authority once the script has left these keys alone, too."""
-        return b"".join(pack(("k", part)) for part in (self.end, self.done, *sorted(self.left), *alone))
+    def record(self, alone: Sequence[bytes] = (), failed: Sequence[bytes] = ()) -> bytes:
+        """As it stands on the authority once the script has left these keys alone, too, and failed with the others."""
+        marked = {b"k": (self.end, self.done, *sorted(self.left), *alone), b"r": (*sorted(self.refused), *failed)}
+        return b"".join(pack((word, part)) for word, parts in marked.items() for part in parts)
 
     @classmethod
     def parse(cls, record: bytes | None) -> Mark | None:
         """None for anything else."""
         try:
-            end, done, *left = (part for _, part in unpack_all(record or b""))
+            pairs = [(word, part) for word, part in unpack_all(record or b"")]
+            end, done, *left = (part for word, part in pairs if word == b"k")
         except ValueError:
             return None
-        return cls(end, done, frozenset(left))
+        return cls(end, done, frozenset(left), frozenset(part for word, part in pairs if word == b"r"))
 
 
 def merge_call(log: bytes, merged: bytes, place: bytes, mark: Mark, steps: Sequence[Step]) -> bytes:

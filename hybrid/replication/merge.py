@@ -17,6 +17,7 @@ from hybrid.core.lacking import lacking
 from hybrid.core.merge_script import Mark, Step, merge_call
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.rejoin import Branch, Decision, Footprint, Repeat, again, decision, hides_a_sum
+from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
 from hybrid.core.state import Absent, KeyState
 from hybrid.errors import HybridError
@@ -81,8 +82,9 @@ class Merge:
         self._marked: bytes | None = mark
         self._done: bytes | None = None
         self._left: frozenset[bytes] = frozenset()
+        self._refused: frozenset[bytes] = frozenset()
         if (known := Mark.parse(mark)) is not None and known.end == self._end:
-            self._done, self._left = known.done, known.left
+            _, self._done, self._left, self._refused = known
         self._alone: dict[bytes, Position] = {}
         self._hot: set[bytes] = set()
         self._named: set[bytes] = set()
@@ -91,6 +93,7 @@ class Merge:
     def run(self) -> None:
         if self.names.conflicts in self.tail.keys:
             self._unite_archives()
+        self._settle_refused()
         keys = sorted(key for key in self._concerned() if self._done is None or key > self._done or key in self._left)
         repeated = (Decision.AGAIN, Decision.LACKING)
         self._find_again([key for key in keys if self._decision(key) in repeated])
@@ -180,15 +183,14 @@ class Merge:
             self._left |= set(keys)
             self._alone |= dict.fromkeys(watched, self._seen_to)
             return keys, []
-        alone, refused = ran
-        self._alone |= dict.fromkeys(alone, self._seen_to)
+        self._alone |= dict.fromkeys(alone := ran, self._seen_to)
         self.archived += sum(step.conflict and step.key not in alone for step in steps)
-        self._archive_refused(refused, ours)
+        self._settle_refused()
         return sorted(alone.union(unread)), sorted(plan.rest)
 
-    def _run(self, steps: list[Step], mark: Mark) -> tuple[set[bytes], list[bytes]] | None:
-        """Which keys were left alone, because they were written or named meanwhile, and of which a command was refused.
-        None if nothing was done. Raises HybridError where the authority takes no writes: it may be full."""
+    def _run(self, steps: list[Step], mark: Mark) -> set[bytes] | None:
+        """Which keys were left alone, because they were written or named meanwhile; None if nothing was done. Raises
+        HybridError where the authority takes no writes: it may be full."""
         names = self.names
         call = merge_call(names.log, names.merged, position_text(self._seen_to), mark, steps)
         replies = transaction(self._writer, [call])
@@ -197,9 +199,9 @@ class Merge:
         if isinstance(replies[0], Exception):
             raise HybridError(str(replies[0]))
         alone, refused = replies[0]
-        self._done, self._left = mark.done, mark.left.union(alone)
-        self._marked = mark.record(alone)
-        return set(alone), refused
+        self._done, self._left, self._refused = mark.done, mark.left.union(alone), frozenset(refused)
+        self._marked = mark.record(alone, refused)
+        return set(alone)
 
     def _tell_why(self, keys: list[bytes]) -> None:
         """Why those of these keys that were left alone were: by now it is known what was written."""
@@ -231,16 +233,19 @@ class Merge:
         what = self.decided(key)
         return what in REPLACED or (what is Decision.AGAIN and key not in self._hot)
 
-    def _archive_refused(self, refused: list[bytes], ours: Mapping[bytes, KeyState | Absent]) -> None:
+    def _settle_refused(self) -> None:
         """A command that one store took and the other does not (a sum too large, a value of a module that is not there)
         leaves a conflict."""
-        keys = sorted(key for key in refused if key in ours)
-        while keys:
-            theirs = read_states(self.reader, keys, log_key=self.names.log)
-            late = Plan(self, keys, ours, theirs, settle=True)
-            transaction(self._writer, late.commands)
-            self.archived += sum(step.conflict for step in late.steps)
-            keys = sorted(late.rest)
+        while self._refused:
+            keys = sorted(self._refused)
+            ours, theirs = self.tail.states(keys), read_states(self.reader, keys, log_key=self.names.log)
+            self._guard(set())
+            plan = Plan(self, keys, ours, theirs, settle=True)
+            mark = Mark(self._end, self._done or b"", self._left, frozenset(plan.rest))
+            call = pack(("SET", self.names.merged, mark.record()))
+            if transaction(self._writer, [call, *plan.commands]) is not None:
+                self._marked, self._refused = mark.record(), mark.refused
+                self.archived += sum(step.conflict for step in plan.steps)
 
     def footprints(self, key: bytes) -> tuple[Footprint | None, Footprint | None]:
         return self._ours.of(key), self._theirs.of(key)

@@ -19,6 +19,7 @@ from hybrid.core.commands import lookup, policy_of
 from hybrid.core.conflict import Conflict
 from hybrid.core.merge_script import Mark, Step, merge_call
 from hybrid.core.names import Names
+from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.tokens import Seal
 from hybrid.core.transaction import Write, transaction
@@ -468,6 +469,27 @@ def test_a_sum_that_the_cloud_store_refuses_is_a_conflict(apart: Apart) -> None:
     apart.merge()
     assert int(apart.cloud.get("n") or 0) == 2**63 - 1
     assert list(apart.archive[b"n"].lost.commands) == [[b"SET", b"n", b"1"]]
+
+
+def test_what_is_refused_is_a_conflict_also_if_the_merge_breaks_off_then(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart.write(apart.local, "INCR n", "SET other 1")
+    apart.write(apart.cloud, f"INCRBY n {2**63 - 1}")
+
+    def lost(number: int) -> None:
+        if number == 2:
+            raise ReplyLost("the process is killed", silent=False)
+
+    with monkeypatch.context() as meanwhile, pytest.raises(ReplyLost):
+        disturb(meanwhile, lost)
+        apart.merge()
+    assert not apart.archive
+    apart.merge()
+    assert apart.cloud.mget("n", "other") == [b"%d" % (2**63 - 1), b"1"]
+    assert list(apart.archive[b"n"].lost.commands) == [[b"SET", b"n", b"1"]]
+    apart.merge()
+    assert apart.cloud.xlen(NAMES.conflicts) == 1
 
 
 def test_large_values_and_binary_keys(apart: Apart) -> None:
