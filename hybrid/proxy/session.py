@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from hybrid.proxy.batches import Batch
 from hybrid.proxy.connection import ConnectionCommands, House, Leave
 from hybrid.proxy.execution import Execution
 from hybrid.proxy.handshake import Identity
+from hybrid.proxy.peer import Peer
 from hybrid.proxy.requests import Request, RequestParser
 from hybrid.proxy.subscriptions import SUBSCRIBING, Subscriptions
 from hybrid.proxy.transactions import Queue
@@ -39,9 +39,8 @@ class Session(ConnectionCommands):
 
     def __init__(self, client: socket.socket, house: House, identity: Identity) -> None:
         self.identity = identity
-        self._socket = client
+        self._peer = Peer(client)
         self._house = house
-        self._sending = threading.Lock()
         self._out: list[bytes] = []
         self._out_size = 0
         self._parser = RequestParser(stranger=not identity.trusted)
@@ -51,15 +50,15 @@ class Session(ConnectionCommands):
         """Go on in this version of the protocol."""
         self.identity.protocol = protocol
         lane = self._house.lane(protocol)
-        self._batch = Batch(Execution(lane, self._socket), self._answer, self._deliver_all)
+        self._batch = Batch(Execution(lane, self._peer.socket), self._answer, self._deliver_all)
         self._queue = Queue(lane)
-        self._channels = Subscriptions(lane, self._deliver, self.end)
+        self._channels = Subscriptions(lane, self._peer.push, self.end)
 
     # -- life
 
     def run(self) -> None:
         try:
-            while data := self._socket.recv(min(max(self._parser.missing, READ_BYTES), LARGE_BYTES)):
+            while data := self._peer.receive(min(max(self._parser.missing, READ_BYTES), LARGE_BYTES)):
                 self._serve(self._parser.feed(data))
                 if self._parser.error is not None:
                     self._deliver(b"-ERR Protocol error: %b\r\n" % str(self._parser.error).encode())
@@ -71,25 +70,18 @@ class Session(ConnectionCommands):
 
     def finish(self) -> None:
         """Read no more requests; what waits for a store gives up."""
-        self._shut(socket.SHUT_RD)
+        self._peer.shut(socket.SHUT_RD)
 
     def end(self) -> None:
         """Cut the connection."""
-        self._shut(socket.SHUT_RDWR)
-
-    def _shut(self, how: int) -> None:
-        try:
-            self._socket.shutdown(how)
-        except OSError:
-            return  # it is closed already
+        self._peer.shut(socket.SHUT_RDWR)
 
     def _close(self) -> None:
         self._channels.close()
         try:
             self._queue.reset()
         finally:
-            self._shut(socket.SHUT_RDWR)
-            self._socket.close()
+            self._peer.close()
 
     # -- answering
 
@@ -105,8 +97,7 @@ class Session(ConnectionCommands):
             self._deliver(out[0] if len(out) == 1 else b"".join(out))
 
     def _deliver(self, data: bytes) -> None:
-        with self._sending:
-            self._socket.sendall(data)
+        self._peer.answer(data, listens=self.identity.trusted)  # a stranger shall not fill the memory
 
     # -- serving
 

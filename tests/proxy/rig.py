@@ -31,6 +31,9 @@ class Raw:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def say_no_more(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
+
     def ask(self, *lines: str) -> list[bytes]:
         """The replies to these commands, all sent at once."""
         self.send(requests(*lines))

@@ -215,3 +215,20 @@ def test_a_proxy_is_closed_while_clients_come(open_proxy: Open) -> None:
         ended.set()
         for thread in knocking:
             thread.join()
+
+
+def test_a_client_that_reads_no_reply_before_it_has_asked_everything(proxy: ProxyServer) -> None:
+    """As redis-py's pipelines do; requests and replies are more than the system keeps for a connection."""
+    size, count = 1_000_000, 64
+    with Raw(proxy.address) as raw:
+        raw.send(requests(f"ECHO {'x' * size}") * count + requests("PING"))
+        assert {len(raw.reply()) for _ in range(count)} == {len(f"${size}") + size + 4}
+        assert raw.reply() == b"+PONG\r\n"
+
+
+def test_who_has_said_goodbye_before_reading_gets_every_reply(proxy: ProxyServer) -> None:
+    size, count = 1_000_000, 64
+    with Raw(proxy.address) as raw:
+        raw.send(requests(f"ECHO {'x' * size}") * count)
+        raw.say_no_more()
+        assert len(raw.rest()) == (len(f"${size}") + size + 4) * count
