@@ -107,9 +107,14 @@ class Wire(StandingFence, Metered):
             NotSent: the request did not get out.
             ReplyLost: it did, and the replies did not all come back.
         """
-        self.send(payload, count)
-        began_s = time.monotonic()
-        replies = self.receive(count, decode=decode, timeout_s=timeout_s)
+        try:
+            self.send(payload, count)
+            began_s = time.monotonic()
+            replies = self.receive(count, decode=decode, timeout_s=timeout_s)
+        except BaseException:
+            # Interrupted (Ctrl-C, a worker's time limit): the replies would be taken for those to the next request.
+            self.disconnect()
+            raise
         if timeout_s is None and self.pace is not None:
             now_s = time.monotonic()
             self.pace.took(now_s - began_s, now_s)

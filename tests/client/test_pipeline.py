@@ -14,6 +14,7 @@ from servers import Stores, client
 
 from hybrid import CommandRefused, HybridRedis
 from hybrid.stores.processes import ServerProcess
+from hybrid.stores.wire import Wire
 
 both_kinds = pytest.mark.parametrize("transaction", [True, False], ids=["transaction", "pipeline"])
 
@@ -286,3 +287,42 @@ def test_an_empty_transaction_and_one_that_only_reads_tell_of_a_key_that_moved(h
 def test_what_has_no_operands_is_answered_and_not_sent(hybrid: HybridRedis, transaction: bool) -> None:
     pipeline = hybrid.pipeline(transaction=transaction)
     assert pipeline.set("a", 1).mget([]).get("a").execute() == [True, [], "1"]
+
+
+class Interrupted(BaseException):
+    """What a time limit of a worker, Ctrl-C or gevent raises, wherever the thread is just then."""
+
+
+@one_pair
+@pytest.mark.parametrize("moment", ["watch", "get", "execute"])
+def test_one_that_is_interrupted_leaves_no_reply_to_the_next(
+    hybrid: HybridRedis, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    hybrid.mset({"k": "1", "other": "2"})
+
+    received, here = Wire._received, threading.get_ident()
+
+    def interrupted(wire: Wire, sock: Any) -> int:
+        if threading.get_ident() != here:
+            return received(wire, sock)
+        monkeypatch.undo()
+        raise Interrupted
+
+    with pytest.raises(Interrupted), hybrid.pipeline() as pipeline:
+        if moment == "watch":
+            monkeypatch.setattr(Wire, "_received", interrupted)
+        pipeline.watch("k")
+        if moment == "get":
+            monkeypatch.setattr(Wire, "_received", interrupted)
+        pipeline.get("k")
+        pipeline.multi()
+        pipeline.set("k", "3").set("j", "4")
+        monkeypatch.setattr(Wire, "_received", interrupted)
+        pipeline.execute()
+    for _ in range(2):
+        with hybrid.pipeline() as pipeline:
+            pipeline.watch("other")
+            assert pipeline.get("other") == "2"
+            pipeline.multi()
+            assert pipeline.get("other").set("l", "5").execute() == ["2", True]
+    assert hybrid.incr("n") == 1
