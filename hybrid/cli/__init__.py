@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Sequence
@@ -37,7 +38,11 @@ was too busy to judge, 130 Ctrl-C
 
 
 class Interrupt:
-    """Ctrl-C and SIGTERM as an event, so that work ends in order; a second one ends it at once."""
+    """Ctrl-C and SIGTERM as an event, so that work ends in order; a second one ends it at once.
+
+    A thread sets the event. Python runs a handler in the main thread alone, which may have begun to wait by the time it
+    is to do that, and for ever; or it may hold the event's lock.
+    """
 
     def __init__(self) -> None:
         self.stop = threading.Event()
@@ -45,6 +50,10 @@ class Interrupt:
         self._before: dict[signal.Signals, Any] = {}
 
     def install(self) -> threading.Event:
+        self._ear, self._rope = socket.socketpair()
+        self._rope.setblocking(False)
+        self._rope_before = signal.set_wakeup_fd(self._rope.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._listen, name="hybrid-interrupt", daemon=True).start()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._on_signal)
         return self.stop
@@ -52,6 +61,9 @@ class Interrupt:
     def restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._before:
+            signal.set_wakeup_fd(self._rope_before)
+            self._rope.close()
 
     @property
     def exit_code(self) -> int | None:
@@ -60,9 +72,14 @@ class Interrupt:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.by = signal.Signals(number)
-        self.stop.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def _listen(self) -> None:
+        with self._ear:
+            while numbers := self._ear.recv(64):
+                if not self._before.keys().isdisjoint(numbers):
+                    self.stop.set()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

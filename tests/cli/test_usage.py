@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 from pathlib import Path
 
 import pytest
 
-from hybrid.cli import main
+from hybrid.cli import Interrupt, main
 
 COMMANDS = ("status", "test", "demo", "agent", "diff", "pair", "failover", "failback")
 
@@ -62,3 +63,16 @@ def test_a_report_that_cannot_be_written_is_said_before_the_test(capsys: pytest.
 def test_a_wrong_listen_address_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["agent", "--listen", "moon"]) == 2
     assert "--listen" in capsys.readouterr().err
+
+
+def test_a_signal_that_comes_as_a_wait_begins_is_heard() -> None:
+    """It is handled in the thread that waits, which holds the event's lock for a moment."""
+    interrupt = Interrupt()
+    stop = interrupt.install()
+    try:
+        with stop._cond:
+            signal.raise_signal(signal.SIGTERM)
+        assert stop.wait(20)
+    finally:
+        interrupt.restore()
+    assert interrupt.exit_code is None
