@@ -24,7 +24,7 @@ from hybrid.core.resp import pack
 from hybrid.core.tokens import Seal
 from hybrid.core.transaction import Write, transaction
 from hybrid.errors import HybridError
-from hybrid.events import EventLog
+from hybrid.events import ConflictsArchived, Event, EventLog
 from hybrid.replication import archive, merge_plan, rejoin
 from hybrid.replication import merge as merging
 from hybrid.replication.acks import Acks
@@ -73,8 +73,8 @@ class Apart:
         finally:
             store.connection_pool.release(connection)
 
-    def merge(self, keep: Callable[[], bool] = lambda: True, known: Authority | None = None) -> None:
-        merge(self.servers[Store.LOCAL].url, self.servers[Store.CLOUD].url, keep, known)
+    def merge(self, keep: Callable[[], bool] = lambda: True, known: Authority | None = None) -> list[Event]:
+        return merge(self.servers[Store.LOCAL].url, self.servers[Store.CLOUD].url, keep, known)
 
     @property
     def archive(self) -> dict[bytes, Conflict]:
@@ -90,10 +90,11 @@ def merge(
     cloud_url: str | None,
     keep: Callable[[], bool] = lambda: True,
     known: Authority | None = None,
-) -> None:
-    """By a process that knows the record that stands on the cloud store, or `known`."""
+) -> list[Event]:
+    """By a process that knows the record that stands on the cloud store, or `known`. What it tells."""
     assert local_url and cloud_url
-    board = Board(Settings(local_url=local_url, cloud_url=cloud_url), EventLog())
+    log = EventLog()
+    board = Board(Settings(local_url=local_url, cloud_url=cloud_url), log)
     with client(cloud_url) as cloud:
         board.learn(known or Authority.parse(cloud.get(NAMES.authority)), source=Store.CLOUD)
     endpoints = {
@@ -101,6 +102,7 @@ def merge(
         Store.CLOUD: Endpoint(Store.CLOUD, cloud_url, NAMES, timeout_s=2.0),
     }
     rejoin.merge_tail(Store.LOCAL, endpoints, NAMES, board, keep)
+    return list(log.recent())
 
 
 @pytest.fixture
@@ -561,7 +563,7 @@ def test_an_expiry_that_is_set_during_the_merge_is_the_newer_one(
 
 
 def test_a_call_brings_no_more_than_a_service_takes(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of values, of commands that are applied again, and of conflicts."""
+    """Of values, of commands that are applied again, and of conflicts. What was too much for one is not forgotten."""
     monkeypatch.setattr(merge_plan, "CALL_BYTES", 100_000)
     values = {f"k{number:02}": str(number) * 15_000 for number in range(30)}
     for key, value in values.items():
@@ -577,12 +579,58 @@ def test_a_call_brings_no_more_than_a_service_takes(apart: Apart, monkeypatch: p
         return run(wire, commands)
 
     monkeypatch.setattr(merging, "transaction", measured)
+    held = iter((True, True, False))
+    with pytest.raises(Superseded, match="lease"):
+        apart.merge(lambda: next(held))
     apart.merge()
     assert len(sizes) > 10 and max(sizes) < 150_000
     assert apart.cloud.mget(values) == [value.encode() for value in values.values()]
     assert [apart.cloud.get(f"{key}a") for key in values] == [f"x{value}".encode() for value in values.values()]
     assert set(apart.archive) == {f"{key}c".encode() for key in values}
     assert sum(pair == (b"s", NAMES.conflicts) for pair in logged(apart.cloud)) <= len(sizes)
+
+
+@pytest.mark.parametrize("tail", ["", "SET k 1"])
+def test_what_is_still_on_its_way_from_the_returning_store_does_not_arrive(apart: Apart, tail: str) -> None:
+    """The connection over which its log was shipped is ended, whether there is anything to merge or not."""
+    with client(apart.servers[Store.CLOUD].url, single_connection_client=True) as shipping:
+        about = shipping.client_info()
+        apart.local.set(NAMES.stream, f"{about['id']} {about['addr']}")
+        if tail:
+            apart.write(apart.local, tail)
+        apart.merge()
+        assert int(about["id"]) not in {int(each["id"]) for each in apart.cloud.client_list()}
+
+
+def test_what_had_to_be_read_once_more_is_merged_by_the_next_one(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first key is written on the authority after its value was looked at; then the shipper dies."""
+    monkeypatch.setattr(merging, "BATCH_KEYS", 1)
+    apart.write(apart.local, "SET a local", "SET b local")
+    guard, waiting = merging.Merge._guard, ["SET a cloud"]
+
+    def written_meanwhile(self: merging.Merge, watched: set[bytes]) -> None:
+        if waiting:
+            apart.write(apart.cloud, waiting.pop())
+        guard(self, watched)
+
+    monkeypatch.setattr(merging.Merge, "_guard", written_meanwhile)
+    held = iter((True, True, False))
+    with pytest.raises(Superseded, match="lease"):
+        apart.merge(lambda: next(held))
+    assert not apart.archive
+    apart.merge()
+    assert apart.cloud.mget("a", "b") == [b"cloud", b"local"]
+    assert list(apart.archive) == [b"a"]
+
+
+def test_a_conflict_is_told_when_it_is_archived(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not for a key that was left alone, because it was written at that moment."""
+    apart.write(apart.cloud, "SET k cloud")
+    wait_for_a_later_clock(apart)
+    apart.write(apart.local, "SET k local")
+    disturb(monkeypatch, lambda number: number == 1 and apart.write(apart.cloud, "SET k later"))
+    assert [event.count for event in apart.merge() if isinstance(event, ConflictsArchived)] == [1]
+    assert apart.cloud.get("k") == b"later"
 
 
 def test_one_busy_key_does_not_hold_up_the_others(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
