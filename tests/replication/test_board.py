@@ -102,6 +102,16 @@ def test_the_last_store_is_known(board: Board) -> None:
     assert board.is_last(LOCAL)
 
 
+def test_a_cloud_store_from_which_the_local_one_took_over_alone_is_behind(failed_over: Board) -> None:
+    """Another process lost it; here it answers still."""
+    failed_over.observe(LOCAL, Evidence.ANSWERED)
+    failed_over.observe(LOCAL, Evidence.CAUGHT_UP)
+    assert states(failed_over) == "up up"
+    failed_over.learn(CLAIMED.of_local_alone, source=LOCAL)
+    assert states(failed_over) == "up catching up"
+    assert failed_over.readers() == (LOCAL,) and not failed_over.routes.confirm
+
+
 def test_while_local_catches_up_the_cloud_store_is_the_last(failed_over: Board) -> None:
     failed_over.observe(LOCAL, Evidence.ANSWERED)
     assert failed_over.is_last(CLOUD) and not failed_over.is_last(LOCAL)

@@ -10,7 +10,10 @@ import pytest
 
 from hybrid import AllStoresDown, OutcomeUnknown
 from hybrid.core.authority import Holder
-from hybrid.core.checkpoint import Checkpoint
+from hybrid.core.checkpoint import OUTDATED, Checkpoint
+from hybrid.core.folding import Folded
+from hybrid.replication import catch_up
+from hybrid.replication.catch_up import CatchUp
 from hybrid.types import Store, StoreState
 
 from .world import Process, World, opened
@@ -413,3 +416,97 @@ def test_a_shipper_that_was_stopped_does_not_set_the_checkpoint_back() -> None:
         wait(world, 0.3)
         assert is_beyond()
         counting.end()
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05, 0.1, 0.15, 0.2])
+def test_a_store_that_is_emptied_while_it_is_refilled_does_not_serve_what_is_left(
+    delay_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: its connections stay, and a service does not say so."""
+    monkeypatch.setattr(catch_up, "LISTED_KEYS", 3)
+    with opened(f"emptied {delay_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        process, cloud = world.start("p1", 0.0), world.stores[Store.CLOUD]
+        world.scheduler.spawn(lambda: process.client.mset({f"k{n}": n for n in range(20)}), "writer", process)
+        wait(world, 1.5)
+        world.link(process, Store.LOCAL).slow_s = 0.01
+        cloud.crash()
+        cloud.boot({})
+
+        def is_begun() -> bool:
+            return world.has(Store.CLOUD, b"hybrid:identity", lambda mark: mark.body == OUTDATED)
+
+        def serves() -> bool:
+            return process.client._board.state(Store.CLOUD) is StoreState.UP
+
+        assert world.scheduler.run(is_begun, world.scheduler.now_s + 10)
+        wait(world, delay_s)
+        assert is_begun(), "and not over yet"
+        for key in list(cloud.data.values):
+            cloud.data.delete(key)
+        assert world.scheduler.run(serves, world.scheduler.now_s + 60)
+        assert not world.unequal()
+
+
+def test_a_store_that_lacks_what_was_not_read_yet_does_not_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that was read is on the cloud store, which is near, and much more stands in the log."""
+    with opened("not read yet", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.0005
+        shipping, other = (world.start(name, 0.0, ack="local") for name in ("p1", "p2"))
+        world.scheduler.spawn(lambda: shipping.client.set("k", 1), "writer", shipping)
+        wait(world, 1.0)
+        assert shipping.client._board.shipping
+        make_good, written = CatchUp._make_good, list[bool]()
+
+        def write() -> None:
+            for number in range(2000):
+                other.client.set(f"k{number}", 1)
+            written.append(True)
+
+        def late(self: CatchUp, missed: Folded) -> None:
+            world.scheduler.spawn(write, "writer", other)
+            while not written:
+                world.scheduler.sleep(0.1)
+            make_good(self, missed)
+
+        monkeypatch.setattr(CatchUp, "_make_good", late)
+        world.link(shipping, Store.LOCAL).slow_s = 0.02
+        cloud = world.link(shipping, Store.CLOUD)
+        cloud.refuse = True
+        cloud.cut()
+        state = shipping.client._board.state
+        assert world.scheduler.run(lambda: state(Store.CLOUD) is StoreState.DOWN, world.scheduler.now_s + 10)
+        cloud.heal()
+        assert world.scheduler.run(lambda: state(Store.CLOUD) is StoreState.UP, world.scheduler.now_s + 30)
+        assert written and not world.unequal()
+
+
+@pytest.mark.parametrize("few_keys", [1000, 3])
+def test_a_store_that_lacks_only_what_was_on_its_way_goes_on_serving(
+    few_keys: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the shipping process is killed, and another one takes over."""
+    monkeypatch.setattr(catch_up, "FEW_KEYS", few_keys)
+    with opened(f"on its way {few_keys}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        shipping, other = (world.start(name, 0.0, ack="local") for name in ("p1", "p2"))
+
+        def write() -> None:
+            for number in range(100):
+                other.client.set(f"k{number}", 1)
+                world.scheduler.sleep(0.02)
+
+        world.scheduler.spawn(lambda: shipping.client.set("k", 1), "writer", shipping)
+        wait(world, 1.0)
+        assert shipping.client._board.shipping
+        world.scheduler.spawn(write, "writer", other)
+        wait(world, 1.0)
+        world.kill_process(shipping)
+        state, seen = other.client._board.state, set[StoreState]()
+
+        def is_over() -> bool:
+            seen.add(state(Store.CLOUD))
+            return world.is_quiet() and not world.unequal()
+
+        assert world.scheduler.run(is_over, world.scheduler.now_s + 30)
+        assert seen == ({StoreState.UP} if few_keys == 1000 else {StoreState.UP, StoreState.CATCHING_UP})
