@@ -269,7 +269,7 @@ def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
         return Verdict(list(replies[:-1]), position(replies[-1]), ())
     answers: list[Any] = [None] * transaction.size
     place: Any = None
-    expiring: list[bytes] = []
+    expiring: dict[int, tuple[bytes, ...]] = {}  # keys that depend on each other share one list of themselves
     for part, reply in zip(transaction.parts, replies, strict=True):
         if part.role is Role.REPLY:
             answers[part.number] = reply
@@ -282,20 +282,25 @@ def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
                 answers[part.number] = reply[0]
                 place = reply[1] or place
         elif isinstance(reply, int) and 0 <= reply < EXPIRY_GUARD_MS:
-            expiring += transaction.guarded[part.number]
-    return Verdict(answers, position(place) if place else None, tuple(dict.fromkeys(expiring)))
+            keys = transaction.guarded[part.number]
+            expiring[id(keys)] = keys
+    return Verdict(answers, position(place) if place else None, tuple(chain.from_iterable(expiring.values())))
 
 
 def _guarded_keys(writes: Sequence[Write]) -> dict[bytes, tuple[bytes, ...]]:
     """The keys whose expiry decides what the commands do; with each, all that these commands take together."""
-    together: dict[bytes, tuple[bytes, ...]] = {}
+    together: dict[bytes, dict[bytes, None]] = {}
     for write in writes:
         if write.is_logged and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
             keys = encoded_keys(keys_of(write.command, write.args))
-            known = {id(others): others for key in keys if (others := together.get(key))}
-            joined = tuple(dict.fromkeys(chain(keys, *known.values())))
-            together |= dict.fromkeys(joined, joined)
-    return together
+            groups = {id(group): group for key in keys if (group := together.get(key))}
+            joined = max(groups.values(), key=len, default={})  # the others join it: each key moves seldom
+            moved = [key for group in groups.values() if group is not joined for key in group]
+            joined |= dict.fromkeys(added := [*moved, *keys])
+            together |= dict.fromkeys(added, joined)
+    shared = {id(group): group for group in together.values()}
+    lists = {number: tuple(group) for number, group in shared.items()}
+    return {key: lists[id(group)] for key, group in together.items()}
 
 
 def _timed_inside(writes: Sequence[Write]) -> tuple[bytes, ...]:

@@ -280,6 +280,22 @@ def test_a_key_that_is_about_to_expire_is_logged_once_more_once() -> None:
     assert (result.replies, result.expiring) == ([b"OK", 2], (b"a",))
 
 
+def test_keys_that_depend_on_each_other_are_logged_together() -> None:
+    prepared = made("SMOVE a b m", "SMOVE c d m", "INCR e", "SMOVE d a m")
+    places = [part.number for part in prepared.parts if part.role is Role.GUARD]
+    together = [set(prepared.guarded[number]) for number in places]
+    assert together == [{b"a", b"b", b"c", b"d"}] * 4 + [{b"e"}]
+    result = verdict(prepared, [-1, 5, -1, 7, -1, 1, 1, 1, 1, b"1-0"])
+    assert sorted(result.expiring) == [b"a", b"b", b"c", b"d"]
+
+
+def test_many_keys_that_depend_on_one() -> None:
+    """With a step of each key for every other one, this would take minutes."""
+    prepared = made(*(f"SMOVE hub k{number} m" for number in range(20_000)))
+    result = verdict(prepared, [5] * 20_001 + [1] * 20_000 + [b"1-0"])
+    assert len(result.expiring) == 20_001
+
+
 def test_a_guard_that_fails_guards_nothing() -> None:
     assert verdict(made("INCR a"), [ResponseError("ERR"), 1, b"1-0"]).expiring == ()
 
