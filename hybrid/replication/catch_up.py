@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from secrets import token_hex
 from typing import Any, Final
 
@@ -39,6 +40,9 @@ FORGET_KEYS: Final = 2000
 FEW_KEYS: Final = 1000
 """What busy writers have on their way at a time: copying it takes moments."""
 
+LATE_S: Final = 2.0
+"""What is held up for longer on its way to a service is left to the periodic sync."""
+
 MOST_REFUSED: Final = 1000
 """More keys than that are not the keys' fault."""
 PACKED_FROM_KEYS: Final = 100
@@ -59,6 +63,7 @@ class CatchUp:
         self.open_fields: list[Field] = []
         self.refused: set[bytes] = set()
         self.packed = PackedCopy(stream, self.copied)
+        self._late = stream.endpoints[stream.target].late
 
     def run(self) -> None:
         """Copy what the log names up to its end now."""
@@ -83,6 +88,7 @@ class CatchUp:
             stream.shipped.note(group.token)
         stream.maybe_to, stream.accounts_for_all = tail, True
         self._make_good(missed)
+        self._late |= dict.fromkeys(islice(missed.keys, FEW_KEYS), time.monotonic() + LATE_S)
         if not wiped:
             self.copy(self.refused - missed.keys.keys())
         if was_folded:
@@ -98,6 +104,17 @@ class CatchUp:
             stream.push(pack(("SET", names.identity, token_hex(8), "XX")), 1, self._refilled)
         stream.push_advance(tail)
         stream.flush()
+
+    def copy_again(self) -> None:
+        """What a stream before this one had on its way may have arrived behind the copies, where the other store ends
+        no connection: of the first keys in the log, as many as are on their way at a time, the state goes once more."""
+        late, now_s = self._late, time.monotonic()
+        if late and min(late.values()) <= now_s:
+            keys = [key for key, due_s in late.items() if due_s <= now_s]
+            if not self._stream.endpoints[self._stream.target].ends_connections:
+                self.copy(keys)
+            for key in keys:
+                del late[key]
 
     def _refilled(self, replies: list[Any]) -> None:
         """What was set at the beginning is gone if the store was emptied again meanwhile: then it lacks what had been

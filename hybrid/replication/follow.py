@@ -64,6 +64,7 @@ class Follow:
         stream = self._stream
         stream.keep_going()
         self.settle_failed()
+        self._catch_up.copy_again()
         self._ask()
         if self._linger_s:
             # Many small batches would cost the application's threads more (each wakes this one) than a moment's

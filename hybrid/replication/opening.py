@@ -81,8 +81,8 @@ class Opening:
     def _end_previous(self) -> None:
         """Have the server close the connection of the stream before this one: what is still on its way there would
         arrive after the copies of this one, and undo them. It stays known until this stream has a name of its own: if
-        that breaks before, the next one has to do the same. A service without CLIENT KILL refuses; there, only the
-        pause until the lease had run out protects."""
+        that breaks before, the next one has to do the same. A service without CLIENT KILL refuses: see
+        `CatchUp.copy_again`."""
         stream, names = self._stream, self._stream.names
         taken = pack(("EVAL", _TAKE_OVER, 1, names.stream, UNKNOWN_STREAM))
         about_pair = pack(("MGET", names.identity, names.partner))
@@ -91,12 +91,15 @@ class Opening:
         self._source_marks = Marks(*marks)
         self.is_clean = stream.accounts_for_all = stream.source is Store.LOCAL and before == self.clean_mark
         for ended in [] if self.is_clean else endings_of(before):
-            stream.push(ended, 1, ignore)
+            stream.push(ended, 1, self._note_ending)
         stream.push(about_pair, 1, self._check_mark)
         stream.push(pack(("GET", names.authority)), 1, self._check_record)
         stream.push(WHO, 1, self._remember_connection)
         if stream.target is Store.LOCAL:
             stream.await_replies()
+
+    def _note_ending(self, replies: list[Any]) -> None:
+        self._stream.endpoints[self._stream.target].ends_connections = not isinstance(replies[0], Exception)
 
     def _check_mark(self, replies: list[Any]) -> None:
         """A store that came back empty may be met here before its watcher has greeted it: what the log names would then
@@ -132,7 +135,9 @@ class Opening:
 
     def _remember_connection(self, replies: list[Any]) -> None:
         stream = self._stream
-        if mine := identities(replies[0]):
+        if not (mine := identities(replies[0])):
+            stream.endpoints[stream.target].ends_connections = False
+        else:
             name = b" ".join(chain(*mine))
             stream.control.push(stream.lease.set(stream.names.stream, name), 1, ignore)
             stream.control.flush()

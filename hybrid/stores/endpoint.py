@@ -71,6 +71,11 @@ class Endpoint:
         self._is_closed = False
         self._capabilities: Capabilities | None = None
         self.refuses_dumps = False
+        self.ends_connections = True
+        """Whether the store has one connection end another. Where it does not, what was sent may still arrive when its
+        sender has given it up."""
+        self.late: dict[bytes, float] = {}
+        """Keys of which that may be so, each with the moment when they are copied once more (monotonic clock)."""
         self._plain: deque[tuple[int, Wire]] = deque()
         self._fenced: deque[tuple[int, Wire]] = deque()
         self._raw: deque[tuple[int, Wire]] = deque()

@@ -73,6 +73,8 @@ class Server(Host):
         self.heard: Callable[[Session, list[bytes], Any], None] = lambda session, args, reply: None
         self.sessions: dict[int, Session] = {}
         self.unknown: set[str] = set()
+        self.refused = frozenset[bytes]()
+        """What services, or the rights of a user, refuse of `CLIENT`."""
         self.commands = 0
         self.marked_at_s = float("inf")
         self._numbers = 0
@@ -246,6 +248,8 @@ class Server(Host):
 
     def _client(self, session: Session, args: list[bytes]) -> Any:
         what = args[1].upper()
+        if what in self.refused:
+            raise Error(f"ERR unknown subcommand '{what.decode()}'")
         if what == b"INFO":
             return b"id=%d addr=%b" % (session.number, session.address)
         if what == b"ID":

@@ -510,3 +510,31 @@ def test_a_store_that_lacks_only_what_was_on_its_way_goes_on_serving(
 
         assert world.scheduler.run(is_over, world.scheduler.now_s + 30)
         assert seen == ({StoreState.UP} if few_keys == 1000 else {StoreState.UP, StoreState.CATCHING_UP})
+
+
+@pytest.mark.parametrize(
+    ("refused", "breaks"), [((b"INFO", b"ID", b"KILL"), False), ((b"INFO", b"ID", b"KILL"), True), ((b"KILL",), False)]
+)
+def test_what_arrives_late_at_a_service_does_not_stay(refused: tuple[bytes, ...], breaks: bool) -> None:
+    """It ends no connection from another one: what the stream before had sent arrives behind the copies of the next,
+    which may be over by then, too."""
+    with opened(f"late at a service {refused} {breaks}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.02
+        process, cloud = world.start("p1", 0.0, ack="local"), world.stores[Store.CLOUD]
+        cloud.refused = frozenset(refused)
+        link = world.link(process, Store.CLOUD)
+
+        def write() -> None:
+            process.client.set("first", 1)
+            world.scheduler.sleep(1.0)
+            link.slow_s = 0.6
+            process.client.incr(KEY)
+            world.scheduler.sleep(0.05)
+            link.slow_s = 0.0
+
+        world.scheduler.spawn(write, "writer", process)
+        assert world.scheduler.run(lambda: counted(world, Store.CLOUD) == 2, 5.0)
+        if breaks:
+            world.link(process, Store.LOCAL).cut()
+        assert counted(world, Store.LOCAL) == 1
+        assert world.scheduler.run(lambda: not world.unequal(), world.scheduler.now_s + 5)
