@@ -78,6 +78,18 @@ SAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "XDEL k 2-2 3-3",
         "XSETID k 9-9 ENTRIESADDED 7 MAXDELETEDID 1-1",
     ),
+    "counters of a snapshot of Redis 6.2": (
+        *ENTRIES,
+        *DELIVERED,
+        "XDEL k 1-1 3-3",
+        "XSETID k 5-5 ENTRIESADDED 3 MAXDELETEDID 0-0",
+    ),
+    "counters of such a snapshot, and a deletion since": (
+        *ENTRIES,
+        *DELIVERED,
+        "XDEL k 1-1 3-3",
+        "XSETID k 5-5 ENTRIESADDED 3 MAXDELETEDID 3-3",
+    ),
     "deliveries of trimmed entries": (*ENTRIES, *DELIVERED, "XTRIM k MAXLEN 3"),
     "emptied stream with deliveries": (*ENTRIES, *DELIVERED, "XTRIM k MAXLEN 0"),
     "group set back behind its deliveries": (*ENTRIES, *DELIVERED, "XGROUP SETID k g 1-1"),

@@ -131,6 +131,16 @@ class TestFieldExpiry:
             put_states(there, {b"k": state})
             assert differences(state, known(read_state(there, b"k")[0])) == ("field ttl",)
 
+    @pytest.mark.parametrize("count", [3, 30_000])
+    def test_fields_that_have_all_expired_leave_nothing(self, valkey: ServerProcess, count: int) -> None:
+        """A large one is built under another name, which is gone as well before it could be renamed."""
+        fields = {b"f%d" % i: b"v" * 50 for i in range(count)}
+        state = KeyState("hash", None, Hash(fields, dict.fromkeys(fields, 1000)))
+        run(valkey, "SET k other")
+        with connected(valkey) as connection:
+            put_states(connection, {b"k": state})
+            assert read_state(connection, b"k")[0] == ABSENT
+
     def test_many_fields(self, valkey: ServerProcess) -> None:
         fields = {b"%d" % i: b"v" for i in range(5000)}
         moments = {field: FAR_MS + int(field) % 3 for field in fields if int(field) % 7 == 0}

@@ -17,7 +17,7 @@ from hybrid.stores.processes import ServerProcess
 FAR_MS = 4_102_444_800_123
 CLOCK_MS = 20
 """A server without PEXPIRETIME tells an expiry by the time that is left, and its clock."""
-NEEDS_REDIS_7 = "counters set back behind a deletion"
+NEEDS_REDIS_7 = "ENTRIESADDED"
 ODD_KEYS = (b"", b"a key\r\n\x00\xff", b"{tag}k", b"k" * 5000)
 EACH_WAY = [
     *chain.from_iterable(((kind, "valkey"), ("valkey", kind)) for kind in ("redis-6.2", "redis-7.4", "redis-8.2")),
@@ -48,7 +48,7 @@ def test_every_type(pair: Two, protocol: int) -> None:
     with connected(source, protocol) as here, connected(target, protocol) as there:
         exact = capabilities_of(here).has_pexpiretime and capabilities_of(there).has_pexpiretime
         for name, lines in SAMPLES.items():
-            if name == NEEDS_REDIS_7 and not capabilities_of(here).has_stream_counters:
+            if NEEDS_REDIS_7 in " ".join(lines) and not capabilities_of(here).has_stream_counters:
                 continue
             run(source, "DEL k", *lines)
             run(target, "DEL k", "RPUSH k other", "PEXPIREAT k 4102444800999")
@@ -64,7 +64,7 @@ def test_in_chunks_through_the_temporary_key(pair: Two) -> None:
     with connected(source) as here, connected(target) as there:
         can = capabilities_of(there)
         for name, lines in SAMPLES.items():
-            if name == NEEDS_REDIS_7 and not capabilities_of(here).has_stream_counters:
+            if NEEDS_REDIS_7 in " ".join(lines) and not capabilities_of(here).has_stream_counters:
                 continue
             run(source, "DEL k", *lines)
             original, _ = read_state(here, b"k")
