@@ -74,6 +74,6 @@ class Folded:
                 self.keys[name[1:]] = position(place)
 
 
-def forgotten(names: Names, keys: Iterable[bytes]) -> bytes:
-    """The command that forgets folded keys: they have been copied."""
-    return pack((b"HDEL", names.folded, *(_KEY + key for key in keys)))
+def forgotten(keys: Iterable[bytes]) -> Iterator[bytes]:
+    """The fields of the hash for these keys."""
+    return (_KEY + key for key in keys)

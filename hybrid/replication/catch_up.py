@@ -92,7 +92,8 @@ class CatchUp:
         if not wiped:
             self.copy(self.refused - missed.keys.keys())
         if was_folded:
-            self._forget(pack(("UNLINK", names.folded, names.folded_commands)))
+            for key in (names.folded, names.folded_commands):
+                self._forget(stream.lease.doing("UNLINK", key))
         stream.live_from = stream.sent_to = tail
         stream.read_to = position_text(tail)
         is_recent = time.monotonic() - self.copied.noted_s < CLOSE_MS / 1000
@@ -139,7 +140,7 @@ class CatchUp:
             some = keys[start : start + FORGET_KEYS]
             self.copy(some)
             # A link that breaks again and again still gets on.
-            self._forget(forgotten(stream.names, some))
+            self._forget(stream.lease.doing("HDEL", stream.names.folded, *forgotten(some)))
 
     def _is_brief(self, missed: Folded) -> bool:
         """Whether the cloud store lacks only what was on its way when the stream before this broke. It stays in use:
@@ -308,7 +309,7 @@ class CatchUp:
         if error is None:
             if key in self.refused:
                 self.refused.discard(key)
-                self._stream.control.push(pack(("HDEL", self._stream.names.refused, key)), 1, ignore)
+                self._note("HDEL", key)
         elif refusal_of(error) is Refusal.THIS_KEY and len(self.refused) < MOST_REFUSED:
             self._refuse(key, error)
         else:
@@ -319,7 +320,11 @@ class CatchUp:
         if key not in self.refused:
             stream.board.events.emit(events.KeyRefused(store=stream.target, key=key, reason=reason))
         self.refused.add(key)
-        stream.control.push(pack(("HSET", stream.names.refused, key, reason[:200])), 1, ignore)
+        self._note("HSET", key, reason[:200])
+
+    def _note(self, command: str, *args: bytes | str) -> None:
+        stream = self._stream
+        stream.control.push(stream.lease.doing(command, stream.names.refused, *args), 1, ignore)
 
     def _read_states(self, keys: list[bytes]) -> dict[bytes, Any]:
         with self._stream.source_errors():

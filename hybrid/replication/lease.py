@@ -14,7 +14,7 @@ import os
 import secrets
 import socket
 import time
-from typing import Final
+from typing import Any, Final
 
 from hybrid.core.resp import pack
 from hybrid.types import Store
@@ -43,7 +43,9 @@ _RENEW_BIDDING = (
     "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end redis.call('PEXPIRE',KEYS[1],ARGV[2]) "
     "if ARGV[3]=='0' and redis.call('EXISTS',KEYS[2])==1 then return 2 end return 1"
 )
-_SET_WHILE_HELD = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('SET',KEYS[2],ARGV[2]) end return 0"
+_WHILE_HELD = (
+    "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call(ARGV[2],KEYS[2],unpack(ARGV,3)) end return 0"
+)
 _RELEASE = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
 
 
@@ -96,10 +98,14 @@ class Lease:
         self._asked_s = time.monotonic()
         return pack(("SET", self._key, self.holder, "PX", int(self._term_s * 1000)))
 
+    def doing(self, command: str, key: bytes, *args: Any) -> bytes:
+        """The command that does this to `key` on the same store, if the lease is still ours. What a shipper notes there
+        is read by those after it, and what it takes away they may have noted since: one that was stopped, and goes on
+        later, must not replace that."""
+        return pack(("EVAL", _WHILE_HELD, 2, self._key, key, self.holder, command, *args))
+
     def set(self, key: bytes, value: bytes) -> bytes:
-        """The command that sets `key` on the same store, if the lease is still ours. What a shipper notes there is read
-        by those after it: one that was stopped, and goes on later, must not replace what its successor has noted."""
-        return pack(("EVAL", _SET_WHILE_HELD, 2, self._key, key, self.holder, value))
+        return self.doing("SET", key, value)
 
     def acquired(self, reply: object) -> bool:
         granted = reply == 1

@@ -12,7 +12,7 @@ from hybrid import AllStoresDown, OutcomeUnknown
 from hybrid.core.authority import Holder
 from hybrid.core.checkpoint import OUTDATED, Checkpoint
 from hybrid.core.folding import Folded
-from hybrid.replication import catch_up
+from hybrid.replication import catch_up, fold
 from hybrid.replication.catch_up import CatchUp
 from hybrid.types import Store, StoreState
 
@@ -538,3 +538,52 @@ def test_what_arrives_late_at_a_service_does_not_stay(refused: tuple[bytes, ...]
             world.link(process, Store.LOCAL).cut()
         assert counted(world, Store.LOCAL) == 1
         assert world.scheduler.run(lambda: not world.unequal(), world.scheduler.now_s + 5)
+
+
+def test_a_shipper_that_was_stopped_does_not_forget_what_was_folded_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had copied the very keys before, and was stopped before it heard so."""
+    monkeypatch.setattr(fold, "MAX_ENTRIES", 20)
+    with opened("folded since", preempt=0.0, verbose=False) as world:
+        scheduler, local = world.scheduler, world.stores[Store.LOCAL]
+        world.round_trip_s[Store.CLOUD] = 0.06
+        processes = [world.start(name, 0.0, ack="local") for name in ("p1", "p2", "p3")]
+        writing, links = processes[2], [world.link(process, Store.CLOUD) for process in processes]
+
+        def set_all(value: str) -> None:
+            for number in range(50):
+                writing.client.set(f"k{number}", value)
+
+        def lose_cloud() -> None:
+            for link in links:
+                link.refuse = True
+                link.cut()
+
+        def is_folded() -> bool:
+            log = local.data.values[b"hybrid:log"].body.entries
+            return world.has(Store.LOCAL, b"hybrid:folded", lambda keys: b"kk0" in keys.body) and len(log) < 40
+
+        for process in processes:
+            scheduler.spawn(process.client.start, "start", process)
+        scheduler.spawn(partial(set_all, "first"), "writer", writing)
+        wait(world, 2.0)
+        lose_cloud()
+        scheduler.spawn(partial(set_all, "old"), "writer", writing)
+        assert scheduler.run(is_folded, scheduler.now_s + 20)
+        for link in links:
+            link.heal()
+        old = partial(world.has, Store.CLOUD, b"k0", lambda value: value.body == b"old")
+        assert scheduler.run(old, scheduler.now_s + 20)
+        assert is_folded(), "and not forgotten yet"
+        [stopped] = [process for process in processes if process.client._board.shipping]
+        assert stopped is not writing
+        scheduler.freeze(stopped)
+        assert scheduler.run(lambda: not world.unequal() and not is_folded(), scheduler.now_s + 20)
+        lose_cloud()
+        scheduler.spawn(partial(set_all, "new"), "writer", writing)
+        assert scheduler.run(is_folded, scheduler.now_s + 20)
+        scheduler.thaw(stopped)
+        wait(world, 1.0)
+        for link in links:
+            link.heal()
+        assert scheduler.run(world.is_quiet, scheduler.now_s + 30)
+        assert not world.unequal()
