@@ -35,6 +35,8 @@ class Announcer:
         """Tell the place, and whether the other store has caught up or lags behind. A stream that has only begun knows
         neither, and takes nothing back of what the one before it said."""
         stream = self._stream
+        if not stream.lease.is_held:
+            return  # there is a successor, who knows better
         word = Word.LIVE if stream.live else Word.BEHIND if stream.lags else Word.PASSED
         message = Progress(word, stream.applied).packed
         self._said_s = time.monotonic()

@@ -587,3 +587,44 @@ def test_a_shipper_that_was_stopped_does_not_forget_what_was_folded_since(monkey
             link.heal()
         assert scheduler.run(world.is_quiet, scheduler.now_s + 30)
         assert not world.unequal()
+
+
+def test_a_shipper_that_was_stopped_calls_no_store_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It knows nothing of what the cloud store has missed since. Its connection there is open: a service ends none."""
+    with opened("complete", preempt=0.0, verbose=False) as world:
+        world.stores[Store.CLOUD].refused = frozenset((b"INFO", b"ID", b"KILL"))
+        scheduler, make_good, begun = world.scheduler, CatchUp._make_good, list[bool]()
+        processes = [world.start(name, 0.0, ack="local") for name in ("p1", "p2", "p3")]
+        links = [world.link(process, Store.CLOUD) for process in processes]
+        for process in processes:
+            scheduler.spawn(process.client.start, "start", process)
+        scheduler.spawn(lambda: processes[2].client.set("k", 1), "writer", processes[2])
+        wait(world, 2.0)
+        [stopped] = [process for process in processes if process.client._board.shipping]
+        others = [process for process in processes if process is not stopped]
+        scheduler.freeze(stopped)
+        for link in links:
+            link.refuse = True
+        for process in others:
+            world.link(process, Store.CLOUD).cut()
+        wait(world, 5.0)
+        scheduler.spawn(lambda: others[0].client.set("k", 2), "writer", others[0])
+        wait(world, 0.5)
+
+        def late(self: CatchUp, missed: Folded) -> None:
+            begun.append(True)
+            scheduler.sleep(2.0)
+            make_good(self, missed)
+
+        monkeypatch.setattr(CatchUp, "_make_good", late)
+        for link in links:
+            link.heal()
+        assert scheduler.run(lambda: bool(begun), scheduler.now_s + 10)
+
+        def are_misled() -> bool:
+            return any(process.client._board.state(Store.CLOUD) is StoreState.UP for process in others)
+
+        assert not are_misled()
+        scheduler.thaw(stopped)
+        assert not scheduler.run(are_misled, scheduler.now_s + 1.0)
+        assert scheduler.run(lambda: world.is_quiet() and not world.unequal(), scheduler.now_s + 30)
