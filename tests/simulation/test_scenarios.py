@@ -547,9 +547,9 @@ def test_a_shipper_that_was_stopped_does_not_forget_what_was_folded_since(monkey
         scheduler, local = world.scheduler, world.stores[Store.LOCAL]
         world.round_trip_s[Store.CLOUD] = 0.06
         processes = [world.start(name, 0.0, ack="local") for name in ("p1", "p2", "p3")]
-        writing, links = processes[2], [world.link(process, Store.CLOUD) for process in processes]
+        links = [world.link(process, Store.CLOUD) for process in processes]
 
-        def set_all(value: str) -> None:
+        def set_all(value: str, writing: Process = processes[0]) -> None:
             for number in range(50):
                 writing.client.set(f"k{number}", value)
 
@@ -564,10 +564,10 @@ def test_a_shipper_that_was_stopped_does_not_forget_what_was_folded_since(monkey
 
         for process in processes:
             scheduler.spawn(process.client.start, "start", process)
-        scheduler.spawn(partial(set_all, "first"), "writer", writing)
+        scheduler.spawn(partial(set_all, "first"), "writer", processes[0])
         wait(world, 2.0)
         lose_cloud()
-        scheduler.spawn(partial(set_all, "old"), "writer", writing)
+        scheduler.spawn(partial(set_all, "old"), "writer", processes[0])
         assert scheduler.run(is_folded, scheduler.now_s + 20)
         for link in links:
             link.heal()
@@ -575,11 +575,11 @@ def test_a_shipper_that_was_stopped_does_not_forget_what_was_folded_since(monkey
         assert scheduler.run(old, scheduler.now_s + 20)
         assert is_folded(), "and not forgotten yet"
         [stopped] = [process for process in processes if process.client._board.shipping]
-        assert stopped is not writing
+        [writing, _] = [process for process in processes if process is not stopped]
         scheduler.freeze(stopped)
         assert scheduler.run(lambda: not world.unequal() and not is_folded(), scheduler.now_s + 20)
         lose_cloud()
-        scheduler.spawn(partial(set_all, "new"), "writer", writing)
+        scheduler.spawn(partial(set_all, "new", writing), "writer", writing)
         assert scheduler.run(is_folded, scheduler.now_s + 20)
         scheduler.thaw(stopped)
         wait(world, 1.0)
