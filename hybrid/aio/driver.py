@@ -297,7 +297,8 @@ class Driver:
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do `work` in one of the threads that wait for nothing else: the application may fill those of the loop."""
-        return await self.loop.run_in_executor(self._threads, work)
+        # As the loop's own `run_in_executor` does; trio-asyncio's takes no executor of ours.
+        return await asyncio.wrap_future(self._threads.submit(work), loop=self.loop)
 
     def _forget(self, what: Hashable, task: asyncio.Task[Any]) -> None:
         del self._running[what]
