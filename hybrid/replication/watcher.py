@@ -164,7 +164,7 @@ class Watcher(threading.Thread):
     def _is_latest(self, generation: int) -> bool:
         """Whether what the store was asked in this generation is the last word of it: another thread may have lost it
         since, and what it had said before does not bring it back."""
-        return generation == self._endpoint.generation
+        return generation == self._endpoint.generation or self._board.reachable(self._store)
 
     def _fail(self, error: NotSent | ReplyLost) -> None:
         self._endpoint.retire()
