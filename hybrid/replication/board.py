@@ -173,7 +173,8 @@ class Board:
 
     def _promote(self) -> list[Change]:
         """The authority has everything by definition, once it is certain who that is: the cloud store said so, cannot
-        say so, or is not in use. And where only the cloud store is left, what it has is what there is."""
+        say so, or is not in use. And where only one store is left, because the other one lost its data or, if it is the
+        cloud store, cannot be asked, what it has is what there is."""
         local, cloud = self.state(Store.LOCAL), self.state(Store.CLOUD)
         if not self.settings.replicated:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
@@ -182,6 +183,7 @@ class Board:
                 self._expect_seal()
             return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
         certain = self.authority.store is Store.LOCAL and (self.heard or cloud.is_lost)
+        certain = certain or cloud is StoreState.WIPED
         if certain and local is StoreState.CATCHING_UP:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         return []

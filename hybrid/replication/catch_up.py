@@ -236,6 +236,7 @@ class CatchUp:
         copied = self._copy_all(self._listed_by_target()) if known else 0
         copied += self._copy_all(self._listed_by_source())
         self.copy((stream.names.conflicts,))
+        self._check_source()  # a listing that a wipe has cut short is no whole one
         stream.board.events.emit(events.CatchingUp(store=stream.target, keys=copied))
 
     def _copy_all(self, pages: Iterable[list[bytes]]) -> int:
@@ -277,11 +278,18 @@ class CatchUp:
         for start in range(0, len(waiting), BATCH_KEYS):
             stream.keep_going()
             snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
+            if any(isinstance(state, Absent) for state, _ in snapshots.values()):
+                self._check_source()
             places = {key: position(place) for key, (_, place) in snapshots.items()}
             self.copied.note(places, max(places.values()))
             for key, (state, _) in snapshots.items():
                 self._put(key, state)
             stream.flush()
+
+    def _check_source(self) -> None:
+        """Raises NotSent when the source has lost its data."""
+        opening = self._stream.opening
+        opening.check_source_mark(self._stream.states.exchange(opening.ask_source_mark, 1)[0])
 
     def _put(self, key: bytes, state: KeyState | Absent) -> None:
         stream, temporary = self._stream, temporary_key(key)

@@ -17,6 +17,7 @@ from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.connections import WHO, endings_of, identities
 from hybrid.core.health import Evidence
 from hybrid.core.marks import Marks
+from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
 from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.stores.pipe import ignore
@@ -63,6 +64,23 @@ class Opening:
         """Stands in the local store in place of the last stream's connection when nothing of its log is in doubt, as
         long as the server runs."""
         return b"clean:" + self.local_run
+
+    @property
+    def ask_source_mark(self) -> bytes:
+        """The request for the source's mark; its reply goes to `check_source_mark`."""
+        return pack(("GET", self._stream.names.identity))
+
+    def check_source_mark(self, mark: Any) -> None:
+        """What the source lacks counts as deleted only while it has the mark that it had when the stream began: a wipe
+        is not to go over to the other store. To be asked after the states were read, or with them.
+
+        Raises NotSent when the source has lost its data.
+        """
+        stream, known = self._stream, self._source_marks.own
+        if known in (None, OUTDATED) or mark != known:
+            stream.endpoints[stream.source].retire()
+            stream.board.observe(stream.source, Evidence.WIPED)
+            raise NotSent("its data is gone")
 
     @property
     def knows_run(self) -> bool:

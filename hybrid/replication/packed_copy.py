@@ -27,6 +27,8 @@ __all__ = ["DumpRefused", "PackedCopy"]
 
 PACKED_KEYS: Final = 500
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
+REPLIES: Final = 5
+"""To one request for packed keys, which is a transaction of three commands."""
 BIG_BYTES: Final = 64 * 1024
 PACKED_BYTES: Final = 256 * 1024
 PACKED_S: Final = 0.001
@@ -183,12 +185,13 @@ class PackedCopy:
             some = asked.popleft()
             if not states.has_replies():
                 stream.snapshots.attend()
-            *_, replies = states.receive(4)
+            *_, replies = states.receive(REPLIES)
             if isinstance(replies, Exception) or isinstance(replies[0], Exception):
                 self._other.refuses_dumps = True
                 if asked:
-                    states.receive(4 * len(asked))
+                    states.receive(REPLIES * len(asked))
                 return [*by_type, *some, *chain.from_iterable(asked), *waiting]
+            stream.opening.check_source_mark(replies[2])
             place, ahead = self._copied.reached(replies[1])
             packed = packed_of(some, replies[0], place)
             by_type += packed.left
@@ -203,7 +206,8 @@ class PackedCopy:
         """Have the source pack the first of these keys, so that it has `AHEAD` requests; they are the result."""
         for _ in range(AHEAD - asked):
             if some := [waiting.popleft() for _ in range(min(PACKED_KEYS, len(waiting)))]:
-                self._stream.states.send(_MULTI + dump_command(some) + self._copied.place_command() + _EXEC, 4)
+                asked_with = self._copied.place_command() + self._stream.opening.ask_source_mark
+                self._stream.states.send(_MULTI + dump_command(some) + asked_with + _EXEC, REPLIES)
                 yield some
 
     def restore(self, packed: Packed) -> None:

@@ -2,7 +2,8 @@
 
 A store without a mark whose partner has one, or whose partner holds data while it is empty, is new or was wiped:
 it serves nothing until it is refilled. Where both lost everything, nobody is left to refill them from: they begin anew,
-and the local one comes first. Two stores that hold data and were never paired are not made one unasked: the
+and the local one comes first. Where one lost everything while the other was outdated, which it is until it is refilled,
+what that one has is all there is. Two stores that hold data and were never paired are not made one unasked: the
 local one serves, the cloud one is left alone until an operator says whose data counts (`hybrid.ops.pair`).
 """
 
@@ -126,7 +127,10 @@ class Pairing:
                 self._board.wipes[store] += 1
             return Evidence.WIPED
         was_wiped = self._board.is_wiped(store)
-        self._mark(store, wire, self._next_life if begins_anew else FIRST)
+        if begins_anew and greeting.mark == OUTDATED:
+            self._mark_outdated(store, wire)
+        else:
+            self._mark(store, wire, self._next_life(Store.LOCAL) if begins_anew else FIRST)
         return Evidence.MARKED if begins_anew or was_wiped else Evidence.ANSWERED
 
     def _refuse_foreign(self, store: Store, greeting: _Greeting) -> None:
@@ -162,15 +166,24 @@ class Pairing:
             authority = record
         self._board.learn(authority, source=store)
 
-    @property
-    def _next_life(self) -> Authority:
-        """The record of a pair that begins anew, later than what its processes remember."""
-        known = self._board.authority
-        return known if known.holder is Holder.LOCAL else known.succeeded_by(Holder.LOCAL)
+    def _mark_outdated(self, store: Store, wire: Wire) -> None:
+        """Have a store serve that was outdated, because what it has is all there is. Of several processes one gives it
+        its new mark."""
+        names = self._names
+        _, mark = checked(wire, ("WATCH", names.identity), ("GET", names.identity))
+        if mark == OUTDATED:
+            checked(wire, ("MULTI",), ("SET", names.identity, secrets.token_hex(8)), ("EXEC",))
+        self._mark(store, wire, self._next_life(store))
+
+    def _next_life(self, store: Store) -> Authority:
+        """The record of a pair that begins anew from `store`, later than what its processes remember."""
+        known, holder = self._board.authority, Holder(store.value)
+        return known if known.holder is holder else known.succeeded_by(holder)
 
     def _begins_anew(self, store: Store, greeting: _Greeting) -> bool:
-        """Whether `store` is the local one of two that lost everything. The other one is looked at once more: it may
-        have been refilled since its greeting, by another process, or marked as the first of a new pair.
+        """Whether `store`, which lost its data, is the one to begin anew from: the local one of two that are empty, or
+        what is left of the two. The other one is looked at once more: it may have been refilled since its greeting, by
+        another process, or marked as the first of a new pair.
 
         Raises NotSent or ReplyLost when it cannot be looked at: this greeting has to be repeated then."""
         other, board = store.other, self._board
@@ -179,10 +192,13 @@ class Pairing:
             mark, size, own = checked(wire, ("GET", self._names.identity), ("DBSIZE",), ("EXISTS", *self._names.keys))
             now = _Greeting.of(mark, size, own)
             both_blank = greeting.is_blank and now.is_blank
-            if both_blank and other is Store.CLOUD:
+            if (both_blank and other is Store.CLOUD) or (greeting.mark == OUTDATED and now.is_blank):
                 return True
-            if both_blank or (mark not in (None, OUTDATED) and self._greetings[other].mark is None):
-                self._mark(other, wire, self._next_life)
+            if greeting.is_blank and mark == OUTDATED:
+                self._mark_outdated(other, wire)
+                board.observe(other, Evidence.MARKED)
+            elif both_blank or (mark not in (None, OUTDATED) and self._greetings[other].mark is None):
+                self._mark(other, wire, self._next_life(Store.LOCAL))
                 board.observe(other, Evidence.MARKED)
             return False
         finally:

@@ -76,7 +76,7 @@ class Shipper(threading.Thread):
     def run(self) -> None:
         board = self._board
         while not board.closing:
-            if board.routes.claim and board.is_wiped(Store.LOCAL):
+            if board.routes.claim and board.is_wiped(board.authority.store):
                 self._claim()  # so that the refill does not wait for somebody to write
             source = board.authority.store
             if not board.settings.replicated or not board.reachable(source) or board.is_wiped(source):

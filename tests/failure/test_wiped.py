@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from rig import PATIENT, Rig, is_well, shipper_pid
+from rig import PATIENT, Rig, is_missed, is_well, shipper_pid, state_of, takes_writes
 from servers import client, wait_until
 
-from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown, Store
+from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown, Store, StoreState
 from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.ops.compare import compare
@@ -235,3 +236,83 @@ def test_a_write_that_waits_for_the_other_store_is_not_confirmed_by_a_wiped_one(
     [confirmed] = outcome
     assert isinstance(confirmed, OutcomeUnknown) or hybrid.get("k") == b"1"
     assert not idempotent or confirmed
+
+
+MANY = 10_000
+
+
+def write_many(hybrid: HybridRedis, value: str) -> None:
+    for first in range(0, MANY, 500):
+        hybrid.mset({f"k{number}": value for number in range(first, first + 500)})
+
+
+def servers_of(rig: Rig) -> dict[Store, ServerProcess]:
+    return {Store.LOCAL: rig.local, Store.CLOUD: rig.cloud}
+
+
+@pytest.mark.parametrize("source", list(Store))
+def test_a_wipe_while_the_other_store_catches_up_takes_nothing_from_it(rig: Rig, source: Store) -> None:
+    """What is about to be copied is gone then, which is not to be taken for deleted."""
+    servers = servers_of(rig)
+    rig.link(Store.CLOUD, 0.02)
+    hybrid = rig.client(ack="local", **PATIENT)
+    write_many(hybrid, "first")
+    assert hybrid.wait_in_sync(HEAL_S)
+    servers[source.other].kill()
+    wait_until(lambda: hybrid.set("k0", "written") and is_missed(hybrid.status(), source.other), "the outage", HEAL_S)
+    write_many(hybrid, "second")
+    servers[source.other].start()
+    with client(servers[source].url) as wiped, client(servers[source.other].url) as behind:
+        sample = [f"k{number}" for number in range(0, MANY, 50)]
+        wait_until(lambda: b"second" in behind.mget(sample), "it catches up", HEAL_S)
+        wiped.flushall()
+    rig.assert_healed(hybrid)
+    assert hybrid.dbsize() == MANY
+
+
+@pytest.mark.parametrize("how", ["emptied by hand", "another empty one"])
+def test_the_store_that_takes_writes_is_wiped_while_the_other_one_is_away(rig: Rig, how: str) -> None:
+    """What that one has is all there is: nobody would refill it."""
+    hybrid = rig.client(ack="local", **PATIENT)
+    hybrid.mset({f"k{number}": number for number in range(KEYS)})
+    assert hybrid.wait_in_sync(HEAL_S)
+    rig.local.kill()
+    hybrid.set("k1", "on the cloud store")
+    if how == "emptied by hand":
+        with client(rig.cloud.url) as cloud:
+            cloud.flushall()
+    else:
+        rig.cloud.kill()
+        shutil.rmtree(rig.cloud.folder)
+        rig.cloud.start()
+    wait_until(lambda: state_of(hybrid, Store.CLOUD) is StoreState.WIPED, "that it is noticed", HEAL_S)
+    rig.local.start()
+    rig.assert_healed(hybrid)  # also though nobody writes
+    assert hybrid.mget("k1", "k2") == [b"1", b"2"]
+    assert hybrid.dbsize() == KEYS
+    late = rig.client(**PATIENT)
+    assert late.incr("n") == 1
+    rig.assert_healed(late)
+
+
+@pytest.mark.parametrize("source", list(Store))
+@pytest.mark.parametrize("alive", [True, False], ids=["applications go on", "applications restart"])
+def test_a_store_is_wiped_while_the_other_one_is_refilled_from_it(rig: Rig, source: Store, alive: bool) -> None:
+    """What has arrived there by then is all that is left."""
+    servers = servers_of(rig)
+    rig.link(Store.CLOUD, 0.05)
+    hybrid = rig.client(ack="local", **PATIENT)
+    write_many(hybrid, "v")
+    assert hybrid.wait_in_sync(HEAL_S)
+    with client(servers[source].url) as here, client(servers[source.other].url) as there:
+        there.flushall()
+        wait_until(
+            lambda: there.dbsize() > MANY / 10 and there.get("hybrid:identity") == OUTDATED, "half of it", HEAL_S
+        )
+        here.flushall()
+    if not alive:
+        hybrid.close()
+        hybrid = rig.client(ack="local", **PATIENT)
+    wait_until(lambda: takes_writes(hybrid), "writes go on", HEAL_S)
+    rig.assert_healed(hybrid)
+    assert hybrid.dbsize() > MANY / 10

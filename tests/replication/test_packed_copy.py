@@ -127,6 +127,7 @@ def test_a_source_that_refuses_in_the_middle_leaves_no_answer_behind() -> None:
         target=Store.CLOUD,
         states=states,
         snapshots=SimpleNamespace(attend=lambda: None),
+        opening=SimpleNamespace(ask_source_mark=b""),
     )
     copied: Any = SimpleNamespace(place_command=lambda: b"")
     packed_copy = PackedCopy(stream, copied)
