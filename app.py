@@ -30,6 +30,7 @@ from panel.access import Access, AccessConfig, AccessRefused
 from panel.document import document_routes
 from panel.door import Door
 from panel.gate import access_middleware
+from panel.kept_files import keep_files
 from panel.process import process
 from panel.signin import access_routes, login_link, say
 
@@ -64,6 +65,7 @@ def answers() -> dict[str, tuple[int, dict[str, Any]]]:
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
+    keep_files()
     await to_thread.run_sync(process().start)
     sys.setswitchinterval(SWITCH_S)
     threading.Thread(target=load_pages, name="panel-load", daemon=True).start()

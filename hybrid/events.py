@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from hybrid.core.wording import counted
 from hybrid.types import Store
 
 __all__ = [
@@ -113,7 +114,7 @@ class CatchingUp(Event):
 
     @property
     def message(self) -> str:
-        return f"{self.store} store catching up: {self.keys} keys to copy"
+        return f"{self.store} store catching up: {counted(self.keys, 'key', 'keys')} to copy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +164,8 @@ class ConflictsArchived(Event):
 
     @property
     def message(self) -> str:
-        return f"{self.count} keys were written on both stores while apart: newest kept, the other value archived"
+        keys = counted(self.count, "key was", "keys were")
+        return f"{keys} written on both stores while apart: newest kept, the other value archived"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +241,8 @@ class LogFolded(Event):
 
     @property
     def message(self) -> str:
-        return f"{self.source} store's log folded: {self.entries} entries are now the keys they name"
+        entries = counted(self.entries, "entry is now the key it names", "entries are now the keys they name")
+        return f"{self.source} store's log folded: {entries}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,9 +74,11 @@ def duration(value_s: float | None) -> str:
 
 
 def seconds(value_s: float | None) -> str:
-    """0.4 s, 12 s, 3 min."""
+    """40 ms, 0.4 s, 12 s, 3 min."""
     if value_s is None:
         return _(UNKNOWN)
+    if 0 < value_s < 0.1:
+        return latency(value_s * 1000)
     return f"{number(value_s, '.1f')} s" if value_s < 10 else duration(value_s)
 
 

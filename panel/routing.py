@@ -54,7 +54,7 @@ def routing_form(snapshot: Overview, key: str) -> DeltaGenerator:
 def _choice(label: str, words: dict[Any, str], current: Any, key: str, disabled: bool) -> Any:
     return st.segmented_control(
         label, list(words), default=current, required=True, format_func=lambda value: _(words[value]),
-        key=f"{key}-{current}", disabled=disabled,
+        key=f"{key}-{current}", disabled=disabled, wrap=True,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from panel.format import clock, escaped, number
 from panel.i18n import _, ngettext
-from panel.queries import Overview, ReadPreference, Store, StoreFacts, StoreState
+from panel.queries import Ack, Overview, ReadPreference, Store, StoreFacts, StoreState
 from panel.said import said as in_words
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
 
 NO_PAIR = ("never paired", "halves of different pairs")  # in the reason that the library gives
 FRESH_S = 150.0  # two reads of a cloud store that bills them missed
+ROUNDED_S = 2.0  # a store tells whole seconds of how long it runs
 
 
 class Tone(StrEnum):
@@ -201,22 +202,43 @@ def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdic
     if store.other not in _serving(overview):
         sentence = _("The {store} store is down since {since}, and the {other} store is not ready to serve yet.")
         return Verdict(Tone.ALARM, _("Degraded"), sentence.format(**said), _("Bring back {address}.").format(**said))
-    sentence = _("The {store} store is down since {since}; the {other} store carries on and nothing is lost.")
+    sentence = _("The {store} store is down since {since}; the {other} store carries on.")
     waiting = overview.status.lag_entries
     if store is Store.CLOUD and waiting:
         sentence = ngettext(
-            "The {store} store is down since {since}; the {other} store carries on and nothing is lost: {n} entry "
-            "waits to follow.",
-            "The {store} store is down since {since}; the {other} store carries on and nothing is lost: {n} entries "
-            "wait to follow.",
+            "The {store} store is down since {since}; the {other} store carries on: {n} entry waits to follow.",
+            "The {store} store is down since {since}; the {other} store carries on: {n} entries wait to follow.",
             waiting,
         )
+    kept = _kept(overview, facts)
     word = _("Local down") if store is Store.LOCAL else _("Cloud down")
     advice = _("Bring back {address} ({reason}); it catches up by itself.")
     why = escaped(in_words(facts.status.reason) or _("no reason known"))
     return Verdict(
-        Tone.WARNING, word, sentence.format(**said, n=number(waiting or 0)), advice.format(**said, reason=why)
-    )
+        Tone.WARNING, word, f"{sentence} {kept}".strip().format(**said, n=number(waiting or 0)),
+        advice.format(**said, reason=why),
+    )  # fmt: skip
+
+
+def _kept(overview: Overview, down: StoreFacts) -> str:
+    """What is known of the writes that were confirmed; "" where nothing is."""
+    other = facts_of(overview, down.status.store.other)
+    restarted = None if other is None else _restarted(other, down.status.since_s)
+    if other is None or restarted is None:
+        return ""
+    if restarted:
+        return _("The {other} store was started again meanwhile: it has what its persistence kept.")
+    leads = other.status.store is overview.status.authority is Store.LOCAL
+    if overview.settings.ack is Ack.LOCAL and not leads:
+        return _("What had not reached it yet comes back with the {store} store.")
+    return _("Nothing that was confirmed is lost.")
+
+
+def _restarted(facts: StoreFacts, since_s: float) -> bool | None:
+    """Whether the store was started later than that; None when it was not read since it is as it is."""
+    if facts.uptime_s is None or facts.observed_at_s is None or facts.observed_at_s < facts.status.since_s:
+        return None
+    return facts.observed_at_s - facts.uptime_s > since_s + ROUNDED_S
 
 
 def _one_down_alone(facts: StoreFacts, zone: str | None) -> Verdict:

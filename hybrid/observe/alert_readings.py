@@ -16,6 +16,7 @@ from hybrid.core.alerting import Reading
 from hybrid.core.divergence import Divergence
 from hybrid.core.outcomes import NotSent
 from hybrid.core.spending import CostSummary
+from hybrid.core.wording import counted
 from hybrid.types import Purpose, Status, Store, StoreState
 
 if TYPE_CHECKING:
@@ -83,12 +84,15 @@ def _store(status: Status, store: Store, now_s: float) -> Iterable[Reading]:
 
 def _log(status: Status) -> Iterable[Reading]:
     lag_s, target = status.lag_s, status.authority.other
-    waiting = f"{status.lag_entries:,} entries wait" if status.lag_entries is not None else "entries wait"
+    entries = status.lag_entries
+    waiting = "entries wait" if entries is None else counted(entries, "entry waits", "entries wait")
     text = f"the {target} store is {number(lag_s or 0.0, Unit.SECONDS)} behind, {waiting}"
     yield Reading("lag", "", lag_s, text if lag_s else "nothing waits for the other store")
     conflicts, folded = status.conflicts, status.folded_keys
-    yield Reading("conflicts", "", conflicts, f"{conflicts or 'no'} values that lost a conflict are in the archive")
-    yield Reading("log_folded", "", folded, f"{folded or 'no'} keys wait besides the log of the other store")
+    lost = counted(conflicts or 0, "value that lost a conflict is", "values that lost a conflict are")
+    yield Reading("conflicts", "", conflicts, f"{lost} in the archive")
+    keys = counted(folded or 0, "key waits", "keys wait")
+    yield Reading("log_folded", "", folded, f"{keys} besides the log of the other store")
     missing = None if status.lag_entries is None else float(status.shipper is None)
     yield Reading("no_shipper", "", missing, "no process ships the log" if missing else f"{status.shipper} ships it")
 
@@ -105,7 +109,8 @@ def _divergence(found: Divergence | None, now_s: float) -> Reading:
     if found is None or not found.checked_at_s:
         return Reading("divergence", "", None)
     age_s = found.oldest_age_s(now_s) if found.open_differences else None
-    text = f"{found.open_differences:,} keys differ, the oldest for {length(age_s or 0.0)}"
+    differ = counted(found.open_differences, "key differs", "keys differ")
+    text = f"{differ}, the oldest for {length(age_s or 0.0)}"
     return Reading("divergence", "", age_s or 0.0, text if age_s else "both stores agree as far as they were compared")
 
 
@@ -126,9 +131,10 @@ def _refused(status: Status, refused: int | None) -> Reading:
     if refused is None and status.refused_keys is None:
         return Reading("refused", "", None)
     keys = status.refused_keys or 0
-    said = [f"{refused} commands were refused in the last minute"] * bool(refused)
-    said += [f"{keys:,} keys cannot be held by the {status.authority.other} store"] * bool(keys)
-    return Reading("refused", "", (refused or 0) + keys, " and ".join(said) or "commands are taken again")
+    commands = counted(refused or 0, "command was", "commands were")
+    said = [f"{commands} refused in the last minute"] * bool(refused)
+    said += [f"{counted(keys, 'key', 'keys')} cannot be held by the {status.authority.other} store"] * bool(keys)
+    return Reading("refused", "", (refused or 0) + keys, "; ".join(said) or "commands are taken again")
 
 
 def _certificate(store: Store, days: float | None) -> Reading:

@@ -115,6 +115,7 @@ def draw_override(live: queries.Live, fixed: bool) -> None:
                 list(queries.ReadPreference),
                 format_func=lambda value: _(routing.READ_WORDS[value]),
                 key="override-read",
+                wrap=True,
             )
             minutes = st.selectbox(
                 _("For"), list(MINUTES), index=1, format_func=lambda value: _(MINUTES[value]), key="override-for"

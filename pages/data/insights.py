@@ -23,7 +23,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     from_address("show", "insights-view", list(VIEWS), "commands")
     chosen = st.segmented_control(
         _("View"), list(VIEWS), required=True, format_func=lambda name: _(VIEWS[name]),
-        key="insights-view", label_visibility="collapsed",
+        key="insights-view", label_visibility="collapsed", wrap=True,
     )  # fmt: skip
     to_address("show", str(chosen), "commands")
     st.button(

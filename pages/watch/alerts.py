@@ -69,7 +69,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     chosen = str(
         st.segmented_control(
             _("View"), list(VIEWS), required=True, key="view", on_change=keep_view,
-            format_func=lambda each: _(VIEWS[each]), label_visibility="collapsed",
+            format_func=lambda each: _(VIEWS[each]), label_visibility="collapsed", wrap=True,
         )
     )  # fmt: skip
     st.button(

@@ -169,7 +169,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     from_address("range", "range", [*SPANS_S, CUSTOM], FIRST_SPAN)
     span = str(
         st.segmented_control(
-            _("Range"), [*SPANS_S, CUSTOM], required=True, key="range", label_visibility="collapsed",
+            _("Range"), [*SPANS_S, CUSTOM], required=True, key="range", label_visibility="collapsed", wrap=True,
             format_func=lambda name: _(CUSTOM) if name == CUSTOM else name,
         )
     )  # fmt: skip

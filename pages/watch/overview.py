@@ -25,7 +25,9 @@ to_address("span", span, FIRST_SPAN)
 with st.container(horizontal=True, vertical_alignment="center", key="head"):
     head = st.container(width="content")
     st.space("stretch")
-    st.segmented_control(_("Time span"), list(SPANS_S), required=True, key="span", label_visibility="collapsed")
+    st.segmented_control(
+        _("Time span"), list(SPANS_S), required=True, key="span", label_visibility="collapsed", wrap=True
+    )
     st.toggle(_("Live"), value=True, key="live", help=_("Off: nothing moves, so that you can look closely."))
     firstday.demo_button()
     st.page_link(page("tests"), label=_("Run the test"), icon=":material/fact_check:")

@@ -13,7 +13,7 @@ from panel.drills import queries, reportview
 from panel.drills.queries import DrillReport, Known, Outcome
 from panel.i18n import N_, _
 from panel.jobview import follow
-from panel.metrics.axes import time_formats
+from panel.metrics.axes import moment, time_formats
 from panel.said import said
 from panel.tables import csv_button, table_height
 from panel.widgets import zone
@@ -29,6 +29,7 @@ MEASURES: dict[str, tuple[str, Pick]] = {
 }
 SYMBOLS = {Outcome.PASSED: "circle", Outcome.FAILED: "x", Outcome.INCONCLUSIVE: "diamond-open"}
 CHART_PX = 300
+LEAST_SPAN_S = 1800.0
 PLACEHOLDERS = 10  # "#000001" and so on stand for the theme's own series of colours
 
 
@@ -62,7 +63,7 @@ def _trend(reports: Sequence[DrillReport]) -> None:
             st.space("stretch")
             measure = st.segmented_control(
                 _("Measure"), list(MEASURES), default="rto", required=True, key="drill-measure",
-                format_func=lambda name: _(MEASURES[name][0]), label_visibility="collapsed",
+                format_func=lambda name: _(MEASURES[name][0]), label_visibility="collapsed", wrap=True,
             )  # fmt: skip
         title, pick = MEASURES[measure or "rto"]
         st.plotly_chart(trend_figure(reports, pick, _(title), zone()), key=f"trend-{measure}", width="stretch")
@@ -87,13 +88,18 @@ def trend_figure(reports: Sequence[DrillReport], pick: Pick, title: str, zone_na
                 "line": {"width": 2, "color": color},
             }
         )
-    layout = {
+    layout: dict[str, Any] = {
         "height": CHART_PX,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "legend": {"orientation": "h", "y": -0.2},
         "yaxis": {"title": {"text": title}, "rangemode": "tozero", "automargin": True},
         "xaxis": {"type": "date", "automargin": True, **time_formats()},
     }
+    times = [report.started_at_s for report in reports]
+    if max(times) - min(times) < LEAST_SPAN_S:  # a lone point would stand between ticks of one and the same second
+        middle_s = (max(times) + min(times)) / 2
+        ends = (middle_s - LEAST_SPAN_S, middle_s + LEAST_SPAN_S)
+        layout["xaxis"]["range"] = [moment(at_s, zone_name) for at_s in ends]
     return {"data": traces, "layout": layout}
 
 

@@ -42,6 +42,7 @@ def drills() -> None:
             _("Where"), list(CHOICES), default="", required=True, key="drill-where", disabled=running,
             format_func=lambda value: _(CHOICES[value]),
             help=_("Throwaway servers are real ones, killed, stopped and emptied for real. The stores in use are not."),
+            wrap=True,
         )  # fmt: skip
         where = Where(chosen) if chosen else None
         st.space("stretch")

@@ -61,7 +61,7 @@ def pubsub_part(stores: Sequence[Store], answers: dict[Store, Answer[ServerInsig
         pattern = st.text_input(_("Listen to"), value="*", key="channel", bind="query-params", width=190)
         store = st.segmented_control(
             _("Store"), stores, default=Store.LOCAL, required=True, key="channel-store",
-            format_func=lambda each: _(STORE_WORDS[each]),
+            format_func=lambda each: _(STORE_WORDS[each]), wrap=True,
         )  # fmt: skip
         limits = _limits("channel")
         st.button(

@@ -53,7 +53,7 @@ def filters() -> None:
         )
         st.segmented_control(
             _("View"), ["list", "tree"], key="keys-view", required=True,
-            format_func=lambda v: _("List") if v == "list" else _("Tree"),
+            format_func=lambda v: _("List") if v == "list" else _("Tree"), wrap=True,
         )  # fmt: skip
         st.button(_("Refresh"), icon=":material/refresh:", key="keys-refresh", on_click=refresh)
         st.button(

@@ -9,12 +9,11 @@ from panel.format import date_pattern, day_pattern, local_time, number
 from panel.metrics.charts import Unit
 
 __all__ = [
-    "DAY_MS", "HEIGHT", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment",
+    "DAY_MS", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment",
     "ms_text", "time_formats",
 ]  # fmt: skip
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
-HEIGHT = 270
 MUTED = "#7d8aa3"
 LEVEL_COLORS = {"error": "#d12c38", "critical": "#d12c38", "warning": "#c2620a"}
 SUFFIXES = {Unit.MS: " ms", Unit.PER_S: "/s", Unit.COUNT: "", Unit.BYTES: "", Unit.SECONDS: " s"}

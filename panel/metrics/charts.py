@@ -16,7 +16,7 @@ from panel.metrics.queries import ALL, EventRow, Measured
 from panel.queries import Store
 
 __all__ = [
-    "Chart", "Line", "Mark", "Unit", "error_chart", "gauge_chart", "lag_chart", "latency_chart", "marks",
+    "HEIGHT", "Chart", "Line", "Mark", "Unit", "error_chart", "gauge_chart", "lag_chart", "latency_chart", "marks",
     "throughput_chart",
 ]  # fmt: skip
 
@@ -36,6 +36,9 @@ MARKED: Mapping[str, str] = {
     "ConflictsArchived": N_("Conflicts"),
 }
 MOST_MARKS = 60
+HEIGHT = 270
+LEGEND_LINE_PX = 19
+UNCROWDED = 2  # lines whose names take one line of a legend on a phone
 
 
 class Unit(StrEnum):
@@ -81,6 +84,11 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     log: bool = False
     bars: bool = False
+
+    @property
+    def height(self) -> int:
+        """In pixels: what the lines' names take from a narrow screen is added, so that the lines keep their room."""
+        return HEIGHT + LEGEND_LINE_PX * max(len(self.lines) - UNCROWDED, 0)
 
     @property
     def is_empty(self) -> bool:

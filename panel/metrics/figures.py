@@ -12,7 +12,6 @@ from panel.format import date_pattern, day_pattern, number
 from panel.i18n import N_, _
 from panel.metrics.axes import (
     DAY_MS,
-    HEIGHT,
     LEVEL_COLORS,
     MUTED,
     SUFFIXES,
@@ -22,7 +21,7 @@ from panel.metrics.axes import (
     ms_text,
     time_formats,
 )  # fmt: skip
-from panel.metrics.charts import Chart, Line, Mark, Unit
+from panel.metrics.charts import HEIGHT, Chart, Line, Mark, Unit
 from panel.metrics.queries import CostRow, Costs, HeatRow
 from panel.queries import Store
 
@@ -41,7 +40,7 @@ PURPOSE_COLORS: Mapping[str, str] = {
 
 def plotly(chart: Chart, zone: str | None) -> dict[str, Any]:
     """Lines or bars with marks on a common time axis, in the reader's time zone."""
-    layout = _layout(chart.since_s, chart.until_s, zone)
+    layout = {**_layout(chart.since_s, chart.until_s, zone), "height": chart.height}
     layout["yaxis"] = _value_axis(chart)
     layout["shapes"] = [_rule(mark, zone) for mark in chart.marks]
     if chart.bars:

@@ -45,7 +45,7 @@ def echarts(chart: Chart) -> dict[str, Any]:
         "animation": False,
         "grid": {"left": 8, "right": 16, "top": 36, "bottom": 4, "containLabel": True},
         "legend": {
-            "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9,
+            "type": "scroll", "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9,
             "itemStyle": {"opacity": 1 if chart.bars else 0}, "textStyle": {"fontSize": 11},
         },
         "tooltip": {"trigger": "axis"},

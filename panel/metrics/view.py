@@ -10,8 +10,7 @@ import streamlit as st
 from panel import format
 from panel.i18n import N_, _
 from panel.metrics import queries
-from panel.metrics.axes import HEIGHT
-from panel.metrics.charts import MARKED, Chart
+from panel.metrics.charts import HEIGHT, MARKED, Chart
 from panel.metrics.figures import PLOTLY_CONFIG, cost_figure, heat_figure, month_figure, plotly
 from panel.metrics.live import echarts
 from panel.metrics.queries import ALL, Costs, EventRow, Measured
@@ -53,10 +52,12 @@ def chart_frame(
         if chart.is_empty:
             return _empty(_(empty))
         if live:
-            st.echarts_chart(echarts(chart), key=f"live-{name}", height=HEIGHT, alt=f"{title}, {note}")
+            st.echarts_chart(echarts(chart), key=f"live-{name}", height=chart.height, alt=f"{title}, {note}")
         else:
             figure = plotly(chart, zone())
-            st.plotly_chart(figure, key=f"plot-{name}", height=HEIGHT, config=PLOTLY_CONFIG, alt=f"{title}, {note}")
+            st.plotly_chart(
+                figure, key=f"plot-{name}", height=chart.height, config=PLOTLY_CONFIG, alt=f"{title}, {note}"
+            )
 
 
 def _empty(sentence: str) -> None:

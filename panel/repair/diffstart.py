@@ -25,7 +25,7 @@ def scope_form(blocked: bool) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             listed = st.segmented_control(
                 _("Compare"), list(WAYS), default="pattern", required=True, key="diff-by",
-                format_func=lambda way: _(WAYS[way]),
+                format_func=lambda way: _(WAYS[way]), wrap=True,
             )  # fmt: skip
             if listed == "keys":
                 kind, pattern = None, "*"

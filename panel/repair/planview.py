@@ -49,7 +49,7 @@ def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None,
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         direction = st.segmented_control(
             _("Whose values win"), list(DIRECTIONS), format_func=lambda way: _(DIRECTIONS[way]),
-            default=wanted[0] if wanted else None, key=f"{key}-direction", disabled=obstacle is not None,
+            default=wanted[0] if wanted else None, key=f"{key}-direction", disabled=obstacle is not None, wrap=True,
         )  # fmt: skip
         prefer, extras = Prefer.ASK, False
         if direction is Direction.MERGE:

@@ -80,7 +80,8 @@ def test_the_latest_reports_are_kept_on_the_local_store_newest_first(
 
 
 def test_several_reports_as_one_page_and_one_document() -> None:
-    text = drills_markdown([report(), report("local-cut")])
+    text = drills_markdown([report(), report("local-cut"), report("failover-failback")])
+    assert "| Failover and failback | passed | 0.25 s | – |" in text, "no store has to take over"
     assert text.index("| Cloud hung | passed | 0.25 s | 0 |") < text.index("## Local cut: passed")
     assert '"passed": true' in drills_json([report()])
     assert '"passed": false' in drills_json([DrillReport.from_dict({**report().to_dict(), "outcome": "failed"})])

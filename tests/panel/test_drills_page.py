@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -135,6 +136,16 @@ def test_trend_has_a_line_per_drill_oldest_first_with_gaps() -> None:
     assert [trace["name"] for trace in figure["data"]] == ["Cloud hung", "Local cut"]
     assert figure["data"][0]["y"] == [None, None]
     assert figure["data"][0]["marker"]["symbol"] == ["circle", "x"]
+
+
+def test_a_lone_drill_stands_in_the_middle_of_an_hour() -> None:
+    lone = report()
+    begin, end = (
+        datetime.fromisoformat(at)
+        for at in trend_figure([lone], MEASURES["sync"][1], "", "UTC")["layout"]["xaxis"]["range"]
+    )
+    assert (end - begin).total_seconds() == 3600
+    assert begin < datetime.fromtimestamp(lone.started_at_s, UTC).replace(tzinfo=None) < end
 
 
 def test_history_that_cannot_be_read_is_unknown_and_an_empty_one_invites(

@@ -52,6 +52,7 @@ def test_numbers_are_written_as_in_the_readers_language(monkeypatch: pytest.Monk
     shown = (format.number(1234.5, ",.1f"), format.count(1234567), format.latency(1400), format.size(3_300_000))
     assert shown == ("1.234,5", "1.234.567", "1,4 s", "3,15 MB")
     assert (format.money(12.3), format.seconds(0.42)) == ("$12,30", "0,4 s")
+    assert (format.seconds(0.04), format.seconds(0)) == ("40 ms", "0,0 s")
 
 
 def test_clock_is_in_the_readers_zone_and_names_another_day() -> None:

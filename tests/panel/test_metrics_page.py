@@ -167,6 +167,14 @@ def test_both_ways_of_drawing_tell_the_same() -> None:
         assert len(ticking["series"][0]["markLine"]["data"]) == 1
 
 
+def test_names_of_many_lines_take_no_room_from_the_lines() -> None:
+    """On a narrow screen each line of the legend pushes the lines together."""
+    two, four = (charts.Chart((charts.Line("", "", ()),) * n, Unit.MS, 0, 1, 1) for n in (2, 4))
+    assert four.height - two.height == 2 * charts.LEGEND_LINE_PX
+    for chart in (two, four):
+        assert figures.plotly(chart, "UTC")["layout"]["height"] == chart.height
+
+
 def test_heat_map_counts_every_call() -> None:
     figure = figures.heat_figure(queries.heat(FOUND, Store.LOCAL), Store.LOCAL, 10, END - 600, END, "UTC")
     counted = sum(count or 0 for line in figure["data"][0]["z"] for count in line)

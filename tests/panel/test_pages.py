@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -13,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from hybrid.core.divergence import Divergence
 from hybrid.core.drift import Cause, DiffResult, Ending, Scope
 from hybrid.ops.overview import Overview
-from hybrid.settings import ReadPreference
+from hybrid.settings import Ack, ReadPreference
 from hybrid.types import Store
 from panel import actions, backlog, queries
 from panel.nav import FOLDER, PAGES
@@ -86,6 +87,48 @@ def test_the_other_store_takes_the_next_write_before_anybody_wrote(weathers: Map
     assert "takes writes" in roles(unmoved)[Store.CLOUD]
     alone = replace(unmoved, settings=replace(unmoved.settings, write_both=False))
     assert writing_store(alone) is None
+
+
+CONFIRMED = "Nothing that was confirmed is lost."
+COMES_BACK = "What had not reached it yet comes back with the {} store."
+RESTARTED = "The {} store was started again meanwhile: it has what its persistence kept."
+
+
+@pytest.mark.parametrize("down", list(Store))
+@pytest.mark.parametrize(
+    ("ack", "authority", "survivor", "said"),
+    [
+        (Ack.BOTH, "survivor", {}, CONFIRMED),
+        (Ack.BOTH, "down", {}, CONFIRMED),
+        (Ack.BOTH, "survivor", {"uptime_s": 30.0}, RESTARTED),
+        (Ack.LOCAL, "down", {}, COMES_BACK),
+        (Ack.BOTH, "survivor", {"observed_at_s": NOW - 900, "uptime_s": 7200.0}, ""),  # not read since
+        (Ack.BOTH, "survivor", {"uptime_s": None}, ""),
+    ],
+)
+def test_no_more_is_said_of_what_is_lost_than_is_known(
+    down: Store, ack: Ack, authority: str, survivor: dict[str, Any], said: str, weathers: Mapping[str, Overview | None]
+) -> None:
+    lost = weathers[f"{down} down"]
+    assert lost is not None
+    leads = down if authority == "down" else down.other
+    sides = {down.other.value: replace(lost.local if down is Store.CLOUD else lost.cloud, **survivor)}
+    now = replace(lost, status=replace(lost.status, authority=leads), settings=replace(lost.settings, ack=ack), **sides)
+    sentence = verdict(now).sentence
+    assert sentence.endswith(said.format(down if said == COMES_BACK else down.other))
+    assert sentence.count(". ") == (1 if said else 0)
+
+
+def test_the_local_store_has_all_that_it_confirmed_alone(weathers: Mapping[str, Overview | None]) -> None:
+    """Confirmed when local has it: it lacks nothing as long as it led, and may once the cloud store did."""
+    lost = weathers["cloud down"]
+    assert lost is not None
+    led = replace(lost, settings=replace(lost.settings, ack=Ack.LOCAL))
+    assert CONFIRMED in verdict(led).sentence
+    other = weathers["local down"]
+    assert other is not None
+    taken_over = replace(other, settings=replace(other.settings, ack=Ack.LOCAL))
+    assert COMES_BACK.format("local") in verdict(taken_over).sentence
 
 
 def test_a_store_that_is_filled_again_has_not_got_everything(weathers: Mapping[str, Overview | None]) -> None:

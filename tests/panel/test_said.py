@@ -16,6 +16,7 @@ from hybrid.core.divergence import Divergence
 from hybrid.core.health import Evidence
 from hybrid.core.refusals import Refusal
 from hybrid.core.spending import CostSummary
+from hybrid.events import CatchingUp, ConflictsArchived, Event, LogFolded
 from hybrid.observe.alert_readings import Facts, readings_of
 from hybrid.ops.keys import edit
 from hybrid.ops.overview import Overview
@@ -48,12 +49,38 @@ def portuguese(monkeypatch: pytest.MonkeyPatch) -> None:
 def findings(weathers: Mapping[str, Overview | None]) -> list[str]:
     """What the alert rules find in every weather, with and without numbers."""
     unlucky = {"lag_entries": 3, "lag_s": 40.0, "conflicts": 2, "folded_keys": 5, "refused_keys": 7}
+    once = {**dict.fromkeys(unlucky, 1), "lag_s": 40.0}
+    one = replace(KNOWN, divergence=replace(KNOWN.divergence, open_differences=1), refused=1)
     found: set[str] = set()
     for weather in filter(None, weathers.values()):
-        for status in (weather.status, replace(weather.status, **unlucky), replace(weather.status, shipper=None)):
-            for facts in (Facts(), Facts(refused=0), KNOWN, replace(KNOWN, cost=replace(SPENT, budget_usd=None))):
+        changed = (unlucky, once, {"shipper": None})
+        for status in (weather.status, *(replace(weather.status, **changes) for changes in changed)):
+            for facts in (Facts(), Facts(refused=0), KNOWN, one, replace(KNOWN, cost=replace(SPENT, budget_usd=None))):
                 found |= {reading.text for reading in readings_of(replace(weather, status=status), facts, NOW)}
     return sorted(found - {""})
+
+
+def test_one_is_one(findings: list[str]) -> None:
+    assert [text for text in findings if re.search(r"\b1 (\w+s|entries)\b", text)] == []
+    assert "1 value that lost a conflict is in the archive" in findings
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (CatchingUp(store=Store.CLOUD, keys=1), "cloud store catching up: 1 key to copy"),
+        (CatchingUp(store=Store.CLOUD, keys=0), "cloud store catching up: no keys to copy"),
+        (
+            ConflictsArchived(count=1),
+            "1 key was written on both stores while apart: newest kept, the other value archived",
+        ),
+        (LogFolded(source=Store.LOCAL, entries=1), "local store's log folded: 1 entry is now the key it names"),
+    ],
+)
+def test_events_of_one(event: Event, message: str, portuguese: None) -> None:
+    assert event.message == message
+    assert said(message) != message
+    assert "store" not in said(message)
 
 
 def test_every_event(portuguese: None) -> None:

@@ -110,7 +110,7 @@ class DrillReport:
             "",
             f"{started}, {took_s:.1f} s on {PLACES[self.where]}{by}{tries}. {self.reason}",
             "",
-            *table(("measured", "value"), figure_rows(self.figures)),
+            *table(("measured", "value"), figure_rows(self.figures, self.drill)),
             "",
             *table(("guarantee", "", "verdict", "why"), map(judgement_row, self.judgements)),
             "",
@@ -130,7 +130,7 @@ def drills_json(reports: Sequence[DrillReport]) -> str:
 def drills_markdown(reports: Sequence[DrillReport]) -> str:
     """Several drills as one page, with a table of all at its head."""
     rows = [
-        (report.title, report.outcome.value, *(value for _, value in figure_rows(report.figures)[:4]))
+        (report.title, report.outcome.value, *(value for _, value in figure_rows(report.figures, report.drill)[:4]))
         for report in reports
     ]
     head = ("drill", "outcome", *(name for name, _ in figure_rows(Figures())[:4]))
@@ -140,10 +140,13 @@ def drills_markdown(reports: Sequence[DrillReport]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def figure_rows(figures: Figures) -> list[tuple[str, str]]:
+def figure_rows(figures: Figures, drill: str = "") -> list[tuple[str, str]]:
+    """What was measured, in words; a dash for the RPO of a drill in which no store has to take over."""
+    played = DRILLS.get(drill)
+    alone = played is not None and played.survivor is None
     return [
         ("RTO (longest time without a confirmed write)", seconds(figures.rto_s)),
-        ("RPO (confirmed writes that the surviving store lacked)", count(figures.rpo_writes)),
+        ("RPO (confirmed writes that the surviving store lacked)", "–" if alone else count(figures.rpo_writes)),
         ("in sync after", seconds(figures.in_sync_s)),
         ("longest stall", "unknown" if figures.longest_stall_ms is None else f"{figures.longest_stall_ms:.0f} ms"),
         ("noticed after", seconds(figures.detected_s)),
