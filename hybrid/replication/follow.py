@@ -137,8 +137,11 @@ class Follow:
             self._replayed(group, [next(rest) for _ in group.fields])
 
     def _forward_groups(self, logged: Iterable[Group], now_ms: int) -> None:
-        stream = self._stream
+        stream, logged = self._stream, tuple(logged)
         waiting = _ByState()
+        # What was to expire is logged by state behind the command that found it so, and perhaps behind others that go
+        # on from what that one left: where it expires on the way, all of these would do something else.
+        named = {key for group in logged if group.names == {b"s"} for key in group.keys}
         for group in logged:
             if group.refills:
                 self._refill(group.place)
@@ -147,7 +150,8 @@ class Follow:
                 # What stood before is gone on both stores; what follows starts from nothing.
                 self._catch_up.empty()
                 waiting.keys.clear()
-            keys = group.keys if self._joins(group, waiting) else self._plan(group, now_ms)
+            joins = self._joins(group, waiting) or not named.isdisjoint(group.touched)
+            keys = group.keys if joins else self._plan(group, now_ms)
             if keys is not None:
                 self._catch_up.push_keyless(group)
                 waiting.add(group, keys)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 
 from hybrid import AllStoresDown, OutcomeUnknown
+from hybrid.core import flows
 from hybrid.core.authority import Holder
 from hybrid.core.checkpoint import OUTDATED, Checkpoint
 from hybrid.core.folding import Folded
@@ -628,3 +630,34 @@ def test_a_shipper_that_was_stopped_calls_no_store_complete(monkeypatch: pytest.
         scheduler.thaw(stopped)
         assert not scheduler.run(are_misled, scheduler.now_s + 1.0)
         assert scheduler.run(lambda: world.is_quiet() and not world.unequal(), scheduler.now_s + 30)
+
+
+def test_what_was_taken_from_a_key_that_expires_may_be_moved_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another process, before the first has logged that the key was about to expire."""
+    with opened("moved on", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.1
+        first, second = (world.start(name, 0.0, ack="local") for name in ("p1", "p2"))
+        log_expiring, moved = flows._log_expiring, list[bool]()
+
+        def move_on() -> None:
+            second.client.lmove("taken", "moved on")
+            moved.append(True)
+
+        def late(*args: Any, **options: Any) -> flows.Flow:
+            world.scheduler.spawn(move_on, "writer", second)
+            while not moved:
+                world.scheduler.sleep(0.001)
+            return (yield from log_expiring(*args, **options))
+
+        def write() -> None:
+            first.client.rpush("brief", "x")
+            second.client.start()
+            world.scheduler.sleep(1.0)
+            monkeypatch.setattr(flows, "_log_expiring", late)
+            first.client.pexpire("brief", 30)
+            first.client.lmove("brief", "taken")
+
+        world.scheduler.spawn(write, "writer", first)
+        assert world.scheduler.run(lambda: bool(moved), 10.0)
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 10)
+        assert world.user_values(Store.LOCAL).keys() == {b"moved on"} and not world.unequal()
