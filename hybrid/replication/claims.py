@@ -10,6 +10,7 @@ from hybrid.core.authority import Authority, Holder
 from hybrid.core.connections import endings_of
 from hybrid.core.outcomes import Fenced, NotSent, ReplyLost
 from hybrid.core.resp import pack
+from hybrid.replication.opening import TAKE_OVER, UNKNOWN_STREAM
 from hybrid.replication.reach import Reach
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
@@ -38,11 +39,13 @@ class Claims:
         """For a local store that has everything this process knows of. The record on the cloud store, which decides at
         other times, cannot be asked: the shipper renews it once it can, and merges what only that store knows."""
         known, local = self._board.authority, self._endpoints[Store.LOCAL]
+        names = local.names
         self._succeed(
             Store.LOCAL,
             lambda record: known.of_local_alone if record.epoch <= known.epoch else None,
-            # Of what is written from now on, nothing was sent: see `hybrid.replication.rejoin`.
-            also=[("SET", local.names.sent, "0-0")],
+            # Of what is written from now on, nothing was sent: see `hybrid.replication.rejoin`. And the log will not
+            # name what is merged: the next stream has to copy, even if the last one ended in order.
+            also=[("SET", names.sent, "0-0"), ("EVAL", TAKE_OVER, 1, names.stream, UNKNOWN_STREAM)],
             first=self._end_of_stream,
         )
 

@@ -26,11 +26,11 @@ from hybrid.types import Store
 if TYPE_CHECKING:
     from hybrid.replication.stream import Stream
 
-__all__ = ["UNKNOWN_STREAM", "Opening"]
+__all__ = ["TAKE_OVER", "UNKNOWN_STREAM", "Opening"]
 
 UNKNOWN_STREAM: Final = b"unknown"
 UNKNOWN_RUN: Final = b"?"
-_TAKE_OVER: Final = (
+TAKE_OVER: Final = (
     "local before=redis.call('GET',KEYS[1]) "
     "if not before or string.sub(before,1,5)=='clean' then redis.call('SET',KEYS[1],ARGV[1]) end return before"
 )
@@ -102,7 +102,7 @@ class Opening:
         that breaks before, the next one has to do the same. A service without CLIENT KILL refuses: see
         `CatchUp.copy_again`."""
         stream, names = self._stream, self._stream.names
-        taken = pack(("EVAL", _TAKE_OVER, 1, names.stream, UNKNOWN_STREAM))
+        taken = pack(("EVAL", TAKE_OVER, 1, names.stream, UNKNOWN_STREAM))
         about_pair = pack(("MGET", names.identity, names.partner))
         before, marks, (seconds, micros) = stream.states.exchange(taken + about_pair + pack(("TIME",)), 3)
         self.offset_ms = int(seconds) * 1000 + int(micros) / 1000 - time.monotonic() * 1000

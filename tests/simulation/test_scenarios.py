@@ -15,9 +15,11 @@ from hybrid.core.authority import Holder
 from hybrid.core.checkpoint import OUTDATED, Checkpoint
 from hybrid.core.folding import Folded
 from hybrid.replication import catch_up, fold
+from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
 from hybrid.types import Store, StoreState
 
+from .keyspace import Value
 from .world import Process, World, opened
 
 KEY = b"counter"
@@ -651,13 +653,57 @@ def test_what_was_taken_from_a_key_that_expires_may_be_moved_on_at_once(monkeypa
 
         def write() -> None:
             first.client.rpush("brief", "x")
-            second.client.start()
             world.scheduler.sleep(1.0)
             monkeypatch.setattr(flows, "_log_expiring", late)
             first.client.pexpire("brief", 30)
             first.client.lmove("brief", "taken")
 
+        world.scheduler.spawn(second.client.start, "start", second)
         world.scheduler.spawn(write, "writer", first)
         assert world.scheduler.run(lambda: bool(moved), 10.0)
         assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 10)
         assert world.user_values(Store.LOCAL).keys() == {b"moved on"} and not world.unequal()
+
+
+@pytest.mark.parametrize("away_s", [0.1, 0.2, 0.3, 0.4])
+def test_a_store_that_took_over_alone_copies_what_it_merged(away_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last stream had ended in order, before it was lost. The cloud store returns at once, with a tail of its own:
+    the log of the local one says nothing of what was merged there."""
+    monkeypatch.setattr(Board, "may_return", False)
+    with opened(f"took over {away_s}", preempt=0.0, verbose=False) as world:
+        scheduler, local = world.scheduler, world.stores[Store.LOCAL]
+        world.round_trip_s[Store.CLOUD] = 0.02
+        processes = [world.start(name, 0.0, ack="local") for name in ("p1", "p2")]
+        links = [world.link(process, Store.CLOUD) for process in processes]
+        for process in processes:
+            scheduler.spawn(partial(process.client.set, "k", 1), "writer", process)
+        wait(world, 1.5)
+        local.crash()
+        scheduler.spawn(lambda: processes[0].client.set("k", 2), "writer", processes[0])
+        wait(world, 0.5)
+        local.boot({**local.data.values, b"hybrid:stream": Value("string", b"clean:%040d" % (local._boots + 1))})
+
+        def have_caught_up() -> bool:
+            boards = [process.client._board for process in processes]
+            return all(it.state(Store.LOCAL) is StoreState.UP and it.authority.holder is Holder.CLOUD for it in boards)
+
+        assert scheduler.run(have_caught_up, scheduler.now_s + 10)
+        [shipping] = [process for process in processes if process.client._board.shipping]
+        [other] = [process for process in processes if process is not shipping]
+        scheduler.freeze(shipping)
+
+        def write() -> None:
+            other.client.rpush("list", "cloud")
+            for link in links:
+                link.refuse = True
+                link.cut()
+            other.client.rpush("list", "local")
+
+        scheduler.spawn(write, "writer", other)
+        wait(world, away_s)
+        for link in links:
+            link.heal()
+        wait(world, 5.0)
+        scheduler.thaw(shipping)
+        assert scheduler.run(world.is_quiet, scheduler.now_s + 20)
+        assert len(local.data.values[b"list"].body) == 2 and not world.unequal()
