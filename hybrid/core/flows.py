@@ -56,6 +56,9 @@ FENCE_PAUSE_S: Final = 0.01
 """How often one command is routed anew: each attempt follows new evidence, or a short pause at the fence. More would
 mean a flapping store."""
 
+HINT_ATTEMPTS: Final = 5
+"""The same for what is logged behind a command that has done its work."""
+
 
 class Ask(NamedTuple):
     """Send `payload` to `store` on a plain wire; the result is as many `replies`. One that `reads` raises NotSent where
@@ -234,7 +237,7 @@ def write(
         token = outcome.token
         result = verdict(transaction, outcome.replies)
         if result.expiring:
-            result = yield from _log_expiring(store, result, hints, relayed=routes.relayed)
+            result = yield from _log_expiring(board, store, result, hints)
         if not confirm or result.position is None:
             return result
         confirmation = yield from _confirmation(board, store, result.position, token)
@@ -320,16 +323,25 @@ def wait_out(board: Board, outcome: Fenced) -> Flow:
 
 
 def _log_expiring(
-    store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction], *, relayed: bool
+    board: Board, store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction]
 ) -> Flow:
-    """Log the keys that were about to expire once more, by state; a failure leaves it to the periodic sync."""
+    """Log the keys that were about to expire once more, by state, on the store that takes writes by now: where it is
+    another one than `store`, what was shipped to it may have come too late. The periodic sync finds what fails."""
     transaction = hints(result.expiring)
-    try:
-        outcome = yield Commit(store, transaction, relayed=relayed)
-    except HybridError:
-        return result
-    if isinstance(outcome, Committed):
-        return result.at(verdict(transaction, outcome.replies).position)
+    for _ in range(HINT_ATTEMPTS):
+        routes = board.routes
+        there = Store.LOCAL if routes.relayed else routes.writer
+        if there is None or (routes.claim and not routes.relayed):
+            break
+        try:
+            outcome = yield Commit(there, transaction, relayed=routes.relayed)
+        except StoreUnavailable:
+            continue
+        except HybridError:
+            break
+        if isinstance(outcome, Committed):
+            return result.at(verdict(transaction, outcome.replies).position) if there is store else result
+        yield from wait_out(board, outcome)
     return result
 
 

@@ -17,6 +17,7 @@ from hybrid.core.flows import (
     ATTEMPTS,
     FENCE_PAUSE_S,
     FIRST_PAUSE_S,
+    HINT_ATTEMPTS,
     LONGEST_PAUSE_S,
     WAIT_SLICE_S,
     Action,
@@ -40,7 +41,7 @@ from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent,
 from hybrid.core.resp import pack
 from hybrid.core.routing import Routes, planned_routes
 from hybrid.core.transaction import Transaction, Write, hint, transaction
-from hybrid.errors import AllStoresDown, OutcomeUnknown
+from hybrid.errors import AllStoresDown, HybridError, OutcomeUnknown
 from hybrid.types import ReadPreference, Store, StoreState
 
 LOCAL, CLOUD = Store.LOCAL, Store.CLOUD
@@ -94,7 +95,7 @@ class World:
                 step = next(steps, END)
                 assert step is not END, f"not in the script: {action}"
                 result = step() if callable(step) else step
-                action = flow.throw(result) if isinstance(result, NotSent | ReplyLost) else flow.send(result)
+                action = flow.throw(result) if isinstance(result, HybridError) else flow.send(result)
         except StopIteration as end:
             return end.value
 
@@ -507,11 +508,45 @@ def test_keys_about_to_expire_are_logged_once_more() -> None:
 
 
 @pytest.mark.parametrize("failure", [NotSent("connection lost"), lost(), Fenced(CLAIMED)])
-def test_a_hint_that_fails_does_not_fail_the_write(failure: object) -> None:
+def test_a_hint_that_fails_is_tried_again(failure: object) -> None:
     world = World()
-    result = world.drive(writing(world, INCR, confirm=True), EXPIRING, failure, Confirmation.APPLIED)
+    script = EXPIRING, failure, Committed([b"8-0"]), Confirmation.APPLIED
+    result = world.drive(writing(world, INCR, confirm=True), *script)
+    assert (result.replies, result.position) == ([5], (8, 0))
+    hint_twice = [Commit(LOCAL, HINT)] * 2
+    assert world.actions == [Commit(LOCAL, INCR), *hint_twice, AwaitConfirmation(LOCAL, (8, 0))]
+
+
+def test_a_hint_goes_where_writes_go_by_now() -> None:
+    """What was shipped in a handover may have come there too late."""
+    world = World(authority=CLAIMED)
+    moved = world.learns(RETURNED, Fenced(HANDOVER))
+    script = EXPIRING, moved, "paused", Committed([b"8-0"]), Confirmation.APPLIED
+    result = world.drive(writing(world, INCR, confirm=True), *script)
     assert (result.replies, result.position) == ([5], PLACE)
-    assert world.actions == [Commit(LOCAL, INCR), Commit(LOCAL, HINT), AwaitConfirmation(LOCAL, PLACE)]
+    assert world.actions == [
+        Commit(CLOUD, INCR),
+        Commit(CLOUD, HINT),
+        Pause(FENCE_PAUSE_S),
+        Commit(LOCAL, HINT),
+        AwaitConfirmation(CLOUD, PLACE),
+    ]
+
+
+@pytest.mark.parametrize("failure", [Fenced(CLAIMED), OutcomeUnknown("hint", "refused")])
+def test_a_hint_that_always_fails_does_not_fail_the_write(failure: object) -> None:
+    world = World()
+    attempts = HINT_ATTEMPTS if isinstance(failure, Fenced) else 1
+    result = world.drive(writing(world, INCR, confirm=True), EXPIRING, *[failure] * attempts, Confirmation.APPLIED)
+    assert (result.replies, result.position) == ([5], PLACE)
+    assert world.actions[-1] == AwaitConfirmation(LOCAL, PLACE)
+
+
+def test_for_a_hint_nobody_claims_the_authority() -> None:
+    world = World()
+    result = world.drive(writing(world, INCR, confirm=False), EXPIRING, world.dies(LOCAL))
+    assert (result.replies, result.position) == ([5], PLACE)
+    assert world.actions == [Commit(LOCAL, INCR), Commit(LOCAL, HINT)]
 
 
 # -- whatever happens
@@ -539,7 +574,7 @@ def test_a_write_ends_and_counts_once(idempotent: bool, data: st.DataObject) -> 
                 may_count = True  # its store came back, and is merged
             elif result in (Fate.UNSHIPPED, Confirmation.UNSHIPPED):
                 may_count = False
-            action = flow.throw(result) if isinstance(result, NotSent | ReplyLost) else flow.send(result)
+            action = flow.throw(result) if isinstance(result, HybridError) else flow.send(result)
     except StopIteration as end:
         assert end.value.position == PLACE and may_count
     except OutcomeUnknown:
