@@ -91,7 +91,7 @@ class HybridRedis(Base, redis.asyncio.Redis):  # type: ignore[misc]
         """Flush (wait up to 2 s for the other store to have everything), then end threads and connections. A command
         after that opens the client again, as with redis-py."""
         engine = self._engine
-        if self._original is not None or not engine.started:
+        if self._original is not None or not await asyncio.to_thread(lambda: engine.has_started):
             return
         cloud_is_lost = self._board.state(Store.CLOUD).is_lost
         flushed = not cloud_is_lost and self.settings.replicated and await self.wait_in_sync(CLOSE_S)

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -126,41 +127,69 @@ class Engine:
     # -- life
 
     def start(self) -> None:
-        """Start the threads and wait, briefly, for first word of each store. Called by the first command."""
-        settings = self.board.settings
+        """Start the threads and wait, briefly, for first word of each store. Called by the first command.
+
+        A thread does that: whoever waits for it may be interrupted, and a second start would begin it all anew.
+        """
+        if self.started:
+            return
+        done: Future[None] = Future()
+        threading.Thread(target=self._begin, args=(done,), name="hybrid-start", daemon=True).start()
+        done.result()
+
+    @property
+    def has_started(self) -> bool:
+        """As `started`, after the end of a start that is under way."""
         with self._starting:
-            if self.board.closing:
-                raise StoreUnavailable("this client is closed; open a new one")
-            if self.started:
-                return
-            pairing = Pairing(self.names, self.board, self.live.hear, self.endpoints)
-            for store, endpoint in self.endpoints.items():
-                peer = self.endpoints.get(store.other)
-                relay = self.relay.hear if store is Store.CLOUD else None
-                watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store), self.live, relay)
-                self.reach.watchers[store] = watcher
-                watcher.start()
-            if Store.CLOUD in self.endpoints:
-                self.shipper = Shipper(self.endpoints, self.board, self.names, self.claims.claim)
-                self.shipper.start()
-            self.board.wait_settled(tuple(self.endpoints), SETTLE_S)
-            for store in self.endpoints:
-                # A name that does not resolve can keep its watcher waiting for long; nobody else shall wait.
-                if self.board.state(store) is StoreState.UNKNOWN:
-                    self.board.observe(store, Evidence.SILENT, "no word of it yet")
-            self.metrics.sink = telemetry_sink(self.endpoints)
-            if self.names.prefix == RESERVED:  # a drill's calls are not the application's
-                local = self.endpoints[Store.LOCAL]
-                self._publisher = Publisher(self.metrics, local, self.names, lambda: self.board.reachable(Store.LOCAL))
-                self._publisher.start()
-            self._steward = Steward(self)
-            self.live.on_change = self._steward.wake
-            self._steward.start()
-            if Store.CLOUD in self.endpoints and self.names.prefix == RESERVED:
-                self._companions = [make(self) for make in self.companions]
-                for companion in self._companions:
-                    companion.start()
-            self.started = True
+            return self.started
+
+    def _begin(self, done: Future[None]) -> None:
+        try:
+            with self._starting:
+                if self.board.closing:
+                    raise StoreUnavailable("this client is closed; open a new one")
+                begins = not self.started
+                if begins:
+                    self._start()
+            if begins:
+                self._say_started()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    def _start(self) -> None:
+        pairing = Pairing(self.names, self.board, self.live.hear, self.endpoints)
+        for store, endpoint in self.endpoints.items():
+            peer = self.endpoints.get(store.other)
+            relay = self.relay.hear if store is Store.CLOUD else None
+            watcher = Watcher(endpoint, self.board, peer, pairing.greeting(store), self.live, relay)
+            self.reach.watchers[store] = watcher
+            watcher.start()
+        if Store.CLOUD in self.endpoints:
+            self.shipper = Shipper(self.endpoints, self.board, self.names, self.claims.claim)
+            self.shipper.start()
+        self.board.wait_settled(tuple(self.endpoints), SETTLE_S)
+        for store in self.endpoints:
+            # A name that does not resolve can keep its watcher waiting for long; nobody else shall wait.
+            if self.board.state(store) is StoreState.UNKNOWN:
+                self.board.observe(store, Evidence.SILENT, "no word of it yet")
+        self.metrics.sink = telemetry_sink(self.endpoints)
+        if self.names.prefix == RESERVED:  # a drill's calls are not the application's
+            local = self.endpoints[Store.LOCAL]
+            self._publisher = Publisher(self.metrics, local, self.names, lambda: self.board.reachable(Store.LOCAL))
+            self._publisher.start()
+        self._steward = Steward(self)
+        self.live.on_change = self._steward.wake
+        self._steward.start()
+        if Store.CLOUD in self.endpoints and self.names.prefix == RESERVED:
+            self._companions = [make(self) for make in self.companions]
+            for companion in self._companions:
+                companion.start()
+        self.started = True
+
+    def _say_started(self) -> None:
+        settings = self.board.settings
         cloud = str(self.board.state(Store.CLOUD)) if Store.CLOUD in self.endpoints else "not configured"
         sync = "on" if settings.replicated and settings.sync_enabled else "off"
         self.board.events.emit(events.Started(local=str(self.board.state(Store.LOCAL)), cloud=cloud, sync=sync))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import multiprocessing
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from client.rig import PATIENT, assert_equal
 from servers import CONNECTING, Stores, client, commands, wait_until
 
 from hybrid import Ack, AllStoresDown, ConfigurationError, Health, HybridRedis, Settings, Status, Store, StoreState
+from hybrid.replication.board import Board
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
 
@@ -67,6 +70,42 @@ def test_closing_a_client_that_was_never_used(stores: Stores) -> None:
     assert threading.active_count() <= before
     with client(stores.local.url) as local:
         assert local.keys("*") == []
+
+
+class Interrupted(BaseException):
+    """What Ctrl-C or a time limit raises in the main thread."""
+
+
+@pytest.mark.parametrize("used", [True, False], ids=["used again", "closed at once"])
+def test_a_start_that_is_interrupted_is_not_begun_twice(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, used: bool
+) -> None:
+    before, heard = set(threading.enumerate()), threading.Event()
+    settled = Board.wait_settled
+
+    def interrupt(*_: Any) -> None:
+        heard.set()
+        raise Interrupted
+
+    def settled_late(*args: Any) -> None:
+        while not heard.wait(0.05):  # a signal that comes as the main thread begins to wait is not heard
+            os.kill(os.getpid(), signal.SIGUSR1)
+        settled(*args)
+
+    monkeypatch.setattr(Board, "wait_settled", settled_late)
+    handler = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        hybrid = HybridRedis.from_urls(stores.local.url, stores.cloud.url, **PATIENT)
+        with pytest.raises(Interrupted):
+            hybrid.set("k", "v")
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+    if used:
+        hybrid.set("k", "v")
+        names = [thread.name for thread in set(threading.enumerate()) - before]
+        assert names.count("hybrid-shipper") == names.count("hybrid-watch-local") == 1
+    hybrid.close()
+    wait_until(lambda: set(threading.enumerate()) <= before, "the end of all threads")
 
 
 def test_the_context_manager_passes_exceptions_on(stores: Stores) -> None:
