@@ -71,10 +71,11 @@ class Subscriptions:
             for channel in named:
                 self._pending.append((kind, channel))
             self._start()
-            if self._wire is not None:
+            wire = self._wire
+            if wire is not None:
                 # If it is lost, the thread notices as well, connects anew and asks for all of it.
                 with suppress(NotSent, ReplyLost):
-                    self._wire.send(pack((word, *channels)))
+                    wire.send(pack((word, *channels)))
             assert self._bell is not None
             self._bell.ring()
             if not self._changed.wait_for(lambda: not self._pending or self._closed, CONFIRM_S):
