@@ -7,13 +7,16 @@ from typing import Final
 from scripts.public_suites.expected.others import (
     ARQ,
     CACHELIB,
+    CELERY_REDBEAT,
     DJANGO_REDIS,
     FAKEREDIS,
     FLASK_CACHING,
     KOMBU,
     LIMITS,
+    PYRATE_LIMITER,
     PYTHON_REDIS_LOCK,
     RQ,
+    THROTTLED,
 )
 from scripts.public_suites.expected.reasons import MAY_PASS, NOT_RUN, Expected
 from scripts.public_suites.expected.redis_py import REDIS_PY, REDIS_PY_ASYNCIO
@@ -36,4 +39,8 @@ EXPECTED: Final[dict[str, Expected]] = {
     "limits": LIMITS,
     "arq": ARQ,
     "python-redis-lock": PYTHON_REDIS_LOCK,
+    "channels-redis": {},
+    "pyrate-limiter": PYRATE_LIMITER,
+    "throttled-py": THROTTLED,
+    "celery-redbeat": CELERY_REDBEAT,
 }

@@ -26,13 +26,16 @@ from scripts.public_suites.expected.reasons import (
 __all__ = [
     "ARQ",
     "CACHELIB",
+    "CELERY_REDBEAT",
     "DJANGO_REDIS",
     "FAKEREDIS",
     "FLASK_CACHING",
     "KOMBU",
     "LIMITS",
+    "PYRATE_LIMITER",
     "PYTHON_REDIS_LOCK",
     "RQ",
+    "THROTTLED",
 ]
 
 _REGISTRATION = "test/test_mixins/test_function_commands.py::test_function_load_reports_registration_errors"
@@ -192,5 +195,28 @@ PYTHON_REDIS_LOCK: Expected = {
         "test_redis_lock.py::test_timeout_acquired",
         "test_redis_lock.py::test_expire",
         "test_redis_lock.py::test_no_overlap",
+    ),
+}
+
+PYRATE_LIMITER: Expected = {
+    HASTE: tuple(
+        f"test_bucket_all.py::test_bucket_performance[create_{kind}bucket]" for kind in ("redis_", "async_redis_")
+    ),
+}
+
+CELERY_REDBEAT: Expected = {
+    ADDRESS: (
+        "test_scheduler.py::SSLConnectionToRedis::test_ssl_connection_scheduler",
+        "test_scheduler.py::SSLConnectionToRedisDefaultBrokerSSL::test_ssl_connection_scheduler",
+        "test_scheduler.py::SSLConnectionToRedisNoCerts::test_ssl_connection_scheduler",
+        "test_scheduler.py::RedisWithCredentialProvider::test_redis_with_credential_provider_scheduler",
+        "test_scheduler.py::RedBeatStartupAcquiresLock::test_connection_error",
+    ),
+}
+
+THROTTLED: Expected = {
+    HASTE: tuple(
+        f"{folder}rate_limiter/test_leaking_bucket.py::TestLeakingBucketRateLimiter::test_peek[redis]"
+        for folder in ("", "asyncio/")
     ),
 }
