@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import redis
+from redis.exceptions import NoPermissionError
 
 from hybrid.core.address import address_of
 from hybrid.core.names import Names
@@ -17,7 +18,7 @@ from hybrid.errors import ConfigurationError
 from hybrid.ops.control import PRESETS, SECRETS
 from hybrid.ops.env_file import EnvPlan, planned_env, read_env
 from hybrid.settings import Settings, masked_url, setting_text, variable_of
-from hybrid.stores.capabilities import Capabilities, probe_capabilities
+from hybrid.stores.capabilities import MISSING_KEY, Capabilities, probe_capabilities
 from hybrid.stores.exchange import exchange
 from hybrid.stores.pools import pool_of
 from hybrid.stores.wire import plain_reason
@@ -25,7 +26,7 @@ from hybrid.types import Store
 
 __all__ = ["CHECK_COMMANDS", "Ability", "UrlCheck", "abilities", "check_url", "overruled", "planned_setup"]
 
-CHECK_COMMANDS: Final = 12
+CHECK_COMMANDS: Final = 19
 """What a check costs on a store that bills every command, at most."""
 TIMEOUT_S: Final = 4.0
 PINGS: Final = 3
@@ -102,6 +103,8 @@ def _tried(store: Store, url: str, address: str, connection: Any) -> UrlCheck:
         trips_ms.append(1000 * (time.perf_counter() - started_s))
     if isinstance(answer, redis.ResponseError):
         return UrlCheck(store, address, f"{plain_reason(answer)}: {_advice(plain_reason(answer), url)}")
+    if not _may_write(connection):
+        return UrlCheck(store, address, f"{NO_PERMISSION}: {_advice(NO_PERMISSION, url)}")
     names = Names()
     size, own, mark = exchange(connection, [(b"DBSIZE",), (b"EXISTS", *names.keys), (b"EXISTS", names.identity)])
     keys = max(0, size - own) if isinstance(size, int) and isinstance(own, int) else None
@@ -111,6 +114,22 @@ def _tried(store: Store, url: str, address: str, connection: Any) -> UrlCheck:
     problem = f"it lacks {', '.join(lacking)}: use Redis 6.2, Valkey 7.2, Upstash, or newer" if lacking else ""
     warnings = tuple(_warnings(store, url, min(trips_ms)))
     return UrlCheck(store, address, problem, warnings, min(trips_ms), keys, mark == 1, software(found), rows)
+
+
+REHEARSED: Final = (
+    (b"SET", MISSING_KEY, b""),
+    (b"DEL", MISSING_KEY),
+    (b"XADD", MISSING_KEY, b"*", b"", b""),
+    (b"EVAL", b"return 1", b"0"),
+)
+"""What hybrid cannot do without, of several kinds."""
+
+
+def _may_write(connection: Any) -> bool:
+    """Whether this user may do what hybrid does there. A server tells when a command is queued; none is run."""
+    begun = exchange(connection, [(b"MULTI",)])[0]
+    queued = [] if isinstance(begun, redis.ResponseError) else exchange(connection, [*REHEARSED, (b"DISCARD",)])
+    return not any(isinstance(answer, NoPermissionError) for answer in (begun, *queued))
 
 
 def _warnings(store: Store, url: str, round_trip_ms: float) -> list[str]:
@@ -126,6 +145,7 @@ def _warnings(store: Store, url: str, round_trip_ms: float) -> list[str]:
     return found
 
 
+NO_PERMISSION: Final = "its user lacks a permission"
 ADVICE: Final = {
     "connection refused": "is the server running, and is the port right?",
     "no answer in time": "is the address right, and does a firewall let it through?",
@@ -134,6 +154,7 @@ ADVICE: Final = {
     "no master is known": "is the service's name right, and do the Sentinels see a master that answers?",
     "password required": "write it into the URL, as redis://:PASSWORD@host:6379",
     "its user may not touch hybrid's own keys (hybrid:*)": "give it the key pattern ~hybrid:*",
+    NO_PERMISSION: "hybrid reads, writes and keeps its log there: let its user run every command",
     "TLS handshake failed": "does this port speak TLS? rediss:// is with, redis:// without",
     "its certificate is for another name": "connect to the name that it is for",
     "its certificate has expired": "it has to be renewed; until then nothing is sent there",

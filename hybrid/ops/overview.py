@@ -20,7 +20,7 @@ from typing import Protocol
 import redis
 
 from hybrid.core.names import Names
-from hybrid.events import Event, EventLog
+from hybrid.events import Event, EventLog, InSync, Recovered, StoreUp
 from hybrid.observe.latency import LatencySummary, LatencyWindow
 from hybrid.ops.facts import ServerFacts, server_facts
 from hybrid.settings import Settings
@@ -42,6 +42,8 @@ BILLED_INTERVAL_S = 60.0
 
 OWN_KEYS_INTERVAL_S = 3600.0
 OWN = Names()
+BACK = (StoreUp, Recovered, InSync)
+"""Events of a store that answers again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ class Observer:
         self._samples: deque[Sample] = deque(maxlen=sum(int(HISTORY_S / intervals_s[store]) for store in Store))
         self._status: Status | None = None
         self._news = threading.Event()
+        self._back = {store: threading.Event() for store in Store}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -226,7 +229,7 @@ class Observer:
         """Begin to watch, on daemon threads."""
         if self._threads:
             return
-        self._client.events.add_hook(lambda event: self._news.set())
+        self._client.events.add_hook(self._happened)
         works: list[tuple[str, Callable[[], None]]] = [
             ("status", self._watch_status),
             *((store.value, partial(self._watch, store)) for store in Store),
@@ -240,6 +243,8 @@ class Observer:
         """Stop watching; waits a moment for a read that is under way."""
         self._stop.set()
         self._news.set()
+        for back in self._back.values():
+            back.set()
         for thread in self._threads:
             thread.join(timeout=2.0)
 
@@ -263,6 +268,12 @@ class Observer:
             taken_at_s=now,
         )
 
+    def _happened(self, event: Event) -> None:
+        """A new status at once; and of a store that is back, new facts: those of before are of another time."""
+        if isinstance(event, BACK):
+            self._back[event.store].set()
+        self._news.set()
+
     def _watch_status(self) -> None:
         while not self._stop.is_set():
             self._news.clear()  # before the status is taken: what happens meanwhile is news again
@@ -277,9 +288,10 @@ class Observer:
         watch = self._watches[store]
         try:
             while not self._stop.is_set():
+                self._back[store].clear()  # before it is read: what comes back meanwhile is read again
                 if store is Store.LOCAL or self._client.settings.cloud_url:
                     self._observe(watch)
-                self._stop.wait(self._intervals_s[store])
+                self._back[store].wait(self._intervals_s[store])
         finally:
             watch.close()
 

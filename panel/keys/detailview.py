@@ -56,7 +56,10 @@ def draw(key: bytes, authority: Store) -> None:
         kinds = {one.kind for one in infos.values()}
         main = infos.get(authority) or next(iter(infos.values()), None)
         if main is not None:
-            editview.draw(key, main.kind, infos, authority)
+            state.kind_seen(key, main.kind)
+        # What somebody has typed stays in sight while no store answers.
+        if (kind := state.last_kind(key)) is not None:
+            editview.draw(key, kind, infos, authority)
         if len(kinds) > 1:
             st.warning(_("The types differ, so each value stands for itself."), icon=":material/difference:")
         for kind in sorted(kinds):

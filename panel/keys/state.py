@@ -13,9 +13,9 @@ from panel.keys.queries import Filter, KeyRow, Store, Walk, new_walk_id
 from panel.repair.links import key_from, key_text, link, linked
 
 __all__ = [
-    "KINDS", "PAGE_KEYS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form", "just_opened",
-    "open_form", "open_key", "opened_key", "prefix", "remember", "restart", "restore", "row_seen", "set_prefix",
-    "turn",
+    "KINDS", "PAGE_KEYS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form",
+    "just_opened", "kind_seen", "last_kind", "open_form", "open_key", "opened_key", "prefix", "remember",
+    "restart", "restore", "row_seen", "set_prefix", "turn",
 ]  # fmt: skip
 
 PAGE_KEYS = 50
@@ -130,6 +130,17 @@ def row_seen(key: bytes) -> KeyRow | None:
     """What the list said of the open key when it was opened there."""
     row: KeyRow | None = st.session_state.get("keys-open-row")
     return row if row is not None and row.key == key else None
+
+
+def kind_seen(key: bytes, kind: str) -> None:
+    """Note of what type the open key is."""
+    st.session_state["keys-open-kind"] = (key, kind)
+
+
+def last_kind(key: bytes) -> str | None:
+    """Of what type the open key was when a store was last asked; None when none was."""
+    seen, kind = st.session_state.get("keys-open-kind", (None, None))
+    return kind if seen == key else None
 
 
 def open_key(key: bytes | None, seen: KeyRow | None = None) -> None:

@@ -16,6 +16,7 @@ from hybrid.core.guarantees import Finding
 from hybrid.errors import ConfigurationError
 from hybrid.ops.drills import DRILLS, DrillReport, Outcome, Step, StepState, Where, run_drill, run_drills, where_of
 from hybrid.ops.drills import rehearsal as rehearsal_module
+from hybrid.ops.drills.drill import in_words
 from hybrid.ops.drills.load import Load
 from hybrid.ops.drills.rig import Rig
 from hybrid.ops.drills.witness import Witness
@@ -163,3 +164,14 @@ def raising(error: Exception) -> Any:
         raise error
 
     return action
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (redis.ConnectionError("Error 111 connecting to 127.0.0.1:1. Connection refused."), "connection refused"),
+        (redis.TimeoutError("Timeout reading from socket"), "no answer in time"),
+    ],
+)
+def test_a_store_that_is_lost_under_a_drill_is_said_in_words(error: Exception, words: str) -> None:
+    assert in_words(error) == f"a store was lost: {words}"

@@ -70,6 +70,18 @@ def test_password_is_asked_for(valkey: ServerProcess) -> None:
     assert wrong.problem.startswith("wrong user name or password")
 
 
+@pytest.mark.parametrize("allowed", [("+get", "+ping", "+info"), ("+@all", "-xadd"), ("+@all", "-multi")])
+def test_a_user_who_may_not_write_is_no_use(allowed: tuple[str, ...], valkey: ServerProcess) -> None:
+    with client(valkey.url) as server:
+        server.execute_command("ACL", "SETUSER", "reader", "on", ">hush", "~*", "&*", *allowed)
+        try:
+            found = check_url(Store.LOCAL, f"redis://reader:hush@127.0.0.1:{valkey.port}")
+        finally:
+            server.acl_deluser("reader")
+        assert server.dbsize() == 0
+    assert found.problem.startswith("its user lacks a permission: hybrid reads, writes and keeps its log there")
+
+
 def test_store_in_the_cloud_that_is_here_is_warned_of(valkey: ServerProcess) -> None:
     assert "takes both stores" in check_url(Store.CLOUD, valkey.url).warnings[0]
 

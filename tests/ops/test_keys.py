@@ -6,6 +6,7 @@ import gzip
 import json
 import pickle
 import time
+from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
@@ -47,6 +48,7 @@ from hybrid.ops.keys import (
 )
 from hybrid.ops.keys.edit import Edit, Reached, apply_edit
 from hybrid.ops.sync.run import undo_sync
+from hybrid.stores.processes import ServerProcess
 from hybrid.types import Store
 
 BOTH = tuple(Store)
@@ -468,3 +470,24 @@ def test_a_moment_that_has_passed_is_no_surprise(hybrid: HybridRedis, lines: Lin
     hybrid.set("k", "v")
     apply_edit(hybrid, edit.expire_key(b"k", "string", int(time.time() * 1000) - 1000))
     assert badges(lines, b"k")[b"k"].detail == "it is gone by now"
+
+
+# -- while a store is lost
+
+
+@pytest.mark.parametrize("lose", [ServerProcess.kill, ServerProcess.pause])
+def test_an_edit_is_a_write_and_has_the_other_store_take_over(
+    lose: Callable[[ServerProcess], None], server: Callable[..., ServerProcess]
+) -> None:
+    local, cloud = server(), server()
+    options: dict[str, Any] = {"local_timeout_s": 0.9, "cloud_timeout_s": 0.9, "sync_enabled": False}
+    with HybridRedis.from_urls(local.url, cloud.url, **options) as hybrid:
+        hybrid.set("k", "before")
+        assert hybrid.wait_in_sync(10)
+        lose(local)
+        wait_until(lambda: hybrid.status().local.state.is_lost, "the loss noticed")
+        edited = apply_edit(hybrid, edit.set_text(b"k", b"before", b"after"))
+        assert edited.stores == {Store.LOCAL: Reached.DOWN, Store.CLOUD: Reached.WRITTEN}
+        assert edited.undo is not None
+        put_back(hybrid, edited.undo)
+        assert hybrid.get("k") == b"before"

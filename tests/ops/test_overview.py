@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest.mock import ANY
 
+import pytest
 from ops.fakes import FakeClient, status
 from servers import Stores, client, wait_until
 
-from hybrid.events import StoreDown
+from hybrid.events import Event, InSync, Recovered, StoreDown, StoreUp
 from hybrid.ops.facts import ServerFacts, entry_bytes, server_facts
 from hybrid.ops.overview import Observer
 from hybrid.settings import Settings
@@ -101,6 +102,22 @@ def test_an_event_brings_a_new_status_at_once(valkey: ServerProcess) -> None:
         fake.events.emit(StoreDown(store=Store.LOCAL, reason="connection refused"))
         wait_until(lambda: observer.overview().local.status.state is StoreState.DOWN, timeout_s=0.8)
         assert [type(event) for event in observer.overview().events] == [StoreDown]
+
+
+@pytest.mark.parametrize("back", [StoreUp, Recovered, InSync])
+def test_a_store_that_is_back_is_read_at_once(back: Callable[..., Event], stores: Stores) -> None:
+    fake = FakeClient(Settings(local_url=stores.local.url, cloud_url=stores.cloud.url), status())
+    observer = Observer(fake, intervals_s=dict.fromkeys(Store, 3600.0))
+    observer.start()
+    try:
+        wait_until(lambda: observer.overview().cloud.keys == 0)
+        with client(stores.cloud.url) as cloud:
+            cloud.set("written", "meanwhile")
+        more = {"down_s": 1.0} if back is Recovered else {}
+        fake.events.emit(back(store=Store.CLOUD, **more))
+        wait_until(lambda: observer.overview().cloud.keys == 1)
+    finally:
+        observer.close()
 
 
 def test_upstash_says_little_and_that_is_enough() -> None:

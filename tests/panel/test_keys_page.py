@@ -192,6 +192,23 @@ def test_every_type_is_created_shown_changed_undone_and_deleted_on_both(
     assert values(sides, *command) == [reply, reply]
 
 
+def test_what_was_typed_stays_while_no_store_answers(
+    hybrid: HybridRedis, set_weather: SetWeather, open_page: OpenPage, sides: dict[Store, Any]
+) -> None:
+    hybrid.set("k", "words")
+    assert hybrid.wait_in_sync(10)
+    at = press(settled(open_page(PAGE, query={"key": "k"})), "keys-edit-text")
+    at.text_area(key="keys-form-value-local").set_value("other words").run()
+    set_weather("both down")
+    at.run()
+    assert at.text_area(key="keys-form-value-local").value == "other words"
+    set_weather("healthy")
+    at.run()
+    assert at.text_area(key="keys-form-value-local").value == "other words"
+    press(at, "keys-form-save")
+    assert values(sides, "GET", "k") == [b"other words"] * 2
+
+
 def change(at: AppTest, kind: str) -> AppTest:
     """One edit of an existing key, as this type allows it."""
     if kind == "string":

@@ -19,6 +19,7 @@ from hybrid.ops.drills.report import Step, StepState
 from hybrid.ops.drills.rig import Cancelled, Failed, Skipped
 from hybrid.ops.drills.stage import Stage
 from hybrid.settings import Settings
+from hybrid.stores.wire import plain_reason
 
 __all__ = ["ATTEMPTS", "run_drill", "run_drills"]
 
@@ -148,7 +149,7 @@ class Attempt:
         except Skipped as reason:
             return StepState.FAILED, str(reason)
         except (Failed, HybridError, redis.RedisError, OSError) as error:
-            detail = str(error) if isinstance(error, Failed | HybridError) else f"{type(error).__name__}: {error}"
+            detail = in_words(error)
             busy = rehearsal.stage.rig.excuse(0.0)
             return (StepState.INCONCLUSIVE, f"{detail}; but {busy}") if busy else (StepState.FAILED, detail)
         except Exception as error:  # a defect in a drill must not leave its keys and links behind
@@ -205,3 +206,12 @@ class Attempt:
         judgements = judged(Evidence(), self._drill.checks, reason) if judgements is None else judgements
         name, steps = self._drill.name, tuple(self._steps)
         return DrillReport(name, self._where, began_s, time.time(), outcome, reason, figures, judgements, steps)
+
+
+def in_words(error: Exception) -> str:
+    """Why a step failed; where only a connection did, a plain reason without the system's numbers."""
+    if isinstance(error, Failed | HybridError):
+        return str(error)
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError | OSError):
+        return f"a store was lost: {plain_reason(error)}"
+    return f"{type(error).__name__}: {error}"

@@ -80,7 +80,7 @@ class Pair:
     """The two stores of one engine. Not thread-safe; close it, or use it as a context.
 
     Raises ConfigurationError when there is only one store, StoreUnavailable when not both are up; without `both` the
-    one that takes writes will do.
+    one that takes writes will do: the other one takes over when that one is lost.
     """
 
     def __init__(self, engine: Engine, *, both: bool = True) -> None:
@@ -113,6 +113,8 @@ class Pair:
         to bring."""
         board = self.engine.board
         if not self._both:
+            if board.routes.claim and not board.routes.relayed:
+                self.engine.claims.claim()  # as with any write: the store that took them is lost
             if board.routes.writer is None:
                 raise AllStoresDown(board.routes.refusal)
             return
