@@ -13,6 +13,7 @@ from hybrid.proxy.requests import MAX_REQUEST_BYTES
 __all__ = ["Peer"]
 
 EARLY_BYTES: Final = 64 * 1024
+_AT_ONCE: Final = socket.MSG_DONTWAIT
 
 
 class Peer:
@@ -45,12 +46,20 @@ class Peer:
     def answer(self, data: bytes, *, listens: bool) -> None:
         """Send a reply. With `listens` what the client sends meanwhile is taken in."""
         with self._sending:
-            left = memoryview(data)
+            sent = self._sent(data)
+            if sent == len(data):
+                return
+            left = memoryview(data)[sent:]
             while left:
-                try:
-                    left = left[self.socket.send(left, socket.MSG_DONTWAIT) :]
-                except BlockingIOError:
-                    self._wait(listens=listens and not self._has_ended and self._early_size < MAX_REQUEST_BYTES)
+                self._wait(listens=listens and not self._has_ended and self._early_size < MAX_REQUEST_BYTES)
+                left = left[self._sent(left) :]
+
+    def _sent(self, data: bytes | memoryview) -> int:
+        """How much of it could be sent at once."""
+        try:
+            return self.socket.send(data, _AT_ONCE)
+        except BlockingIOError:
+            return 0
 
     def _wait(self, *, listens: bool) -> None:
         """Until the client reads. What it sends meanwhile is kept."""
