@@ -10,7 +10,7 @@ import streamlit as st
 from panel import charts, format
 from panel.i18n import N_, _, ngettext
 from panel.nav import page
-from panel.queries import Overview, Sample, Store, StoreFacts, StoreState
+from panel.queries import Overview, Sample, Store, StoreFacts, StoreState, had_data
 from panel.said import said
 from panel.verdict import is_current, is_stranger, roles
 from panel.widgets import COLORS, STORE_ICONS, titled, zone
@@ -24,6 +24,7 @@ STATES = {
     StoreState.WIPED: (N_("Lost its data"), ":material/error:", "red"),
     StoreState.UNKNOWN: (N_("Unknown"), ":material/help:", "gray"),
 }
+FILLED = (N_("Being filled"), ":material/sync:", "orange")
 LEFT_ALONE = (N_("Left alone"), ":material/link_off:", "orange")
 
 
@@ -33,7 +34,7 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
     with st.container(border=True, key=f"card-{store}", height="stretch"):
         if facts is None:
             return _no_cloud()
-        word, icon, color = STATES[facts.status.state] if not is_stranger(facts) else LEFT_ALONE
+        word, icon, color = _state(snapshot, facts)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{STORE_ICONS[store]} **{titled(store)}**", width="content")
             for role in roles(snapshot)[store]:
@@ -43,6 +44,13 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
         st.caption(format.escaped(_where(facts, snapshot.taken_at_s)))
         with st.grid(4, min_column_width=120):
             _facts(snapshot, facts, since_s, span)
+
+
+def _state(snapshot: Overview, facts: StoreFacts) -> tuple[str, str, str]:
+    if is_stranger(facts):
+        return LEFT_ALONE
+    is_empty = facts.status.state is StoreState.WIPED
+    return FILLED if is_empty and not had_data(snapshot, facts.status.store) else STATES[facts.status.state]
 
 
 def _no_cloud() -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from panel.format import clock, escaped, number
 from panel.i18n import _, ngettext
-from panel.queries import Ack, Overview, ReadPreference, Store, StoreFacts, StoreState
+from panel.queries import Ack, Overview, ReadPreference, Store, StoreFacts, StoreState, had_data
 from panel.said import said as in_words
 
 __all__ = [
@@ -144,7 +144,10 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
     if len(by_state[StoreState.DOWN]) == len(known):
         return _all_down(overview, zone)
     if by_state[StoreState.WIPED]:
-        return _wiped(by_state[StoreState.WIPED][0], by_state[StoreState.DOWN], zone)
+        empty = by_state[StoreState.WIPED][0]
+        if not by_state[StoreState.DOWN] and not had_data(overview, empty.status.store):
+            return _filled_first(empty)
+        return _wiped(empty, by_state[StoreState.DOWN], zone)
     if by_state[StoreState.DOWN] and not overview.settings.write_both:
         return _one_down_alone(by_state[StoreState.DOWN][0], zone)
     if by_state[StoreState.DOWN]:
@@ -171,6 +174,15 @@ def _all_down(overview: Overview, zone: str | None) -> Verdict:
     sentence = _("No store answers since {since}: the application runs on its own data source, and writes are refused.")
     advice = _("Start or reconnect {where}. The panel notices by itself.").format(where=where)
     return Verdict(Tone.ALARM, _("Down"), sentence.format(since=since), advice)
+
+
+def _filled_first(facts: StoreFacts) -> Verdict:
+    store = facts.status.store
+    sentence = _("The {store} store is empty: it is filled from the {other} store, and serves nothing until then.")
+    return Verdict(
+        Tone.WARNING, _("Being filled"), sentence.format(store=named(store), other=named(store.other)),
+        _("If it held data before, check its disk and persistence."),
+    )  # fmt: skip
 
 
 def _wiped(facts: StoreFacts, down: list[StoreFacts], zone: str | None) -> Verdict:

@@ -50,6 +50,7 @@ def test_page_stands_every_weather(weather: str, name: str, open_page: OpenPage,
         ("both down", "No store answers"),
         ("catching up", "catching up; until then the local store serves"),
         ("wiped", "lost its data"),
+        ("filled first", "The cloud store is empty: it is filled from the local store"),
         ("wiped, other down", "No store can serve"),
         ("never paired", "was never paired with the local store: it is left alone"),
         ("unknown", "is unknown since"),
@@ -129,6 +130,15 @@ def test_the_local_store_has_all_that_it_confirmed_alone(weathers: Mapping[str, 
     assert other is not None
     taken_over = replace(other, settings=replace(other.settings, ack=Ack.LOCAL))
     assert COMES_BACK.format("local") in verdict(taken_over).sentence
+
+
+def test_an_empty_store_that_was_never_seen_full_has_not_lost_anything(
+    set_weather: SetWeather, open_page: OpenPage, text_of: TextOf
+) -> None:
+    set_weather("filled first")
+    said = text_of(open_page())
+    assert "Being filled" in said
+    assert "lost its data" not in said.lower()
 
 
 def test_a_store_that_is_filled_again_has_not_got_everything(weathers: Mapping[str, Overview | None]) -> None:
