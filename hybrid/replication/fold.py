@@ -13,13 +13,10 @@ from hybrid.errors import HybridError
 from hybrid.replication.lease import Lease
 from hybrid.replication.opening import UNKNOWN_STREAM
 from hybrid.replication.records import one, several
-from hybrid.replication.stream import MAX_ENTRIES
+from hybrid.replication.stream import MAX_BYTES, MAX_ENTRIES
 from hybrid.stores.wire import Wire
 
-__all__ = ["LEAST_ENTRIES", "MAX_BYTES", "ask_folded", "fold", "folded", "is_too_long", "step_entries"]
-
-MAX_BYTES: Final = 64 * 1024 * 1024
-"""What a log may take before it is folded; see also `MAX_ENTRIES`."""
+__all__ = ["LEAST_ENTRIES", "ask_folded", "fold", "folded", "is_too_long", "step_entries"]
 
 STEP_ENTRIES: Final = 1000
 LEAST_ENTRIES: Final = 8

@@ -42,7 +42,7 @@ from hybrid.stores.pipe import Done, Pipe
 from hybrid.stores.wire import HELD_UP_S, Wire
 from hybrid.types import Store
 
-__all__ = ["CLOSE_MS", "MAX_ENTRIES", "WINDOW_COMMANDS", "Stream"]
+__all__ = ["CLOSE_MS", "MAX_BYTES", "MAX_ENTRIES", "WINDOW_COMMANDS", "Stream"]
 
 WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
@@ -50,6 +50,9 @@ CLOSE_MS: Final = 200
 MEASURE_S: Final = 2.0
 MAX_ENTRIES: Final = 100_000
 """A longer log is folded. Half of the entries stay: the newest, whose keys tend to be written again."""
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""What a log may take before it is folded, however few entries that are."""
 
 POLL_S: Final = 0.1
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
@@ -371,11 +374,13 @@ class Stream:
         if self.source is Store.CLOUD or time.monotonic() - self._measured_s < MEASURE_S:
             return
         self._measured_s = time.monotonic()
-        self.control.push(pack(("XLEN", self.names.log)), 1, self._measured)
+        log = self.names.log
+        self.control.push(pack(("XLEN", log)) + pack(("MEMORY", "USAGE", log)), 2, self._measured)
         self.control.flush()
 
     def _measured(self, replies: list[Any]) -> None:
-        self._is_overgrown = isinstance(replies[0], int) and replies[0] > MAX_ENTRIES
+        caps = zip(replies, (MAX_ENTRIES, MAX_BYTES), strict=True)
+        self._is_overgrown = any(isinstance(reply, int) and reply > most for reply, most in caps)
 
     def poll(self, *, with_reader: bool = True, wait_s: float = POLL_S) -> set[int]:
         """The wires, by file number, that have something to read; after `wait_s` at the latest."""

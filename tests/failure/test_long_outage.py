@@ -7,8 +7,9 @@ from rig import HEAL_S, PATIENT, Rig
 from servers import client, wait_until
 
 from hybrid import HybridRedis
+from hybrid.events import Event, LogFolded
 from hybrid.ops.compare import compare
-from hybrid.replication import fold, shipper
+from hybrid.replication import fold, shipper, stream
 from hybrid.types import Store, StoreState
 
 CAP = 300
@@ -85,6 +86,26 @@ def test_a_folded_log_is_merged_when_the_stores_change_places(rig: Rig) -> None:
     assert hybrid.get("string:3") == b"written on the cloud"
     assert hybrid.get("string:39") == str(WRITES - 1).encode(), "what only the folded log knew is not lost"
     assert hybrid.status().folded_keys == 0
+
+
+def test_a_log_of_large_values_that_grows_faster_than_it_is_shipped(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few entries, and much memory: nothing is away, the link is slow."""
+    for module in (fold, stream):
+        monkeypatch.setattr(module, "MAX_BYTES", 1024 * 1024)
+    monkeypatch.setattr(stream, "MEASURE_S", 0.05)
+    monkeypatch.setattr(fold, "MAX_ENTRIES", 100_000)
+    rig.link(Store.CLOUD, 0.3)
+    told: list[Event] = []
+    hybrid = rig.client(ack="local", hooks=(told.append,), **PATIENT)
+    hybrid.set("k", 1)
+    assert hybrid.wait_in_sync(HEAL_S)
+    number = 0
+    while not any(isinstance(event, LogFolded) for event in told):
+        hybrid.set(f"string:{number % 40}", str(number) * 5_000)
+        number += 1
+        assert number < 20_000, "the log only grows"
+    assert hybrid.wait_in_sync(HEAL_S)
+    assert_equal(rig)
 
 
 @pytest.mark.parametrize(
