@@ -245,7 +245,7 @@ class Commits:
             self._spawn(self._refuse(wire, members))
             return
         if isinstance(ran, Exception):
-            self._sort_out(members, replies[1:-3], ran)
+            self._sort_out(members, replies[1:-3], ran, isinstance(replies[-1], Exception))
         else:
             self._hand_out(wire, members, ran)
         self._idle.append(wire)
@@ -265,8 +265,14 @@ class Commits:
             member.commit(list(share))
         self._queue.extendleft(reversed(again))
 
-    def _sort_out(self, members: list[Member], queued: list[Any], aborted: Exception) -> None:
-        """The server refused to queue some command, and ran nothing: the other members go again without it."""
+    def _sort_out(self, members: list[Member], queued: list[Any], aborted: Exception, refuses_all: bool) -> None:
+        """The server refused to queue some command, and ran nothing: the other members go again without it, unless it
+        refuses whatever it is asked."""
+        if refuses_all:
+            failure = self._engine.reach.refused(self._store, aborted)
+            for member in members:
+                member.fail(NotSent(str(failure)))
+            return
         again: list[Member] = []
         for member, share in zip(members, shares([it.transaction for it in members], queued), strict=True):
             if any(isinstance(reply, Exception) for reply in share):

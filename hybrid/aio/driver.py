@@ -183,6 +183,7 @@ class Driver:
             wire = self._plain[store].wire or await self._plain[store].connected()
             patience_s = self._endpoints[store].endpoint.patience_s
             replies = await wire.exchange(action.payload, action.replies, patience_s=patience_s)
+            await self._check_refusal(action, wire, replies[0])
             if wire.flushes > wire.looked:
                 await self._look_for_mark(action, wire)
         else:
@@ -201,10 +202,18 @@ class Driver:
         wire.on_lost = partial(self._engine.reach.cut, store)
         patience_s = action.timeout_s or endpoint.endpoint.patience_s
         replies = await wire.exchange_alone(action.payload, action.replies, patience_s=patience_s)
+        await self._check_refusal(action, wire, replies[0])
         if wire.flushes > wire.looked:
             await self._look_for_mark(action, wire)
         endpoint.give(wire)
         return replies
+
+    async def _check_refusal(self, action: Ask, wire: Wire, reply: Any) -> None:
+        """Raises NotSent where the store refuses not only this command, but whatever it is asked."""
+        if not isinstance(reply, Exception) or not (action.reads or action.replies == 1):
+            return
+        if (refused := await self._endpoints[action.store].refusal(wire, reply)) is not None:
+            raise self._engine.reach.refused(action.store, refused)
 
     async def _look_for_mark(self, action: Ask, wire: Wire) -> None:
         """The store has said that it was emptied. Raises NotSent if so: a read has found nothing there."""

@@ -16,6 +16,7 @@ from hybrid.aio.replies import decoder
 from hybrid.aio.wire import Wire, opened
 from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.meter import Tally
 from hybrid.stores.pools import asyncio_pool_of
@@ -112,6 +113,17 @@ class LoopEndpoint:
         is_lost = self.endpoint.is_lost((await wire.exchange(self.endpoint.ask_mark, 1))[0])
         wire.looked = wire.looked if is_lost else flushes
         return is_lost
+
+    async def refusal(self, wire: Wire, error: Exception) -> Exception | None:
+        """What the store says to whatever it is asked, if it was not only the command that got this `error` over
+        `wire`."""
+        if refusal_of(error) is Refusal.THIS_KEY:
+            return None
+        try:
+            reply = (await wire.exchange(self.endpoint.ask_mark, 1))[0]
+        except (NotSent, ReplyLost):
+            return None  # the next command tells
+        return reply if isinstance(reply, Exception) else None
 
     async def take(self) -> Wire:
         """A plain wire for one task. Raises NotSent."""

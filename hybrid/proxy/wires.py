@@ -60,6 +60,10 @@ class RawWire(Wire):
         super().receive(count, decode=False, timeout_s=timeout_s)
         return Block(b"".join(self._replies.fed), count, self._parser.parse_error)
 
+    def error_of(self, replies: Block) -> Exception | None:
+        """As that of `Wire`; others are not parsed for it."""
+        return super().error_of(replies) if replies.raw.startswith(b"-") else None
+
     def messages(self, *, readable: bool) -> list[tuple[list[Any], bytes]]:
         """The messages that are there: each parsed, and in its own bytes."""
         parsed = self.arrived(readable=readable)

@@ -10,6 +10,7 @@ from hybrid.observe.metrics import Recorder
 from hybrid.replication.board import Board
 from hybrid.replication.watcher import Watcher
 from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
 __all__ = ["Reach"]
@@ -43,6 +44,12 @@ class Reach:
         else:
             self.metrics.error(store.value, "connection lost")
             self.endpoints[store].retire()
+
+    def refused(self, store: Store, error: Exception) -> NotSent:
+        """The store answers, and refuses whatever it is asked: nothing was done there. What to raise."""
+        failure = NotSent(plain_reason(error))
+        self.failed(store, failure)
+        return failure
 
     def emptied(self, store: Store) -> None:
         """The store has lost its data, and its mark: whoever reads there would find nothing."""

@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError
 from hybrid.core.authority import admits_write
 from hybrid.core.flows import Ask, Borrow, Commit, OnWire
 from hybrid.core.outcomes import Committed, Fenced, NotSent, ReplyLost
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.replication.claims import Claims
 from hybrid.replication.reach import Reach
 from hybrid.replication.relay import Relay
@@ -53,6 +54,8 @@ class Requests:
         except (NotSent, ReplyLost) as error:
             self._reach.cut(action.store, error)
             raise
+        if action.reads or action.replies == 1:
+            self._check_refusal(action.store, wire, wire.error_of(replies))
         if wire.flushes > wire.looked and self._is_lost(action.store, wire) and action.reads:
             raise NotSent("it was emptied")  # and a read has found nothing there
         if action.timeout_s is None:  # a command that waits says nothing of the store
@@ -71,6 +74,18 @@ class Requests:
             wire.disconnect()
             self._reach.emptied(store)
         return is_lost
+
+    def _check_refusal(self, store: Store, wire: Wire, error: Exception | None) -> None:
+        """Raise NotSent where the store refuses not only this command, but whatever it is asked."""
+        if error is None or refusal_of(error) is Refusal.THIS_KEY:
+            return
+        try:
+            refused = wire.error_of(wire.exchange(self._endpoints[store].ask_mark, 1, decode=False))
+        except (NotSent, ReplyLost):
+            return  # the next command tells
+        if refused is not None:
+            wire.disconnect()
+            raise self._reach.refused(store, refused)
 
     def commit(self, action: Commit) -> Committed | Fenced:
         if action.relayed:
@@ -109,6 +124,8 @@ class Requests:
         wire.see(replies[-1])
         if ran is None:
             return self._fenced(store, generation, wire)
+        if isinstance(ran, Exception) and isinstance(replies[-1], Exception):
+            raise self._reach.refused(store, replies[-1])  # not only these commands
         endpoint.give_fenced(generation, wire)
         if isinstance(ran, Exception):
             raise transaction.refusal(replies[1:-3], ran)

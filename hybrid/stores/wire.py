@@ -120,6 +120,10 @@ class Wire(StandingFence, Metered):
             self.pace.took(now_s - began_s, now_s)
         return replies
 
+    def error_of(self, replies: Any) -> Exception | None:
+        """The first of these replies, which came over this wire, if it is an error."""
+        return replies[0] if isinstance(replies[0], Exception) else None
+
     def exchange_raw(self, payload: bytes, count: int) -> tuple[bytes, list[Any]]:
         """As `exchange`; the replies as they came, and read."""
         self._kept = bytearray()

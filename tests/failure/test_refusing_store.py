@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import pytest
-from rig import HEAL_S, PATIENT, Rig
+import redis
+from refusing import QUOTA, Refusing, refusing
+from rig import HEAL_S, PATIENT, Rig, state_of
 from servers import client, wait_until
 
-from hybrid import StoreState
-from hybrid.events import Event, KeyRefused, ShippingRefused
+from hybrid import Store, StoreState
+from hybrid.aio import HybridRedis as AsyncHybridRedis
+from hybrid.events import Event, KeyRefused, ShippingRefused, StoreDown
 from hybrid.ops.compare import compare
 from hybrid.replication import packed_copy
 
@@ -76,3 +82,67 @@ def test_a_dump_that_the_other_store_cannot_read(rig: Rig, monkeypatch: pytest.M
     wait_until(lambda: hybrid.status().cloud.state is StoreState.UP, "the cloud store has it all", HEAL_S)  # type: ignore[union-attr]
     assert hybrid.wait_in_sync(HEAL_S)
     assert_equal(rig)
+
+
+LOADING = "LOADING Redis is loading the dataset in memory"
+
+
+@pytest.fixture
+def refused(rig: Rig, request: pytest.FixtureRequest) -> Iterator[Refusing]:
+    """The way to one of the stores."""
+    server = rig.local if request.param is Store.LOCAL else rig.cloud
+    with refusing(server.port) as proxy:
+        setattr(rig, f"{request.param}_url", proxy.url)
+        yield proxy
+
+
+@pytest.mark.parametrize("words", [QUOTA, LOADING])
+@pytest.mark.parametrize("refused", list(Store), indirect=True)
+def test_a_store_that_refuses_whatever_it_is_asked(rig: Rig, refused: Refusing, words: str) -> None:
+    """Its connections stay open. It counts as down: the other one serves, and no command fails."""
+    store = Store.LOCAL if refused.url == rig.local_url else Store.CLOUD
+    told: list[Event] = []
+    hybrid = rig.client(ack="local", read_preference=store, hooks=(told.append,), **PATIENT)
+    hybrid.set("k", 1)
+    assert hybrid.wait_in_sync(HEAL_S)
+    for first in ("read", "write"):
+        refused.refuse_all(words)
+        if first == "read":
+            assert hybrid.get("k") == b"1"
+        assert hybrid.incr("k") == 2
+        assert hybrid.pipeline().get("k").decr("k").execute() == [b"2", 1]
+        if first == "read" or store is Store.LOCAL:
+            assert state_of(hybrid, store) is StoreState.DOWN
+        refused.refuse_none()
+        rig.assert_healed(hybrid)
+    downs = [event for event in told if isinstance(event, StoreDown)]
+    assert {event.store for event in downs} == {store}
+    assert hybrid.get("k") == b"1"
+
+
+@pytest.mark.parametrize("refused", list(Store), indirect=True)
+def test_tasks_meet_a_store_that_refuses_whatever_it_is_asked(rig: Rig, refused: Refusing) -> None:
+    store = Store.LOCAL if refused.url == rig.local_url else Store.CLOUD
+
+    async def run() -> None:
+        urls = rig.local_url, rig.cloud_url
+        async with AsyncHybridRedis.from_urls(*urls, ack="local", read_preference=store, **PATIENT) as hybrid:
+            await hybrid.set("k", 1)
+            assert await hybrid.wait_in_sync(HEAL_S)
+            refused.refuse_all(QUOTA)
+            assert await asyncio.gather(*(hybrid.get("k") for _ in range(5))) == [b"1"] * 5
+            assert sorted(await asyncio.gather(*(hybrid.incr("k") for _ in range(5)))) == [2, 3, 4, 5, 6]
+            refused.refuse_none()
+
+    asyncio.run(run())
+    rig.assert_healed(rig.client(**PATIENT))
+
+
+def test_one_refused_command_says_nothing_of_its_store(rig: Rig) -> None:
+    """Also in words that a full store might use: a script's own limit, say."""
+    hybrid = rig.client(ack="local", **PATIENT)
+    for refuse in (hybrid.eval, hybrid.eval_ro):
+        with pytest.raises(redis.ResponseError, match="rate limit exceeded"):
+            refuse("return redis.error_reply('ERR rate limit exceeded')", 0)
+    status = hybrid.status()
+    assert status.local.state is StoreState.UP and status.epoch == 1
