@@ -20,7 +20,7 @@ from hybrid.core.names import RESERVED, Names
 from hybrid.core.script_keys import Scripts
 from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
 from hybrid.core.visible import SHOWN
-from hybrid.errors import CommandRefused, QueueRefused
+from hybrid.errors import CommandRefused, LogRefused, QueueRefused
 from hybrid.reading import Reading
 from hybrid.replication.board import Board
 from hybrid.types import Ack, Store
@@ -92,13 +92,23 @@ class Calls(Reading):
     def written(self, writes: Sequence[Write], decode: bool = True, *, atomic: bool = True) -> Flow:
         """The flow that runs `writes` as one logged transaction; its result is a Verdict."""
         prepared = transaction(self._names, writes, resp3=self._resp3, atomic=atomic)
-        confirm = self._board.settings.ack is Ack.BOTH
-        verdict = yield from flows.write(self._board, prepared, self._hint, confirm=confirm, decode=decode)
+        try:
+            verdict = yield from self._run_logged(prepared, decode)
+        except LogRefused:
+            try:
+                prepared = transaction(self._names, writes, resp3=self._resp3, atomic=atomic, full=True)
+                verdict = yield from self._run_logged(prepared, decode)
+            except LogRefused as refused:
+                raise refused.error from None
         if verdict.position is not None:
             self._board.wrote(verdict.position)
         if not prepared.is_usual:
             yield from self.explained(writes, verdict.replies)
         return verdict
+
+    def _run_logged(self, prepared: Transaction, decode: bool) -> Flow:
+        confirm = self._board.settings.ack is Ack.BOTH
+        return (yield from flows.write(self._board, prepared, self._hint, confirm=confirm, decode=decode))
 
     def explained(self, writes: Sequence[Write], replies: list[Any]) -> Flow:
         """The flow that puts errors about functions in the application's terms: `Function not found` may be about one

@@ -89,6 +89,18 @@ class QueueRefused(HybridError, redis.ResponseError):
         self.errors = errors
 
 
+class LogRefused(HybridError, redis.ResponseError):
+    """The server took the commands of a transaction, but not their entry in the log, for want of memory, and ran none
+    of it. `error`: its words.
+
+    Internal: see `QueueRefused`.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class OutcomeUnknown(HybridError):
     """A command that is not idempotent was sent and its outcome could not be learned.
 

@@ -17,7 +17,7 @@ from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.core.transaction import Transaction, Verdict, Write, transaction, verdict
-from hybrid.errors import OutcomeUnknown, QueueRefused
+from hybrid.errors import LogRefused, OutcomeUnknown, QueueRefused
 from hybrid.reading import Run
 from hybrid.types import Ack, Store
 
@@ -166,7 +166,8 @@ class Queue:
         client._board.learn(wire.authority, source=loan.store)
         answers = replies[:-2]
         if isinstance(answers[-1], Exception):
-            raise prepared.refusal(answers[1:-1], answers[-1])
+            refusal = prepared.refusal(answers[1:-1], answers[-1])
+            raise refusal.error if isinstance(refusal, LogRefused) else refusal
         settled = yield from self._settled(loan.store, prepared, _ran(answers))
         yield from client.explained(writes, settled)
         return settled

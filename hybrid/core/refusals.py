@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-__all__ = ["Refusal", "is_unknown_command", "reason_of", "refusal_of"]
+__all__ = ["Refusal", "is_out_of_memory", "is_unknown_command", "reason_of", "refusal_of"]
 
 
 class Refusal(Enum):
@@ -54,6 +54,11 @@ def refusal_of(error: object) -> Refusal:
         if any(word in text for word in words):
             return kind
     return Refusal.THIS_KEY
+
+
+def is_out_of_memory(error: object) -> bool:
+    """Whether a server of one's own has no memory left for what a command adds; what frees some is taken."""
+    return "used memory" in str(error).lower()
 
 
 def is_unknown_command(error: object) -> bool:

@@ -21,17 +21,18 @@ on top of a state that already contains it would apply it twice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import Enum
 from functools import cache
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
 from hybrid.core.commands import Command, Policy, is_blind, is_idempotent, keys_of, written_keys
+from hybrid.core.log_entry import NO_TOKEN, TOKEN_BYTES, Log, Part, Role
 from hybrid.core.names import Names
+from hybrid.core.refusals import is_out_of_memory
 from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
-from hybrid.errors import QueueRefused
+from hybrid.errors import LogRefused, QueueRefused
 
 __all__ = [
     "EXPIRY_GUARD_MS",
@@ -61,8 +62,6 @@ FLUSH_S: Final = 10.0
 
 COMMAND_S: Final = 50e-6
 BYTE_S: Final = 1 / 5_000_000
-TOKEN_BYTES: Final = 16
-_NO_TOKEN: Final = bytes(TOKEN_BYTES)
 _CRLF: Final = b"\r\n"
 _SETS_EXPIRY: Final = frozenset(
     ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "SET", "SETEX", "PSETEX", "MSETEX", "GETEX")
@@ -72,16 +71,6 @@ _LOGS_ITSELF: Final = frozenset(("EVAL", "EVALSHA", "FCALL"))
 
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
-
-
-class Role(Enum):
-    """What one reply inside EXEC is."""
-
-    GUARD = "guard"
-    FIRST = "first"
-    REPLY = "reply"
-    EFFECT = "effect"
-    LOGGED = "logged"
 
 
 class Write(NamedTuple):
@@ -101,16 +90,6 @@ class Write(NamedTuple):
     @property
     def is_logged(self) -> bool:
         return self.policy not in (Policy.READ, Policy.ONE_STORE)
-
-
-class Part(NamedTuple):
-    """One step between MULTI and EXEC: its bytes, what its reply is, and of which write or guarded key. `token_at` is
-    where in the bytes the token goes, -1 without one."""
-
-    packed: bytes
-    role: Role
-    number: int = -1
-    token_at: int = -1
 
 
 class Transaction(NamedTuple):
@@ -155,7 +134,8 @@ class Transaction(NamedTuple):
         errors = {part.number: reply for part, reply in failed if part.role in (Role.REPLY, Role.EFFECT)}
         if errors:
             return QueueRefused(errors)
-        return failed[0][1] if failed else aborted
+        error = failed[0][1] if failed else aborted
+        return LogRefused(error) if is_out_of_memory(error) else error
 
 
 class Verdict(NamedTuple):
@@ -172,24 +152,27 @@ class Verdict(NamedTuple):
 
 def hint(names: Names, keys: Sequence[bytes]) -> Transaction:
     """A transaction that only logs: copy the state of these keys."""
-    return _assembled(names, "hint", [_entry(names, [part for key in keys for part in (b"s", key)])], (), True, 0)
+    return _assembled(names, "hint", [Log(names).entry([part for key in keys for part in (b"s", key)])], (), True, 0)
 
 
 def refill(names: Names) -> Transaction:
     """A transaction that only logs: copy everything anew."""
-    return _assembled(names, "refill", [_entry(names, [b"r", b"1"])], (), True, 0)
+    return _assembled(names, "refill", [Log(names).entry([b"r", b"1"])], (), True, 0)
 
 
-def transaction(names: Names, writes: Sequence[Write], *, resp3: bool, atomic: bool = True) -> Transaction:
+def transaction(
+    names: Names, writes: Sequence[Write], *, resp3: bool, atomic: bool = True, full: bool = False
+) -> Transaction:
     """The transaction that runs `writes`, in order, and logs them as one group; one that need not be `atomic` on the
-    other store saves it the MULTI and EXEC, which are billed there."""
-    if (usual := _usual(names, writes, atomic)) is not None:
+    other store saves it the MULTI and EXEC, which are billed there. `full`: for a store that takes no other entry in
+    its log, because it has no memory left; raises LogRefused if they are too many for that."""
+    if not full and (usual := _usual(names, writes, atomic)) is not None:
         return usual
     guarded = _guarded_keys(writes)
     numbers = {key: number for number, key in enumerate(guarded)}
     parts = [Part(pack((b"PTTL", key)), Role.GUARD, number) for key, number in numbers.items()]
     idempotent = all(write.idempotent for write in writes)
-    parts += _steps(names, writes, resp3, traced=not idempotent, atomic=atomic)
+    parts += _steps(Log(names, full), writes, resp3, traced=not idempotent, atomic=atomic)
     parts += [Part(pack((b"PTTL", key)), Role.GUARD, numbers[key]) for key in _timed_inside(writes)]
     name = writes[0].command.name if len(writes) == 1 else "pipeline"
     return _assembled(names, name, parts, tuple(guarded.values()), idempotent, len(writes))
@@ -318,7 +301,7 @@ def _timed_inside(writes: Sequence[Write]) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool, atomic: bool) -> list[Part]:
+def _steps(log: Log, writes: Sequence[Write], resp3: bool, traced: bool, atomic: bool) -> list[Part]:
     parts: list[Part] = []
     pending: list[bytes] = []
     alone = sum(write.is_logged for write in writes) == 1
@@ -326,9 +309,9 @@ def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool, ato
     for index, write in enumerate(writes):
         if write.policy in (Policy.EFFECT, Policy.FLUSH):
             if pending:
-                parts.append(_entry(names, [*pending, b"m", b"1"]))
+                parts.append(log.entry([*pending, b"m", b"1"]))
                 pending = []
-            parts.append(_scripted(names, write, index, alone, resp3, traced))
+            parts.append(_scripted(log.names, write, index, alone, resp3, traced))
             unfinished = not alone
         else:
             if write.first:
@@ -340,15 +323,8 @@ def _steps(names: Names, writes: Sequence[Write], resp3: bool, traced: bool, ato
     if pending and not atomic:
         pending += (b"p", b"1")
     if pending or unfinished:
-        parts.append(_entry(names, pending or [b"e", b"1"], traced=traced))
+        parts.append(log.entry(pending or [b"e", b"1"], traced=traced))
     return parts
-
-
-def _entry(names: Names, fields: Sequence[bytes], *, traced: bool = False) -> Part:
-    if not traced:
-        return Part(pack((b"XADD", names.log, b"*", *fields)), Role.LOGGED)
-    packed = pack((b"XADD", names.log, b"*", *fields, b"w", _NO_TOKEN))
-    return Part(packed, Role.LOGGED, token_at=len(packed) - TOKEN_BYTES - 2)
 
 
 def _scripted(names: Names, write: Write, index: int, alone: bool, resp3: bool, traced: bool) -> Part:
@@ -356,7 +332,7 @@ def _scripted(names: Names, write: Write, index: int, alone: bool, resp3: bool, 
         return Part(pack((b"EVALSHA", FLUSH_SHA, b"1", names.log, b"1")), Role.EFFECT, index)
     keys = encoded_keys(keys_of(write.command, write.args))
     traced = traced and alone
-    mark = (b"0" if alone else b"1") + (_NO_TOKEN if traced else b"")
+    mark = (b"0" if alone else b"1") + (NO_TOKEN if traced else b"")
     before = pack((b"EVALSHA", EFFECT_SHA, len(keys) + 1, names.log, *keys, mark))
     after = pack((b"3" if resp3 else b"2", *_split_name(write.args)))
     # Two packed halves make one command: only the count in front changes.

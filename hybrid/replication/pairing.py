@@ -150,13 +150,15 @@ class Pairing:
         """Learn the store's mark and record; create what is missing. A record older than `record` was left by a shipper
         that did not know yet how much was lost."""
         names = self._names
-        *_, mark, found = checked(
-            wire,
-            ("SET", names.identity, secrets.token_hex(8), "NX"),
-            ("SET", names.authority, record.record, "NX"),
-            ("GET", names.identity),
-            ("GET", names.authority),
-        )
+        look = ("GET", names.identity), ("GET", names.authority)
+        mark, found = checked(wire, *look)
+        if mark is None or found is None:  # a store that is full would refuse what is not needed either
+            *_, mark, found = checked(
+                wire,
+                ("SET", names.identity, secrets.token_hex(8), "NX"),
+                ("SET", names.authority, record.record, "NX"),
+                *look,
+            )
         if store is Store.LOCAL and mark != self._endpoints[store].mark:
             self._board.acks[store].begin_anew()
         self._endpoints[store].mark = mark

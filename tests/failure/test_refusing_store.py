@@ -66,6 +66,53 @@ def test_a_store_that_is_full(rig: Rig) -> None:
     assert_equal(rig)
 
 
+@pytest.mark.parametrize("asks", ["a client", "tasks"])
+def test_the_store_that_takes_writes_is_full(rig: Rig, asks: str) -> None:
+    """Reading and freeing go on, and what is freed is freed on both: a log that cannot grow must not forbid it."""
+    hybrid = rig.client(ack="both", **PATIENT)
+    for number in range(20):
+        hybrid.set(f"k{number}", number)
+    hybrid.rpush("list", *range(9))
+    hybrid.hset("hash", mapping={"a": 1, "b": 2})
+    hybrid.zadd("scores", {"a": 1, "b": 2})
+    freeing: list[tuple[tuple[object, ...], object]] = [
+        (("DEL", "k1"), 1),
+        (("DEL", "k1"), 0),
+        (("UNLINK", "k2", "k3"), 2),
+        (("LPOP", "list"), b"0"),
+        (("LPOP", "nothing"), None),
+        (("LTRIM", "list", 0, 3), b"OK"),
+        (("HDEL", "hash", "a"), 1),
+        (("ZREM", "scores", "a"), 1),
+        (("ZREMRANGEBYRANK", "scores", 0, -1), 1),
+        (("EXPIRE", "k4", 1000), 1),
+        (("SPOP", "nothing"), None),
+        (("GETDEL", "k5"), b"5"),
+    ]
+
+    async def run(commands: list[tuple[object, ...]]) -> list[object]:
+        async with AsyncHybridRedis.from_urls(rig.local_url, rig.cloud_url, ack="both", **PATIENT) as other:
+            other.response_callbacks.clear()
+            return [await other.execute_command(*command) for command in commands]
+
+    with client(rig.local.url) as local:
+        local.config_set("maxmemory", 1)
+        hybrid.response_callbacks.clear()
+        if asks == "tasks":
+            found = asyncio.run(run([command for command, _ in freeing]))
+        else:
+            found = [hybrid.execute_command(*command) for command, _ in freeing]
+        assert found == [expected for _, expected in freeing]
+        assert hybrid.pipeline().delete("k6").unlink("k7").get("k8").execute() == [1, 1, b"8"]
+        assert hybrid.pipeline(transaction=False).delete("k9").expire("k10", 1000).execute() == [1, True]
+        for refused in (lambda: hybrid.set("k11", 1), hybrid.pipeline().delete("k12").incr("n").execute):
+            with pytest.raises(redis.OutOfMemoryError):
+                refused()
+        assert hybrid.exists("k12") == 1
+        local.config_set("maxmemory", 0)
+    rig.assert_healed(hybrid)
+
+
 def test_a_dump_that_the_other_store_cannot_read(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """As that of a hash whose fields have all expired: such keys go by type, and hold up no other."""
     garbled = packed_copy.DUMP_SCRIPT.replace(

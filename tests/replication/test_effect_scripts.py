@@ -10,7 +10,7 @@ from servers import Pool, client
 
 from hybrid.core.effects import absolute
 from hybrid.core.resp import unpack
-from hybrid.core.scripts import EFFECT_COMMANDS, EFFECT_SCRIPT, EFFECT_SHA, FLUSH_SCRIPT, FLUSH_SHA
+from hybrid.core.scripts import EFFECT_COMMANDS, EFFECT_SCRIPT, EFFECT_SHA, FLUSH_SCRIPT, FLUSH_SHA, LOG_WHEN_FULL
 
 LOG = "hybrid:log"
 IDLE_TOLERANCE_MS = 2000
@@ -461,3 +461,22 @@ def test_flush_spares_hybrids_own_keys(trio: Trio, logged: bool) -> None:
     assert sorted(source.execute_command("KEYS", "*")) == [b"hybrid:id", LOG.encode()][: 1 + logged]
     assert (entry is not None) == logged
     assert [fields for _, fields in trio.entries()] == [[b"f", b"1"]] * logged
+
+
+@pytest.mark.parametrize("kind", ["valkey", "redis-7.4", "redis-8.2"])
+def test_an_entry_of_what_frees_memory_is_taken_by_a_full_store(server_pool: Pool, kind: str) -> None:
+    with client(server_pool.get(kind, "local").url) as store:
+        store.set("k", 1)
+        store.config_set("maxmemory", 1)
+        for gone in (1, 0):
+            pipeline = store.pipeline()
+            pipeline.delete("k")
+            pipeline.eval(LOG_WHEN_FULL, 1, "log", "v", "DEL k")
+            assert pipeline.execute()[0] == gone
+        pipeline = store.pipeline()
+        pipeline.set("k", 1)
+        pipeline.eval(LOG_WHEN_FULL, 1, "log", "v", "SET k 1")
+        with pytest.raises(redis.ResponseError):
+            pipeline.execute()
+        assert [fields for _, fields in store.xrange("log")] == [{b"v": b"DEL k"}] * 2
+        store.config_set("maxmemory", 0)
