@@ -1,4 +1,5 @@
-"""Notes on both stores how far the local log has gone, and looks at the notes when a stream begins."""
+"""Notes on both stores how far the local log has gone, and looks at the notes when a stream begins, and at each new one
+whether the one before it is still there."""
 
 from __future__ import annotations
 
@@ -32,6 +33,7 @@ class Checkpoints:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._life: bytes | None = None
+        self._is_there = False
         self._noted_s = time.monotonic()
         self._entries = 0
 
@@ -48,6 +50,7 @@ class Checkpoints:
 
         def read(replies: list[Any]) -> None:
             found.append(Checkpoint.parse(replies[0] if isinstance(replies[0], bytes) else None))
+            self._is_there = found[0] is not None
             if is_cloud_older(Checkpoint.parse(on_local), found[0]) and not stream.refills:
                 stream.fall_behind()
                 stream.board.observe(Store.CLOUD, Evidence.WIPED)
@@ -66,20 +69,27 @@ class Checkpoints:
     def forwarded(self, entries: int) -> None:
         """So many more entries are on their way."""
         self._entries += entries
-        if not self._entries or self._life is None:
+        if self._life is None or (self._is_there and not self._entries):
             return
         now_s = time.monotonic()
-        if self._entries >= EVERY_ENTRIES or now_s - self._noted_s > EVERY_S:
+        if not self._is_there or self._entries >= EVERY_ENTRIES or now_s - self._noted_s > EVERY_S:
             self._entries, self._noted_s = 0, now_s
             self._note(Checkpoint(self._life, position(self._stream.read_to)).packed)
 
     def _note(self, packed: bytes) -> None:
         stream, key = self._stream, self._stream.names.checkpoint
 
-        def noted(_: list[Any]) -> None:
+        def noted(replies: list[Any]) -> None:
+            if replies[0] is None:
+                # Emptied by hand, where no service says so on open connections: the note before this one is gone.
+                stream.endpoints[Store.CLOUD].retire()
+                stream.board.observe(Store.CLOUD, Evidence.WIPED)
+                raise TargetLost
             stream.control.push(stream.lease.set(key, packed), 1, ignore)
 
-        stream.push(pack(("SET", key, packed)), 1, noted)
+        only_there = ("XX",) if self._is_there else ()
+        self._is_there = True
+        stream.push(pack(("SET", key, packed, *only_there)), 1, noted)
         stream.flush()
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from refusing import refusing
 from rig import PATIENT, Rig, is_missed, is_well, shipper_pid, state_of, takes_writes
 from servers import client, wait_until
 
@@ -18,6 +19,7 @@ from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown, Store, StoreState
 from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.ops.compare import compare
+from hybrid.replication.checkpoints import EVERY_ENTRIES
 from hybrid.stores.processes import ServerProcess
 
 KEYS = 200
@@ -316,3 +318,21 @@ def test_a_store_is_wiped_while_the_other_one_is_refilled_from_it(rig: Rig, sour
     wait_until(lambda: takes_writes(hybrid), "writes go on", HEAL_S)
     rig.assert_healed(hybrid)
     assert hybrid.dbsize() > MANY / 10
+
+
+def test_a_service_that_does_not_tell_is_emptied_by_hand(rig: Rig) -> None:
+    """Its connections stay open, and nothing is said on them (Upstash has no CLIENT TRACKING): a checkpoint tells."""
+    with refusing(rig.cloud.port) as service, client(rig.cloud.url) as cloud:
+        service.refusal = lambda args: "ERR unknown command" if b"TRACKING" in map(bytes.upper, args[:2]) else None
+        rig.cloud_url = service.url
+        hybrid = rig.client(**PATIENT)
+        for number in range(KEYS):
+            hybrid.set(f"k{number}", number)
+        assert hybrid.wait_in_sync(HEAL_S)
+        for _ in range(2):
+            cloud.flushall()
+            for number in range(2 * EVERY_ENTRIES):
+                hybrid.set("n", number)
+            wait_until(lambda: cloud.exists("k7"), "what nobody has written since is there again", HEAL_S)
+            rig.assert_healed(hybrid)
+        assert hybrid.dbsize() == KEYS + 1
