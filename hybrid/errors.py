@@ -91,14 +91,14 @@ class QueueRefused(HybridError, redis.ResponseError):
 
 class LogRefused(HybridError, redis.ResponseError):
     """The server took the commands of a transaction, but not their entry in the log, for want of memory, and ran none
-    of it. `error`: its words.
+    of it. `error`: its words, or that there is no room for so long an entry.
 
     Internal: see `QueueRefused`.
     """
 
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error or redis.OutOfMemoryError("no memory is left for so long an entry in the replication log")
+        super().__init__(str(self.error))
 
 
 class OutcomeUnknown(HybridError):

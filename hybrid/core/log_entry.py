@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
-from redis.exceptions import OutOfMemoryError
-
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOG_WHEN_FULL
@@ -49,7 +47,7 @@ class Log(NamedTuple):
 
     def entry(self, fields: Sequence[bytes], *, traced: bool = False) -> Part:
         if self.full and len(fields) > SCRIPTED_FIELDS:
-            raise LogRefused(OutOfMemoryError("no memory is left for so long an entry in the replication log"))
+            raise LogRefused
         log = self.names.log
         add = (b"EVAL", LOG_WHEN_FULL, b"1", log) if self.full else (b"XADD", log, b"*")
         if not traced:
