@@ -23,7 +23,7 @@ from hybrid.core.key_state import (
 from hybrid.core.work import STEP_WORK, command_work
 from hybrid.errors import CommandRefused
 
-__all__ = ["check_field_ttl", "plan_put"]
+__all__ = ["ABANDONED_S", "check_field_ttl", "plan_put"]
 
 _Item = TypeVar("_Item")
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import redis
 
+from hybrid.core.put_plan import ABANDONED_S
 from hybrid.core.resp import pack
 from hybrid.core.slots import tag_of
 from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported, plan_put
@@ -22,7 +24,7 @@ from hybrid.core.state_replies import JSON_KINDS, body_of, expiry_ms, hash_of, l
 from hybrid.errors import HybridError
 from hybrid.replication.big_read import read_in_chunks
 from hybrid.stores.capabilities import Capabilities, capabilities_of, forget_capabilities
-from hybrid.stores.exchange import Command, RedisConnection, exchange, transact_all
+from hybrid.stores.exchange import Command, RedisConnection, exchange, transact, transact_all
 
 __all__ = [
     "LOG_KEY",
@@ -76,7 +78,7 @@ def read_states(
 
     Takes four commands a key (TYPE, MEMORY USAGE, the value, the expiry), two round trips for each 5,000 keys or 4 MB.
     Strings over 1 MB and other keys over 64 KB are read one by one in chunks; one that never stands still is read in
-    one piece after three tries.
+    one piece after three tries, a hash whose fields may expire from a copy that the server makes.
 
     Raises `redis.ConnectionError` or `redis.TimeoutError` when the connection fails, `redis.ResponseError` when the
     server refuses to read, `HybridError` when a key changes its type faster than it can be read.
@@ -141,7 +143,28 @@ def read_big(connection: RedisConnection, shape: Shape, log_key: bytes, capabili
     for _ in range(CHUNKED_TRIES):
         if snapshot := read_in_chunks(connection, shape.key, shape.kind, shape.size_bytes, log_key, capabilities):
             return snapshot
+    if shape.kind == b"hash" and capabilities.has_field_ttl:
+        return read_twin(connection, shape, log_key, capabilities)
     return None
+
+
+def read_twin(connection: RedisConnection, shape: Shape, log_key: bytes, capabilities: Capabilities) -> Snapshot | None:
+    """A hash that never stands still, from a copy that the server makes of it: that takes a tenth of the time for which
+    a script that reads all of it, with the expiry of each field, would hold the server. None where none is made."""
+    twin = temporary_key(shape.key)
+    made: list[Command] = [(b"COPY", shape.key, twin), (b"EXPIRE", twin, ABANDONED_S)]
+    made += [(b"PEXPIRETIME", shape.key), (b"XINFO", b"STREAM", log_key)]
+    try:
+        copied, _, moment, log = transact(connection, made) or (0, 0, 0, b"")
+    except redis.ResponseError:
+        return None  # no memory for it, perhaps
+    if copied != 1:
+        return None
+    try:
+        found = read_in_chunks(connection, twin, shape.kind, shape.size_bytes, log_key, capabilities)
+    finally:
+        exchange(connection, [(b"UNLINK", twin)])
+    return (replace(found[0], expires_at_ms=expiry_ms(moment, None)), log_position(log)) if found else None
 
 
 def grouped(shapes: Iterable[Shape], cost: Callable[[Shape], int], most: int) -> Iterator[list[Shape]]:

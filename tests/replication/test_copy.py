@@ -234,6 +234,33 @@ class TestBigKeys:
             # the whole read contains all pushes up to the moment of its transaction
             assert body.items[200_000:] == tuple(b"%d" % i for i in range(1, len(sent) + 1))
 
+    @pytest.mark.parametrize("protocol", [2, 3])
+    def test_a_hash_that_never_stands_still_is_read_from_a_copy(self, valkey: ServerProcess, protocol: int) -> None:
+        """A script that reads 1,000,000 fields with their expiries holds the server for seconds."""
+        fields = {b"f%d" % i: b"v" * 50 for i in range(5_000)}
+        body = Hash(fields, {field: FAR_MS for field in fields if field.endswith(b"7")})
+        sent: list[bytes] = []
+        with client(valkey.url) as commands, connected(valkey, protocol) as connection:
+            put_states(connection, {b"k": KeyState("hash", FAR_MS, body)})
+
+            def move(packed: bytes) -> None:
+                sent.append(packed)
+                commands.pipeline().hset("k", "moved", len(sent)).xadd("hybrid:log", {"f": "v"}).execute()
+
+            connection.on_send = move
+            state, place = read_state(connection, b"k")
+            connection.on_send = lambda packed: None
+            found = known(state)
+            assert found.expires_at_ms == FAR_MS
+            assert isinstance(found.body, Hash)
+            assert found.body.field_expires_at_ms == body.field_expires_at_ms
+            moved = int(found.body.fields[b"moved"])
+            assert found.body.fields == fields | {b"moved": b"%d" % moved}
+            assert b"COPY" in sent[moved - 1], "all writes up to the moment of the copy, and none later"
+            assert place == commands.xrange("hybrid:log")[moved - 1][0]
+            assert not any(b"EVAL" in packed for packed in sent)
+            assert commands.keys("hybrid:tmp:*") == []
+
     @pytest.mark.parametrize("change", ["XGROUP CREATE k late 0", "XGROUP DESTROY k none"])
     def test_groups_that_come_or_go_meanwhile_are_noticed(self, store: ServerProcess, change: str) -> None:
         with client(store.url) as commands, connected(store) as connection:
