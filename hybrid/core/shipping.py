@@ -25,6 +25,7 @@ REPLAY_WITHIN_MS: Final = 1000
 """Half the expiry guard of `hybrid.core.transaction`, so that every key that may have expired on the way was hinted."""
 
 _TIMES_FIELDS = re.compile(rb"\r\nH(P?EXPIRE|PERSIST|SETEX|GETEX)", re.IGNORECASE)
+_ASKS_FIELD = re.compile(rb"\r\nH(INCRBY|SETNX)\r\n", re.IGNORECASE)
 _COUNTS_ENTRIES = re.compile(rb"\r\n(ENTRIESREAD|ENTRIESADDED|MAXDELETEDID)\r\n", re.IGNORECASE)
 _OPERANDS_BEFORE_COUNTERS = {"XSETID": 3, "XGROUP CREATE": 5, "XGROUP SETID": 5}
 _MULTI = pack(("MULTI",))
@@ -106,6 +107,14 @@ class Group:
         """Whether hash fields get, keep or lose an expiry of their own here."""
         return any(name in (b"v", b"t") and _TIMES_FIELDS.search(payload, 0, 40) for name, payload in self.fields)
 
+    @property
+    def asked_fields(self) -> list[tuple[bytes, bytes]]:
+        """The hashes and their fields on whose value it depends what a command of the group leaves behind."""
+        asking = (
+            unpack(payload) for name, payload in self.fields if name == b"v" and _ASKS_FIELD.search(payload, 0, 40)
+        )
+        return [(args[1], args[2]) for args in asking if len(args) > 2]
+
     @cached_property
     def keyless(self) -> tuple[bytes, ...]:
         """Packed commands that change something other than keys (scripts, functions): they are replayed in any case."""
@@ -174,9 +183,12 @@ class Run(NamedTuple):
     place: Position
 
 
-def plain_run(entries: Sequence[Entry], now_ms: int, *, stream_counters: bool = True) -> Run | None:
+def plain_run(
+    entries: Sequence[Entry], now_ms: int, *, stream_counters: bool = True, fields_expire: bool = False
+) -> Run | None:
     """The commonest case, by far: entries that can all be replayed as they stand, without looking into any. None for
-    every other case. It holds only where no key was copied and no hash is known to time its fields."""
+    every other case. It holds only where no key was copied and no hash is known to time its fields; `fields_expire`:
+    there may be one that is not known."""
     commands = []
     size = 0
     for _, flat in entries:
@@ -187,6 +199,8 @@ def plain_run(entries: Sequence[Entry], now_ms: int, *, stream_counters: bool = 
         for command in logged:
             size += len(command)
             if size > RUN_BYTES or _TIMES_FIELDS.search(command, 0, 40):
+                return None
+            if fields_expire and _ASKS_FIELD.search(command, 0, 40):
                 return None
             if not stream_counters and _COUNTS_ENTRIES.search(command):
                 return None

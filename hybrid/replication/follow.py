@@ -16,6 +16,7 @@ from hybrid.core.transaction import EXPIRY_GUARD_MS
 from hybrid.errors import HybridError
 from hybrid.replication.catch_up import BATCH_ENTRIES, CatchUp
 from hybrid.replication.stream import Stream
+from hybrid.replication.volatile import VolatileHashes
 from hybrid.types import Store
 
 __all__ = ["Follow"]
@@ -26,7 +27,6 @@ BLOCK_MS: Final = {Store.LOCAL: 250, Store.CLOUD: 30_000}
 LINGER_S: Final = 0.002
 LONG_LINGER_S: Final = 0.005
 BURST_ENTRIES: Final = 8
-VOLATILE_HASHES: Final = 100_000
 
 
 class _ByState:
@@ -54,7 +54,7 @@ class Follow:
         self._catch_up = catch_up
         self._failed: list[Group] = []
         self._wrong: Counter[bytes] = Counter()
-        self._volatile: set[bytes] = set()
+        self._volatile = VolatileHashes(stream)
         self._asked = False
         self._linger_s = 0.0
 
@@ -122,11 +122,12 @@ class Follow:
 
     def _plain_run(self, entries: Sequence[Entry], now_ms: int) -> Run | None:
         catch_up = self._catch_up
-        if catch_up.copied.places or catch_up.open_fields or catch_up.refused or self._volatile:
+        if catch_up.copied.places or catch_up.open_fields or catch_up.refused or self._volatile.are_known:
             return None
         if self._stream.capabilities.is_cluster:
             return None
-        return plain_run(entries, now_ms, stream_counters=self._stream.capabilities.has_stream_counters)
+        counters, expire = self._stream.capabilities.has_stream_counters, self._volatile.may_be_met
+        return plain_run(entries, now_ms, stream_counters=counters, fields_expire=expire)
 
     def _ran(self, run: Run, entries: Sequence[Entry], replies: list[Any]) -> None:
         if failed(replies) is None and not self._wrong and not self._is_late(position(entries[0][0])):
@@ -180,7 +181,9 @@ class Follow:
 
     def _plan(self, group: Group, now_ms: int) -> tuple[bytes, ...] | None:
         keys = plan(group, self._catch_up.copied.places, now_ms)
-        by_state = keys is None and (self._is_volatile(group) or self._was_refused(group) or self._crosses_slots(group))
+        by_state = keys is None and (
+            self._volatile.concern(group) or self._was_refused(group) or self._crosses_slots(group)
+        )
         return group.keys if by_state else keys
 
     def _crosses_slots(self, group: Group) -> bool:
@@ -189,15 +192,6 @@ class Follow:
     def _was_refused(self, group: Group) -> bool:
         """Whether the other store has another value than a replay would start from."""
         return bool(self._catch_up.refused) and not self._catch_up.refused.isdisjoint(group.touched)
-
-    def _is_volatile(self, group: Group) -> bool:
-        """Whether the group changes a hash whose fields expire one by one. The expiry guard of the writer sees keys
-        only, so such a hash goes by state from the first entry that shows it to be one."""
-        if group.times_fields:
-            if len(self._volatile) > VOLATILE_HASHES:
-                self._volatile.clear()
-            self._volatile.update(group.keys)
-        return bool(self._volatile) and not self._volatile.isdisjoint(group.touched)
 
     def _copy_waiting(self, waiting: _ByState) -> None:
         if waiting.place is None:

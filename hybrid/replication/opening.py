@@ -20,6 +20,7 @@ from hybrid.core.marks import Marks
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
 from hybrid.replication.endings import Ended, Outcome, TargetLost
+from hybrid.replication.volatile import ASK_FIELDS, may_have_expiring_fields
 from hybrid.stores.pipe import ignore
 from hybrid.types import Store
 
@@ -104,7 +105,9 @@ class Opening:
         stream, names = self._stream, self._stream.names
         taken = pack(("EVAL", TAKE_OVER, 1, names.stream, UNKNOWN_STREAM))
         about_pair = pack(("MGET", names.identity, names.partner))
-        before, marks, (seconds, micros) = stream.states.exchange(taken + about_pair + pack(("TIME",)), 3)
+        questions = taken + about_pair + pack(("TIME",)) + ASK_FIELDS
+        before, marks, (seconds, micros), keyspace = stream.states.exchange(questions, 4)
+        stream.may_have_expiring_fields = may_have_expiring_fields(keyspace)
         self.offset_ms = int(seconds) * 1000 + int(micros) / 1000 - time.monotonic() * 1000
         self._source_marks = Marks(*marks)
         self.is_clean = stream.accounts_for_all = stream.source is Store.LOCAL and before == self.clean_mark

@@ -36,6 +36,7 @@ from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.replication.lease import Lease
 from hybrid.replication.opening import Opening
 from hybrid.replication.silence import Silence
+from hybrid.replication.volatile import ASK_FIELDS, may_have_expiring_fields
 from hybrid.stores.capabilities import remember_capabilities
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Done, Pipe
@@ -70,6 +71,7 @@ class Stream:
         applied: everything up to here is on the other store.
         live: whether the other store has everything but what is being written just now; `lags`: whether it lacks much.
         refills: whether the other store lost its data, and this stream brings it all of it.
+        may_have_expiring_fields: whether the source may hold a hash whose fields expire one by one, as far as it tells.
         accounts_for_all: whether `sent_to` and `maybe_to` also say what the streams before this one have sent.
         ahead: what stands in the log between the two; `shipped`: the tokens of what was pushed, and of what may be
             contained in a copied state.
@@ -111,6 +113,7 @@ class Stream:
         self._beyond_hold: Position = (0, 0)
         self._measured_s = time.monotonic()
         self._is_overgrown = False
+        self.may_have_expiring_fields = True
         self._flushing = 0
         self._acks = board.acks[source]
         self._bell = Bell()
@@ -376,11 +379,15 @@ class Stream:
         self._measured_s = time.monotonic()
         log = self.names.log
         self.control.push(pack(("XLEN", log)) + pack(("MEMORY", "USAGE", log)), 2, self._measured)
+        self.control.push(ASK_FIELDS, 1, self._counted)
         self.control.flush()
 
     def _measured(self, replies: list[Any]) -> None:
         caps = zip(replies, (MAX_ENTRIES, MAX_BYTES), strict=True)
         self._is_overgrown = any(isinstance(reply, int) and reply > most for reply, most in caps)
+
+    def _counted(self, replies: list[Any]) -> None:
+        self.may_have_expiring_fields = may_have_expiring_fields(replies[0])
 
     def poll(self, *, with_reader: bool = True, wait_s: float = POLL_S) -> set[int]:
         """The wires, by file number, that have something to read; after `wait_s` at the latest."""
