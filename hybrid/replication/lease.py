@@ -16,6 +16,7 @@ import socket
 import time
 from typing import Any, Final
 
+from hybrid.core.lua import NOTED
 from hybrid.core.resp import pack
 from hybrid.types import Store
 
@@ -25,26 +26,26 @@ TERM_S: Final = {Store.LOCAL: 2.0, Store.CLOUD: 4.0}
 RENEW_S: Final = {Store.LOCAL: 0.4, Store.CLOUD: 1.3}
 """Renewing on the cloud is billed, and happens only while the cloud store has the authority."""
 
-_ACQUIRE = (
+_ACQUIRE = NOTED + (
     "local holder=redis.call('GET',KEYS[1]) if holder and holder~=ARGV[1] then return 0 end "
-    "redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
+    "noted('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
 )
 _RENEW = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('PEXPIRE',KEYS[1],ARGV[2]) end return 0"
-_ACQUIRE_BIDDING = (
+_ACQUIRE_BIDDING = NOTED + (
     "local holder=redis.call('GET',KEYS[1]) local bid=redis.call('GET',KEYS[2]) "
     "local prefers=ARGV[3]=='1' "
     "if holder and holder~=ARGV[1] then "
-    "if prefers and (not bid or bid==ARGV[1]) then redis.call('SET',KEYS[2],ARGV[1],'PX',ARGV[2]) end return 0 end "
+    "if prefers and (not bid or bid==ARGV[1]) then noted('SET',KEYS[2],ARGV[1],'PX',ARGV[2]) end return 0 end "
     "if bid and not prefers and not holder then return 0 end "
     "if bid==ARGV[1] then redis.call('DEL',KEYS[2]) end "
-    "redis.call('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
+    "noted('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
 )
 _RENEW_BIDDING = (
     "if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end redis.call('PEXPIRE',KEYS[1],ARGV[2]) "
     "if ARGV[3]=='0' and redis.call('EXISTS',KEYS[2])==1 then return 2 end return 1"
 )
-_WHILE_HELD = (
-    "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call(ARGV[2],KEYS[2],unpack(ARGV,3)) end return 0"
+_WHILE_HELD = NOTED + (
+    "if redis.call('GET',KEYS[1])==ARGV[1] then return noted(ARGV[2],KEYS[2],unpack(ARGV,3)) end return 0"
 )
 _RELEASE = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[1]) end return 0"
 

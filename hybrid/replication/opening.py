@@ -16,6 +16,7 @@ from hybrid.core.authority import Authority
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.connections import WHO, endings_of, identities
 from hybrid.core.health import Evidence
+from hybrid.core.lua import NOTED
 from hybrid.core.marks import Marks
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
@@ -31,9 +32,9 @@ __all__ = ["TAKE_OVER", "UNKNOWN_STREAM", "Opening"]
 
 UNKNOWN_STREAM: Final = b"unknown"
 UNKNOWN_RUN: Final = b"?"
-TAKE_OVER: Final = (
+TAKE_OVER: Final = NOTED + (
     "local before=redis.call('GET',KEYS[1]) "
-    "if not before or string.sub(before,1,5)=='clean' then redis.call('SET',KEYS[1],ARGV[1]) end return before"
+    "if not before or string.sub(before,1,5)=='clean' then noted('SET',KEYS[1],ARGV[1]) end return before"
 )
 _RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from refusing import QUOTA, Refusing, refusing
-from rig import HEAL_S, PATIENT, Rig, state_of
+from rig import HEAL_S, PATIENT, Rig, is_well, state_of
 from servers import client, wait_until
 
 from hybrid import Store, StoreState
@@ -193,3 +193,25 @@ def test_one_refused_command_says_nothing_of_its_store(rig: Rig) -> None:
             refuse("return redis.error_reply('ERR rate limit exceeded')", 0)
     status = hybrid.status()
     assert status.local.state is StoreState.UP and status.epoch == 1
+
+
+def test_what_a_full_store_holds_is_shipped_all_the_same(rig: Rig) -> None:
+    """By a process that has to take the lease first: a log that nobody ships would keep the store full."""
+    first = rig.client(ack="local", **PATIENT)
+    first.set("before", 1)
+    assert first.wait_in_sync(HEAL_S)
+    rig.cloud.kill()
+    for number in range(20):
+        first.set(f"k{number}", number)
+    first.close()
+    with client(rig.local.url) as local:
+        local.config_set("maxmemory", 1)
+        rig.cloud.start()
+        hybrid = rig.client(ack="local", **PATIENT)
+        wait_until(lambda: is_well(hybrid.status()), "both are up", HEAL_S)
+        assert hybrid.wait_in_sync(HEAL_S)
+        assert_equal(rig)
+        hybrid.delete("k1")
+        assert hybrid.wait_in_sync(HEAL_S)
+        assert_equal(rig)
+        local.config_set("maxmemory", 0)
