@@ -7,8 +7,10 @@ not be: it comes before those to anything that is shipped.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +39,10 @@ TAKE_OVER: Final = NOTED + (
     "if not before or string.sub(before,1,5)=='clean' then noted('SET',KEYS[1],ARGV[1]) end return before"
 )
 _RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+_EVICTS = re.compile(rb"^maxmemory_policy:(allkeys-\w+)", re.MULTILINE)
+_UNLIMITED = re.compile(rb"^maxmemory:0\s*$", re.MULTILINE)
+
+logger = logging.getLogger("hybrid")
 
 
 class Opening:
@@ -89,12 +95,14 @@ class Opening:
         return self.local_run != UNKNOWN_RUN
 
     def _run_of_local(self) -> bytes:
-        stream, ask = self._stream, pack(("INFO", "server"))
+        stream, ask = self._stream, pack(("INFO",))
         if stream.source is Store.LOCAL:
             reply = stream.states.exchange(ask, 1)[0]
         else:
             with stream.target_errors():
                 reply = stream.pipe.wire.exchange(ask, 1)[0]
+        if isinstance(reply, bytes):
+            _warn_of_eviction(reply)
         found = _RUN.search(reply) if isinstance(reply, bytes) else None
         return found.group(1) if found else UNKNOWN_RUN
 
@@ -166,3 +174,18 @@ class Opening:
             if stream.target is Store.LOCAL:
                 # Whoever takes over there alone ends it, without asking the cloud store: see `Claims`.
                 stream.push(pack(("SET", stream.names.incoming, name)), 1, ignore)
+
+
+@cache
+def _warn_of(policy: str) -> None:
+    logger.warning(
+        "the local store's maxmemory-policy %s takes hybrid's own keys, too, when memory is short: the store counts as "
+        "wiped then, and what was not shipped yet is lost; set noeviction, or one that is volatile",
+        policy,
+    )
+
+
+def _warn_of_eviction(info: bytes) -> None:
+    """Once in a process, and only where there is a limit."""
+    if (found := _EVICTS.search(info)) and not _UNLIMITED.search(info):
+        _warn_of(found.group(1).decode())

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from servers import client, run_packed
 
 from hybrid.core.authority import FIRST, Authority
+from hybrid.core.resp import pack
 from hybrid.replication.endings import Ended, Outcome, TargetLost
-from hybrid.replication.opening import Opening
+from hybrid.replication.opening import Opening, _warn_of, _warn_of_eviction
+from hybrid.stores.processes import ServerProcess
 from hybrid.types import Store, StoreState
 
 
@@ -54,3 +57,22 @@ def test_a_store_without_its_mark_is_refilled_by_another_stream() -> None:
         opening(Board())._check_mark([[None, None]])
     opening(Board(), source=Store.CLOUD)._check_mark([[b"mark", None]])
     opening(Board(StoreState.WIPED), source=Store.CLOUD)._check_mark([[None, None]])
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit", "warned"),
+    [("allkeys-lru", "10mb", True), ("allkeys-lru", "0", False), ("volatile-lru", "10mb", False)],
+)
+def test_a_store_that_may_take_hybrids_own_keys(
+    valkey: ServerProcess, caplog: pytest.LogCaptureFixture, policy: str, limit: str, warned: bool
+) -> None:
+    _warn_of.cache_clear()
+    with client(valkey.url) as connection:
+        connection.config_set("maxmemory", limit)
+        connection.config_set("maxmemory-policy", policy)
+        info = run_packed(connection, pack(("INFO",)))
+        connection.config_set("maxmemory", 0)
+        connection.config_set("maxmemory-policy", "noeviction")
+    for _ in range(2):
+        _warn_of_eviction(info)
+    assert [policy in record.getMessage() for record in caplog.records] == [True] * warned
