@@ -317,7 +317,7 @@ def test_a_store_is_wiped_while_the_other_one_is_refilled_from_it(rig: Rig, sour
         hybrid = rig.client(ack="local", **PATIENT)
     wait_until(lambda: takes_writes(hybrid), "writes go on", HEAL_S)
     rig.assert_healed(hybrid)
-    assert hybrid.dbsize() > MANY / 10
+    assert hybrid.dbsize() > MANY / 20  # some of what stood there was hybrid's own
 
 
 def test_a_service_that_does_not_tell_is_emptied_by_hand(rig: Rig) -> None:
