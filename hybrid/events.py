@@ -37,6 +37,7 @@ __all__ = [
     "Started",
     "Stopped",
     "StoreDown",
+    "StoreNew",
     "StoreUp",
     "WipeDetected",
 ]
@@ -145,6 +146,17 @@ class Degraded(Event):
     @property
     def message(self) -> str:
         return "degraded: no store can serve; the application runs on its own data source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreNew(Event):
+    """A store that is empty, and was never filled, has become the other one's partner."""
+
+    store: Store
+
+    @property
+    def message(self) -> str:
+        return f"{self.store} store is new: it serves nothing until the other one has filled it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 __all__ = ["Ack", "Health", "Purpose", "ReadPreference", "Source", "Status", "Store", "StoreState", "StoreStatus"]
 
@@ -57,6 +58,10 @@ class Source(StrEnum):
     DEFAULT = "default"
 
 
+NEW: Final = "it is new, and empty"
+"""Why a store counts as wiped that never was filled."""
+
+
 class StoreState(StrEnum):
     """What this process knows of a store, from its own evidence."""
 
@@ -89,6 +94,11 @@ class StoreStatus:
     since_s: float
     reason: str
     address: str
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has nothing yet because it has just become the other one's partner, and has lost nothing."""
+        return self.state is StoreState.WIPED and self.reason == NEW
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ EVENT_ICONS = {
     "InSync": ":material/done_all:",
     "AuthorityMoved": ":material/swap_horiz:",
     "Degraded": ":material/error:",
+    "StoreNew": ":material/sync:",
     "WipeDetected": ":material/error:",
     "ConflictsArchived": ":material/call_merge:",
     "SettingsChanged": ":material/tune:",

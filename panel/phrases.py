@@ -22,6 +22,7 @@ EVENTS: Final = (
     N_("failover: the {store} store has the authority now (epoch {n})"),
     N_("failback: the {store} store has the authority now (epoch {n})"),
     N_("degraded: no store can serve; the application runs on its own data source"),
+    N_("{store} store is new: it serves nothing until the other one has filled it"),
     N_("{store} store lost its data (identity missing or changed): it serves nothing until it is refilled"),
     N_("{n} key was written on both stores while apart: newest kept, the other value archived"),
     N_("{n} keys were written on both stores while apart: newest kept, the other value archived"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybrid.errors import HybridError
-from hybrid.events import Event, InSync, Recovered, StoreUp
+from hybrid.events import Event
 from hybrid.observe.endpoint import Reply, json_reply
 from hybrid.observe.routes import Probe, metrics_route
 from hybrid.observe.routes import probes as agent_probes
@@ -58,7 +58,6 @@ __all__ = [
     "defused",
     "demo_running",
     "env_plan",
-    "had_data",
     "introduced",
     "jobs",
     "live",
@@ -94,11 +93,6 @@ def overview() -> Overview | None:
     """The latest snapshot of both stores; None while the panel's agent is still starting."""
     agent = process().agent
     return None if agent is None else agent.observer.overview()
-
-
-def had_data(snapshot: Overview, store: Store) -> bool:
-    """Whether this process has seen the store with its data. An empty one that it meets first may be a new one."""
-    return any(isinstance(event, StoreUp | Recovered | InSync) and event.store is store for event in snapshot.events)
 
 
 def start_problem() -> str | None:

@@ -10,7 +10,7 @@ import streamlit as st
 from panel import charts, format
 from panel.i18n import N_, _, ngettext
 from panel.nav import page
-from panel.queries import Overview, Sample, Store, StoreFacts, StoreState, had_data
+from panel.queries import Overview, Sample, Store, StoreFacts, StoreState
 from panel.said import said
 from panel.verdict import is_current, is_stranger, roles
 from panel.widgets import COLORS, STORE_ICONS, titled, zone
@@ -34,7 +34,7 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
     with st.container(border=True, key=f"card-{store}", height="stretch"):
         if facts is None:
             return _no_cloud()
-        word, icon, color = _state(snapshot, facts)
+        word, icon, color = _state(facts)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{STORE_ICONS[store]} **{titled(store)}**", width="content")
             for role in roles(snapshot)[store]:
@@ -46,11 +46,10 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
             _facts(snapshot, facts, since_s, span)
 
 
-def _state(snapshot: Overview, facts: StoreFacts) -> tuple[str, str, str]:
+def _state(facts: StoreFacts) -> tuple[str, str, str]:
     if is_stranger(facts):
         return LEFT_ALONE
-    is_empty = facts.status.state is StoreState.WIPED
-    return FILLED if is_empty and not had_data(snapshot, facts.status.store) else STATES[facts.status.state]
+    return FILLED if facts.status.is_new else STATES[facts.status.state]
 
 
 def _no_cloud() -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from panel.format import clock, escaped, number
 from panel.i18n import _, ngettext
-from panel.queries import Ack, Overview, ReadPreference, Store, StoreFacts, StoreState, had_data
+from panel.queries import Ack, Overview, ReadPreference, Store, StoreFacts, StoreState
 from panel.said import said as in_words
 
 __all__ = [
@@ -145,7 +145,7 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
         return _all_down(overview, zone)
     if by_state[StoreState.WIPED]:
         empty = by_state[StoreState.WIPED][0]
-        if not by_state[StoreState.DOWN] and not had_data(overview, empty.status.store):
+        if not by_state[StoreState.DOWN] and empty.status.is_new:
             return _filled_first(empty)
         return _wiped(empty, by_state[StoreState.DOWN], zone)
     if by_state[StoreState.DOWN] and not overview.settings.write_both:
@@ -178,11 +178,8 @@ def _all_down(overview: Overview, zone: str | None) -> Verdict:
 
 def _filled_first(facts: StoreFacts) -> Verdict:
     store = facts.status.store
-    sentence = _("The {store} store is empty: it is filled from the {other} store, and serves nothing until then.")
-    return Verdict(
-        Tone.WARNING, _("Being filled"), sentence.format(store=named(store), other=named(store.other)),
-        _("If it held data before, check its disk and persistence."),
-    )  # fmt: skip
+    sentence = _("The {store} store is new: it is filled from the {other} store, and serves nothing until then.")
+    return Verdict(Tone.WARNING, _("Being filled"), sentence.format(store=named(store), other=named(store.other)))
 
 
 def _wiped(facts: StoreFacts, down: list[StoreFacts], zone: str | None) -> Verdict:

@@ -102,7 +102,8 @@ class CatchUp:
         if wiped:
             # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
             stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)
-            stream.push(pack(("SET", names.identity, token_hex(8), "XX")), 1, self._refilled)
+            mark = token_hex(8)
+            stream.push(pack(("SET", names.identity, mark, "XX")), 1, partial(self._refilled, mark))
         stream.push_advance(tail)
         stream.flush()
 
@@ -117,12 +118,15 @@ class CatchUp:
             for key in keys:
                 del late[key]
 
-    def _refilled(self, replies: list[Any]) -> None:
+    def _refilled(self, mark: str, replies: list[Any]) -> None:
         """What was set at the beginning is gone if the store was emptied again meanwhile: then it lacks what had been
-        copied before."""
-        self._stream.accepted(replies)
+        copied before. The source names it, so that whoever meets it without data knows that it had some."""
+        stream = self._stream
+        stream.accepted(replies)
         if replies[0] is None:
             raise TargetLost
+        stream.control.push(stream.lease.doing("SET", stream.names.partner, mark), 1, ignore)
+        stream.control.flush()
 
     def _make_good(self, missed: Folded) -> None:
         """Bring everything over that the other store has missed."""

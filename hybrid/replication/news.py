@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hybrid import events
 from hybrid.core.health import View
-from hybrid.types import Store, StoreState
+from hybrid.types import NEW, Store, StoreState
 
 __all__ = ["Change", "News"]
 
@@ -28,7 +28,7 @@ class News:
                 self._log.emit(events.StoreDown(store=store, reason=after.reason))
                 self._tell_degraded(serves)
             elif after.state is StoreState.WIPED:
-                self._log.emit(events.WipeDetected(store=store))
+                self._log.emit((events.StoreNew if after.reason == NEW else events.WipeDetected)(store=store))
                 self._tell_degraded(serves)
             elif after.state is StoreState.UP:
                 self._tell_up(store, before, after)

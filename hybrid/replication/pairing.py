@@ -29,7 +29,7 @@ from hybrid.replication.records import checked
 from hybrid.replication.tail import last_place
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
-from hybrid.types import Purpose, Store, StoreState
+from hybrid.types import NEW, Purpose, Store, StoreState
 
 __all__ = ["Pairing"]
 
@@ -118,7 +118,7 @@ class Pairing:
                 return Evidence.WIPED
         if is_wiped := self._is_wiped(store, greeting):
             # At once: where both are greeted at the same time, one of the two greetings has to see it.
-            self._board.observe(store, Evidence.WIPED)
+            self._board.observe(store, Evidence.WIPED, NEW if self._is_new(store) else "")
         begins_anew = self._board.is_wiped(store.other) and self._begins_anew(store, greeting)
         if is_wiped and not begins_anew:
             endpoint = self._endpoints[store]
@@ -239,3 +239,11 @@ class Pairing:
             # Perhaps somebody else's data: neither to be served as ours, nor to be overwritten.
             raise NotSent(UNPAIRED)
         return greeting.user_keys == 0
+
+    def _is_new(self, store: Store) -> bool:
+        """Whether a store without data was never seen with any: not by this process, nor by the other store, which has
+        no partner before the first one is filled."""
+        with self._heard:
+            self._wait_for_partner(store)
+            partner = self._greetings.get(store.other)
+        return self._endpoints[store].mark in (None, OUTDATED) and partner is not None and partner.partner is None

@@ -34,6 +34,9 @@ def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None
         if facts.status.state is StoreState.CATCHING_UP:
             sentence = _("The {store} store is catching up since {since}: what differs may be on its way.")
             return Verdict(Tone.NOTE, _("Catching up"), sentence.format(**values))
+        if facts.status.is_new:
+            sentence = _("The {store} store is new, and being filled since {since}.")
+            return Verdict(Tone.NOTE, _("Being filled"), sentence.format(**values))
         if facts.status.state is StoreState.WIPED:
             sentence = _("The {store} store lost its data at {since} and is being filled again.")
             return Verdict(Tone.WARNING, _("Lost its data"), sentence.format(**values))

@@ -63,6 +63,10 @@ def _not_up(facts: StoreFacts, zone: str | None) -> Verdict:
             sentence = _("The {store} store is catching up since {time}: until it is done, what differs is on its way.")
             advice = _("Nothing to do; compare when it is up.")
             return Verdict(Tone.NOTE, _("Catching up"), sentence.format(**said), advice)
+        case StoreState.WIPED if status.is_new:
+            sentence = _("The {store} store is new, and being filled since {since}.")
+            advice = _("Nothing to do; compare when it is up.")
+            return Verdict(Tone.NOTE, _("Being filled"), sentence.format(since=said["time"], **said), advice)
         case StoreState.WIPED:
             sentence = _("The {store} store lost its data at {time}, and is filled again from the {other} store.")
             advice = _("Nothing to do; compare when it is up.")

@@ -15,7 +15,7 @@ from refusing import refusing
 from rig import PATIENT, Rig, is_missed, is_well, shipper_pid, state_of, takes_writes
 from servers import client, wait_until
 
-from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown, Store, StoreState
+from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown, Store, StoreState, events
 from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.ops.compare import compare
@@ -41,6 +41,35 @@ def filled(forgetful: dict[Store, ServerProcess]) -> Iterator[HybridRedis]:
         hybrid.expire("hash", 1000)
         assert hybrid.wait_in_sync(HEAL_S)
         yield hybrid
+
+
+@pytest.mark.parametrize("empty", Store)
+def test_a_new_store_has_lost_nothing(rig: Rig, empty: Store) -> None:
+    """Nor for a process that comes while it is being filled. What happens to it later on is a loss."""
+    full, new = (rig.local, rig.cloud) if empty is Store.CLOUD else (rig.cloud, rig.local)
+    with client(full.url) as connection:
+        connection.mset({f"k{number}": number for number in range(5_000)})
+    rig.link(Store.CLOUD, 0.06)
+    heard: list[events.Event] = []
+
+    def told(kind: type[events.StoreNew | events.WipeDetected]) -> int:
+        return sum(isinstance(event, kind) and event.store is empty for event in heard)
+
+    first = rig.client(hooks=[heard.append], **PATIENT)
+    wait_until(lambda: told(events.StoreNew) == 1, "it is new to the one that fills it")
+    second = rig.client(hooks=[heard.append], **PATIENT)
+    wait_until(lambda: is_well(first.status()) and is_well(second.status()), "it is filled", HEAL_S)
+    assert first.wait_in_sync(HEAL_S)
+    as_new = told(events.StoreNew)
+    assert as_new in (1, 2)  # the second one may have come too late to see it empty
+    assert told(events.WipeDetected) == 0
+    second.close()
+    with client(new.url) as connection:
+        connection.flushall()
+    wait_until(lambda: told(events.WipeDetected) == 1, "it has lost its data", HEAL_S)
+    third = rig.client(hooks=[heard.append], **PATIENT)
+    wait_until(lambda: is_well(third.status()), "it is filled again", HEAL_S)
+    assert told(events.StoreNew) == as_new
 
 
 def restart(server: ServerProcess) -> None:

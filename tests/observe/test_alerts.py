@@ -30,7 +30,7 @@ from hybrid.observe.alert_store import DeskStore
 from hybrid.ops.alerts import AlertControl
 from hybrid.replication import election
 from hybrid.settings import Settings
-from hybrid.types import Purpose, Store, StoreState
+from hybrid.types import NEW, Purpose, Store, StoreState
 
 
 @pytest.fixture
@@ -305,6 +305,11 @@ def test_readings_say_what_is_known(agent: Agent) -> None:
     }
     assert (dark["no_store", ""], dark["store_down", "local"], dark["no_shipper", ""]) == (1.0, 1.0, None)
     assert dark["divergence", ""] is None
+    for reason, lost in (("its data is gone", 1.0), (NEW, None)):
+        empty = replace(overview.status.local, state=StoreState.WIPED, reason=reason)
+        shown = replace(overview, status=replace(overview.status, local=empty))
+        found = {(each.rule, each.subject): each for each in readings_of(shown, Facts(), 1.0)}
+        assert found["wiped", "local"].value == lost
 
 
 def test_refused_commands_of_the_last_minute() -> None:

@@ -24,7 +24,7 @@ from hybrid.ops.overview import Overview, Sample, StoreFacts
 from hybrid.replication.live_edit import Edited
 from hybrid.replication.pairing import UNPAIRED
 from hybrid.settings import Settings
-from hybrid.types import Status, Store, StoreState, StoreStatus
+from hybrid.types import NEW, Status, Store, StoreState, StoreStatus
 from panel import process as process_module
 from panel import queries
 from panel.process import PanelProcess
@@ -81,16 +81,8 @@ WEATHERS: dict[str, Overview | None] = {
     "cloud down": overview(LOCAL_UP, CLOUD_DOWN, lag_entries=40, lag_s=600.0),
     "both down": overview(LOCAL_DOWN, CLOUD_DOWN, lag_entries=None, lag_s=None),
     "catching up": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.CATCHING_UP), lag_entries=900),
-    "wiped": overview(
-        facts(Store.LOCAL, StoreState.WIPED),
-        CLOUD_UP,
-        authority=Store.CLOUD,
-        events=(
-            events.StoreUp(at_s=NOW - 900, store=Store.LOCAL),
-            events.WipeDetected(at_s=NOW - 600, store=Store.LOCAL),
-        ),
-    ),
-    "filled first": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.WIPED)),
+    "wiped": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_UP, authority=Store.CLOUD),
+    "filled first": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.WIPED, reason=NEW)),
     "wiped, other down": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_DOWN, lag_entries=None, lag_s=None),
     "never paired": overview(LOCAL_UP, facts(Store.CLOUD, DOWN, reason=UNPAIRED)),
     "unknown": overview(facts(Store.LOCAL, UNKNOWN, read=False), facts(Store.CLOUD, UNKNOWN, read=False), samples=()),

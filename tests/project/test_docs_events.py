@@ -34,6 +34,7 @@ from hybrid.events import (
     Started,
     Stopped,
     StoreDown,
+    StoreNew,
     StoreUp,
     WipeDetected,
 )
@@ -56,6 +57,7 @@ EXAMPLES: list[Event] = [
     AuthorityMoved(authority=Store.CLOUD, epoch=2),
     AuthorityMoved(authority=Store.LOCAL, epoch=4),
     Degraded(),
+    StoreNew(store=Store.CLOUD),
     WipeDetected(store=Store.LOCAL),
     ConflictsArchived(count=2),
     ShipperStarted(source=Store.LOCAL),
