@@ -283,11 +283,69 @@ CONSOLE: Final = (
     N_("It changes what the server can do."),
     N_("It changes the cluster."),
 )
+URLS: Final = (
+    N_("it lacks {what}"), N_("use Redis 6.2, Valkey 7.2, Upstash, or newer"),
+    N_("some of its slots have no node"), N_("no master is known"),
+    N_("give a URL, such as {example}"),
+    N_("{problem}; write it as {example}"),
+    N_("{variable} must start with {schemes} (or {others})"),
+    N_("{variable} must have /, @ and : in its password written as {codes}"),
+    N_("{variable} names several hosts, which only redis+sentinel:// and redis+cluster:// take"),
+    N_("{variable} names a database: a cluster has only one"),
+    N_("{variable} names no service: write the master's name behind the hosts, as in {example}"),
+    N_("{variable} has an unknown option: {option}"),
+    N_("{variable} is not a valid URL"),
+    N_("{variable} names no host"),
+    N_(
+        "{variable} must not be a cluster, which cannot write a key and log it in one transaction; use it as the cloud "
+        "store"
+    ),
+    N_("REDIS_URL and UPSTASH_REDIS_URL name the same store; give two independent ones, or only one"),
+    N_("is the server running, and is the port right?"),
+    N_("is the address right, and does a firewall let it through?"),
+    N_("look for a typing mistake in the host's name"),
+    N_("copy the URL again from where you got it"),
+    N_("is the service's name right, and do the Sentinels see a master that answers?"),
+    N_("write it into the URL, as redis://:PASSWORD@host:6379"),
+    N_("give it the key pattern ~hybrid:*"),
+    N_("hybrid reads, writes and keeps its log there: let its user run every command"),
+    N_("does this port speak TLS? rediss:// is with, redis:// without"),
+    N_("connect to the name that it is for"),
+    N_("it has to be renewed; until then nothing is sent there"),
+    N_("give the authority's certificate, as ?ssl_ca_certs=/path/ca.crt in the URL"),
+    N_("give one, as ?ssl_certfile=...&ssl_keyfile=... in the URL"),
+    N_("try again in a moment"),
+    N_("the server ended the connection; a store in the cloud often wants rediss://"),
+    N_("look at the URL and at the server's log"),
+    N_("the way there is not encrypted: use rediss:// if the store offers it"),
+    N_("it is on this machine: a fault here takes both stores at once"),
+    N_("{time} ms away: the local store should be near the application"),
+    N_("absolute expiry times"), N_("expiries are read exactly, rather than as time left"),
+    N_("expiry of hash fields"), N_("HEXPIRE and the like can be used"),
+    N_("functions"), N_("FUNCTION and FCALL can be used"),
+    N_("stream counters"), N_("consumer groups keep their lag when copied"),
+    N_("JSON documents can be kept"),
+    N_("memory of a key"), N_("the biggest keys can be found"),
+)  # fmt: skip
+"""Of the page Connect your stores: what is wrong with a URL, and what the store there can do."""
 EXACT: Final = frozenset(
     text
-    for text in (*WORDS, *REASONS, *ADVICE, *FINDINGS, *DETAILS, *EVENTS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE)
+    for text in (
+        *WORDS,
+        *REASONS,
+        *ADVICE,
+        *FINDINGS,
+        *DETAILS,
+        *EVENTS,
+        *ERRORS,
+        *JOBS,
+        *TITLES,
+        *DEEDS,
+        *CONSOLE,
+        *URLS,
+    )
     if "{" not in text
 )
 TEMPLATES: Final = tuple(
-    text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE) if "{" in text
+    text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE, *URLS) if "{" in text
 )

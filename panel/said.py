@@ -45,8 +45,8 @@ def _said(text: str, code: str) -> str:
         inside = text[:1].lower() + text[1:-1]
         found_inside = _said(inside, code)
         return text if found_inside == inside else sentence(found_inside)
-    mark = next((mark for mark in ("; ", ", ") if mark in text), None)
-    return text if mark is None else mark.join(_said(part, code) for part in text.split(mark))
+    mark = next((mark for mark in (": ", "; ", ", ") if mark in text), None)
+    return text if mark is None else mark.join(_said(part, code) for part in text.split(mark, 1))
 
 
 @cache

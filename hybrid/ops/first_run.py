@@ -111,8 +111,8 @@ def _tried(store: Store, url: str, address: str, connection: Any) -> UrlCheck:
     found = probe_capabilities(connection)
     rows = abilities(found)
     lacking = [row.name for row in rows if row.needed and not row.there]
-    problem = f"it lacks {', '.join(lacking)}: use Redis 6.2, Valkey 7.2, Upstash, or newer" if lacking else ""
-    warnings = tuple(_warnings(store, url, min(trips_ms)))
+    problem = f"it lacks {', '.join(lacking)}: {NEWER}" if lacking else ""
+    warnings = tuple(warnings_of(store, url, min(trips_ms)))
     return UrlCheck(store, address, problem, warnings, min(trips_ms), keys, mark == 1, software(found), rows)
 
 
@@ -132,7 +132,8 @@ def _may_write(connection: Any) -> bool:
     return not any(isinstance(answer, NoPermissionError) for answer in (begun, *queued))
 
 
-def _warnings(store: Store, url: str, round_trip_ms: float) -> list[str]:
+def warnings_of(store: Store, url: str, round_trip_ms: float) -> list[str]:
+    """What is unwise about a URL that can be used."""
     address = address_of(url)
     found = []
     here = all(host in ("localhost", "127.0.0.1", "::1") for host, _ in address.hosts)
@@ -145,6 +146,7 @@ def _warnings(store: Store, url: str, round_trip_ms: float) -> list[str]:
     return found
 
 
+NEWER: Final = "use Redis 6.2, Valkey 7.2, Upstash, or newer"
 NO_PERMISSION: Final = "its user lacks a permission"
 ADVICE: Final = {
     "connection refused": "is the server running, and is the port right?",
@@ -165,10 +167,14 @@ ADVICE: Final = {
 }
 
 
+WANTS_TLS: Final = "the server ended the connection; a store in the cloud often wants rediss://"
+LOOK: Final = "look at the URL and at the server's log"
+
+
 def _advice(reason: str, url: str) -> str:
     if reason == "connection lost" and url.startswith("redis://"):
-        return "the server ended the connection; a store in the cloud often wants rediss://"
-    return ADVICE.get(reason, "look at the URL and at the server's log")
+        return WANTS_TLS
+    return ADVICE.get(reason, LOOK)
 
 
 def software(found: Capabilities) -> str:

@@ -14,6 +14,7 @@ from panel.actions import Outcome, record, require_operator
 from panel.i18n import _
 from panel.jobs import Job, JobFailed, Progress
 from panel.process import process
+from panel.said import said
 from panel.setup.queries import COMPARE_JOB, PAIR_JOB
 
 __all__ = ["CHECKS", "check", "compare", "connect", "make_pair"]
@@ -35,11 +36,11 @@ def connect(plan: EnvPlan) -> Outcome:
     try:
         write_env(plan)
     except (HybridError, OSError) as error:
-        return Outcome(False, _("Nothing was written: {error}").format(error=error))
+        return Outcome(False, _("Nothing was written: {error}").format(error=said(str(error))))
     process().restart()
     problem = process().problem
     if problem is not None:
-        return Outcome(False, _("Written, but the stores did not start: {problem}").format(problem=problem))
+        return Outcome(False, _("Written, but the stores did not start: {problem}").format(problem=said(problem)))
     record(author, ".env", dict.fromkeys(plan.variables, (None, "written")))
     process().introduced = True
     return Outcome(True, _("Written to {path}. The panel now runs on your stores.").format(path=plan.path))
@@ -52,7 +53,7 @@ def compare() -> Outcome:
         return Outcome(False, _("The panel's client is not running."))
 
     def work(job: Job) -> Any:
-        found = said(lambda: preview(agent.client, lambda text: job.say(Progress(phase=text))))
+        found = told(lambda: preview(agent.client, lambda text: job.say(Progress(phase=text))))
         job.summary = counts(found)
         return found
 
@@ -70,7 +71,7 @@ def make_pair(origin: Origin, prefer: Store = Store.LOCAL) -> Outcome:
         def tell(text: str) -> None:
             job.say(Progress(phase=text))
 
-        done = said(lambda: pair(agent.client, origin, author=author, prefer=prefer, report=tell))
+        done = told(lambda: pair(agent.client, origin, author=author, prefer=prefer, report=tell))
         record(author, "pair", {"from": (None, str(origin))})
         merged = [counts(done.merged)] if done.merged is not None else []
         job.summary = ", ".join([*merged, "one pair now" if done.in_sync else "the rest follows by itself"])
@@ -85,7 +86,7 @@ def counts(found: Preview) -> str:
     return ", ".join([*parts, f"{found.only_local:,} only local", f"{found.only_cloud:,} only cloud"])
 
 
-def said(act: Callable[[], Any]) -> Any:
+def told(act: Callable[[], Any]) -> Any:
     """An expected error as a sentence of the job, without a traceback."""
     try:
         return act()

@@ -8,6 +8,7 @@ from panel import actions, confirm, format, widgets
 from panel.i18n import N_, _, ngettext
 from panel.jobs import Job
 from panel.queries import PRESETS, Store
+from panel.said import said
 from panel.setup import actions as setup
 from panel.setup.queries import CHECK_COMMANDS, EXAMPLES, EnvPlan, Origin, Preview, UrlCheck, overruled
 
@@ -71,17 +72,18 @@ def check_card(found: UrlCheck) -> None:
             else:
                 st.badge(_("Not usable"), icon=":material/cancel:", color="red")
         if found.problem:
-            st.error(f"{found.address}  \n{found.problem}" if found.address else found.problem, icon=":material/error:")
+            problem = said(found.problem)
+            st.error(f"{found.address}  \n{problem}" if found.address else problem, icon=":material/error:")
             return
         keys = _("number of keys unknown") if found.keys is None else ngettext("{n} key", "{n} keys", found.keys)
-        said = [found.address, found.software, format.latency(found.round_trip_ms)]
-        st.caption(" · ".join([*said, keys.format(n=format.count(found.keys))]))
+        facts = [found.address, found.software, format.latency(found.round_trip_ms)]
+        st.caption(" · ".join([*facts, keys.format(n=format.count(found.keys))]))
         for warning in found.warnings:
-            st.warning(warning, icon=":material/warning:")
+            st.warning(said(warning), icon=":material/warning:")
         for ability in found.abilities:
             icon = ":green[:material/check:]" if ability.there else ":gray[:material/close:]"
             word = _("yes · {meaning}") if ability.there else _("no; with it, {meaning}")
-            st.markdown(f"{icon} {ability.name} :gray[{word.format(meaning=ability.meaning)}]")
+            st.markdown(f"{icon} {said(ability.name)} :gray[{word.format(meaning=said(ability.meaning))}]")
 
 
 def what_happens(found: list[UrlCheck]) -> None:
@@ -121,7 +123,7 @@ def preset_choice() -> str | None:
 def write_form(plan: EnvPlan | str) -> None:
     """The lines of `.env` that change, and the button that writes them."""
     if isinstance(plan, str):
-        st.error(plan, icon=":material/error:")
+        st.error(said(plan), icon=":material/error:")
         return
     hidden = overruled(plan)
     if hidden:

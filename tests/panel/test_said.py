@@ -18,14 +18,18 @@ from hybrid.core.refusals import Refusal
 from hybrid.core.spending import CostSummary
 from hybrid.events import CatchingUp, ConflictsArchived, Event, LogFolded
 from hybrid.observe.alert_readings import Facts, readings_of
+from hybrid.ops import first_run
+from hybrid.ops.first_run import check_url
 from hybrid.ops.keys import edit
 from hybrid.ops.overview import Overview
+from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 from panel import i18n
 from panel.metrics.queries import NOT_READ
 from panel.repair.weather import obstacle
 from panel.said import said
+from panel.setup.queries import plan
 
 PAPER = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text()
 EVENTS = re.findall(r"^\| `\w+` \|.*\| `(.+)` \|$", PAPER, re.MULTILINE)
@@ -151,6 +155,39 @@ def test_nothing_is_being_filled_while_the_store_that_has_it_is_down(
 
 def test_why_nothing_is_measured(portuguese: None) -> None:
     assert said(NOT_READ) != NOT_READ
+
+
+WRONG = (
+    (Store.LOCAL, ""), (Store.CLOUD, ""), (Store.LOCAL, "http://host"), (Store.CLOUD, "redis://:a/b@host"),
+    (Store.CLOUD, "redis://a,b"), (Store.CLOUD, "redis+cluster://host:1/3"), (Store.LOCAL, "redis+cluster://host:1"),
+    (Store.CLOUD, "redis+sentinel://host"), (Store.CLOUD, "redis+sentinel://host/name?sentinel_x=1"),
+    (Store.LOCAL, "redis://host:port"), (Store.LOCAL, "redis://:1"),
+)  # fmt: skip
+ENGLISH = re.compile(r"\b(the|is|its|must|write|give|wants|look|has|names|such)\b")
+
+
+def test_what_is_said_of_a_url(portuguese: None) -> None:
+    """Problems with their advice, warnings, what a store can do, and what is wrong with an address."""
+    reasons = (*(plain_reason(Exception(error)) for error in ERRORS), *first_run.ADVICE)
+    advices = (*first_run.ADVICE.values(), first_run.WANTS_TLS, first_run.LOOK)
+    problems = [f"{reason}: {advice}" for reason in reasons for advice in advices]
+    problems += [check_url(store, url).problem for store, url in WRONG]
+    problems += [f"it lacks functions, JSON: {first_run.NEWER}", *two_of_one()]
+    assert [said(text) for text in problems if ENGLISH.search(said(text))] == []
+    nothing = Capabilities((0, 0, 0), "unknown", *[False] * 6)
+    rows = first_run.abilities(nothing)
+    assert [text for row in rows for text in (row.name, row.meaning) if said(text) == text] == ["JSON"]
+    asked = ((Store.CLOUD, "redis://far:1"), (Store.CLOUD, "redis://localhost:1"), (Store.LOCAL, "redis://far:1"))
+    warnings = [text for store, url in asked for text in first_run.warnings_of(store, url, 42.0)]
+    assert len(warnings) == 3
+    assert [text for text in warnings if said(text) == text] == []
+
+
+def two_of_one() -> list[str]:
+    """Why no `.env` is planned."""
+    answer = plan("redis://one:1", "redis://one:1", None)
+    assert isinstance(answer, str)
+    return [answer]
 
 
 def test_in_english_it_is_what_was_said(findings: list[str]) -> None:
