@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-__all__ = ["from_address", "to_address"]
+__all__ = ["from_address", "has_gone_back", "to_address", "was_in_address"]
+
+WRITTEN = "in-address-"
 
 
 def from_address(name: str, key: str, choices: Sequence[str], default: str) -> None:
-    """Before a widget is drawn for the first time: take its value from the address, if that is one of `choices`."""
-    if key not in st.session_state:
+    """Before a widget is drawn: for the first time, and after the browser went back or forward, take its value from the
+    address, if that is one of `choices`."""
+    if key not in st.session_state or has_gone_back(name, st.session_state[key]):
         asked = st.query_params.get(name)
         st.session_state[key] = asked if asked in choices else default
 
@@ -22,3 +25,16 @@ def to_address(name: str, value: str, default: str) -> None:
         st.query_params[name] = value
     elif name in st.query_params:
         del st.query_params[name]
+    was_in_address(name, value)
+
+
+def was_in_address(name: str, value: object) -> None:
+    """Remember what the address says now that `value` is chosen."""
+    st.session_state[WRITTEN + name] = (st.query_params.get(name), value)
+
+
+def has_gone_back(name: str, value: object) -> bool:
+    """Whether the address is another one than was written for `value`, although nobody has chosen anew: the browser
+    went back or forward."""
+    written = st.session_state.get(WRITTEN + name)
+    return written is not None and written[1] == value and written[0] != st.query_params.get(name)

@@ -6,8 +6,8 @@ import streamlit as st
 
 from panel import jobview, queries, widgets
 from panel.i18n import N_, _
+from panel.links import from_address, to_address
 from panel.repair import conflictview, pieces, syncview, weather
-from panel.repair.links import link, linked
 from panel.weatherline import follow_weather
 
 TICK_S = 2.0
@@ -28,13 +28,13 @@ else:
     st.caption(f"{found.sentence} {found.advice}".strip())
 st.fragment(syncview.standing, run_every=TICK_S, key="standing")()
 count = snapshot.status.conflicts if snapshot is not None else None
-wanted = linked("section", "now")
+from_address("section", "sync-section", list(SECTIONS), "now")
 section = st.segmented_control(
-    _("Section"), list(SECTIONS), default=wanted if wanted in SECTIONS else "now", required=True, key="sync-section",
+    _("Section"), list(SECTIONS), required=True, key="sync-section",
     format_func=lambda name: _(SECTIONS[name]) + (f" · {count}" if name == "conflicts" and count else ""),
     label_visibility="collapsed",
 )  # fmt: skip
-link(section="" if section == "now" else section)
+to_address("section", str(section), "now")
 if section == "now":
     syncview.now(obstacle)
 elif section == "schedule":

@@ -8,6 +8,7 @@ from panel import actions as access
 from panel import format, jobview, widgets
 from panel.alerts import actions, eventview, queries, quietview, rulesview, view
 from panel.i18n import N_, _
+from panel.links import from_address, to_address
 from panel.reads import Known
 from panel.said import said
 from panel.weatherline import weather_line
@@ -55,23 +56,17 @@ def draw_events() -> None:
     jobview.follow(not isinstance(answer, Known) and answer.pending, "events")
 
 
-def keep_view() -> None:
-    """Into the address, in one word for every language."""
-    st.query_params["view"] = st.session_state["view"]
-
-
-if st.session_state.get("view") not in VIEWS:
-    asked = st.query_params.get("view")
-    st.session_state["view"] = asked if asked in VIEWS else INCIDENTS
+from_address("view", "view", list(VIEWS), INCIDENTS)
 with st.container(horizontal=True, vertical_alignment="center"):
     st.title(_("Alerts"), anchor=False, width="content")
     st.space("stretch")
     chosen = str(
         st.segmented_control(
-            _("View"), list(VIEWS), required=True, key="view", on_change=keep_view,
+            _("View"), list(VIEWS), required=True, key="view",
             format_func=lambda each: _(VIEWS[each]), label_visibility="collapsed", wrap=True,
         )
     )  # fmt: skip
+    to_address("view", chosen, INCIDENTS)
     st.button(
         _("Send a test alert"), icon=":material/send:", key="send-test", disabled=not access.is_operator(),
         help=_("To every receiver, through the agent that sends real ones."),

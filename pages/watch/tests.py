@@ -8,8 +8,8 @@ from panel import jobview, queries, testview
 from panel.drills import historyview, scheduleview, view
 from panel.drills.queries import DRILL_JOB
 from panel.i18n import N_, _
+from panel.links import from_address, to_address
 from panel.queries import JobState
-from panel.repair.links import link, linked
 from panel.weatherline import weather_line
 
 TICK_S = 1.0
@@ -45,12 +45,12 @@ with st.container(horizontal=True, vertical_alignment="center"):
 weather_line()
 if queries.overview() is None:
     st.info(_("The panel is still starting; the test needs its client."), icon=":material/info:")
-wanted = linked("section", "test")
+from_address("section", "tests-section", list(SECTIONS), "test")
 section = st.segmented_control(
-    _("Section"), list(SECTIONS), default=wanted if wanted in SECTIONS else "test", required=True, key="tests-section",
+    _("Section"), list(SECTIONS), required=True, key="tests-section",
     format_func=lambda name: _(SECTIONS[name]), label_visibility="collapsed",
 )  # fmt: skip
-link(section="" if section == "test" else str(section))
+to_address("section", str(section), "test")
 if not any(job.running for job in queries.jobs(*PLAYED)):
     jobview.await_job(*PLAYED)
 if section == "drills":

@@ -10,6 +10,7 @@ from panel import format, widgets
 from panel.console import actions as console
 from panel.console.queries import COMMANDS, Answer, Command, Policy, Run, Target, earlier_lines
 from panel.i18n import N_, _, ngettext
+from panel.links import from_address, to_address
 from panel.queries import Store
 from panel.said import said
 
@@ -48,14 +49,12 @@ POLICIES = {
 def target_choice(cloud: bool) -> Target:
     """Where lines go; in the address, so that a link keeps it."""
     choices = list(Target) if cloud else [Target.CLIENT, Target.LOCAL]
-    asked = st.query_params.get(TARGET)
+    from_address(TARGET, "console-target", choices, Target.CLIENT)
     chosen = st.segmented_control(
-        _("Send to"), choices, default=Target(asked) if asked in choices else Target.CLIENT, required=True,
-        key="console-target", format_func=lambda target: _(TARGETS[target]),
-    )  # fmt: skip
-    target = chosen or Target.CLIENT
-    if asked != target:
-        st.query_params[TARGET] = target.value
+        _("Send to"), choices, required=True, key="console-target", format_func=lambda target: _(TARGETS[target])
+    )
+    target = Target(chosen or Target.CLIENT)
+    to_address(TARGET, target, Target.CLIENT)
     st.caption(_(TARGET_HELP[target]))
     return target
 

@@ -71,7 +71,7 @@ def use_the_console(page: Page) -> None:
         expect(page.locator(f".st-key-answer-2-{store}")).to_contain_text('"hello you"', timeout=PATIENT_MS)
     photograph(page, ARTIFACTS / "console_light.png")
     page.get_by_role("radio", name="Replicated").click()
-    page.wait_for_url("**/console?target=client", timeout=PATIENT_MS)
+    page.wait_for_url("**/console", timeout=PATIENT_MS)
     send(page, "FLUSHALL")
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="Run FLUSHALL")).to_be_disabled(timeout=PATIENT_MS)
