@@ -16,6 +16,7 @@ widgets.title(_("Keys"))
 obstacle_line(weather.notice(snapshot, widgets.zone()))
 saving.said()
 listview.filters()
+state.remember()  # before what takes long: a tick that is sent meanwhile must not bring the address of before
 editview.create_form()
 authority = snapshot.status.authority if snapshot is not None else queries.Store.LOCAL
 if state.opened_key() is None:
@@ -30,4 +31,3 @@ else:
             detailview.draw(key, authority)
 bulkview.draw(marked)
 follow_weather(snapshot)
-state.remember()

@@ -10,6 +10,7 @@ import streamlit as st
 
 from panel.i18n import N_
 from panel.keys.queries import Filter, KeyRow, Store, Walk, new_walk_id
+from panel.links import has_gone_back, was_in_address
 from panel.repair.links import key_from, key_text, link, linked
 
 __all__ = [
@@ -45,16 +46,25 @@ ALLOWED = {"type": KINDS, "store": STORES, "ttl": tuple(TTLS), "size": tuple(SIZ
 
 
 def restore() -> None:
-    """Take from the address what this session has not chosen itself."""
+    """Take from the address what this session has not chosen itself, and what the browser went back or forward to."""
     state = st.session_state
-    state["keys-just-opened"] = "keys-view" not in state
+    state["keys-just-opened"] = opened = "keys-view" not in state
     for name in LINKED:
         value = linked(name, "list" if name == "view" else "")
         allowed = ALLOWED.get(name)
-        if f"keys-{name}" not in state:
+        if opened or has_gone_back(name, state[f"keys-{name}"]):
             state[f"keys-{name}"] = value if allowed is None or value in allowed else allowed[0]
-    for name in ("key", "prefix"):
-        state.setdefault(f"keys-open-{name}", linked(name))
+    if _is_led("prefix", opened):
+        set_prefix(key_from(linked("prefix")))
+        turn(0)
+    if _is_led("key", opened):
+        open_key(key_from(linked("key")))
+
+
+def _is_led(name: str, just_opened: bool) -> bool:
+    """Whether the address asks for another one than is open: of a link that was followed, or gone back to."""
+    kept = st.session_state.setdefault(f"keys-open-{name}", "")
+    return linked(name) != kept and (bool(linked(name)) if just_opened else has_gone_back(name, kept))
 
 
 def remember() -> None:
@@ -63,6 +73,10 @@ def remember() -> None:
     values = {name: str(state.get(f"keys-{name}") or "") for name in LINKED}
     values["view"] = "" if values["view"] == "list" else values["view"]
     link(**values, key=state["keys-open-key"], prefix=state["keys-open-prefix"])
+    for name in LINKED:
+        was_in_address(name, state.get(f"keys-{name}"))
+    for name in ("key", "prefix"):
+        was_in_address(name, state[f"keys-open-{name}"])
 
 
 def just_opened() -> bool:

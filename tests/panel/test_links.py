@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from hybrid.ops.overview import Overview
 
 OpenPage = Callable[..., AppTest]
+ROOT = Path(__file__).resolve().parents[2]
 CHOICES = (
     ("repair/sync.py", "section", "sync-section", "now", "conflicts", "history"),
     ("watch/tests.py", "section", "tests-section", "test", "drills", "schedule"),
@@ -36,3 +38,36 @@ def test_back_goes_to_the_choice_before(
     assert at.run().session_state[key] == default
     assert name not in at.query_params, "a visit that chooses nothing is one step in the browser's history"
     assert not at.exception
+
+
+def test_back_closes_a_key_and_leaves_a_folder(
+    set_weather: Callable[[str], Overview | None], open_page: OpenPage
+) -> None:
+    set_weather("healthy")
+    at = open_page("data/keys.py", query={"key": "a:1", "prefix": "a:", "view": "tree"})
+    assert at.session_state["keys-open-key"] == "a:1"
+    del at.query_params["key"]
+    assert at.run().session_state["keys-open-key"] == ""
+    assert at.session_state["keys-open-prefix"] == "a:"
+    del at.query_params["prefix"]
+    assert at.run().session_state["keys-open-prefix"] == ""
+    at.query_params["key"] = "a:1"
+    assert at.run().session_state["keys-open-key"] == "a:1"
+    at.query_params["type"] = "hash"
+    assert at.run().session_state["keys-type"] == "hash"
+    assert "key" in at.query_params
+
+
+def test_a_link_opens_its_key_whatever_was_open_before(
+    set_weather: Callable[[str], Overview | None], open_page: OpenPage
+) -> None:
+    set_weather("healthy")
+    at = open_page("data/keys.py", query={"key": "a:1"})
+    at.switch_page(str(ROOT / "pages" / "watch" / "alerts.py")).run()
+    at.switch_page(str(ROOT / "pages" / "data" / "keys.py"))
+    at.query_params["key"] = "b:2"
+    assert at.run().session_state["keys-open-key"] == "b:2"
+    at.switch_page(str(ROOT / "pages" / "watch" / "alerts.py")).run()
+    at.switch_page(str(ROOT / "pages" / "data" / "keys.py"))
+    at.query_params.clear()
+    assert at.run().session_state["keys-open-key"] == "b:2", "who comes back by the menu finds the key still open"
