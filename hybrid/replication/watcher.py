@@ -209,6 +209,8 @@ class Watcher(threading.Thread):
                 self._take(wire.receive(1)[0])
                 # If it was lost, the message may be older than that.
                 self._poked = self._poked or not self._board.reachable(self._store)
+            if not readable and self._nobody_tells():
+                return
             if self._poked or (not readable and self._is_to_be_asked()):
                 self._poked = False
                 self._ask(wire)
@@ -223,11 +225,20 @@ class Watcher(threading.Thread):
         board = self._board
         if self._store is Store.CLOUD and not board.settings.cloud_price:
             return FREE_S
+        if board.is_wiped(self._store):
+            return RETRY_S[self._store][1]
         waits = self._store is Store.LOCAL and board.routes.confirm and board.acks[Store.LOCAL].is_awaited
         return AWAITED_S if waits else SILENCE_S[self._store]
 
+    def _nobody_tells(self) -> bool:
+        """Whether others may have refilled the store, and this process does not reach the one where that is said. It
+        greets the store anew then."""
+        return self._board.is_wiped(self._store) and not self._board.reachable(self._store.other)
+
     def _is_to_be_asked(self) -> bool:
         board, peer = self._board, self._store.other
+        if board.is_wiped(self._store):
+            return False  # it serves nobody, and who refills it notices its loss
         hears = self._store is Store.CLOUD and not board.shipping and board.reachable(peer)
         return not hears or time.monotonic() - self._heard_s >= HEARSAY_S
 

@@ -707,3 +707,26 @@ def test_a_store_that_took_over_alone_copies_what_it_merged(away_s: float, monke
         scheduler.thaw(shipping)
         assert scheduler.run(world.is_quiet, scheduler.now_s + 20)
         assert len(local.data.values[b"list"].body) == 2 and not world.unequal()
+
+
+def test_a_process_that_is_cut_off_from_the_local_store_sees_that_others_have_refilled_the_cloud_store() -> None:
+    with opened("refilled by others", preempt=0.0, verbose=False) as world:
+        ships, cut_off = (world.start(name, 0.0) for name in ("p1", "p2"))
+
+        def begin(process: Process) -> None:
+            process.client.start()
+            process.client.set(process.name, 1)
+
+        for process in (ships, cut_off):
+            world.scheduler.spawn(partial(begin, process), "writer", process)
+            wait(world, 0.5)
+        cloud = world.stores[Store.CLOUD]
+        cloud.crash()
+        wait(world, 0.5)
+        world.link(cut_off, Store.LOCAL).hang = True
+        wait(world, 3.0)
+        cloud.boot({})
+        wait(world, 4.0)
+        assert cut_off.client._board.state(Store.LOCAL) is StoreState.DOWN
+        assert cut_off.client._board.state(Store.CLOUD) is StoreState.UP
+        assert cut_off.client._board.routes.writer is not None
