@@ -51,7 +51,7 @@ def draw(key: bytes, authority: Store) -> None:
                 else:
                     infos[store] = found.value
                     st.caption(facts_line(found.value))
-        editview.toolbar(key, infos)
+        editview.toolbar(key, infos, authority)
         commands(key, infos)
         kinds = {one.kind for one in infos.values()}
         main = infos.get(authority) or next(iter(infos.values()), None)
@@ -65,7 +65,7 @@ def draw(key: bytes, authority: Store) -> None:
         for kind in sorted(kinds):
             holders = tuple(store for store in Store if store in infos and infos[store].kind == kind)
             value(key, kind, {store: infos[store] for store in holders}, authority)
-        if row is not None and row.badge is Badge.DIFFERS:
+        if row is not None and row.badge in (Badge.DIFFERS, Badge.ONLY_LOCAL, Badge.ONLY_CLOUD):
             st.page_link(
                 page("diff"), label=_("Compare field by field and repair"), icon=":material/difference:",
                 query_params={"key": key_text(key)},

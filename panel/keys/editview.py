@@ -8,27 +8,46 @@ from collections.abc import Callable
 import streamlit as st
 
 from panel import actions as panel_actions
-from panel.i18n import _
+from panel.i18n import N_, _
 from panel.keys import state, valueforms
 from panel.keys.entries import expiry_input, left_s, parts
 from panel.keys.queries import Edit, KeyInfo, Store, edits
 from panel.keys.saving import buttons, save
 from panel.keys.valueforms import HINTS
 from panel.repair.links import key_from, key_text
+from panel.verdict import named
 
 __all__ = ["create_form", "draw", "toolbar"]
 
 
-def toolbar(key: bytes, infos: dict[Store, KeyInfo]) -> None:
+ELSEWHERE = N_(
+    "Only the {store} store has this key, and writes go to the {other} store first: copy the key on the page Diff, or "
+    "delete it."
+)
+
+
+def is_elsewhere(infos: dict[Store, KeyInfo], authority: Store) -> bool:
+    """Whether only the store that takes no writes has the key."""
+    return bool(infos) and authority not in infos
+
+
+def toolbar(key: bytes, infos: dict[Store, KeyInfo], authority: Store) -> None:
     """What can be done with the whole key."""
     fixed = not panel_actions.is_operator()
+    elsewhere = is_elsewhere(infos, authority)
+    if elsewhere:
+        text = _(ELSEWHERE).format(store=named(authority.other), other=named(authority))
+        st.caption(f":material/info: {text}")
     with st.container(horizontal=True, key="keys-toolbar"):
         for name, label, icon in (
             ("expire", _("Expiry"), ":material/timer:"),
             ("rename", _("Rename"), ":material/drive_file_rename_outline:"),
             ("delete", _("Delete"), ":material/delete:"),
         ):
-            st.button(label, icon=icon, key=f"keys-do-{name}", disabled=fixed, on_click=state.open_form, args=(name,))
+            st.button(
+                label, icon=icon, key=f"keys-do-{name}", disabled=fixed or (elsewhere and name != "delete"),
+                on_click=state.open_form, args=(name,),
+            )  # fmt: skip
         st.button(
             _("As commands"), icon=":material/terminal:", key="keys-do-commands", on_click=state.open_form,
             args=("commands",),
@@ -57,7 +76,7 @@ def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -
             case "rename":
                 rename_form(key, kind)
             case "delete":
-                delete_form(key, kind)
+                delete_form(key, None if is_elsewhere(infos, authority) else kind)
             case "text":
                 valueforms.text_form(key, kind, about, authority)
             case "element":
@@ -88,7 +107,7 @@ def rename_form(key: bytes, kind: str) -> None:
     buttons(_("Rename"), build, closes_key=True)
 
 
-def delete_form(key: bytes, kind: str) -> None:
+def delete_form(key: bytes, kind: str | None) -> None:
     st.warning(
         _("The key is deleted on both stores. It can be had back with Undo if it is not larger than 8 MB."),
         icon=":material/delete:",

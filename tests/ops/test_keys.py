@@ -394,6 +394,27 @@ def test_rename_and_expiry_and_their_undo(hybrid: HybridRedis, lines: Lines) -> 
     assert badges(lines, b"a")[b"a"].badge is Badge.EQUAL
 
 
+def test_a_key_that_only_the_other_store_has_is_deleted_and_had_back(
+    hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
+) -> None:
+    """The authority lacks it: what an undo brings back is the other store's value, then on both."""
+    for name in ("one", "two"):
+        sides[Store.CLOUD].rpush(name, "x", "y")
+    with pytest.raises(HybridError, match="another one"):
+        apply_edit(hybrid, edit.delete_key(b"one", "list"))
+    done = apply_edit(hybrid, edit.delete_key(b"one", None))
+    assert not sides[Store.CLOUD].exists("one") and done.undo is not None
+    put_back(hybrid, done.undo)
+    assert hybrid.wait_in_sync(5)
+    many = delete_keys(hybrid, [b"one", b"two", b"none"])
+    assert (many.deleted, many.kept) == (2, 1)
+    assert hybrid.wait_in_sync(5)
+    assert not any(store.exists("one", "two") for store in sides.values())
+    undo_sync(hybrid, many.id, everywhere=True)
+    assert hybrid.wait_in_sync(5)
+    assert {row.badge for row in badges(lines, b"one", b"two").values()} == {Badge.EQUAL}
+
+
 def test_the_expiry_of_a_field_outlives_an_edit_of_it(hybrid: HybridRedis, lines: Lines, pair: Stores) -> None:
     if pair.local.url and not hybrid.info("server").get("valkey_version"):
         pytest.skip("this server's fields do not expire")

@@ -265,6 +265,19 @@ def test_values_are_taken_apart_and_never_run(hybrid: HybridRedis, open_keys: An
     assert any("Part of 10" in number.label for number in at.number_input)
 
 
+def test_a_key_that_only_the_other_store_has_is_deleted_there(
+    hybrid: HybridRedis, open_keys: Callable[..., AppTest], text_of: TextOf, sides: dict[Store, Any]
+) -> None:
+    sides[Store.CLOUD].set("k", "stray")
+    at = opened_key(open_keys(), "k")
+    assert "Only the cloud store has this key" in text_of(at)
+    assert at.button(key="keys-do-expire").disabled and at.button(key="keys-do-rename").disabled
+    at = press(press(at, "keys-do-delete"), "keys-form-save")
+    assert not sides[Store.CLOUD].exists("k")
+    press(at, "keys-undo")
+    assert [store.get("k") for store in sides.values()] == [b"stray", b"stray"]
+
+
 def test_many_keys_are_found_counted_exported_and_deleted(
     hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any, panel_process: PanelProcess, text_of: TextOf
 ) -> None:

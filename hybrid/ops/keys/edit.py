@@ -65,12 +65,13 @@ class Reached(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Edit:
     """Commands that run in one transaction, if `expects` holds: a read and the reply that the editor saw. `keys` are
-    those that are changed, `words` say what is done."""
+    those that are changed, `words` say what is done. `elsewhere`: only the store that takes no writes has them."""
 
     keys: tuple[bytes, ...]
     commands: tuple[Command, ...]
     words: str
     expects: tuple[Command, Any] | None = None
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     if own := next((key for key in edit.keys if key.startswith(RESERVED)), None):
         raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own!r}")
     refuse_impossible(client, edit)
-    before = states_of(client, edit.keys)
+    before = states_of(client, edit.keys, elsewhere=edit.elsewhere)
     try:
         with client.pipeline(transaction=True) as pipeline:
             pipeline.watch(*edit.keys)
@@ -186,8 +187,10 @@ def _two(value: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     return list(zip(value[::2], value[1::2], strict=False))
 
 
-def delete_key(key: bytes, kind: str) -> Edit:
-    return Edit((key,), (("UNLINK", key),), "delete the key", _exists(key, kind))
+def delete_key(key: bytes, kind: str | None) -> Edit:
+    """On both stores; `kind` None: the store that takes writes was seen to lack it, only the other one has it."""
+    expects = _exists(key, kind or "none")
+    return Edit((key,), (("UNLINK", key),), "delete the key", expects, elsewhere=kind is None)
 
 
 def rename_key(key: bytes, new: bytes, kind: str) -> Edit:

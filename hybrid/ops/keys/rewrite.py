@@ -27,6 +27,7 @@ from hybrid.ops.sync import archive
 from hybrid.ops.sync.batches import chunked, put_of, within
 from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Pair
+from hybrid.types import StoreState
 
 __all__ = ["DELETE", "EXPIRE", "KeyUndo", "delete_keys", "expire_keys", "put_back", "states_of"]
 
@@ -64,7 +65,7 @@ def delete_keys(
     refuse_own(keys)
 
     def change(pair: Pair) -> BulkChange[bytes]:
-        return _NewStates(pair, options, DELETE, lambda state: None if state == ABSENT else ABSENT)
+        return _Deletion(pair, options, DELETE, lambda state: None if state == ABSENT else ABSENT)
 
     return change_many(client, keys, change, cancel, on_progress, deletes=True)
 
@@ -89,13 +90,26 @@ def expire_keys(
     return change_many(client, keys, lambda pair: _NewStates(pair, options, EXPIRE, wish), cancel, on_progress)
 
 
-def states_of(client: HybridRedis, keys: Sequence[bytes]) -> dict[bytes, State] | None:
-    """What the keys hold on the store that takes writes; None when that is more than an undo keeps."""
-    with Pair.of(client, both=False) as pair:
-        sizes = pair.wire(pair.authority).exchange(b"".join(pack(("MEMORY", "USAGE", key)) for key in keys), len(keys))
+def states_of(client: HybridRedis, keys: Sequence[bytes], *, elsewhere: bool = False) -> dict[bytes, State] | None:
+    """What the keys hold on the store that takes writes, or `elsewhere`: on the other one; None when that is more than
+    an undo keeps."""
+    with Pair.of(client, both=elsewhere) as pair:
+        store = pair.authority.other if elsewhere else pair.authority
+        sizes = pair.wire(store).exchange(b"".join(pack(("MEMORY", "USAGE", key)) for key in keys), len(keys))
         if sum(size for size in sizes if isinstance(size, int)) > UNDO_BYTES:
             return None
-        return dict(pair.read(pair.authority, keys))
+        return dict(pair.read(store, keys))
+
+
+def _only_there(pair: Pair, here: Mapping[bytes, State]) -> list[bytes]:
+    """Those of the keys that the authority lacks although no write on its way took them: the other store may have them.
+    None while it is not up."""
+    lacking = [key for key, state in here.items() if state == ABSENT]
+    board = pair.engine.board
+    if not lacking or not pair.is_logged or board.state(pair.authority.other) is not StoreState.UP:
+        return []
+    on_their_way = pair.logged()
+    return [key for key in lacking if key not in on_their_way]
 
 
 def facts_after(client: HybridRedis, keys: Sequence[bytes]) -> dict[bytes, Facts | None]:
@@ -140,10 +154,14 @@ class _NewStates(BulkChange[bytes]):
         self.direction = direction
         self._wish = wish
 
+    def states(self, items: list[bytes]) -> Mapping[bytes, State]:
+        """What there is of the keys now."""
+        return self.pair.read(self.pair.authority, items)
+
     def attempt(self, items: list[bytes]) -> list[bytes]:
         pair, store = self.pair, self.pair.authority
         with pair.guard(store, items) as guard:
-            here = pair.read(store, items)
+            here = self.states(items)
             wishes = {key: wanted for key in items if (wanted := self._wish(here[key])) is not None}
             wishes = {k: s for k, s in wishes.items() if not isinstance(getattr(s, "body", None), Unsupported)}
             can = pair.can(store)
@@ -157,3 +175,11 @@ class _NewStates(BulkChange[bytes]):
                     return items
         self.count(changed=len(puts), left=len(items) - len(wishes))
         return [key for key in wishes if key not in puts]
+
+
+class _Deletion(_NewStates):
+    """Deletes also what only the other store has: it would be left there for good."""
+
+    def states(self, items: list[bytes]) -> Mapping[bytes, State]:
+        here = super().states(items)
+        return {**here, **self.pair.read(self.pair.authority.other, _only_there(self.pair, here))}
