@@ -13,6 +13,7 @@ from hybrid.core import flows
 from hybrid.core.authority import Authority
 from hybrid.core.commands import Policy, lookup, policy_of
 from hybrid.core.flows import Ask, Flow, OnWire
+from hybrid.core.hints import log_state
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
@@ -160,7 +161,11 @@ class Queue:
         if prepared.scripted and not wire.effects_loaded:
             yield from _looked(OnWire(loan, LOAD_EFFECTS, 2))
             wire.effects_loaded = True
-        replies = yield from _on_loan(loan, prepared.payload(wire.next_token()), prepared.replies)
+        try:
+            replies = yield from _on_loan(loan, prepared.payload(wire.next_token()), prepared.replies, prepared.unseen)
+        except OutcomeUnknown:
+            yield from log_state(client._board, prepared.unseen, client._hint)
+            raise
         self.watching = False  # EXEC ended that, and the fence stands again
         wire.see(replies[-1])
         client._board.learn(wire.authority, source=loan.store)
@@ -220,9 +225,9 @@ def _looked(request: OnWire) -> Flow:
         raise redis.WatchError(f"the store was lost while watching: {error}") from None
 
 
-def _on_loan(loan: Loan, payload: bytes, count: int) -> Flow:
+def _on_loan(loan: Loan, payload: bytes, count: int, unseen: tuple[bytes, ...] = ()) -> Flow:
     try:
-        return (yield OnWire(loan, payload, count))
+        return (yield OnWire(loan, payload, count, unseen=unseen))
     except NotSent as error:
         raise redis.WatchError(f"the store was lost while watching: {error}") from None
     except ReplyLost as error:

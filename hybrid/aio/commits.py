@@ -75,8 +75,11 @@ class Commits:
         engine: Engine,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         in_thread: Callable[[Callable[[], Fenced]], Awaitable[Fenced]],
+        on_unseen: Callable[[tuple[bytes, ...]], None],
     ) -> None:
+        """`on_unseen` hears of the keys of a transaction that was sent, when its task was cancelled meanwhile."""
         self._endpoint, self._engine, self._spawn, self._in_thread = endpoint, engine, spawn, in_thread
+        self._on_unseen = on_unseen
         self._store = endpoint.store
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Member] = deque()
@@ -231,6 +234,7 @@ class Commits:
     def landed(self, flight: _Flight, replies: list[Any]) -> None:
         """The replies of a group are there."""
         wire, members = flight.wire, flight.members
+        self._look_for_cancelled(members)
         name = members[0].transaction.name
         self._engine.metrics.record(self._store, name, self._loop.time() - flight.sent_s)
         if flight.endings:
@@ -250,6 +254,11 @@ class Commits:
             self._hand_out(wire, members, ran)
         self._idle.append(wire)
         self.pump()
+
+    def _look_for_cancelled(self, members: list[Member]) -> None:
+        for member in members:
+            if member.transaction.guarded and member.future.cancelled():
+                self._on_unseen(member.transaction.unseen)
 
     def _hand_out(self, wire: Wire, members: list[Member], ran: list[Any]) -> None:
         if len(members) == 1 and not members[0].transaction.scripted:
@@ -288,6 +297,7 @@ class Commits:
     def failed(self, flight: _Flight, error: NotSent | ReplyLost) -> None:
         """The wire was lost with a group on it."""
         self._wires -= 1
+        self._look_for_cancelled(flight.members)
         if isinstance(error, ReplyLost):
             self._endpoint.endpoint.lost.add(flight.wire)
         for member in flight.members:

@@ -8,9 +8,12 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
+
+import redis
 
 from hybrid.aio.commits import Commits
 from hybrid.aio.endpoint import LoopEndpoint
@@ -19,6 +22,7 @@ from hybrid.aio.shared import Shared
 from hybrid.aio.wire import Wire
 from hybrid.core.authority import admits_write
 from hybrid.core.flows import (
+    Action,
     Ask,
     AwaitAuthority,
     AwaitConfirmation,
@@ -31,7 +35,9 @@ from hybrid.core.flows import (
     Pause,
     Trace,
 )
+from hybrid.core.hints import log_state, unseen
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
+from hybrid.core.transaction import hint
 from hybrid.errors import HybridError
 from hybrid.replication.confirmations import OVERDUE_S
 from hybrid.replication.engine import HANDOVER_S, Engine
@@ -68,8 +74,10 @@ class Driver:
         self._running: dict[Hashable, asyncio.Task[Any]] = {}
         self._plain = {store: Shared(endpoint, engine) for store, endpoint in endpoints.items()}
         self._commits = {
-            store: Commits(endpoint, engine, self._spawn, self.in_thread) for store, endpoint in endpoints.items()
+            store: Commits(endpoint, engine, self._spawn, self.in_thread, self._log_unseen)
+            for store, endpoint in endpoints.items()
         }
+        self._unseen: dict[bytes, None] = {}
         self._progress = {store: Progress(engine.board.acks[store]) for store in Store}
         self._rung = False
         self._performs: dict[type[Any], Callable[[Any], Awaitable[Any]]] = {
@@ -142,6 +150,7 @@ class Driver:
         """Perform what the flow asks for until it returns; its result is the result."""
         if not self._warm or not self._engine.started:
             await self.start()
+        action: Action | None = None
         try:
             action = next(flow)
             while True:
@@ -158,6 +167,25 @@ class Driver:
         except HybridError as error:
             self._engine.metrics.error("client", type(error).__name__)
             raise
+        except redis.RedisError:
+            raise
+        except BaseException:
+            self._log_unseen(unseen(action))
+            raise
+
+    def _log_unseen(self, keys: tuple[bytes, ...]) -> None:
+        """Whoever asked for what was done to these keys is gone: nobody sees whether one was about to expire."""
+        if keys and self._warm:
+            is_first = not self._unseen
+            self._unseen.update(dict.fromkeys(keys))
+            if is_first:
+                self._spawn(self._log_all_unseen())
+
+    async def _log_all_unseen(self) -> None:
+        engine, keys = self._engine, tuple(self._unseen)
+        self._unseen.clear()
+        with suppress(HybridError):
+            await self.drive(log_state(engine.board, keys, partial(hint, engine.names)))
 
     async def _fate(self, action: Trace) -> Fate:
         confirmations = self._engine.confirmations
@@ -171,7 +199,7 @@ class Driver:
         store, wire = action.loan.store, action.loan.wire
         try:
             replies = await wire.exchange_alone(action.payload, action.replies)
-        except ReplyLost:
+        except (ReplyLost, asyncio.CancelledError):
             self._endpoints[store].endpoint.lost.add(wire)
             raise
         return self._decoded(store, replies, action.decode)

@@ -6,17 +6,33 @@ A driver (the sync client today, the asyncio one tomorrow) performs each action 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Final
 
-from hybrid.core.authority import Authority, Position
+from hybrid.core.actions import (
+    Action,
+    Ask,
+    AwaitAuthority,
+    AwaitConfirmation,
+    AwaitStore,
+    Board,
+    Borrow,
+    Claim,
+    Commit,
+    Flow,
+    OnWire,
+    Pause,
+    Trace,
+    wait_out,
+)
+from hybrid.core.authority import Position
 from hybrid.core.commands import keys_of, lookup
 from hybrid.core.effects import Blocking, Command
-from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
+from hybrid.core.hints import Hints, log_expiring, log_state
+from hybrid.core.outcomes import Confirmation, Fate, Fenced, NotSent, ReplyLost
 from hybrid.core.resp import pack
-from hybrid.core.routing import Routes
 from hybrid.core.transaction import Transaction, Verdict, verdict
-from hybrid.errors import AllStoresDown, HybridError, OutcomeUnknown, StoreUnavailable
+from hybrid.errors import AllStoresDown, OutcomeUnknown, StoreUnavailable
 from hybrid.types import Store
 
 __all__ = [
@@ -52,105 +68,8 @@ LONGEST_PAUSE_S: Final = {Store.LOCAL: 0.02, Store.CLOUD: 1.0}
 """Polling, where no command waits without changing anything (several keys, sorted sets). The cloud is billed."""
 
 ATTEMPTS: Final = 50
-FENCE_PAUSE_S: Final = 0.01
 """How often one command is routed anew: each attempt follows new evidence, or a short pause at the fence. More would
 mean a flapping store."""
-
-HINT_ATTEMPTS: Final = 5
-"""The same for what is logged behind a command that has done its work."""
-
-
-class Ask(NamedTuple):
-    """Send `payload` to `store` on a plain wire; the result is as many `replies`. One that `reads` raises NotSent where
-    the store was found emptied: what it answered is not so."""
-
-    store: Store
-    payload: bytes
-    replies: int = 1
-    decode: bool = True
-    timeout_s: float | None = None
-    reads: bool = False
-
-
-class Commit(NamedTuple):
-    """Run a transaction on `store` behind the fence; the result is Committed or Fenced. `token`: the one it had when it
-    was run before, on a store that was lost: by it, a merge of that store's log knows that it was run again. `relayed`:
-    have another process run it."""
-
-    store: Store
-    transaction: Transaction
-    decode: bool = True
-    token: bytes = b""
-    relayed: bool = False
-
-
-class Claim(NamedTuple):
-    """Claim the authority for the cloud store; the board learns the outcome."""
-
-
-class AwaitAuthority(NamedTuple):
-    """Wait until the board knows a later authority than this, or for a moment."""
-
-    than: Authority
-
-
-class AwaitStore(NamedTuple):
-    """Wait until a store can be asked again, or the board has no more hope of that."""
-
-
-class AwaitConfirmation(NamedTuple):
-    """Wait until the store that is not `store` has everything up to `position`, where the transaction with `token` (if
-    it has one) stands; the result is a Confirmation."""
-
-    store: Store
-    position: Position
-    token: bytes = b""
-
-
-class Trace(NamedTuple):
-    """Find out what became of the transaction with this token, sent to `store` at `sent_s`; the result is a Fate."""
-
-    store: Store
-    token: bytes
-    sent_s: float = 0.0
-
-
-class Pause(NamedTuple):
-    """Let some time pass."""
-
-    seconds: float
-
-
-class Borrow(NamedTuple):
-    """Take a fenced wire to `store` for a pipeline that watches keys; the result is the driver's loan, or Fenced."""
-
-    store: Store
-
-
-class OnWire(NamedTuple):
-    """Send `payload` on the wire of a loan; the result is as many `replies`."""
-
-    loan: Any
-    payload: bytes
-    replies: int = 1
-    decode: bool = True
-
-
-Action = Ask | Commit | Claim | AwaitAuthority | AwaitStore | AwaitConfirmation | Pause | Trace | Borrow | OnWire
-Flow = Generator[Action, Any, Any]
-
-
-class Board(Protocol):
-    """What a flow needs to know of the world; read anew before each attempt."""
-
-    @property
-    def routes(self) -> Routes: ...
-    @property
-    def authority(self) -> Authority: ...
-    @property
-    def hopeful(self) -> bool:
-        """Whether stores that are down are being tried once more, because none is left."""
-        ...
 
 
 def read(board: Board, readers: Callable[[], tuple[Store, ...]], action: Callable[[Store], Ask]) -> Flow:
@@ -199,7 +118,7 @@ def ask_authority(board: Board, action: Callable[[Store], Ask], name: str, *, id
 def write(
     board: Board,
     transaction: Transaction,
-    hints: Callable[[tuple[bytes, ...]], Transaction],
+    hints: Hints,
     *,
     confirm: bool,
     decode: bool = True,
@@ -210,6 +129,7 @@ def write(
     """
     token = b""
     unshipped: Verdict | None = None
+    unseen: tuple[bytes, ...] = ()
     for _ in range(ATTEMPTS):
         routes = board.routes
         store = Store.LOCAL if routes.relayed else routes.writer
@@ -226,8 +146,10 @@ def write(
             continue
         except ReplyLost as error:
             token = error.token
-            if not transaction.idempotent:
-                yield from _trace(transaction, store, error)
+            if transaction.idempotent:
+                unseen = transaction.unseen
+            else:
+                yield from _trace(board, transaction, store, error, hints)
             continue
         if isinstance(outcome, Fenced):
             if token and not transaction.idempotent:
@@ -236,8 +158,9 @@ def write(
             continue
         token = outcome.token
         result = verdict(transaction, outcome.replies)
-        if result.expiring:
-            result = yield from _log_expiring(board, store, result, hints)
+        if result.expiring or unseen:
+            result = yield from log_expiring(board, store, result, unseen, hints)
+            unseen = ()
         if not confirm or result.position is None:
             return result
         confirmation = yield from _confirmation(board, store, result.position, token)
@@ -273,11 +196,12 @@ def _lost_unconfirmed(name: str, store: Store) -> OutcomeUnknown:
     return OutcomeUnknown(name, f"applied on the {store} store, which was lost before it confirmed")
 
 
-def _trace(transaction: Transaction, store: Store, error: ReplyLost) -> Flow:
+def _trace(board: Board, transaction: Transaction, store: Store, error: ReplyLost, hints: Hints) -> Flow:
     """Return only if the transaction may be run again on the other store without counting twice."""
     fate = yield Trace(store, error.token, error.sent_s)
     if fate is not Fate.UNSHIPPED:
         known = fate.value if fate is Fate.SHIPPED else str(error)
+        yield from log_state(board, transaction.unseen, hints)
         raise OutcomeUnknown(transaction.name, f"sent to the {store} store, {known}") from None
 
 
@@ -308,41 +232,6 @@ def borrow(board: Board) -> Flow:
             return loan
         yield from wait_out(board, loan)
     raise AllStoresDown(board.routes.refusal)
-
-
-def wait_out(board: Board, outcome: Fenced) -> Flow:
-    """After a refusal at the fence: wait for the end of a handover or drain, and take it back if it does not come."""
-    before = board.authority
-    if before.is_moving:
-        yield AwaitAuthority(before)
-        if board.authority == before:
-            yield Claim()
-    elif outcome.authority is None or outcome.authority.epoch < before.epoch:
-        # The record is about to be written: by a greeting, or by the shipper that hands the authority back.
-        yield Pause(FENCE_PAUSE_S)
-
-
-def _log_expiring(
-    board: Board, store: Store, result: Verdict, hints: Callable[[tuple[bytes, ...]], Transaction]
-) -> Flow:
-    """Log the keys that were about to expire once more, by state, on the store that takes writes by now: where it is
-    another one than `store`, what was shipped to it may have come too late. The periodic sync finds what fails."""
-    transaction = hints(result.expiring)
-    for _ in range(HINT_ATTEMPTS):
-        routes = board.routes
-        there = Store.LOCAL if routes.relayed else routes.writer
-        if there is None or (routes.claim and not routes.relayed):
-            break
-        try:
-            outcome = yield Commit(there, transaction, relayed=routes.relayed)
-        except StoreUnavailable:
-            continue
-        except HybridError:
-            break
-        if isinstance(outcome, Committed):
-            return result.at(verdict(transaction, outcome.replies).position) if there is store else result
-        yield from wait_out(board, outcome)
-    return result
 
 
 def _settled(confirmation: Confirmation, transaction: Transaction, store: Store) -> bool:

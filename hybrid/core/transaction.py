@@ -121,6 +121,11 @@ class Transaction(NamedTuple):
         return self.parts is _USUAL_PARTS
 
     @property
+    def unseen(self) -> tuple[bytes, ...]:
+        """The keys to log by state where nobody sees the replies: one of them may have been about to expire."""
+        return tuple(dict.fromkeys(chain.from_iterable(self.guarded)))
+
+    @property
     def work_s(self) -> float:
         """How much longer than a single command it may take, generously: its commands and its bytes at the server."""
         if self.is_usual:
@@ -152,7 +157,8 @@ class Verdict(NamedTuple):
 
 def hint(names: Names, keys: Sequence[bytes]) -> Transaction:
     """A transaction that only logs: copy the state of these keys."""
-    return _assembled(names, "hint", [Log(names).entry([part for key in keys for part in (b"s", key)])], (), True, 0)
+    entry = Log(names).entry([part for key in keys for part in (b"s", key)])
+    return _assembled(names, "hint", [entry], (tuple(keys),), True, 0)
 
 
 def refill(names: Names) -> Transaction:

@@ -9,8 +9,11 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar, Final
+
+import redis
 
 from hybrid import events
 from hybrid.core.flows import (
@@ -28,7 +31,9 @@ from hybrid.core.flows import (
     Trace,
 )
 from hybrid.core.health import Evidence
+from hybrid.core.hints import log_state, unseen
 from hybrid.core.names import RESERVED, Names
+from hybrid.core.transaction import hint
 from hybrid.errors import ConfigurationError, HybridError, StoreUnavailable
 from hybrid.observe.metrics import Recorder
 from hybrid.observe.publisher import Publisher
@@ -269,6 +274,7 @@ class Engine:
         """Perform what the flow asks for until it returns; its result is the result."""
         if not self.started:
             self.start()
+        action: Action | None = None
         try:
             action = next(flow)
             while True:
@@ -285,6 +291,20 @@ class Engine:
         except HybridError as error:
             self.metrics.error("client", type(error).__name__)
             raise
+        except redis.RedisError:
+            raise
+        except BaseException:
+            self._abandoned(action)
+            raise
+
+    def _abandoned(self, action: Action | None) -> None:
+        """Whoever asked for this was interrupted: nobody sees whether a key was about to expire."""
+        if keys := unseen(action):
+            threading.Thread(target=self._log_unseen, args=(keys,), name="hybrid-hint", daemon=True).start()
+
+    def _log_unseen(self, keys: tuple[bytes, ...]) -> None:
+        with suppress(HybridError):
+            self.drive(log_state(self.board, keys, partial(hint, self.names)))
 
     def perform(self, action: Action) -> Any:
         """Do one thing that a flow asks for. Raises NotSent or ReplyLost."""

@@ -116,6 +116,9 @@ class Requests:
                 endpoint.lost.add(wire)
             self._reach.cut(store, error)
             raise
+        except BaseException:
+            endpoint.lost.add(wire)  # interrupted: what comes next is to come after it
+            raise
         if endings:
             endpoint.lost.ended(endings)
             replies = replies[len(endings) :]
@@ -179,7 +182,9 @@ class Requests:
         wire: Wire = action.loan.wire
         try:
             return wire.exchange(action.payload, action.replies, decode=action.decode)
-        except ReplyLost:
+        except NotSent:
+            raise
+        except BaseException:
             action.loan.endpoint.lost.add(wire)
             raise
 

@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import ResponseError
 
+from hybrid.core.actions import FENCE_PAUSE_S
 from hybrid.core.authority import FIRST, Authority, Holder, Position
 from hybrid.core.commands import lookup, policy_of
 from hybrid.core.effects import Blocking, blocking_twin
 from hybrid.core.flows import (
     ATTEMPTS,
-    FENCE_PAUSE_S,
     FIRST_PAUSE_S,
-    HINT_ATTEMPTS,
     LONGEST_PAUSE_S,
     WAIT_SLICE_S,
     Action,
@@ -28,6 +27,7 @@ from hybrid.core.flows import (
     Claim,
     Commit,
     Flow,
+    OnWire,
     Pause,
     Trace,
     ask_authority,
@@ -36,6 +36,7 @@ from hybrid.core.flows import (
     read,
     write,
 )
+from hybrid.core.hints import HINT_ATTEMPTS, unseen
 from hybrid.core.names import Names
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
 from hybrid.core.resp import pack
@@ -517,6 +518,23 @@ def test_a_hint_that_fails_is_tried_again(failure: object) -> None:
     assert world.actions == [Commit(LOCAL, INCR), *hint_twice, AwaitConfirmation(LOCAL, (8, 0))]
 
 
+def test_keys_of_which_nobody_knows_whether_they_were_about_to_expire_are_logged_too() -> None:
+    world = World()
+    script = lost(TOKEN), Fate.SHIPPED, Committed([b"8-0"])
+    world.fails(OutcomeUnknown, writing(world, INCR, confirm=True), *script)
+    assert world.actions == [Commit(LOCAL, INCR), Trace(LOCAL, TOKEN), Commit(LOCAL, HINT)]
+    assert unseen(Commit(LOCAL, INCR)) == unseen(Commit(LOCAL, HINT)) == unseen(OnWire(None, b"", unseen=(b"k",)))
+    assert (unseen(Commit(LOCAL, SET)), unseen(Claim()), unseen(None)) == ((), (), ())
+
+
+def test_what_was_run_twice_is_logged_as_if_it_had_been_about_to_expire_the_first_time() -> None:
+    world, persist = World(), prepared("PERSIST k")
+    again = Committed([-1, 1, b"7-1"])
+    result = world.drive(writing(world, persist, confirm=False), lost(), again, Committed([b"8-0"]))
+    assert (result.replies, result.position) == ([1], (8, 0))
+    assert world.actions == [Commit(LOCAL, persist), Commit(LOCAL, persist), Commit(LOCAL, HINT)]
+
+
 def test_a_hint_goes_where_writes_go_by_now() -> None:
     """What was shipped in a handover may have come there too late."""
     world = World(authority=CLAIMED)
@@ -565,10 +583,12 @@ def test_a_write_ends_and_counts_once(idempotent: bool, data: st.DataObject) -> 
         while True:
             if isinstance(action, Commit):
                 assert action.store is world.routes.writer and not world.routes.claim
-                assert idempotent or not may_count
+                assert idempotent or not may_count or action.transaction == HINT
             world.states[data.draw(st.sampled_from(Store))] = data.draw(st.sampled_from(StoreState))
             result = answer(action, world, done, data)
-            if result is done or isinstance(result, ReplyLost):
+            if isinstance(action, Commit) and action.transaction == HINT:
+                pass
+            elif result is done or isinstance(result, ReplyLost):
                 was_sent = may_count = True
             elif isinstance(action, Commit) and action.token and isinstance(result, Fenced):
                 may_count = True  # its store came back, and is merged
@@ -586,7 +606,8 @@ def test_a_write_ends_and_counts_once(idempotent: bool, data: st.DataObject) -> 
 def answer(action: Action, world: World, done: Committed, data: st.DataObject) -> object:
     """One of the outcomes that this action may have."""
     if isinstance(action, Commit):
-        outcomes: list[object] = [done, NotSent("lost"), lost(TOKEN), Fenced(FIRST), Fenced(None)]
+        ran = Committed([b"8-0"]) if action.transaction == HINT else done
+        outcomes: list[object] = [ran, NotSent("lost"), lost(TOKEN), Fenced(FIRST), Fenced(None)]
     elif isinstance(action, AwaitConfirmation):
         outcomes = list(Confirmation)
     elif isinstance(action, Trace):

@@ -229,7 +229,8 @@ def test_without_a_trace_the_token_is_left_out() -> None:
 def test_a_hint_logs_the_state_and_nothing_else() -> None:
     prepared = hint(NAMES, [b"a", b"b"])
     assert sent(prepared) == ["MULTI", log("s a s b"), *END]
-    assert (prepared.idempotent, prepared.traced, prepared.guarded, prepared.size) == (True, False, (), 0)
+    assert (prepared.idempotent, prepared.traced, prepared.size) == (True, False, 0)
+    assert prepared.unseen == (b"a", b"b")
     result = verdict(prepared, [b"7-1"])
     assert (result.replies, result.position, result.expiring) == ([], (7, 1), ())
 
