@@ -639,7 +639,7 @@ def test_what_was_taken_from_a_key_that_expires_may_be_moved_on_at_once(monkeypa
     with opened("moved on", preempt=0.0, verbose=False) as world:
         world.round_trip_s[Store.CLOUD] = 0.1
         first, second = (world.start(name, 0.0, ack="local") for name in ("p1", "p2"))
-        log_expiring, moved = flows._log_expiring, list[bool]()
+        log_expiring, moved = flows.log_expiring, list[bool]()
 
         def move_on() -> None:
             second.client.lmove("taken", "moved on")
@@ -654,7 +654,7 @@ def test_what_was_taken_from_a_key_that_expires_may_be_moved_on_at_once(monkeypa
         def write() -> None:
             first.client.rpush("brief", "x")
             world.scheduler.sleep(1.0)
-            monkeypatch.setattr(flows, "_log_expiring", late)
+            monkeypatch.setattr(flows, "log_expiring", late)
             first.client.pexpire("brief", 30)
             first.client.lmove("brief", "taken")
 
