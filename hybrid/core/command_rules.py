@@ -205,7 +205,12 @@ def radius_keys(start: int) -> Callable[[Operands], list[Any]]:
 
 def radius_policy(start: int) -> Callable[[Operands], Policy]:
     destination = radius_destination(start)
-    return lambda operands: Policy.VERBATIM if destination(operands) else Policy.READ
+    return lambda operands: geosearch_policy(operands) if destination(operands) else Policy.READ
+
+
+def geosearch_policy(operands: Operands) -> Policy:
+    """Of a search that is stored: servers of different generations reckon distances a little differently."""
+    return Policy.STATE if "STOREDIST" in map(word, operands) else Policy.VERBATIM
 
 
 def radius_idempotent(start: int) -> Callable[[Operands], bool]:

@@ -233,13 +233,21 @@ SORTED_SETS = section(
         writes=FIRST,
         idempotent_rule=rules.apart(STORED_COUNTED),
     ),
-    repeatable(BOTH, "ZRANGESTORE, GEOSEARCHSTORE", writes=FIRST, idempotent_rule=rules.apart(BOTH)),
+    repeatable(BOTH, "ZRANGESTORE", writes=FIRST, idempotent_rule=rules.apart(BOTH)),
+    repeatable(
+        BOTH,
+        "GEOSEARCHSTORE",
+        writes=FIRST,
+        note="copied with STOREDIST: each generation of servers reckons distances its own way",
+        policy_rule=rules.geosearch_policy,
+        idempotent_rule=rules.apart(BOTH),
+    ),
     *(
         repeatable(
             Keys(find=rules.radius_keys(start)),
             name,
             writes=Keys(find=rules.radius_destination(start)),
-            note="a read without STORE or STOREDIST",
+            note="a read without STORE or STOREDIST, copied with the latter",
             policy_rule=rules.radius_policy(start),
             idempotent_rule=rules.radius_idempotent(start),
         )

@@ -72,6 +72,19 @@ def test_every_call_is_answered_as_by_redis_py(
         assert list(found.differences()) == []
 
 
+@pytest.mark.parametrize("stores", [("redis-6.2", "valkey")], indirect=True)
+def test_distances_are_those_of_the_store_that_reckoned_them(hybrid: HybridRedis, stores: Stores) -> None:
+    """On one meridian the two do it in different ways."""
+    hybrid.geoadd("places", [part for n in range(600) for part in (13.4, -80 + n / 4, f"p{n}")])
+    hybrid.geosearchstore("new", "places", member="p0", radius=20_000, unit="km", storedist=True)
+    hybrid.georadiusbymember("places", "p0", 20_000, unit="km", store_dist="old")
+    assert hybrid.wait_in_sync(20)
+    with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
+        for key in ("new", "old"):
+            stored = local.zrange(key, 0, -1, withscores=True)
+            assert len(stored) == 600 and cloud.zrange(key, 0, -1, withscores=True) == stored
+
+
 @pytest.mark.parametrize("stores", [("redis-7.4", "redis-6.2")], indirect=True)
 def test_deliveries_are_replayed_on_a_store_without_counters(hybrid: HybridRedis, stores: Stores) -> None:
     """ENTRIESREAD is no word of Redis 6.2: with it, each delivery would copy the whole stream."""
