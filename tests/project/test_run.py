@@ -135,7 +135,14 @@ def test_interrupted_installation_stops_pip_and_is_redone(installed: Project) ->
         silent_index.settimeout(60)
         installed.require(f"--index-url http://127.0.0.1:{silent_index.getsockname()[1]}/\nmissing==1.0\n")
         command = [sys.executable, installed.root / "run", "status"]
-        running = subprocess.Popen(command, env=installed.env, stderr=subprocess.PIPE, text=True)
+        running = subprocess.Popen(
+            command,
+            env=installed.env,
+            stderr=subprocess.PIPE,
+            text=True,
+            # Where the suite runs in the background of a shell, what it starts would never see the signal.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         connection = request_of_pip(silent_index)
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate(timeout=60)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_a_store_without_its_mark_is_refilled_by_another_stream() -> None:
 def test_a_store_that_may_take_hybrids_own_keys(
     valkey: ServerProcess, caplog: pytest.LogCaptureFixture, policy: str, limit: str, warned: bool
 ) -> None:
+    caplog.set_level(logging.WARNING, "hybrid")
     _warn_of.cache_clear()
     with client(valkey.url) as connection:
         connection.config_set("maxmemory", limit)
