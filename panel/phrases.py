@@ -127,6 +127,8 @@ DETAILS: Final = (
         "as newer"
     ),
     N_("replaced when {author} restored {id}"),
+    N_("paired by {way}: the stores held different values of this key"),
+    N_("paired by {way}: the stores held different values of this key ({author})"),
     N_("expires only in the cloud"),
     N_("expires only on local"),
     N_("expires {seconds} s later on {store}"),

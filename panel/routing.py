@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from panel import actions, queries
 from panel.i18n import N_, _
 from panel.queries import Ack, Overview, ReadPreference, StoreState
-from panel.verdict import named, reading_store, writing_store
+from panel.verdict import named, reading_store, stranger, writing_store
 from panel.widgets import EVERYWHERE, perform
 
 __all__ = ["LOCAL_ONLY", "READ_WORDS", "routing_facts", "routing_form"]
@@ -65,10 +65,11 @@ def routing_facts(snapshot: Overview) -> None:
     nowhere = _("a store not known yet") if StoreState.UNKNOWN in states else _("no store now")
     then = ""
     if writes is not None and snapshot.settings.replicated:
-        later = StoreState.DOWN in states
-        then = (_(", {store} follows when it is back") if later else _(", {store} follows")).format(
-            store=named(writes.other)
-        )
+        if stranger(snapshot) is not None:
+            later = _(", {store} is left alone until they are one pair")
+        else:
+            later = _(", {store} follows when it is back") if StoreState.DOWN in states else _(", {store} follows")
+        then = later.format(store=named(writes.other))
     read = _("Reads go to {store}").format(store=named(reads) if reads else nowhere)
     written = _("Writes go to {store}").format(store=named(writes) if writes else nowhere)
     st.caption(f":material/call_split: {read}  \n:material/edit_note: {written}{then}")

@@ -50,7 +50,8 @@ def csv_button(rows: Rows, name: str, title: str) -> None:
 def heading(title: str, note: str, rows: Rows, name: str) -> None:
     """The title of a frame, a quiet word about it, and its CSV."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{title}** :gray[{note}]", width="stretch")
+        with st.container():  # gives way on a narrow screen, where a long text alone would push the button below it
+            st.markdown(f"**{title}** :gray[{note}]")
         csv_button(rows, name, title)
 
 

@@ -20,6 +20,8 @@ snapshot = queries.overview()
 jobs = setup.pair_jobs()
 if setup.needs_pairing(snapshot):
     view.pairing(jobs)
+else:
+    view.paired(jobs)
 jobview.running_jobs(setup.COMPARE_JOB, setup.PAIR_JOB)
 if jobs:
     jobview.finished_jobs(jobs, _("Pairing"))

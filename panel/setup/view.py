@@ -7,12 +7,13 @@ import streamlit as st
 from panel import actions, confirm, format, widgets
 from panel.i18n import N_, _, ngettext
 from panel.jobs import Job
+from panel.nav import page
 from panel.queries import PRESETS, Store
 from panel.said import said
 from panel.setup import actions as setup
-from panel.setup.queries import CHECK_COMMANDS, EXAMPLES, EnvPlan, Origin, Preview, UrlCheck, overruled
+from panel.setup.queries import CHECK_COMMANDS, EXAMPLES, EnvPlan, Origin, Paired, Preview, UrlCheck, overruled
 
-__all__ = ["check_card", "pairing", "urls_form", "what_happens", "write_form"]
+__all__ = ["check_card", "paired", "pairing", "urls_form", "what_happens", "write_form"]
 
 PRESET_NAMES = {
     None: N_("Keep as it is"),
@@ -171,6 +172,25 @@ def pairing(jobs: tuple[Job, ...]) -> None:
     with st.grid(3, min_column_width=260):
         for origin in ORIGINS:
             _way(origin, compared, running)
+
+
+def paired(jobs: tuple[Job, ...]) -> None:
+    """What came of the choice, as long as this process remembers it."""
+    done = next((job.result for job in jobs if isinstance(job.result, Paired)), None)
+    if done is None:
+        return
+    with st.container(key="setup-paired"):
+        st.success(
+            _("Both stores are one pair now.") if done.in_sync else _("Both stores are one pair; the rest follows."),
+            icon=":material/check_circle:",
+        )
+        with st.container(horizontal=True):
+            st.page_link(page("overview"), label=_("Overview"), icon=":material/arrow_forward:")
+            if done.merged is not None and done.merged.different:
+                st.page_link(
+                    page("sync"), label=_("Values that gave way"), icon=":material/call_merge:",
+                    query_params={"section": "conflicts"},
+                )  # fmt: skip
 
 
 def _way(origin: Origin, compared: Preview, running: bool) -> None:

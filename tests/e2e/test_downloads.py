@@ -61,3 +61,17 @@ def test_a_click_on_what_has_ticked_meanwhile(chromium: Browser, panel: RunningP
     assert download.value.path().read_text().count("\n") > 1
     assert watch.errors == []
     assert "Traceback" not in panel.output
+
+
+def test_a_button_stays_beside_a_long_title_on_a_phone(chromium: Browser, panel: RunningPanel) -> None:
+    page = open_context(chromium, MODES[2]).new_page()
+    page.goto(panel.link())
+    expect(page.locator(".st-key-card-cloud")).to_contain_text("Up", timeout=PATIENT_MS)
+    page.goto(f"{panel.address}/measurements")
+    wait_drawn(page)
+    title = page.get_by_text("Throughput", exact=False).first
+    button = page.locator(".st-key-csv-throughput button")
+    expect(button).to_be_visible(timeout=PATIENT_MS)
+    boxes = [part.bounding_box() for part in (title, button)]
+    assert boxes[0] is not None and boxes[1] is not None
+    assert boxes[1]["y"] < boxes[0]["y"] + boxes[0]["height"], boxes

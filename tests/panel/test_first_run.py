@@ -17,7 +17,7 @@ from panel import actions, queries
 from panel.jobs import Job
 from panel.process import PanelProcess
 from panel.setup import actions as setup
-from panel.setup.queries import COMPARE_JOB, Preview, plan
+from panel.setup.queries import COMPARE_JOB, PAIR_JOB, Origin, Paired, Preview, plan
 
 OpenPage = Callable[..., AppTest]
 SetWeather = Callable[[str], Overview | None]
@@ -127,6 +127,7 @@ def test_two_stores_with_data_are_compared_before_anybody_chooses(
     unpaired = replace(weather, cloud=replace(weather.cloud, status=status))
     monkeypatch.setattr(queries, "overview", lambda: unpaired)
     assert "Whose data counts?" in [head.value for head in open_page(PAGE).subheader]
+    assert "cloud is left alone until they are one pair" in text_of(open_page())
 
     def work(job: Job) -> Preview:
         return Preview(False, 5, 2, 3, 4)
@@ -139,6 +140,20 @@ def test_two_stores_with_data_are_compared_before_anybody_chooses(
     at.button(key="pair-local").click().run()
     (dialog,) = at.get("dialog")
     assert dialog.button[0].disabled
+
+
+def test_who_has_chosen_is_told_that_it_is_done_and_where_to_go_on(
+    set_weather: SetWeather, open_page: OpenPage, folder: Path, panel_process: PanelProcess
+) -> None:
+    set_weather("healthy")
+    assert not open_page(PAGE).success
+    merged = Preview(False, 5, 2, 3, 4)
+    panel_process.jobs.start(PAIR_JOB, lambda job: Paired(Origin.MERGE, True, 1.0, merged)).wait(5)
+    at = open_page(PAGE)
+    assert at.success[0].value == "Both stores are one pair now."
+    assert [link.proto.query_string for link in at.get("page_link") if link.proto.page.endswith("sync")] == [
+        "section=conflicts"
+    ]
 
 
 def test_start_that_failed_leads_to_the_addresses(panel_process: PanelProcess, open_page: OpenPage) -> None:
