@@ -69,8 +69,8 @@ def test_a_button_stays_beside_a_long_title_on_a_phone(chromium: Browser, panel:
     expect(page.locator(".st-key-card-cloud")).to_contain_text("Up", timeout=PATIENT_MS)
     page.goto(f"{panel.address}/measurements")
     wait_drawn(page)
-    title = page.get_by_text("Throughput", exact=False).first
-    button = page.locator(".st-key-csv-throughput button")
+    title = page.get_by_text("Throughput all commands, exchanges a second")
+    button = page.locator(".st-key-csv-throughput button:visible")
     expect(button).to_be_visible(timeout=PATIENT_MS)
     boxes = [part.bounding_box() for part in (title, button)]
     assert boxes[0] is not None and boxes[1] is not None
