@@ -34,19 +34,21 @@ def ask(
         typed = st.text_input(
             _("Type {phrase} to go on").format(phrase=f"`{phrase}`"), key=f"{key}-typed", autocomplete="off", live=True
         )
-        # The effect is in the callback: the body of a dialog may run more than once.
-        if st.button(
-            label, type="primary", key=f"{key}-go", disabled=(typed or "").strip() != phrase,
-            on_click=perform_confirmed, args=(f"{key}-typed", phrase, action, args, changes),
-        ):  # fmt: skip
+        # Taken out, so that it is done once: the body of a dialog may run more than once.
+        confirmed = bool(st.session_state.pop(f"{key}-confirmed", False))
+        st.button(
+            label, type="primary", key=f"{key}-go", disabled=confirmed or (typed or "").strip() != phrase,
+            on_click=confirm, args=(key, phrase),
+        )  # fmt: skip
+        if confirmed:
+            with st.spinner(_("Waiting for the answer"), show_time=True):
+                widgets.perform_in_dialog(action, *args, **changes)
             st.rerun()
 
     dialog()
 
 
-def perform_confirmed(
-    typed_key: str, phrase: str, action: Callable[..., actions.Outcome], args: tuple[Any, ...], changes: dict[str, Any]
-) -> None:
-    """Runs the action if the phrase was really typed: that the button was disabled is the browser's word only."""
-    if str(st.session_state.get(typed_key) or "").strip() == phrase:
-        widgets.perform_in_dialog(action, *args, **changes)
+def confirm(key: str, phrase: str) -> None:
+    """Goes on if the phrase was really typed: that the button was disabled is the browser's word only."""
+    if str(st.session_state.get(f"{key}-typed") or "").strip() == phrase:
+        st.session_state[f"{key}-confirmed"] = True

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from streamlit.testing.v1 import AppTest
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
 from hybrid.cli import main
@@ -390,13 +391,36 @@ def test_read_only_is_checked_in_the_action_itself(
     assert not actions.is_operator()
 
 
-def test_confirmation_runs_nothing_before_the_phrase_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    ran: list[str] = []
-    monkeypatch.setattr(widgets, "perform_in_dialog", lambda action, *args: action(*args))
+def test_that_the_button_was_enabled_is_the_browsers_word_only(monkeypatch: pytest.MonkeyPatch) -> None:
     for typed in ("", "delete", "delete everything"):
-        monkeypatch.setattr(st, "session_state", {"k": typed})
-        confirm.perform_confirmed("k", "delete everything", ran.append, ("done",), {})
-        assert ran == (["done"] if typed == "delete everything" else [])
+        state = {"k-typed": typed}
+        monkeypatch.setattr(st, "session_state", state)
+        confirm.confirm("k", "delete everything")
+        assert ("k-confirmed" in state) == (typed == "delete everything")
+
+
+def asking() -> None:
+    """A page with something that is asked for."""
+    import streamlit as st
+
+    from panel import actions, confirm
+
+    def act() -> actions.Outcome:
+        st.session_state["ran"] = st.session_state.get("ran", 0) + 1
+        return actions.Outcome(True, "")
+
+    confirm.ask("k", "Delete", "delete everything", "Deletes.", act)
+
+
+def test_confirmation_runs_nothing_before_the_phrase_was_typed_and_then_once() -> None:
+    at = AppTest.from_function(asking).run()
+    for typed in ("delete", "delete everything"):
+        at.text_input(key="k-typed").set_value(typed).run()
+        assert at.button(key="k-go").disabled == (typed == "delete")
+    at.button(key="k-go").click().run()
+    at.run()
+    assert not at.exception
+    assert at.session_state["ran"] == 1
 
 
 def test_what_came_of_a_dialog_is_said_once_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -404,7 +428,7 @@ def test_what_came_of_a_dialog_is_said_once_it_is_closed(monkeypatch: pytest.Mon
     told: list[str] = []
     monkeypatch.setattr(st, "session_state", {"k": "yes"})
     monkeypatch.setattr(st, "toast", lambda text, icon: told.append(text))
-    confirm.perform_confirmed("k", "yes", actions.Outcome, (True, "Pairing has begun."), {})
+    widgets.perform_in_dialog(actions.Outcome, True, "Pairing has begun.")
     assert told == []
     widgets.say_now()
     widgets.say_now()
