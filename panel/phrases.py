@@ -290,7 +290,7 @@ URLS: Final = (
     N_("some of its slots have no node"), N_("no master is known"),
     N_("give a URL, such as {example}"),
     N_("{problem}; write it as {example}"),
-    N_("{variable} must start with {schemes} (or {others})"),
+    N_("{variable} must start with redis:// or rediss:// (or {others})"),
     N_("{variable} must have /, @ and : in its password written as {codes}"),
     N_("{variable} names several hosts, which only redis+sentinel:// and redis+cluster:// take"),
     N_("{variable} names a database: a cluster has only one"),
