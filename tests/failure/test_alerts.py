@@ -110,13 +110,14 @@ def test_kill_9_of_the_agent_and_of_a_store(
     server.kill()
     wait_until(lambda: http.refused and smtp.got, "one receiver has the alert, the other refused it", WAIT_S)
     wait_until(lambda: active_pid(survivor.url), "an agent is active there", WAIT_S)
+    # Killed before it has written this down, the next one would send again and say so: rather twice than never.
+    wait_until(lambda: any(each.is_sent for each in desk_of(survivor.url).messages), "the mail is written down", WAIT_S)
     victim = active_pid(survivor.url)
     for agent in (first, second):
         if agent.pid == victim:
             agent.kill()
     http.broken = False
     wait_until(lambda: http.got, "the agent that takes over delivers what was not", WAIT_S)
-    # Killed before it has written this down, the next one would send again and say so: rather twice than never.
     wait_until(lambda: all(each.is_over(0) for each in desk_of(survivor.url).messages), "it is written down", WAIT_S)
 
     for agent in (first, second):
