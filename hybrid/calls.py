@@ -10,11 +10,11 @@ import redis
 from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 
 from hybrid.core import flows
+from hybrid.core.actions import Ask, Flow
 from hybrid.core.command_rules import copy_within
 from hybrid.core.command_types import word
 from hybrid.core.commands import Command, Policy, lookup, operands_of, policy_of, written_keys
 from hybrid.core.effects import Blocking, blocking_twin
-from hybrid.core.flows import Ask, Flow
 from hybrid.core.libraries import NOT_FOUND, PAST_HYBRID, TWIN, as_written, is_loaded
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.script_keys import Scripts

@@ -10,9 +10,9 @@ from redis.client import EMPTY_RESPONSE, NEVER_DECODE
 
 from hybrid.calls import Calls
 from hybrid.core import flows
+from hybrid.core.actions import Ask, Flow, OnWire
 from hybrid.core.authority import Authority
 from hybrid.core.commands import Policy, lookup, policy_of
-from hybrid.core.flows import Ask, Flow, OnWire
 from hybrid.core.hints import log_state
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack

@@ -9,8 +9,8 @@ from typing import Any, Final
 import redis
 
 from hybrid.core import flows
+from hybrid.core.actions import Ask, Flow
 from hybrid.core.commands import Command, Policy, lookup
-from hybrid.core.flows import Ask, Flow
 from hybrid.core.libraries import as_counted
 from hybrid.core.names import Names
 from hybrid.core.resp import pack

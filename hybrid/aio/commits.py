@@ -89,7 +89,7 @@ class Commits:
     def submit(
         self, transaction: Transaction, token: bytes = b"", *, decode: Decode | None
     ) -> asyncio.Future[Committed | Fenced]:
-        """The outcome to come. It raises NotSent or ReplyLost. `token`: see `hybrid.core.flows.Commit`."""
+        """The outcome to come. It raises NotSent or ReplyLost. `token`: see `hybrid.core.actions.Commit`."""
         future: asyncio.Future[Committed | Fenced] = self._loop.create_future()
         self._queue.append(Member(transaction, future, token, decode))
         self.pump()

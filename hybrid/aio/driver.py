@@ -20,8 +20,7 @@ from hybrid.aio.endpoint import LoopEndpoint
 from hybrid.aio.progress import LOOK_S, Progress
 from hybrid.aio.shared import Shared
 from hybrid.aio.wire import Wire
-from hybrid.core.authority import admits_write
-from hybrid.core.flows import (
+from hybrid.core.actions import (
     Action,
     Ask,
     AwaitAuthority,
@@ -35,6 +34,7 @@ from hybrid.core.flows import (
     Pause,
     Trace,
 )
+from hybrid.core.authority import admits_write
 from hybrid.core.hints import log_state, unseen
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
 from hybrid.core.transaction import hint

@@ -1,6 +1,6 @@
 """The data path, decided once: generators that yield what to do and receive what came of it.
 
-A driver (the sync client today, the asyncio one tomorrow) performs each action and sends its result back, or throws
+A driver (the sync client's, or the asyncio one's) performs each action and sends its result back, or throws
 `NotSent` / `ReplyLost`. Nothing here knows a socket, a thread or a clock.
 """
 
@@ -10,9 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hybrid.core.actions import (
-    Action,
     Ask,
-    AwaitAuthority,
     AwaitConfirmation,
     AwaitStore,
     Board,
@@ -20,7 +18,6 @@ from hybrid.core.actions import (
     Claim,
     Commit,
     Flow,
-    OnWire,
     Pause,
     Trace,
     wait_out,
@@ -35,28 +32,7 @@ from hybrid.core.transaction import Transaction, Verdict, verdict
 from hybrid.errors import AllStoresDown, OutcomeUnknown, StoreUnavailable
 from hybrid.types import Store
 
-__all__ = [
-    "Action",
-    "Ask",
-    "AwaitAuthority",
-    "AwaitConfirmation",
-    "AwaitStore",
-    "Board",
-    "Borrow",
-    "Claim",
-    "Commit",
-    "Flow",
-    "OnWire",
-    "Pause",
-    "Trace",
-    "ask_authority",
-    "block",
-    "borrow",
-    "confirm",
-    "read",
-    "wait_out",
-    "write",
-]
+__all__ = ["ask_authority", "block", "borrow", "confirm", "read", "write"]
 
 LEAST_WAIT_S: Final = 0.002
 """Redis 6.2 takes a millisecond for none, and would wait for ever."""

@@ -15,9 +15,9 @@ import redis
 
 from hybrid.client import HybridRedis
 from hybrid.core import flows
+from hybrid.core.actions import Ask
 from hybrid.core.commands import lookup, policy_of
 from hybrid.core.conflict import Conflict, Side, expires_at_ms, is_same_value
-from hybrid.core.flows import Ask
 from hybrid.core.resp import pack
 from hybrid.core.transaction import Write
 from hybrid.errors import ConfigurationError, HybridError

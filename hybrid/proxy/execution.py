@@ -10,8 +10,8 @@ from redis import RedisError
 from redis.client import NEVER_DECODE
 
 from hybrid.core import flows
+from hybrid.core.actions import Ask, Flow
 from hybrid.core.commands import Command
-from hybrid.core.flows import Ask, Flow
 from hybrid.core.transaction import Write
 from hybrid.pipeline import HybridPipeline
 from hybrid.proxy.lanes import Lane

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any, Final, cast
 
 from hybrid.client import HybridRedis
-from hybrid.core.flows import Action, Ask, Commit
+from hybrid.core.actions import Action, Ask, Commit
 from hybrid.core.outcomes import NotSent
 from hybrid.proxy.replies import opened
 from hybrid.proxy.wires import RawEndpoint

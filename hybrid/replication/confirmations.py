@@ -6,8 +6,8 @@ import time
 from contextlib import suppress
 from typing import Final
 
+from hybrid.core.actions import AwaitConfirmation, Trace
 from hybrid.core.authority import Position
-from hybrid.core.flows import AwaitConfirmation, Trace
 from hybrid.core.outcomes import Confirmation, Fate, NotSent, ReplyLost
 from hybrid.core.tokens import Seal
 from hybrid.replication.acks import NEVER

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 import redis
 
 from hybrid import events
-from hybrid.core.flows import (
+from hybrid.core.actions import (
     Action,
     Ask,
     AwaitAuthority,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from hybrid.core.actions import Ask
 from hybrid.core.authority import Position, position, position_text
-from hybrid.core.flows import Ask
 from hybrid.core.resp import pack
 from hybrid.errors import StoreUnavailable
 from hybrid.types import Status, Store, StoreState, StoreStatus

@@ -10,8 +10,8 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
+from hybrid.core.actions import Ask, Borrow, Commit, OnWire
 from hybrid.core.authority import admits_write
-from hybrid.core.flows import Ask, Borrow, Commit, OnWire
 from hybrid.core.outcomes import Committed, Fenced, NotSent, ReplyLost
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.replication.claims import Claims

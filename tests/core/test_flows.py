@@ -10,15 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import ResponseError
 
-from hybrid.core.actions import FENCE_PAUSE_S
-from hybrid.core.authority import FIRST, Authority, Holder, Position
-from hybrid.core.commands import lookup, policy_of
-from hybrid.core.effects import Blocking, blocking_twin
-from hybrid.core.flows import (
-    ATTEMPTS,
-    FIRST_PAUSE_S,
-    LONGEST_PAUSE_S,
-    WAIT_SLICE_S,
+from hybrid.core.actions import (
+    FENCE_PAUSE_S,
     Action,
     Ask,
     AwaitAuthority,
@@ -30,6 +23,15 @@ from hybrid.core.flows import (
     OnWire,
     Pause,
     Trace,
+)
+from hybrid.core.authority import FIRST, Authority, Holder, Position
+from hybrid.core.commands import lookup, policy_of
+from hybrid.core.effects import Blocking, blocking_twin
+from hybrid.core.flows import (
+    ATTEMPTS,
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    WAIT_SLICE_S,
     ask_authority,
     block,
     confirm,

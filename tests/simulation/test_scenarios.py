@@ -11,6 +11,7 @@ import pytest
 
 from hybrid import AllStoresDown, OutcomeUnknown
 from hybrid.core import flows
+from hybrid.core.actions import Flow
 from hybrid.core.authority import Holder
 from hybrid.core.checkpoint import OUTDATED, Checkpoint
 from hybrid.core.folding import Folded
@@ -645,7 +646,7 @@ def test_what_was_taken_from_a_key_that_expires_may_be_moved_on_at_once(monkeypa
             second.client.lmove("taken", "moved on")
             moved.append(True)
 
-        def late(*args: Any, **options: Any) -> flows.Flow:
+        def late(*args: Any, **options: Any) -> Flow:
             world.scheduler.spawn(move_on, "writer", second)
             while not moved:
                 world.scheduler.sleep(0.001)
