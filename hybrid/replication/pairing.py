@@ -243,7 +243,9 @@ class Pairing:
     def _is_new(self, store: Store) -> bool:
         """Whether a store without data was never seen with any: not by this process, nor by the other store, which has
         no partner before the first one is filled."""
+        if self._endpoints[store].mark not in (None, OUTDATED):
+            return False
         with self._heard:
             self._wait_for_partner(store)
             partner = self._greetings.get(store.other)
-        return self._endpoints[store].mark in (None, OUTDATED) and partner is not None and partner.partner is None
+        return partner is not None and partner.partner is None
