@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from hybrid.core.actions import Action, Board, Commit, Flow, OnWire, wait_out
+from hybrid.core.actions import Action, Board, Claim, Commit, Flow, OnWire, wait_out
 from hybrid.core.outcomes import Committed
 from hybrid.core.transaction import Transaction, Verdict, verdict
 from hybrid.errors import HybridError, StoreUnavailable
@@ -36,8 +36,11 @@ def log_state(board: Board, keys: tuple[bytes, ...], hints: Hints, store: Store 
     for _ in range(HINT_ATTEMPTS if keys else 0):
         routes = board.routes
         there = Store.LOCAL if routes.relayed else routes.writer
-        if there is None or (routes.claim and not routes.relayed):
+        if there is None:
             break
+        if routes.claim and not routes.relayed:
+            yield Claim()
+            continue
         try:
             outcome = yield Commit(there, transaction, relayed=routes.relayed)
         except StoreUnavailable:

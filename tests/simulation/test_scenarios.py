@@ -731,3 +731,35 @@ def test_a_process_that_is_cut_off_from_the_local_store_sees_that_others_have_re
         assert cut_off.client._board.state(Store.LOCAL) is StoreState.DOWN
         assert cut_off.client._board.state(Store.CLOUD) is StoreState.UP
         assert cut_off.client._board.routes.writer is not None
+
+
+@pytest.mark.parametrize("ack", ["local", "both"])
+def test_a_store_dies_before_it_is_told_that_a_key_was_about_to_expire(
+    ack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The increment is on its way to the cloud store, where it finds nothing any more."""
+    with opened(f"dies before the hint {ack}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.1
+        process, local = world.start("p1", 0.0, ack=ack), world.stores[Store.LOCAL]
+        log_expiring = flows.log_expiring
+
+        def late(*args: Any, **options: Any) -> Flow:
+            world.scheduler.sleep(0.01)  # it is sent
+            local.crash()
+            return (yield from log_expiring(*args, **options))
+
+        def write() -> None:
+            process.client.set(KEY, 5)
+            world.scheduler.sleep(1.0)
+            monkeypatch.setattr(flows, "log_expiring", late)
+            process.client.pexpire(KEY, 30)
+            with suppress(OutcomeUnknown):
+                process.client.incr(KEY)
+            monkeypatch.setattr(flows, "log_expiring", log_expiring)
+            process.client.set("another", 1)
+
+        world.scheduler.spawn(write, "writer", process)
+        assert world.scheduler.run(lambda: world.has(Store.CLOUD, b"another", lambda _: True), 20.0)
+        local.boot(local.data.snapshot())
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
+        assert not world.unequal()
