@@ -13,11 +13,11 @@ from hybrid.core import flows
 from hybrid.core.actions import Ask, Flow, OnWire
 from hybrid.core.authority import Authority
 from hybrid.core.commands import Policy, lookup, policy_of
-from hybrid.core.hints import log_state
+from hybrid.core.hints import log_expiring, log_state
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
-from hybrid.core.transaction import Transaction, Verdict, Write, transaction, verdict
+from hybrid.core.transaction import Transaction, Write, transaction, verdict
 from hybrid.errors import LogRefused, OutcomeUnknown, QueueRefused
 from hybrid.reading import Run
 from hybrid.types import Ack, Store
@@ -35,6 +35,9 @@ class FencedWire(Protocol):
 
     authority: Authority | None
     effects_loaded: bool
+
+    @property
+    def epoch(self) -> int: ...
 
     def see(self, record: Any) -> None: ...
     def next_token(self) -> bytes: ...
@@ -167,27 +170,25 @@ class Queue:
             yield from log_state(client._board, prepared.unseen, client._hint)
             raise
         self.watching = False  # EXEC ended that, and the fence stands again
+        epoch = wire.epoch
         wire.see(replies[-1])
         client._board.learn(wire.authority, source=loan.store)
         answers = replies[:-2]
         if isinstance(answers[-1], Exception):
             refusal = prepared.refusal(answers[1:-1], answers[-1])
             raise refusal.error if isinstance(refusal, LogRefused) else refusal
-        settled = yield from self._settled(loan.store, prepared, _ran(answers))
+        settled = yield from self._settled(loan.store, epoch, prepared, _ran(answers))
         yield from client.explained(writes, settled)
         return settled
 
-    def _settled(self, store: Store, prepared: Transaction, answers: list[Any]) -> Flow:
+    def _settled(self, store: Store, epoch: int, prepared: Transaction, answers: list[Any]) -> Flow:
         client, result = self._client, verdict(prepared, answers)
         if result.expiring:
-            hinted: Verdict = yield from flows.write(
-                client._board, client._hint(result.expiring), client._hint, confirm=False
-            )
-            result = result.at(hinted.position)
+            result = yield from log_expiring(client._board, store, result, (), client._hint)
         if result.position is not None:
             client._board.wrote(result.position)
             if client._board.settings.ack is Ack.BOTH:
-                yield from flows.confirm(client._board, store, result.position, prepared.name)
+                yield from flows.confirm(client._board, store, result.position, epoch, prepared.name)
         return result.replies
 
     @property

@@ -48,14 +48,14 @@ class Member:
         self.runs_again = bool(token)
         self.decode = decode
 
-    def commit(self, replies: list[Any]) -> None:
-        """It ran, with these replies."""
+    def commit(self, replies: list[Any], epoch: int) -> None:
+        """It ran in this epoch, with these replies."""
         if self.decode is not None:
             try:
                 replies = self.decode(replies)
             except Exception as error:  # its own, and no reason to lose the others' replies
                 return self.fail(error)
-        self.end(Committed(replies, self.token))
+        self.end(Committed(replies, epoch, self.token))
 
     def end(self, outcome: Committed | Fenced) -> None:
         if not self.future.done():
@@ -112,14 +112,11 @@ class Commits:
                 wire.close()
                 self._wires -= 1
                 continue
-            record = wire.authority
-            if record is None or record.epoch < self._engine.board.authority.epoch:
+            if wire.epoch < self._engine.board.authority.epoch:
                 # Idle wires miss what happens.
                 self._spawn(self._look_again(wire))
-            elif not record.admits(self._store):
-                self._refuse_all(wire)
             else:
-                self._send(wire)
+                self._serve(wire)
         if self._queue and self._wires < WIRES[self._store]:
             if self._engine.board.state(self._store) is StoreState.DOWN:
                 # Whoever waits need not wait for a connection to a store that was found dead meanwhile.
@@ -243,7 +240,7 @@ class Commits:
         if flight.loads:
             wire.effects_loaded = True
             replies = replies[2:]
-        ran = replies[-3]
+        ran, epoch = replies[-3], wire.epoch
         wire.see(replies[-1])
         if ran is None:
             self._spawn(self._refuse(wire, members))
@@ -251,7 +248,7 @@ class Commits:
         if isinstance(ran, Exception):
             self._sort_out(members, replies[1:-3], ran, isinstance(replies[-1], Exception))
         else:
-            self._hand_out(wire, members, ran)
+            self._hand_out(wire, members, ran, epoch)
         self._idle.append(wire)
         self.pump()
 
@@ -260,9 +257,9 @@ class Commits:
             if member.transaction.guarded and member.future.cancelled():
                 self._on_unseen(member.transaction.unseen)
 
-    def _hand_out(self, wire: Wire, members: list[Member], ran: list[Any]) -> None:
+    def _hand_out(self, wire: Wire, members: list[Member], ran: list[Any], epoch: int) -> None:
         if len(members) == 1 and not members[0].transaction.scripted:
-            return members[0].commit(ran)
+            return members[0].commit(ran, epoch)
         again: list[Member] = []
         for member, share in zip(members, shares([it.transaction for it in members], ran), strict=True):
             if member.transaction.scripted and any(isinstance(reply, NoScriptError) for reply in share):
@@ -271,7 +268,7 @@ class Commits:
                 if member.transaction.size == 1:
                     again.append(member)
                     continue
-            member.commit(list(share))
+            member.commit(list(share), epoch)
         self._queue.extendleft(reversed(again))
 
     def _sort_out(self, members: list[Member], queued: list[Any], aborted: Exception, refuses_all: bool) -> None:

@@ -279,8 +279,7 @@ class Driver:
     async def _confirmation(self, action: AwaitConfirmation) -> Confirmation:
         confirmations, progress = self._engine.confirmations, self._progress[action.store]
         confirmations.expect(action)
-        if await progress.reached(action.position, self._engine.board.settings.cloud_timeout_s / 2):
-            return Confirmation.APPLIED
+        await progress.reached(action.position, self._engine.board.settings.cloud_timeout_s / 2)
         deadline_s = time.monotonic() + OVERDUE_S
         while (known := confirmations.known(action, deadline_s)) is None:
             await progress.reached(action.position, LOOK_S)

@@ -133,7 +133,7 @@ class LoopEndpoint:
         """A fenced wire for one task; one that last saw a record older than `epoch` looks again. Raises NotSent or
         ReplyLost."""
         wire = self._idle(self._fenced) or await self.connect_fenced()
-        if wire.authority is None or wire.authority.epoch < epoch:
+        if wire.epoch < epoch:
             await self.fence(wire)
         return wire
 

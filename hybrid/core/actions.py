@@ -72,10 +72,11 @@ class AwaitStore(NamedTuple):
 
 class AwaitConfirmation(NamedTuple):
     """Wait until the store that is not `store` has everything up to `position`, where the transaction with `token` (if
-    it has one) stands; the result is a Confirmation."""
+    it has one) stands since this `epoch` of the authority; the result is a Confirmation."""
 
     store: Store
     position: Position
+    epoch: int
     token: bytes = b""
 
 

@@ -56,6 +56,9 @@ LEAP: Final = 1000
 """More moves than there can be on a store while it is cut off from some process."""
 
 
+AWAY_AND_BACK: Final = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Authority:
     """`holder` takes writes since `epoch`; during a handover or a drain nobody does, for about two round trips.
@@ -101,6 +104,11 @@ class Authority:
     def admits(self, store: Store) -> bool:
         """Whether `store` takes writes now."""
         return self._admitted is store
+
+    def may_have_left(self, since: Authority) -> bool:
+        """Whether another store may have taken writes since that earlier record: to be away and back takes three moves,
+        and who was cut off, or stopped, hears of the last one alone."""
+        return self.store is not since.store or self.epoch - since.epoch >= AWAY_AND_BACK
 
     def succeeded_by(self, holder: Holder, *, held: bool = False) -> Authority:
         return Authority(holder, self.epoch + 1, held)

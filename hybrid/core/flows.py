@@ -139,7 +139,7 @@ def write(
             unseen = ()
         if not confirm or result.position is None:
             return result
-        confirmation = yield from _confirmation(board, store, result.position, token)
+        confirmation = yield from _confirmation(board, store, result.position, outcome.epoch, token)
         if _settled(confirmation, transaction, store):
             return result
         unshipped = result
@@ -149,22 +149,22 @@ def write(
     raise AllStoresDown(board.routes.refusal)
 
 
-def confirm(board: Board, store: Store, place: Position, name: str) -> Flow:
-    """Return when the other store has what was written at `place`, or cannot say so now.
+def confirm(board: Board, store: Store, place: Position, epoch: int, name: str) -> Flow:
+    """Return when the other store has what was written at `place` in this epoch, or cannot say so now.
 
     Raises OutcomeUnknown when `store` was lost first: for what is not to be run again.
     """
-    if (yield from _confirmation(board, store, place)) in (Confirmation.UNSHIPPED, Confirmation.AUTHORITY_LOST):
+    if (yield from _confirmation(board, store, place, epoch)) in (Confirmation.UNSHIPPED, Confirmation.AUTHORITY_LOST):
         raise _lost_unconfirmed(name, store)
 
 
-def _confirmation(board: Board, store: Store, place: Position, token: bytes = b"") -> Flow:
+def _confirmation(board: Board, store: Store, place: Position, epoch: int, token: bytes = b"") -> Flow:
     """The other store is not waited for while it cannot confirm. It is when it takes writes itself now: the authority
     moved while the reply was on its way, and what was written may be on the lost store alone. A write that another
     process has run was confirmed to that one."""
     routes = board.routes
     if routes.confirm or (routes.writer is store.other and not routes.relayed):
-        return (yield AwaitConfirmation(store, place, token))
+        return (yield AwaitConfirmation(store, place, epoch, token))
     return Confirmation.UNAVAILABLE
 
 

@@ -32,9 +32,11 @@ class ReplyLost(StoreUnavailable):
 
 
 class Committed(NamedTuple):
-    """The transaction ran; `replies` are those of its parts, in order. `token` traces one that is not idempotent."""
+    """The transaction ran in this `epoch` of the authority; `replies` are those of its parts, in order. `token` traces
+    one that is not idempotent."""
 
     replies: list[Any]
+    epoch: int
     token: bytes = b""
 
 

@@ -27,6 +27,8 @@ class Acks:
         self._order = itertools.count()
         self._waiters: list[tuple[Position, int, threading.Lock]] = []
         self.applied: Position = (0, 0)
+        self.epoch = 0
+        """In which the store began to take writes, see `begin`."""
         self._awaited: Position = (0, 0)
         self._known_before: Position = (0, 0)
         self.listeners: set[Callable[[], None]] = set()
@@ -44,10 +46,11 @@ class Acks:
         """The last place of which this process knows that the log has reached it."""
         return max(self.applied, self._awaited, self._known_before)
 
-    def begin(self) -> None:
-        """The store takes writes from now on, perhaps in a new log: that of one which lost its data, and whose clock is
-        behind, begins before the old one's end. So nothing counts as applied, and no seal is known."""
+    def begin(self, epoch: int) -> None:
+        """The store takes writes from this epoch on, perhaps in a new log: that of one which lost its data, and whose
+        clock is behind, begins before the old one's end. So nothing counts as applied, and no seal is known."""
         with self._lock:
+            self.epoch = epoch
             self._known_before = self.known
             self.applied = self._awaited = (0, 0)
             self._seal = None
@@ -55,8 +58,13 @@ class Acks:
 
     def begin_anew(self) -> None:
         """The log is a new one."""
-        self.begin()
+        self.begin(self.epoch)
         self._known_before = (0, 0)
+
+    def has(self, place: Position, epoch: int) -> bool:
+        """Whether what was written at `place` in this epoch is on the other store. In an earlier one than that in which
+        the store began, it went to another log, of which the progress in this one says nothing."""
+        return self.applied >= place and epoch >= self.epoch  # in this order: `begin` may come between
 
     def expect(self, place: Position) -> bool:
         """Everything up to `place` is on its way, or waited for. The result says whether nothing was until now."""

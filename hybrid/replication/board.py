@@ -133,14 +133,15 @@ class Board:
             moved = later and authority.store is not self.authority.store
             changes: list[Change] = []
             if later:
+                if authority.may_have_left(self.authority):
+                    self.last_written = (0, 0)
+                    self.acks[authority.store].begin(authority.epoch)
                 self.authority = authority
                 # Whoever hands it back reaches the local store, even if this process does not.
                 handed_back = authority.holder in (Holder.HANDOVER, Holder.LOCAL)
                 self._relay = handed_back and self.state(Store.LOCAL) is StoreState.DOWN
             if moved:
                 self.moved_s = time.monotonic()
-                self.last_written = (0, 0)
-                self.acks[authority.store].begin()
                 if authority.store is Store.CLOUD and not authority.held and self.state(Store.LOCAL) is StoreState.UP:
                     self._unexplained_s.append(time.monotonic())
                 if authority.store is Store.CLOUD and not first and self.state(Store.CLOUD) is StoreState.CATCHING_UP:

@@ -35,8 +35,7 @@ class Confirmations:
         store, place, board = action.store, action.position, self._board
         acks = board.acks[store]
         self.expect(action)
-        if acks.wait(place, board.settings.cloud_timeout_s / 2):
-            return Confirmation.APPLIED
+        acks.wait(place, board.settings.cloud_timeout_s / 2)
         deadline_s = time.monotonic() + OVERDUE_S
         while (known := self.known(action, deadline_s)) is None:
             acks.wait(place, CONFIRM_SLICE_S)
@@ -52,8 +51,10 @@ class Confirmations:
     def known(self, action: AwaitConfirmation, deadline_s: float) -> Confirmation | None:
         """What can be said now: None asks to wait on, AUTHORITY_LOST to ask for the seal."""
         store, board = action.store, self._board
-        if board.acks[store].applied >= action.position:
+        if board.acks[store].has(action.position, action.epoch):
             return Confirmation.APPLIED
+        if board.acks[store].epoch > action.epoch:
+            return Confirmation.AUTHORITY_LOST
         if store is Store.CLOUD and board.authority.store is Store.LOCAL:
             # Everything was shipped before the authority was handed back, but not if it was taken.
             return Confirmation.AUTHORITY_LOST if board.authority.alone else Confirmation.APPLIED
@@ -71,9 +72,10 @@ class Confirmations:
 
     def after_loss(self, action: AwaitConfirmation, seal: Seal | None) -> Confirmation:
         """The local store died with this entry perhaps unshipped: the shipper's seal tells."""
-        if self._board.acks[action.store].applied >= action.position:
+        acks = self._board.acks[action.store]
+        if acks.has(action.position, action.epoch):
             return Confirmation.APPLIED
-        if seal is None:
+        if seal is None or acks.epoch > action.epoch:
             return Confirmation.AUTHORITY_LOST
         return seal.confirmation(action.position, action.token)
 
@@ -99,9 +101,9 @@ class Confirmations:
         if store is Store.CLOUD:
             return None  # of its log, nobody keeps one
         acks = self._board.acks[store]
-        deadline_s = time.monotonic() + SEAL_S
+        began, deadline_s = acks.epoch, time.monotonic() + SEAL_S
         while (seal := acks.sealed(self._board.authority)) is None and (left_s := deadline_s - time.monotonic()) > 0:
-            if acks.wait(place or NEVER, left_s):
+            if acks.wait(place or NEVER, left_s) or acks.epoch > began:
                 break
         return seal
 

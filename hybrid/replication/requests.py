@@ -100,7 +100,7 @@ class Requests:
         if action.token and not self._board.acks[Store.LOCAL].allows(wire.authority):
             return self._fenced(store, generation, wire)
         token = action.token or (wire.next_token() if transaction.traced else b"")
-        started_s = time.perf_counter()
+        epoch, started_s = wire.epoch, time.perf_counter()
         patience_s = endpoint.patience_s + transaction.work_s
         try:
             if transaction.scripted and not wire.effects_loaded:
@@ -133,8 +133,8 @@ class Requests:
         if isinstance(ran, Exception):
             raise transaction.refusal(replies[1:-3], ran)
         if transaction.scripted and any(isinstance(reply, NoScriptError) for reply in ran):
-            return self._forgotten_script(action, wire, ran)
-        return Committed(ran, token)
+            return self._forgotten_script(action, wire, Committed(ran, epoch))
+        return Committed(ran, epoch, token)
 
     def relayed(self, action: Commit) -> Committed | Fenced:
         """Have the process that ships run it. Raises NotSent or ReplyLost, and others are no longer relied on then."""
@@ -148,13 +148,13 @@ class Requests:
             raise
         if isinstance(replies[-3], Exception):
             raise transaction.refusal(replies[1:-3], replies[-3])
-        return Committed(replies[-3], token)
+        return Committed(replies[-3], self._board.authority.epoch, token)
 
-    def _forgotten_script(self, action: Commit, wire: Wire, ran: list[Any]) -> Committed | Fenced:
+    def _forgotten_script(self, action: Commit, wire: Wire, ran: Committed) -> Committed | Fenced:
         """Somebody emptied the server's script cache. A single command has done nothing then, and is run again; in a
         longer transaction the others have run, and the error stands in its place."""
         wire.effects_loaded = False
-        return self.commit(action) if action.transaction.size == 1 else Committed(ran)
+        return self.commit(action) if action.transaction.size == 1 else ran
 
     def _connected(self, store: Store, take: Callable[[], tuple[int, Wire]]) -> tuple[int, Wire]:
         """A wire from the pool, or a new one: that none can be had is evidence against the store."""

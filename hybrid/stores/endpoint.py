@@ -406,7 +406,7 @@ class Endpoint:
 
 def _is_fenced(wire: Wire, epoch: int) -> bool:
     """Whether the standing WATCH of `wire` guards the record of `epoch` or a later one."""
-    return wire.authority is not None and wire.authority.epoch >= epoch
+    return wire.epoch >= epoch
 
 
 def _connection(

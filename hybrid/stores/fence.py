@@ -31,6 +31,11 @@ class StandingFence:
     _id: bytes = b""
     _numbered: int = 0
 
+    @property
+    def epoch(self) -> int:
+        """That of the record; 0 without one."""
+        return self.authority.epoch if self.authority is not None else 0
+
     def asking(self, payload: bytes, count: int) -> tuple[bytes, int]:
         """The request, of as many replies, with the question for the connection's name behind it, if that was not put
         yet; feed the replies to `told`."""

@@ -165,7 +165,8 @@ def hints(keys: tuple[bytes, ...]) -> Transaction:
 
 
 SET, INCR = prepared("SET k v"), prepared("INCR k")
-SET_DONE, INCR_DONE = Committed([b"OK", b"7-1"]), Committed([-1, 5, b"7-1"])
+EPOCH = 1
+SET_DONE, INCR_DONE = Committed([b"OK", b"7-1"], EPOCH), Committed([-1, 5, b"7-1"], EPOCH)
 PLACE: Position = (7, 1)
 MERGING = Fenced(Authority(Holder.CLOUD, 3))
 
@@ -295,7 +296,7 @@ def test_replies_are_left_undecoded_where_that_was_asked_for() -> None:
 def test_a_write_while_the_cloud_has_the_authority() -> None:
     world = World(authority=CLAIMED)
     world.drive(writing(world, confirm=True), SET_DONE, Confirmation.APPLIED)
-    assert world.actions == [Commit(CLOUD, SET), AwaitConfirmation(CLOUD, PLACE)]
+    assert world.actions == [Commit(CLOUD, SET), AwaitConfirmation(CLOUD, PLACE, EPOCH)]
 
 
 def test_the_authority_is_claimed_when_local_is_down() -> None:
@@ -351,7 +352,7 @@ def test_what_may_be_merged_later_did_not_fail() -> None:
 def test_what_was_answered_and_is_merged_was_done() -> None:
     world = World()
     unshipped = world.learns(CLAIMED, Confirmation.UNSHIPPED)
-    done = Committed(INCR_DONE.replies, TOKEN)
+    done = Committed(INCR_DONE.replies, EPOCH, TOKEN)
     result = world.drive(writing(world, INCR, confirm=True), done, unshipped, MERGING)
     assert (result.replies, result.position) == ([5], PLACE)
 
@@ -435,7 +436,7 @@ def test_a_fence_that_stays_closed_ends_the_write() -> None:
 def test_a_write_that_the_authority_has_is_done(outcome: Confirmation, what: Transaction, done: Committed) -> None:
     world = World()
     assert world.drive(writing(world, what, confirm=True), done, outcome).position == PLACE
-    assert world.actions == [Commit(LOCAL, what), AwaitConfirmation(LOCAL, PLACE)]
+    assert world.actions == [Commit(LOCAL, what), AwaitConfirmation(LOCAL, PLACE, EPOCH)]
 
 
 @pytest.mark.parametrize(("what", "done"), [(SET, SET_DONE), (INCR, INCR_DONE)])
@@ -443,7 +444,7 @@ def test_an_entry_that_never_left_the_lost_store_is_written_anew(what: Transacti
     world = World()
     unshipped = world.learns(CLAIMED, Confirmation.UNSHIPPED)
     world.drive(writing(world, what, confirm=True), done, unshipped, done, Confirmation.APPLIED)
-    assert world.actions[2:] == [Commit(CLOUD, what), AwaitConfirmation(CLOUD, PLACE)]
+    assert world.actions[2:] == [Commit(CLOUD, what), AwaitConfirmation(CLOUD, PLACE, EPOCH)]
 
 
 def test_an_idempotent_write_is_run_again_when_the_authority_was_lost() -> None:
@@ -455,7 +456,7 @@ def test_an_idempotent_write_is_run_again_when_the_authority_was_lost() -> None:
         SET_DONE,
         Confirmation.APPLIED,
     )
-    assert world.actions[2:] == [Commit(CLOUD, SET), AwaitConfirmation(CLOUD, PLACE)]
+    assert world.actions[2:] == [Commit(CLOUD, SET), AwaitConfirmation(CLOUD, PLACE, EPOCH)]
 
 
 def test_another_write_is_unknown_when_the_authority_was_lost() -> None:
@@ -469,26 +470,26 @@ def test_a_write_is_not_done_on_a_store_that_lost_the_authority_while_it_replied
     """The other store takes the writes now, and may not have this one: what is read there would be older."""
     world = World()
     world.drive(writing(world, confirm=True), world.fails_over(SET_DONE), Confirmation.UNSHIPPED, SET_DONE)
-    assert world.actions == [Commit(LOCAL, SET), AwaitConfirmation(LOCAL, PLACE), Commit(CLOUD, SET)]
+    assert world.actions == [Commit(LOCAL, SET), AwaitConfirmation(LOCAL, PLACE, EPOCH), Commit(CLOUD, SET)]
 
 
 @pytest.mark.parametrize("lost", [Confirmation.UNSHIPPED, Confirmation.AUTHORITY_LOST])
 def test_what_is_not_to_be_run_again_is_unknown_when_its_store_was_lost(lost: Confirmation) -> None:
     world = World()
-    assert "EXEC" in world.fails(OutcomeUnknown, confirm(world, LOCAL, PLACE, "EXEC"), world.fails_over(lost))
-    world.drive(confirm(world, CLOUD, PLACE, "EXEC"))  # the local store cannot confirm now
+    assert "EXEC" in world.fails(OutcomeUnknown, confirm(world, LOCAL, PLACE, EPOCH, "EXEC"), world.fails_over(lost))
+    world.drive(confirm(world, CLOUD, PLACE, EPOCH, "EXEC"))  # the local store cannot confirm now
 
 
 @pytest.mark.parametrize("known", [Confirmation.APPLIED, Confirmation.UNAVAILABLE, Confirmation.OVERDUE])
 def test_what_is_not_to_be_run_again_is_confirmed_as_far_as_can_be(known: Confirmation) -> None:
     world = World()
-    world.drive(confirm(world, LOCAL, PLACE, "EXEC"), known)
-    assert world.actions == [AwaitConfirmation(LOCAL, PLACE)]
+    world.drive(confirm(world, LOCAL, PLACE, EPOCH, "EXEC"), known)
+    assert world.actions == [AwaitConfirmation(LOCAL, PLACE, EPOCH)]
 
 
 def test_nothing_is_confirmed_that_was_not_logged() -> None:
     world, spop = World(), prepared("SPOP s")
-    result = world.drive(writing(world, spop, confirm=True), Committed([-2, [None, None]]))
+    result = world.drive(writing(world, spop, confirm=True), Committed([-2, [None, None]], EPOCH))
     assert (result.replies, result.position) == ([None], None)
 
 
@@ -500,30 +501,30 @@ def test_only_a_store_that_is_up_can_confirm(cloud: StoreState) -> None:
 
 # -- keys about to expire
 
-EXPIRING = Committed([1500, 5, b"7-1"])
+EXPIRING = Committed([1500, 5, b"7-1"], EPOCH)
 HINT = hints((b"k",))
 
 
 def test_keys_about_to_expire_are_logged_once_more() -> None:
     world = World()
-    result = world.drive(writing(world, INCR, confirm=True), EXPIRING, Committed([b"8-0"]), Confirmation.APPLIED)
+    result = world.drive(writing(world, INCR, confirm=True), EXPIRING, Committed([b"8-0"], EPOCH), Confirmation.APPLIED)
     assert (result.replies, result.position) == ([5], (8, 0))
-    assert world.actions == [Commit(LOCAL, INCR), Commit(LOCAL, HINT), AwaitConfirmation(LOCAL, (8, 0))]
+    assert world.actions == [Commit(LOCAL, INCR), Commit(LOCAL, HINT), AwaitConfirmation(LOCAL, (8, 0), EPOCH)]
 
 
 @pytest.mark.parametrize("failure", [NotSent("connection lost"), lost(), Fenced(CLAIMED)])
 def test_a_hint_that_fails_is_tried_again(failure: object) -> None:
     world = World()
-    script = EXPIRING, failure, Committed([b"8-0"]), Confirmation.APPLIED
+    script = EXPIRING, failure, Committed([b"8-0"], EPOCH), Confirmation.APPLIED
     result = world.drive(writing(world, INCR, confirm=True), *script)
     assert (result.replies, result.position) == ([5], (8, 0))
     hint_twice = [Commit(LOCAL, HINT)] * 2
-    assert world.actions == [Commit(LOCAL, INCR), *hint_twice, AwaitConfirmation(LOCAL, (8, 0))]
+    assert world.actions == [Commit(LOCAL, INCR), *hint_twice, AwaitConfirmation(LOCAL, (8, 0), EPOCH)]
 
 
 def test_keys_of_which_nobody_knows_whether_they_were_about_to_expire_are_logged_too() -> None:
     world = World()
-    script = lost(TOKEN), Fate.SHIPPED, Committed([b"8-0"])
+    script = lost(TOKEN), Fate.SHIPPED, Committed([b"8-0"], EPOCH)
     world.fails(OutcomeUnknown, writing(world, INCR, confirm=True), *script)
     assert world.actions == [Commit(LOCAL, INCR), Trace(LOCAL, TOKEN), Commit(LOCAL, HINT)]
     assert unseen(Commit(LOCAL, INCR)) == unseen(Commit(LOCAL, HINT)) == unseen(OnWire(None, b"", unseen=(b"k",)))
@@ -532,8 +533,8 @@ def test_keys_of_which_nobody_knows_whether_they_were_about_to_expire_are_logged
 
 def test_what_was_run_twice_is_logged_as_if_it_had_been_about_to_expire_the_first_time() -> None:
     world, persist = World(), prepared("PERSIST k")
-    again = Committed([-1, 1, b"7-1"])
-    result = world.drive(writing(world, persist, confirm=False), lost(), again, Committed([b"8-0"]))
+    again = Committed([-1, 1, b"7-1"], EPOCH)
+    result = world.drive(writing(world, persist, confirm=False), lost(), again, Committed([b"8-0"], EPOCH))
     assert (result.replies, result.position) == ([1], (8, 0))
     assert world.actions == [Commit(LOCAL, persist), Commit(LOCAL, persist), Commit(LOCAL, HINT)]
 
@@ -542,7 +543,7 @@ def test_a_hint_goes_where_writes_go_by_now() -> None:
     """What was shipped in a handover may have come there too late."""
     world = World(authority=CLAIMED)
     moved = world.learns(RETURNED, Fenced(HANDOVER))
-    script = EXPIRING, moved, "paused", Committed([b"8-0"]), Confirmation.APPLIED
+    script = EXPIRING, moved, "paused", Committed([b"8-0"], EPOCH), Confirmation.APPLIED
     result = world.drive(writing(world, INCR, confirm=True), *script)
     assert (result.replies, result.position) == ([5], PLACE)
     assert world.actions == [
@@ -550,7 +551,7 @@ def test_a_hint_goes_where_writes_go_by_now() -> None:
         Commit(CLOUD, HINT),
         Pause(FENCE_PAUSE_S),
         Commit(LOCAL, HINT),
-        AwaitConfirmation(CLOUD, PLACE),
+        AwaitConfirmation(CLOUD, PLACE, EPOCH),
     ]
 
 
@@ -560,7 +561,7 @@ def test_a_hint_that_always_fails_does_not_fail_the_write(failure: object) -> No
     attempts = HINT_ATTEMPTS if isinstance(failure, Fenced) else 1
     result = world.drive(writing(world, INCR, confirm=True), EXPIRING, *[failure] * attempts, Confirmation.APPLIED)
     assert (result.replies, result.position) == ([5], PLACE)
-    assert world.actions[-1] == AwaitConfirmation(LOCAL, PLACE)
+    assert world.actions[-1] == AwaitConfirmation(LOCAL, PLACE, EPOCH)
 
 
 def test_a_hint_whose_store_died_is_logged_on_the_other_one() -> None:
@@ -617,7 +618,7 @@ def test_a_write_ends_and_counts_once(idempotent: bool, data: st.DataObject) -> 
 def answer(action: Action, world: World, done: Committed, data: st.DataObject) -> object:
     """One of the outcomes that this action may have."""
     if isinstance(action, Commit):
-        ran = Committed([b"8-0"]) if action.transaction == HINT else done
+        ran = Committed([b"8-0"], EPOCH) if action.transaction == HINT else done
         outcomes: list[object] = [ran, NotSent("lost"), lost(TOKEN), Fenced(FIRST), Fenced(None)]
     elif isinstance(action, AwaitConfirmation):
         outcomes = list(Confirmation)

@@ -114,7 +114,7 @@ def test_a_seal_ends_every_wait(threads: ThreadPoolExecutor) -> None:
     assert lost_one.result(LONG_S / 2) is False
     assert (acks.sealed(CLAIMED), acks.applied) == (seal, (5, 0))
     assert acks.sealed(FIRST) is None, "the authority has not moved as far as this process knows"
-    acks.begin()
+    acks.begin(CLAIMED.epoch)
     assert (acks.sealed(CLAIMED), acks.applied, acks.known) == (None, (0, 0), (5, 0)), "perhaps the log is a new one"
     acks.begin_anew()
     assert acks.known == (0, 0)
