@@ -177,7 +177,7 @@ class ConflictsArchived(Event):
     @property
     def message(self) -> str:
         keys = counted(self.count, "key was", "keys were")
-        return f"{keys} written on both stores while apart: newest kept, the other value archived"
+        return f"{keys} written on both stores while apart: one value kept, the other archived"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

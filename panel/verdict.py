@@ -307,8 +307,8 @@ def _up(overview: Overview) -> Verdict:
 
 def _conflicts(conflicts: int) -> Verdict:
     sentence = ngettext(
-        "Both stores answer. {n} key was written on both while apart: the newest is kept, the other archived.",
-        "Both stores answer. {n} keys were written on both while apart: the newest is kept, the other archived.",
+        "Both stores answer. {n} key had another value on each store: one is live, the other archived.",
+        "Both stores answer. {n} keys had another value on each store: one is live, the other archived.",
         conflicts,
     ).format(n=number(conflicts))
     return Verdict(Tone.WARNING, _("Conflicts"), sentence, _("Look at both values on the page Sync."))

@@ -46,7 +46,7 @@ def conflicts(snapshot: Overview | None) -> None:
     entries = found.value
     if not entries and not pages:
         st.success(
-            _("No conflicts: no key was written on both stores while they were apart."), icon=":material/check_circle:"
+            _("No conflicts: no value that lost waits for a decision."), icon=":material/check_circle:"
         )
         return
     chosen = table(entries)
@@ -76,8 +76,8 @@ def turn(before: str | None) -> None:
 
 
 INTRODUCTION = N_(
-    "Keys that were written on both stores while these could not reach each other. The newest value is live; the other "
-    "one is kept here for 30 days."
+    "Keys that had another value on each store: written on both while these could not reach each other, or before they "
+    "became a pair. One value is live, as the column Why says; the other one is kept here for 30 days."
 )
 
 

@@ -76,7 +76,7 @@ def test_one_is_one(findings: list[str]) -> None:
         (CatchingUp(store=Store.CLOUD, keys=0), "cloud store catching up: no keys to copy"),
         (
             ConflictsArchived(count=1),
-            "1 key was written on both stores while apart: newest kept, the other value archived",
+            "1 key was written on both stores while apart: one value kept, the other archived",
         ),
         (LogFolded(source=Store.LOCAL, entries=1), "local store's log folded: 1 entry is now the key it names"),
     ],

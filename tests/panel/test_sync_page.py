@@ -134,6 +134,18 @@ def test_conflicts_show_both_values_and_are_decided(
     wait_until(lambda: local.get("c2") == cloud.get("c2") == b"archived", "the restored value")
 
 
+def test_what_is_said_of_conflicts_is_true_of_every_way_to_decide_them(
+    real_panel: SimpleNamespace, archived: list[str], open_page: OpenPage, text_of: TextOf, set_weather: SetWeather
+) -> None:
+    """The newer value wins after a partition; a pairing keeps the one of the store that was preferred."""
+    at = open_page(PAGE, query={"section": "conflicts"})
+    assert "One value is live" in text_of(at)
+    set_weather("conflicts")
+    for text in (text_of(at), text_of(open_page("watch/overview.py"))):
+        assert "newest" not in text
+        assert "newer" not in text
+
+
 def test_conflicts_are_kept_discarded_and_emptied(
     real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], archived: list[str], as_operator: None
 ) -> None:
