@@ -45,9 +45,7 @@ def conflicts(snapshot: Overview | None) -> None:
         return follow(found.pending, "conflicts")
     entries = found.value
     if not entries and not pages:
-        st.success(
-            _("No conflicts: no value that lost waits for a decision."), icon=":material/check_circle:"
-        )
+        st.success(_("No conflicts: no value that lost waits for a decision."), icon=":material/check_circle:")
         return
     chosen = table(entries)
     if pages or len(entries) == queries.CONFLICTS_PAGE:

@@ -394,6 +394,27 @@ def test_rename_and_expiry_and_their_undo(hybrid: HybridRedis, lines: Lines) -> 
     assert badges(lines, b"a")[b"a"].badge is Badge.EQUAL
 
 
+@pytest.mark.parametrize(("here", "there"), [(None, FAR_MS), (FAR_MS, None), (FAR_MS, FAR_MS + 60_000)])
+@pytest.mark.parametrize("way", ["text", "expiry", "many"])
+def test_an_edit_leaves_both_stores_with_one_expiry(
+    way: str, here: int | None, there: int | None, hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
+) -> None:
+    """The stores had drifted apart; who changes the whole value, or says when it expires, means both."""
+    for store, expires_at_ms in ((Store.LOCAL, here), (Store.CLOUD, there)):
+        sides[store].set("k", "v", pxat=expires_at_ms)
+    if way == "text":
+        apply_edit(hybrid, edit.set_text(b"k", b"v", b"w"))
+    elif way == "expiry":
+        apply_edit(hybrid, edit.expire_key(b"k", "string", here))
+    else:
+        expire_keys(hybrid, [b"k"], here)
+    assert hybrid.wait_in_sync(5)
+    expiries = [store.pexpiretime("k") for store in sides.values()]
+    assert expiries[0] == expiries[1]
+    assert abs(expiries[0] - (here or -1)) < 5_000
+    assert badges(lines, b"k")[b"k"].badge is Badge.EQUAL
+
+
 def test_a_key_that_only_the_other_store_has_is_deleted_and_had_back(
     hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
 ) -> None:

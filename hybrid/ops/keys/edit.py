@@ -65,13 +65,15 @@ class Reached(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Edit:
     """Commands that run in one transaction, if `expects` holds: a read and the reply that the editor saw. `keys` are
-    those that are changed, `words` say what is done. `elsewhere`: only the store that takes no writes has them."""
+    those that are changed, `words` say what is done. `elsewhere`: only the store that takes no writes has them.
+    `whole`: the key gets a whole value, and with it, on both stores, the expiry of the one that takes writes."""
 
     keys: tuple[bytes, ...]
     commands: tuple[Command, ...]
     words: str
     expects: tuple[Command, Any] | None = None
     elsewhere: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,11 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
                         "there is a key of this name already" if taken else "the key is another one by now; look again"
                     )
                     raise HybridError(f"nothing was changed: {why}")
+            commands = edit.commands
+            if edit.whole:
+                commands += tuple(_expiry(key, pipeline.immediate_execute_command("PTTL", key)) for key in edit.keys)
             pipeline.multi()
-            for command in edit.commands:
+            for command in commands:
                 pipeline.execute_command(*command, **{NEVER_DECODE: True})
             pipeline.execute()
     except redis.WatchError:
@@ -137,6 +142,11 @@ def is_same(now: Any, seen: Any) -> bool:
         return bool(now) == bool(seen)
     as_bytes = [value.encode() if isinstance(value, str) else value for value in (now, seen)]
     return as_bytes[0] == as_bytes[1]
+
+
+def _expiry(key: bytes, left_ms: int) -> Command:
+    """What has a key expire on both stores when it does on this one."""
+    return ("PEXPIRE", key, left_ms) if left_ms > 0 else ("PERSIST", key)
 
 
 def reached(client: HybridRedis) -> dict[Store, Reached]:
@@ -212,12 +222,13 @@ def expire_key(key: bytes, kind: str, expires_at_ms: int | None) -> Edit:
 
 def set_text(key: bytes, seen: bytes | None, value: bytes) -> Edit:
     """A string's whole value; it expires when it did before."""
-    return Edit((key,), (("SET", key, value, "KEEPTTL"),), "change the value", (("GET", key), seen))
+    return Edit((key,), (("SET", key, value, "KEEPTTL"),), "change the value", (("GET", key), seen), whole=True)
 
 
 def set_document(key: bytes, seen: bytes | None, value: bytes) -> Edit:
     """A whole JSON document."""
-    return Edit((key,), (("JSON.SET", key, "$", value),), "change the document", (("JSON.GET", key), seen))
+    command = ("JSON.SET", key, "$", value)
+    return Edit((key,), (command,), "change the document", (("JSON.GET", key), seen), whole=True)
 
 
 def set_field(key: bytes, field: bytes, seen: bytes | None, value: bytes, expires_at_ms: int | None = None) -> Edit:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +13,7 @@ from hybrid.client import HybridRedis
 from hybrid.core.authority import position
 from hybrid.core.drift import Facts
 from hybrid.core.resp import pack
-from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported
+from hybrid.core.state import ABSENT, TTL_TOLERANCE_MS, Absent, KeyState, Unsupported, same_moment
 from hybrid.core.syncplan import SyncResult, is_unchanged
 from hybrid.errors import HybridError
 from hybrid.ops.keys.bulk import (
@@ -27,7 +29,7 @@ from hybrid.ops.sync import archive
 from hybrid.ops.sync.batches import chunked, put_of, within
 from hybrid.ops.sync.options import SyncOptions
 from hybrid.ops.sync.pair import Pair
-from hybrid.types import StoreState
+from hybrid.types import Store, StoreState
 
 __all__ = ["DELETE", "EXPIRE", "KeyUndo", "delete_keys", "expire_keys", "put_back", "states_of"]
 
@@ -37,8 +39,6 @@ UNDO_BYTES: Final = 8 * 1024 * 1024
 """Larger keys are edited without undo: keeping a copy would take longer than the edit."""
 
 State = KeyState | Absent
-Wish = Callable[[State], State | None]
-"""From what a key holds to what it is to hold; None leaves it alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def delete_keys(
     refuse_own(keys)
 
     def change(pair: Pair) -> BulkChange[bytes]:
-        return _Deletion(pair, options, DELETE, lambda state: None if state == ABSENT else ABSENT)
+        return _Deletion(pair, options)
 
     return change_many(client, keys, change, cancel, on_progress, deletes=True)
 
@@ -80,14 +80,8 @@ def expire_keys(
     on_progress: OnProgress = lambda _: None,
 ) -> SyncResult:
     """Have keys expire at this moment (Unix milliseconds), or never with None, on both stores. As `delete_keys`."""
-
-    def wish(state: State) -> State | None:
-        if not isinstance(state, KeyState) or state.expires_at_ms == expires_at_ms:
-            return None
-        return replace(state, expires_at_ms=expires_at_ms)
-
     refuse_own(keys)
-    return change_many(client, keys, lambda pair: _NewStates(pair, options, EXPIRE, wish), cancel, on_progress)
+    return change_many(client, keys, lambda pair: _Expiry(pair, options, expires_at_ms), cancel, on_progress)
 
 
 def states_of(client: HybridRedis, keys: Sequence[bytes], *, elsewhere: bool = False) -> dict[bytes, State] | None:
@@ -105,11 +99,15 @@ def _only_there(pair: Pair, here: Mapping[bytes, State]) -> list[bytes]:
     """Those of the keys that the authority lacks although no write on its way took them: the other store may have them.
     None while it is not up."""
     lacking = [key for key, state in here.items() if state == ABSENT]
-    board = pair.engine.board
-    if not lacking or not pair.is_logged or board.state(pair.authority.other) is not StoreState.UP:
+    if not lacking or not _is_up(pair, pair.authority.other):
         return []
     on_their_way = pair.logged()
     return [key for key in lacking if key not in on_their_way]
+
+
+def _is_up(pair: Pair, store: Store) -> bool:
+    """Whether a store that follows can be asked."""
+    return pair.is_logged and pair.engine.board.state(store) is StoreState.UP
 
 
 def facts_after(client: HybridRedis, keys: Sequence[bytes]) -> dict[bytes, Facts | None]:
@@ -149,10 +147,9 @@ def put_back(client: HybridRedis, undo: KeyUndo) -> None:
 class _NewStates(BulkChange[bytes]):
     """Gives each key the state that is wished for it."""
 
-    def __init__(self, pair: Pair, options: SyncOptions, direction: str, wish: Wish) -> None:
-        super().__init__(pair, options)
-        self.direction = direction
-        self._wish = wish
+    @abstractmethod
+    def wishes(self, here: Mapping[bytes, State]) -> Mapping[bytes, State]:
+        """What each of the keys that hold this is to hold; those left out are left alone."""
 
     def states(self, items: list[bytes]) -> Mapping[bytes, State]:
         """What there is of the keys now."""
@@ -162,8 +159,8 @@ class _NewStates(BulkChange[bytes]):
         pair, store = self.pair, self.pair.authority
         with pair.guard(store, items) as guard:
             here = self.states(items)
-            wishes = {key: wanted for key in items if (wanted := self._wish(here[key])) is not None}
-            wishes = {k: s for k, s in wishes.items() if not isinstance(getattr(s, "body", None), Unsupported)}
+            wanted = self.wishes(here).items()
+            wishes = {key: state for key, state in wanted if not isinstance(getattr(state, "body", None), Unsupported)}
             can = pair.can(store)
             puts = dict(within((key, put_of(key, state, can)) for key, state in wishes.items()))
             if puts:
@@ -180,6 +177,41 @@ class _NewStates(BulkChange[bytes]):
 class _Deletion(_NewStates):
     """Deletes also what only the other store has: it would be left there for good."""
 
+    direction = DELETE
+
+    def wishes(self, here: Mapping[bytes, State]) -> Mapping[bytes, State]:
+        return {key: ABSENT for key, state in here.items() if state != ABSENT}
+
     def states(self, items: list[bytes]) -> Mapping[bytes, State]:
         here = super().states(items)
         return {**here, **self.pair.read(self.pair.authority.other, _only_there(self.pair, here))}
+
+
+class _Expiry(_NewStates):
+    """Counts an expiry as given already where both stores have it."""
+
+    direction = EXPIRE
+
+    def __init__(self, pair: Pair, options: SyncOptions, expires_at_ms: int | None) -> None:
+        super().__init__(pair, options)
+        self._expires_at_ms = expires_at_ms
+
+    def wishes(self, here: Mapping[bytes, State]) -> Mapping[bytes, State]:
+        there_are = {key: state for key, state in here.items() if isinstance(state, KeyState)}
+        given = {key for key, state in there_are.items() if state.expires_at_ms == self._expires_at_ms}
+        given -= self._not_so_there(list(given))
+        moment = self._expires_at_ms
+        return {key: replace(state, expires_at_ms=moment) for key, state in there_are.items() if key not in given}
+
+    def _not_so_there(self, keys: list[bytes]) -> set[bytes]:
+        """Those that expire at another time on the other store; none while it is not up."""
+        other = self.pair.authority.other
+        if not keys or not _is_up(self.pair, other):
+            return set()
+        now_ms = int(time.time() * 1000)
+        lefts = self.pair.wire(other).exchange(b"".join(pack(("PTTL", key)) for key in keys), len(keys))
+        moments = {
+            key: now_ms + left if isinstance(left, int) and left > 0 else None
+            for key, left in zip(keys, lefts, strict=True)
+        }
+        return {key for key in keys if not same_moment(moments[key], self._expires_at_ms, TTL_TOLERANCE_MS)}
