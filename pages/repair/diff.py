@@ -23,11 +23,12 @@ pieces.obstacle_line(obstacle)
 if not isinstance(found, repair.Known):
     pieces.missing(found, _("Comparisons"))
     jobview.follow(found.pending, "diffs")
+just_opened = not diffstart.is_drawn()
 diffstart.scope_form(obstacle is not None)
 jobview.running_jobs("diff", "sync", "merge of a key")
 
 repairable = weather.repair_obstacle(snapshot, zone)
-key = diffview.chosen_key()
+key = diffview.chosen_key(just_opened=just_opened)
 shown = None
 if results:
     shown = diffview.chooser(results)

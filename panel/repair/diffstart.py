@@ -14,9 +14,14 @@ from panel.repair.pieces import cost_text, missing
 from panel.repair.queries import Known, Scope
 from panel.widgets import perform
 
-__all__ = ["KINDS", "PATTERN_HELP", "scope_form"]
+__all__ = ["KINDS", "PATTERN_HELP", "is_drawn", "scope_form"]
 
 KINDS = ("string", "hash", "list", "set", "zset", "stream", "json")
+
+
+def is_drawn() -> bool:
+    """Whether the form was on the page before this drawing: nobody has just come to the page."""
+    return "diff-by" in st.session_state
 
 
 def scope_form(blocked: bool) -> None:

@@ -13,6 +13,7 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _, ngettext
+from panel.links import has_gone_back, was_in_address
 from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
@@ -173,14 +174,17 @@ def row_of(difference: Difference) -> dict[str, str]:
     }
 
 
-def chosen_key() -> str:
-    """The key that is open: the one of a link that was followed just now, else the one selected last."""
+def chosen_key(*, just_opened: bool) -> str:
+    """The key that is open: the one of a link that was followed just now, or that the browser went back to; else
+    the one selected last, also when the page is opened again from the menu."""
     asked, state = linked("key"), st.session_state
-    if asked and asked != state.get(FOLLOWED):
+    kept = str(state.get(KEY) or "")
+    if (asked and asked != state.get(FOLLOWED)) or (not just_opened and has_gone_back("key", kept)):
         state[KEY], state[ENTRY] = asked, None
     key = str(state.get(KEY) or "")
     state[FOLLOWED] = key
     link(key=key)
+    was_in_address("key", key)
     return key
 
 

@@ -71,3 +71,24 @@ def test_a_link_opens_its_key_whatever_was_open_before(
     at.switch_page(str(ROOT / "pages" / "data" / "keys.py"))
     at.query_params.clear()
     assert at.run().session_state["keys-open-key"] == "b:2", "who comes back by the menu finds the key still open"
+
+
+def test_back_closes_the_key_of_a_comparison(
+    set_weather: Callable[[str], Overview | None], open_page: OpenPage
+) -> None:
+    set_weather("healthy")
+    at = open_page("repair/diff.py", query={"key": "a:1"})
+    at.session_state["diff-key"] = "b:2"
+    assert at.run().query_params["key"] in ("b:2", ["b:2"])
+    at.query_params["key"] = "a:1"
+    assert at.run().session_state["diff-key"] == "a:1"
+    del at.query_params["key"]
+    assert at.run().session_state["diff-key"] == ""
+    at.query_params["key"] = "a:1"
+    assert at.run().session_state["diff-key"] == "a:1"
+    for path in ("data/keys.py", "repair/diff.py"):
+        at.switch_page(str(ROOT / "pages" / path))
+        at.query_params.clear()
+        at.run()
+    assert at.session_state["diff-key"] == "a:1", "who comes back by the menu finds the key still open"
+    assert not at.exception
