@@ -103,8 +103,9 @@ class Mark(NamedTuple):
 
     def record(self, alone: Sequence[bytes] = (), failed: Sequence[bytes] = ()) -> bytes:
         """As it stands on the authority once the script has left these keys alone, too, and failed with the others."""
-        marked = {b"k": (self.end, self.done, *sorted(self.left), *alone), b"r": (*sorted(self.refused), *failed)}
-        return b"".join(pack((word, part)) for word, parts in marked.items() for part in parts)
+        pairs = [(b"k", (self.end, self.done, *sorted(self.left))), (b"r", sorted(self.refused))]
+        pairs += [(b"k", alone), (b"r", failed)]
+        return b"".join(pack((word, part)) for word, parts in pairs for part in parts)
 
     @classmethod
     def parse(cls, record: bytes | None) -> Mark | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import redis
@@ -17,13 +17,16 @@ from hybrid.client import HybridRedis
 from hybrid.core import flows
 from hybrid.core.actions import Ask
 from hybrid.core.commands import lookup, policy_of
-from hybrid.core.conflict import Conflict, Side, expires_at_ms, is_same_value
-from hybrid.core.resp import pack
+from hybrid.core.conflict import Command, Conflict, Side, expires_at_ms, is_same_value
+from hybrid.core.resp import pack, unpack, unpack_all
+from hybrid.core.state import Absent
 from hybrid.core.transaction import Write
 from hybrid.errors import ConfigurationError, HybridError
-from hybrid.replication.archive import put_of
+from hybrid.replication.archive import fitted, put_of
 from hybrid.replication.copy import read_state
+from hybrid.replication.records import several
 from hybrid.stores.capabilities import capabilities_of
+from hybrid.types import Store
 
 __all__ = ["Conflict", "Side", "count", "discard", "discard_all", "find", "is_decided", "keep", "listed", "restore"]
 
@@ -82,13 +85,14 @@ def restore(client: HybridRedis, conflict_id: str, *, author: str, force: bool =
     ends_at_ms = expires_at_ms(conflict.lost.value)
     if ends_at_ms is not None and ends_at_ms <= time.time() * 1000:
         raise HybridError(f"nothing was changed: the archived value of {conflict_id} has expired since")
+    archived = list(_archived(client, conflict))
     with client.pipeline() as pipe:
         pipe.watch(conflict.key)
         live = _live(client, conflict.key)
         if not force and not is_same_value(live, conflict.kept.value):
             raise HybridError(_changed(conflict))
         pipe.multi()
-        for command in conflict.lost.commands:
+        for command in archived:
             pipe.execute_command(*command)
         _archive_replaced(client, conflict, live, author)
         try:
@@ -115,6 +119,8 @@ def discard_all(client: HybridRedis, *, author: str) -> int:
 
 
 def _changed(conflict: Conflict) -> str:
+    if not conflict.kept.value:
+        return f"nothing was changed: what was kept of {conflict.id} is too large to be compared; insist with force"
     return f"nothing was changed: the key of {conflict.id} was written since; look at it, then insist with force"
 
 
@@ -137,17 +143,36 @@ def _ask(client: HybridRedis, *command: Any) -> Any:
 
 def _live(client: HybridRedis, key: bytes) -> bytes:
     """The live value, as the commands that make it."""
+    return _read(client, client._engine.board.authority.store, key, key)
+
+
+def _archived(client: HybridRedis, conflict: Conflict) -> Iterator[Command]:
+    """The commands that make the archived value, also of one that was too large for the archive: it stands in a key of
+    its own, on one of the stores."""
+    for command in conflict.lost.commands:
+        if command[0] == b"COPY":
+            yield from unpack_all(_read(client, conflict.lost.store, command[1], conflict.key))
+        else:
+            yield command
+
+
+def _read(client: HybridRedis, store: Store, at: bytes, key: bytes) -> bytes:
+    """The value that stands at `at`, as the commands that make it at `key`. Raises HybridError where the store cannot
+    be read, or hybrid's own key is gone."""
     engine = client._engine
-    wire = engine.endpoints[engine.board.authority.store].connect_raw(timeout_s=10.0)
+    wire = engine.endpoints[store].connect_raw(timeout_s=10.0)
     try:
-        state, _ = read_state(wire, key, log_key=engine.names.log)
+        state, _ = read_state(wire, at, log_key=engine.names.log)
+        if isinstance(state, Absent) and at != key:
+            raise HybridError(f"nothing was changed: {at.decode(errors='backslashreplace')} is gone")
         return put_of(key, state, capabilities_of(wire))
     finally:
         wire.disconnect()
 
 
 def _archive_replaced(client: HybridRedis, conflict: Conflict, live: bytes, author: str) -> None:
-    store = client._engine.board.authority.store
+    engine = client._engine
+    store = engine.board.authority.store
     replaced = Conflict(
         "",
         conflict.key,
@@ -155,6 +180,13 @@ def _archive_replaced(client: HybridRedis, conflict: Conflict, live: bytes, auth
         kept=Side(store.other, conflict.lost.value, conflict.lost.at_ms, conflict.lost.by),
         why=f"replaced when {author} restored {conflict.id}",
     )
+    replaced, aside = fitted(replaced, conflict.id.encode())
+    if aside:
+        wire = engine.endpoints[store].connect_raw(timeout_s=10.0)
+        try:
+            several(wire, *map(tuple, map(unpack, aside)))
+        finally:
+            wire.disconnect()
     _write(client, author, "XADD", _archive(client), "*", *replaced.fields)
 
 

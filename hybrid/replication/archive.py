@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from hashlib import blake2b
 from typing import Any, Final
 
-from hybrid.core.conflict import KEPT_BYTES, KEPT_ENTRIES, KEPT_S, Conflict
+from hybrid.core.conflict import KEPT_BYTES, KEPT_ENTRIES, KEPT_S, Conflict, expires_at_ms
 from hybrid.core.key_state import Stream, id_order
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
+from hybrid.core.slots import tag_of
 from hybrid.core.state import ABSENT, Absent, KeyState, differences, plan_put
 from hybrid.errors import HybridError
 from hybrid.replication.copy import temporary_key
 from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.wire import Wire
 
-__all__ = ["archive_command", "archives_united", "logged", "put_of", "same", "trim_archive"]
+__all__ = ["archive_command", "archives_united", "fitted", "logged", "put_of", "same", "trim_archive"]
 
 NO_ENTRIES: Final = Stream(entries=(), last_id=b"0-0", entries_added=None, max_deleted_id=None, groups={})
 
 WHOLE_BYTES: Final = 256 * 1024 * 1024
 """A value is archived in one piece, so its commands are not cut into chunks before this."""
+
+ENTRY_BYTES: Final = 8 * 1024 * 1024
+"""What an entry holds at most: Upstash takes 10 MB in a request, and gives no more in a reply."""
+
+
+def fitted(conflict: Conflict, occasion: bytes) -> tuple[Conflict, list[bytes]]:
+    """The conflict as an entry can hold it. Of a value that lost and is too large for that, it says how to have it back
+    from a key of its own, into which the packed commands put it, on the store that holds it; the same conflict gets the
+    same key at each `occasion`. The value that is live is left out where both together are too large."""
+    aside: list[bytes] = []
+    if len(conflict.lost.value) > ENTRY_BYTES:
+        key, ends_at_ms = conflict.key, expires_at_ms(conflict.lost.value)
+        name = blake2b(b"%b %b" % (occasion, key), digest_size=8).hexdigest().encode()
+        apart = b"hybrid:lost:%b{%b}" % (name, tag_of(key))
+        expiry = pack(("PERSIST", key) if ends_at_ms is None else ("PEXPIREAT", key, ends_at_ms))
+        lost = replace(conflict.lost, value=pack(("COPY", apart, key, "REPLACE")) + expiry)
+        conflict = replace(conflict, lost=lost)
+        aside = [pack(("COPY", key, apart, "REPLACE")), pack(("PEXPIRE", apart, int(KEPT_S * 1000)))]
+    if conflict.size_bytes > ENTRY_BYTES:
+        conflict = replace(conflict, kept=replace(conflict.kept, value=b""))
+    return conflict, aside
 
 
 def archive_command(names: Names, conflict: Conflict) -> bytes:
@@ -28,9 +52,9 @@ def archive_command(names: Names, conflict: Conflict) -> bytes:
     return pack(("XADD", names.conflicts, "MAXLEN", "~", KEPT_ENTRIES, "*", *conflict.fields))
 
 
-def logged(names: Names) -> tuple[Any, ...]:
-    """The command by which the archive goes to the other store, as any key does."""
-    return ("XADD", names.log, "*", "s", names.conflicts)
+def logged(names: Names, key: bytes) -> tuple[Any, ...]:
+    """The command by which a key goes to the other store by its state, as the archive does."""
+    return ("XADD", names.log, "*", "s", key)
 
 
 def archives_united(names: Names, ours: KeyState | Absent, theirs: KeyState | Absent, *, removes: bool) -> list[bytes]:
@@ -44,7 +68,7 @@ def archives_united(names: Names, ours: KeyState | Absent, theirs: KeyState | Ab
     for entry_id, fields in missing:
         place = entry_id if id_order(missing[0][0]) > id_order(_archived(theirs).last_id) else b"*"
         commands.append(("XADD", names.conflicts, place, *fields))
-    return [pack(command) for command in (*commands, logged(names))] if commands else []
+    return [pack(command) for command in (*commands, logged(names, names.conflicts))] if commands else []
 
 
 def _archived(archive: KeyState | Absent) -> Stream:

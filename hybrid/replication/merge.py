@@ -16,11 +16,12 @@ from hybrid.core.authority import Position, position, position_text
 from hybrid.core.lacking import lacking
 from hybrid.core.merge_script import Mark, Step, merge_call
 from hybrid.core.names import RESERVED, Names
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Branch, Decision, Footprint, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
 from hybrid.core.state import Absent, KeyState
-from hybrid.errors import HybridError
+from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.archive import archives_united, trim_archive
 from hybrid.replication.copy import read_states
 from hybrid.replication.fold import ask_folded, folded
@@ -29,12 +30,17 @@ from hybrid.replication.records import one, several, transaction
 from hybrid.replication.tail import Superseded, Tail, logged, next_entries
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.wire import Wire
+from hybrid.types import Store
 
-__all__ = ["Keep", "Merge"]
+__all__ = ["REFUSED", "Keep", "Merge"]
 
 BATCH_KEYS: Final = 200
 SCANNED_KEYS: Final = 1000
 TRIES: Final = 50
+LARGE_BYTES: Final = 512 * 1024
+"""A smaller call is not refused for its size."""
+
+REFUSED: Final = "it was refused when the stores were merged"
 
 REPLACED: Final = (Decision.COPY, Decision.KEEP_RETURNING)
 JUDGED: Final = (*CONTESTED, Decision.LACKING)
@@ -43,10 +49,16 @@ JUDGED: Final = (*CONTESTED, Decision.LACKING)
 Keep = Callable[[], bool]
 
 
+class TooLarge(HybridError):
+    """The authority takes no call of this size."""
+
+
 class Merge:
     """Brings the tail to the authority, in the order of the keys, from where an interrupted merge has got to.
 
-    `arriving`: packed commands that end what is still on its way to the authority, sent ahead of the first look.
+    Afterwards `archived` is how many conflicts there were, and `refused` are the keys that only the returning store
+    has, because the authority cannot hold them. `arriving`: packed commands that end what is still on its way to the
+    authority, sent ahead of the first look.
     """
 
     def __init__(
@@ -89,6 +101,7 @@ class Merge:
         self._hot: set[bytes] = set()
         self._named: set[bytes] = set()
         self.archived = 0
+        self.refused: set[bytes] = set()
 
     def run(self) -> None:
         if self.names.conflicts in self.tail.keys:
@@ -178,7 +191,12 @@ class Merge:
         plan = Plan(self, ready, ours, theirs)
         steps = [step._replace(guarded=step.guarded and step.key not in watched) for step in plan.steps]
         done, left = max(keys[-1], self._done or b""), (self._left - set(keys)).union(unread, plan.rest)
-        ran = self._run(steps, Mark(self._end, done, left))
+        try:
+            ran = self._run(steps, Mark(self._end, done, left, frozenset(plan.refused)))
+        except TooLarge:
+            if len(keys) > 1:
+                return [], keys
+            ran = self._run([], Mark(self._end, done, left, frozenset(keys)))
         if ran is None:
             self._left |= set(keys)
             self._alone |= dict.fromkeys(watched, self._seen_to)
@@ -190,16 +208,23 @@ class Merge:
 
     def _run(self, steps: list[Step], mark: Mark) -> set[bytes] | None:
         """Which keys were left alone, because they were written or named meanwhile; None if nothing was done. Raises
-        HybridError where the authority takes no writes: it may be full."""
+        TooLarge, and HybridError where the authority takes no writes: it may be full."""
         names = self.names
         call = merge_call(names.log, names.merged, position_text(self._seen_to), mark, steps)
-        replies = transaction(self._writer, [call])
-        if replies is None:
-            return None
-        if isinstance(replies[0], Exception):
-            raise HybridError(str(replies[0]))
+        try:
+            replies = transaction(self._writer, [call])
+            if replies is None:
+                return None
+            if isinstance(replies[0], Exception):
+                raise HybridError(str(replies[0]))
+        except StoreUnavailable:
+            raise
+        except HybridError as error:
+            if len(call) > LARGE_BYTES and refusal_of(error) is Refusal.THIS_KEY:
+                raise TooLarge(str(error)) from None
+            raise
         alone, refused = replies[0]
-        self._done, self._left, self._refused = mark.done, mark.left.union(alone), frozenset(refused)
+        self._done, self._left, self._refused = mark.done, mark.left.union(alone), mark.refused.union(refused)
         self._marked = mark.record(alone, refused)
         return set(alone)
 
@@ -235,14 +260,18 @@ class Merge:
 
     def _settle_refused(self) -> None:
         """A command that one store took and the other does not (a sum too large, a value of a module that is not there)
-        leaves a conflict."""
+        leaves a conflict. What only the local store has stays there, as any key that the cloud store cannot hold."""
         while self._refused:
             keys = sorted(self._refused)
             ours, theirs = self.tail.states(keys), read_states(self.reader, keys, log_key=self.names.log)
             self._guard(set())
-            plan = Plan(self, keys, ours, theirs, settle=True)
+            if self.tail.store is Store.LOCAL:
+                self.refused.update(key for key in keys if self._theirs.of(key) is None)
+            plan = Plan(self, [key for key in keys if key not in self.refused], ours, theirs, settle=True)
             mark = Mark(self._end, self._done or b"", self._left, frozenset(plan.rest))
             call = pack(("SET", self.names.merged, mark.record()))
+            for key in self.refused.intersection(keys):
+                one(self.tail.wire, "HSET", self.names.refused, key, REFUSED)
             if transaction(self._writer, [call, *plan.commands]) is not None:
                 self._marked, self._refused = mark.record(), mark.refused
                 self.archived += sum(step.conflict for step in plan.steps)

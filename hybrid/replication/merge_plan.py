@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from hybrid.core.authority import position_text
 from hybrid.core.conflict import Conflict, Side
 from hybrid.core.merge_script import Step
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Decision, Footprint, why_kept
-from hybrid.core.resp import pack
+from hybrid.core.resp import pack, unpack
 from hybrid.core.state import Absent, KeyState, plan_put
-from hybrid.replication.archive import archive_command, logged, put_of, same
+from hybrid.errors import HybridError, StoreUnavailable
+from hybrid.replication.archive import archive_command, fitted, logged, put_of, same
 from hybrid.replication.copy import Snapshot, temporary_key
-from hybrid.replication.records import one
+from hybrid.replication.records import one, several
 from hybrid.types import Store
 
 if TYPE_CHECKING:
@@ -23,14 +26,15 @@ __all__ = ["CONTESTED", "Plan", "Values"]
 CONTESTED: Final = (Decision.KEEP_AUTHORITY, Decision.KEEP_RETURNING)
 
 CALL_BYTES: Final = 4 * 1024 * 1024
-"""What one call brings, and the last key of it more: Upstash takes 10 MB, and the server answers nobody meanwhile."""
+"""What one call brings, unless a single key is more: Upstash takes 10 MB, and the server answers nobody meanwhile."""
 
 Values = dict[bytes, Snapshot]
 """Of keys on the authority: each with the place of the log up to which it contains what was written."""
 
 
 class Plan:
-    """`steps`: what is to be done, key by key. `rest` are keys that were too much for one call.
+    """`steps`: what is to be done, key by key. `rest` are keys that were too much for one call, `refused` those that
+    the authority cannot hold.
 
     With `settle`, every key is settled as a conflict that the authority's value wins.
     """
@@ -48,54 +52,83 @@ class Plan:
         self._bytes = 0
         self.steps: list[Step] = []
         self.rest: set[bytes] = set()
+        self.refused: set[bytes] = set()
         decisions = {key: Decision.KEEP_AUTHORITY if settle else merge.decided(key) for key in keys}
         for key, commands in merge.again([key for key in keys if decisions[key] is Decision.AGAIN]).items():
-            if commands and self._has_room(key):
+            if commands:
                 self._add(Step(key, commands, guarded=merge.is_guarded(key)))
         for key in keys:
             if decisions[key] is Decision.AGAIN or not self._has_room(key):
                 continue
             if decisions[key] is Decision.COPY:
-                self._add(Step(key, self._put(key, ours[key]), guarded=merge.is_guarded(key)))
+                self._add(self._copied(key, ours[key]))
             elif decisions[key] in CONTESTED and (merge.hides_a_sum(key) or not same(ours[key], theirs[key][0])):
-                self._settle(key, decisions[key], ours[key], theirs[key][0])
+                self._add(self._settle(key, decisions[key], ours[key], theirs[key][0]))
+        if settle:
+            # What only the returning store wrote is not in the authority's log yet.
+            self.steps += [Step(step.key, [pack(logged(merge.names, step.key))]) for step in self.steps]
         if any(step.conflict for step in self.steps):
-            self.steps.append(Step(merge.names.conflicts, [pack(logged(merge.names))]))
+            self.steps.append(Step(merge.names.conflicts, [pack(logged(merge.names, merge.names.conflicts))]))
 
     def _has_room(self, key: bytes) -> bool:
         if self._bytes >= CALL_BYTES:
             self.rest.add(key)
         return key not in self.rest
 
-    def _add(self, step: Step) -> None:
+    def _add(self, step: Step | None) -> None:
+        if step is None:
+            return
+        size = sum(map(len, step.commands))
+        if self._bytes and self._bytes + size > CALL_BYTES:
+            self.rest.add(step.key)
+            return
         self.steps.append(step)
-        self._bytes += sum(map(len, step.commands))
+        self._bytes += size
 
     @property
     def commands(self) -> list[bytes]:
         """Of all steps."""
         return [command for step in self.steps for command in step.commands]
 
-    def _settle(self, key: bytes, decided: Decision, ours: KeyState | Absent, theirs: KeyState | Absent) -> None:
-        if decided is Decision.KEEP_RETURNING:
-            put, archived = self._put(key, ours), self._archived(key, theirs, ours, returning_won=True)
-            step = Step(key, [*put, archived], guarded=self._merge.is_guarded(key), conflict=True)
-        else:
-            step = Step(key, [self._archived(key, ours, theirs, returning_won=False)], conflict=True)
-        self._add(step)
+    def _settle(self, key: bytes, decided: Decision, ours: KeyState | Absent, theirs: KeyState | Absent) -> Step | None:
+        """None where the key is refused."""
+        guarded = self._merge.is_guarded(key)
+        if decided is not Decision.KEEP_RETURNING:
+            return Step(key, self._archived(key, ours, theirs, returning_won=False), conflict=True)
+        put = self._put(key, ours)
+        if put is None:
+            return None
+        archived = self._archived(key, theirs, ours, returning_won=True)
+        return Step(key, [*archived[:-1], *put, archived[-1]], guarded=guarded, conflict=True)
 
-    def _put(self, key: bytes, state: KeyState | Absent) -> list[bytes]:
-        """What gives the key its state; chunks of a large one are sent ahead."""
+    def _copied(self, key: bytes, state: KeyState | Absent) -> Step | None:
+        """None where the key is refused."""
+        put = self._put(key, state)
+        return None if put is None else Step(key, put, guarded=self._merge.is_guarded(key))
+
+    def _put(self, key: bytes, state: KeyState | Absent) -> list[bytes] | None:
+        """What gives the key its state; chunks of a large one are sent ahead. None where these are refused."""
         can = self._merge.can
         features = {"field_ttl": can.has_field_ttl, "stream_counters": can.has_stream_counters}
-        *filling, last = plan_put(key, state, temporary_key(key), **features)
-        for commands in filling:
-            for command in commands:
-                one(self._merge.reader, *command)
+        temporary = temporary_key(key)
+        *filling, last = plan_put(key, state, temporary, **features)
+        try:
+            for commands in filling:
+                for command in commands:
+                    one(self._merge.reader, *command)
+        except HybridError as error:
+            if isinstance(error, StoreUnavailable) or refusal_of(error) is not Refusal.THIS_KEY:
+                raise
+            one(self._merge.reader, "UNLINK", temporary)
+            self.refused.add(key)
+            return None
         return [pack(command) for command in last]
 
-    def _archived(self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, *, returning_won: bool) -> bytes:
-        """The command that archives the value that lost."""
+    def _archived(
+        self, key: bytes, lost: KeyState | Absent, kept: KeyState | Absent, *, returning_won: bool
+    ) -> list[bytes]:
+        """The commands that archive the value that lost, the last of which adds the entry. What stays in place of one
+        that is too large is kept at once where that is the returning store's."""
         merge = self._merge
         ours, theirs = merge.footprints(key)
         returning = merge.tail.store
@@ -108,4 +141,8 @@ class Plan:
             return Side(store, put_of(key, state, merge.can), known.last[0] or None, by)
 
         conflict = Conflict("", key, side(loser, lost), side(loser.other, kept), why_kept(ours, theirs))
-        return archive_command(merge.names, conflict)
+        fitting, aside = fitted(conflict, position_text(merge.tail.end))
+        if aside and loser is returning:
+            several(merge.tail.wire, *map(tuple, map(unpack, aside)))
+            aside = []
+        return [*aside, archive_command(merge.names, fitting)]

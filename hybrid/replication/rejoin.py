@@ -22,7 +22,7 @@ from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
-from hybrid.replication.merge import Keep, Merge
+from hybrid.replication.merge import REFUSED, Keep, Merge
 from hybrid.replication.records import one, several, transaction
 from hybrid.replication.seal import kept_seal, restated
 from hybrid.replication.tail import Superseded, Tail, last_place
@@ -72,6 +72,8 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
                 merge.run()
                 if merge.archived:
                     board.events.emit(events.ConflictsArchived(count=merge.archived))
+                for key in sorted(merge.refused):
+                    board.events.emit(events.KeyRefused(store=returning.other, key=key, reason=REFUSED))
         elif arriving:
             reader.exchange(b"".join(arriving), len(arriving))
         _forget(wire, names, fence)

@@ -21,7 +21,7 @@ from hybrid.core.names import RESERVED, Names
 from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, Absent, KeyState
 from hybrid.errors import HybridError
-from hybrid.replication.archive import archive_command, put_of, same
+from hybrid.replication.archive import archive_command, fitted, put_of, same
 from hybrid.replication.copy import put_commands, read_states
 from hybrid.replication.records import transaction
 from hybrid.stores.capabilities import capabilities_of
@@ -211,7 +211,10 @@ class Unity:
         if local is not ABSENT:
             ours, theirs = Side(Store.LOCAL, put_of(key, local, can)), Side(Store.CLOUD, put_of(key, cloud, can))
             lost, kept = (theirs, ours) if prefer is Store.LOCAL else (ours, theirs)
-            commands.append(archive_command(self._names, Conflict("", key, lost, kept, f"{WHY} ({author})")))
+            conflict, aside = fitted(Conflict("", key, lost, kept, f"{WHY} ({author})"), b"pair")
+            for command in aside:  # first of all: the value is still there
+                self._checked(self._wires[lost.store].exchange(command, 1)[0])
+            commands.append(archive_command(self._names, conflict))
         return commands
 
     def _run(self, store: Store, commands: list[tuple[Any, ...]]) -> None:

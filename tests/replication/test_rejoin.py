@@ -24,7 +24,7 @@ from hybrid.core.resp import pack
 from hybrid.core.tokens import Seal
 from hybrid.core.transaction import Write, transaction
 from hybrid.errors import HybridError
-from hybrid.events import ConflictsArchived, Event, EventLog
+from hybrid.events import ConflictsArchived, Event, EventLog, KeyRefused
 from hybrid.replication import archive, merge_plan, rejoin
 from hybrid.replication import merge as merging
 from hybrid.replication.acks import Acks
@@ -354,7 +354,14 @@ def test_a_store_that_is_full_is_not_taken_for_merged(apart: Apart, monkeypatch:
     assert apart.cloud.get("k") == b"1"
 
 
-def test_a_value_that_the_cloud_store_cannot_hold_is_a_conflict(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("conflict", [False, True])
+def test_a_value_that_the_cloud_store_cannot_hold(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch, conflict: bool
+) -> None:
+    """Of a key that was written there, too, it is archived; any other stays where it is."""
+    if conflict:
+        apart.write(apart.cloud, "SET k cloud")
+        wait_for_a_later_clock(apart)
     apart.write(apart.local, "SET k 1", "SET other 1")
     put = merge_plan.plan_put
 
@@ -362,9 +369,39 @@ def test_a_value_that_the_cloud_store_cannot_hold_is_a_conflict(apart: Apart, mo
         return [[[b"MODULE.SET", key]]] if key == b"k" else put(key, *args, **features)
 
     monkeypatch.setattr(merge_plan, "plan_put", unknown)
+    refused = [event for event in apart.merge() if isinstance(event, KeyRefused)]
+    assert apart.cloud.mget("k", "other") == [b"cloud" if conflict else None, b"1"]
+    if conflict:
+        assert [list(side.commands) for side in (apart.archive[b"k"].lost, apart.archive[b"k"].kept)] == [
+            [[b"SET", b"k", b"1"]],
+            [[b"SET", b"k", b"cloud"]],
+        ]
+    else:
+        assert not apart.archive
+    assert bool(refused) is bool(apart.local.hexists(NAMES.refused, "k")) is not conflict
+    assert apart.local.get("k") == b"1"
+
+
+@pytest.mark.parametrize("newer", list(Store))
+def test_what_is_too_large_for_the_archive_stays_where_it_is(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch, newer: Store
+) -> None:
+    monkeypatch.setattr(archive, "ENTRY_BYTES", 1000)
+    stores = {Store.LOCAL: apart.local, Store.CLOUD: apart.cloud}
+    for store in (newer.other, newer):
+        apart.write(stores[store], f"SET k {str(store) * 1000}", f"SET half {str(store) * 100}")
+        wait_for_a_later_clock(apart)
     apart.merge()
-    assert apart.cloud.mget("k", "other") == [None, b"1"]
-    assert list(apart.archive[b"k"].lost.commands) == [[b"SET", b"k", b"1"]]
+    assert apart.cloud.get("k") == str(newer).encode() * 1000
+    loser = str(newer.other).encode()
+    [value] = [list(stores[newer.other].mget(key)) for key in stores[newer.other].keys("hybrid:lost:*")]
+    assert value == [loser * 1000]
+    assert not stores[newer].keys("hybrid:lost:*")
+    kept = apart.archive[b"k"]
+    assert (kept.lost.store, kept.kept.value) == (newer.other, b"")
+    assert [command[0] for command in kept.lost.commands] == [b"COPY", b"PERSIST"]
+    assert list(apart.archive[b"half"].lost.commands) == [[b"SET", b"half", loser * 100]]
+    assert apart.archive[b"half"].kept.value == b""
 
 
 @pytest.mark.parametrize(
