@@ -60,11 +60,12 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was exported, ready to be taken."""
+    """What was exported of `store`, ready to be taken."""
 
     content: bytes
     count: int
     form: Format
+    store: Store
 
 
 def collect(wanted: Filter) -> Outcome:
@@ -81,7 +82,7 @@ def collect(wanted: Filter) -> Outcome:
 
         while not (walk.ended or walk.is_full or job.cancel.is_set()):
             walk.fill(queries.lines(), stores, len(walk.names) + 5000, deadline_s=0.5, on_progress=told)
-        job.summary = f"{len(walk.names):,} keys"
+        job.summary = _keys(len(walk.names))
         return Collected(tuple(walk.names), walk.ended, tuple(walk.missing))
 
     return in_background(COLLECT_JOB, "Look for keys", work)
@@ -160,22 +161,23 @@ def _bulk_ended(job: Job, result: SyncResult) -> SyncResult:
 # -- in and out
 
 
-def start_export(wanted: Filter, names: Sequence[bytes] | None, store: Store | None, form: Format) -> Outcome:
-    """Read keys into a file to be downloaded: `names`, or all that match by pattern and type."""
-    scope = wanted.scope if names is None else Scope(keys=tuple(names))
+def start_export(names: Sequence[bytes], store: Store, form: Format) -> Outcome:
+    """Read keys as `store` has them into a file to be downloaded."""
+    title = f"Export keys of the {store} store"
 
     def work(client: HybridRedis, author: str, job: Job) -> Exported:
         out = _Bounded(job)
 
         def told(count: int) -> None:
-            job.say(Progress("reading", count, None if names is None else len(names)))
+            job.say(Progress("reading", count, len(names)))
 
-        count = export_keys(client, out, scope, store=store, form=form, on_progress=told)
-        job.summary = f"{count:,} keys"
+        count = export_keys(client, out, Scope(keys=tuple(names)), store=store, form=form, on_progress=told)
+        lacking = len(names) - count
+        job.summary = _keys(count) + f", {lacking:,} not there" * bool(lacking)
         record(author, job.title)
-        return Exported(out.getvalue(), count, form)
+        return Exported(out.getvalue(), count, form, store)
 
-    return in_background(EXPORT_JOB, "Export keys", work)
+    return in_background(EXPORT_JOB, title, work)
 
 
 class _Bounded(io.BytesIO):
@@ -229,3 +231,7 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
 
 def _counts(result: ImportResult) -> str:
     return f"{result.created:,} created, {result.overwritten:,} overwritten, {result.skipped:,} skipped"
+
+
+def _keys(count: int) -> str:
+    return f"{count:,} key" if count == 1 else f"{count:,} keys"

@@ -12,8 +12,9 @@ from panel.i18n import N_, _, ngettext
 from panel.jobs import Job
 from panel.keys import bulkactions, state
 from panel.keys.bulkactions import BULK_JOB, COLLECT_JOB, EXPORT_JOB, IMPORT_JOB, Collected, Exported
-from panel.keys.queries import Conflict, Format
+from panel.keys.queries import Conflict, Format, Store, leading, stores_up
 from panel.repair.links import key_from, key_text
+from panel.repair.pieces import store_name
 from panel.said import said
 from panel.verdict import named
 from panel.widgets import perform, zone
@@ -33,7 +34,7 @@ CONFLICTS = {
     Conflict.FAIL: N_("Stop at the first"),
 }
 FORMATS = {Format.JSON: N_("JSON lines"), Format.RESP: N_("Commands (RESP)")}
-FILES = {Format.JSON: ("keys.jsonl", "application/jsonl"), Format.RESP: ("keys.resp", "application/octet-stream")}
+FILES = {Format.JSON: ("jsonl", "application/jsonl"), Format.RESP: ("resp", "application/octet-stream")}
 
 
 def draw(marked: tuple[bytes, ...]) -> None:
@@ -110,11 +111,26 @@ def with_keys(names: tuple[bytes, ...], name: str) -> None:
         form = st.selectbox(
             _("Format"), list(FORMATS), format_func=lambda f: _(FORMATS[f]), key=f"keys-as-{name}", width=180
         )
+        store = export_source(name)
         st.button(
-            _("Export"), icon=":material/download:", key=f"keys-export-go-{name}", disabled=fixed, on_click=perform,
-            args=(bulkactions.start_export, state.filter_of_session(), names, None, form),
+            _("Export"), icon=":material/download:", key=f"keys-export-go-{name}", disabled=fixed or store is None,
+            on_click=perform, args=(bulkactions.start_export, names, store, form),
         )  # fmt: skip
     rename(names, name)
+
+
+def export_source(name: str) -> Store | None:
+    """The store whose values are exported: at first the one of the filter, else the one that takes the writes. None
+    while no store can be asked."""
+    wanted, snapshot = state.filter_of_session().store, queries.overview()
+    authority = snapshot.status.authority if snapshot is not None else Store.LOCAL
+    stores = leading(stores_up(), wanted or authority)
+    if len(stores) < 2:
+        return next(iter(stores), None)
+    return st.selectbox(
+        _("Values of"), stores, format_func=store_name, key=f"keys-export-from-{name}-{stores[0]}", width=120,
+        help=_("A key that this store does not have is left out, and counted."),
+    )  # fmt: skip
 
 
 def rename(names: tuple[bytes, ...], name: str) -> None:
@@ -194,16 +210,11 @@ def result(job: Job) -> None:
             )
         done: Any = job.result
         if isinstance(done, Exported):
-            name, mime = FILES[done.form]
+            ending, mime = FILES[done.form]
             st.download_button(
-                _("Download"),
-                done.content,
-                name,
-                mime,
-                icon=":material/download:",
-                key="keys-download",
-                on_click="ignore",
-            )
+                _("Download"), done.content, f"keys-{done.store}.{ending}", mime, icon=":material/download:",
+                key="keys-download", on_click="ignore",
+            )  # fmt: skip
         elif (bundle := job.noted("undo")) and not job.noted("preview"):
             st.button(
                 _("Undo"), icon=":material/undo:", key="keys-undo-job", disabled=not panel_actions.is_operator(),

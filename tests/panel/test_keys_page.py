@@ -290,7 +290,7 @@ def test_many_keys_are_found_counted_exported_and_deleted(
     assert "**30 keys**" in text_of(at)
     press(at, "keys-export-go-matching")
     job = panel_process.jobs.of(bulkactions.EXPORT_JOB)[0]
-    assert job.wait(10) and job.result.count == 30
+    assert job.wait(10) and (job.result.count, job.result.store) == (30, Store.LOCAL)
     press(at, "keys-delete-go-matching")
     assert values(sides, "DBSIZE")[0] > 30  # the button only asks
     at.text_input(key="keys-rename-old-matching").set_value("a:")
@@ -299,6 +299,24 @@ def test_many_keys_are_found_counted_exported_and_deleted(
     press(at, "keys-rename-go-matching")
     assert panel_process.jobs.of(bulkactions.BULK_JOB)[0].wait(10)
     assert "No key matches these filters." in text_of(settled(at.run()))
+
+
+def test_what_is_exported_is_of_the_store_that_was_chosen(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any, panel_process: PanelProcess, text_of: TextOf
+) -> None:
+    for store, value in zip(Store, ("here", "there"), strict=True):
+        sides[store].set("a:1", value)
+    sides[Store.LOCAL].set("a:2", "here")
+    at = open_keys()
+    at.text_input(key="keys-pattern").set_value("a:*").run()
+    press(at, "keys-collect")
+    assert panel_process.jobs.of(bulkactions.COLLECT_JOB)[0].wait(10)
+    at = settled(at.run())
+    at.selectbox(key="keys-export-from-matching-local").set_value(Store.CLOUD).run()
+    press(at, "keys-export-go-matching")
+    job = panel_process.jobs.of(bulkactions.EXPORT_JOB)[0]
+    assert job.wait(10) and job.result.content.splitlines()[0].endswith(b'"there"}')
+    assert "Export keys of the cloud store** 1 key, 1 not there" in text_of(settled(at.run()))
 
 
 def test_a_viewer_looks_and_changes_nothing(
