@@ -5,12 +5,12 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
 from hybrid.proxy.replies import Block, value_end
 from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.idle import Kept, Kind
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire
 
 __all__ = ["ClientGone", "RawEndpoint", "waiting"]
@@ -124,9 +124,9 @@ class RawEndpoint(Endpoint):
         self._followed = endpoint
         self._followed_to = endpoint.generation
 
-    def _idle_wire(self, pool: deque[tuple[int, Wire]]) -> tuple[int, Wire] | None:
+    def _kept(self, kind: Kind) -> Kept | None:
         followed = self._followed
         if self._followed_to != followed.generation:
             self._followed_to = followed.generation
             self.set_timeout(followed.timeout_s)  # which retires them
-        return super()._idle_wire(pool)
+        return super()._kept(kind)

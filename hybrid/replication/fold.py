@@ -10,13 +10,13 @@ from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, groups
 from hybrid.errors import HybridError
+from hybrid.replication.growth import measured
 from hybrid.replication.lease import Lease
 from hybrid.replication.opening import UNKNOWN_STREAM
 from hybrid.replication.records import one, several
-from hybrid.replication.stream import MAX_BYTES, MAX_ENTRIES
 from hybrid.stores.wire import Wire
 
-__all__ = ["LEAST_ENTRIES", "ask_folded", "fold", "folded", "is_too_long", "step_entries"]
+__all__ = ["LEAST_ENTRIES", "ask_folded", "fold", "folded", "step_entries"]
 
 STEP_ENTRIES: Final = 1000
 LEAST_ENTRIES: Final = 8
@@ -25,19 +25,6 @@ STEP_BYTES: Final = 2 * 1024 * 1024
 
 SCAN_FIELDS: Final = 1000
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
-
-
-def is_too_long(wire: Wire, names: Names) -> bool:
-    """Whether the log has passed either cap. Two commands; a server without MEMORY USAGE is judged by entries only."""
-    entries, size_bytes = _measured(wire, names)
-    return entries > MAX_ENTRIES or size_bytes > MAX_BYTES
-
-
-def _measured(wire: Wire, names: Names) -> tuple[int, int]:
-    """Entries and bytes, 0 for what the server does not tell."""
-    replies = wire.exchange(pack(("XLEN", names.log)) + pack(("MEMORY", "USAGE", names.log)), 2)
-    entries, size_bytes = (reply if isinstance(reply, int) else 0 for reply in replies)
-    return entries, size_bytes
 
 
 def step_entries(entries: int, size_bytes: int) -> int:
@@ -51,7 +38,7 @@ def fold(wire: Wire, names: Names, lease: Lease) -> int:
     Step by step, each in a transaction that fails if somebody else has taken the lease: entries that a new shipper
     has not read yet must not vanish under it. Raises NotSent or ReplyLost.
     """
-    entries, size_bytes = _measured(wire, names)
+    entries, size_bytes = measured(wire, names)
     least, count, done = LEAST_ENTRIES, step_entries(entries, size_bytes), 0
     while done < entries // 2 and lease.goes_on():
         step = _step(wire, names, lease, count)

@@ -23,7 +23,7 @@ from hybrid.core.marks import Marks
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
 from hybrid.replication.endings import Ended, Outcome, TargetLost
-from hybrid.replication.volatile import ASK_FIELDS, may_have_expiring_fields
+from hybrid.replication.volatile import ASK_FIELDS
 from hybrid.stores.pipe import ignore
 from hybrid.types import Store
 
@@ -116,7 +116,7 @@ class Opening:
         about_pair = pack(("MGET", names.identity, names.partner))
         questions = taken + about_pair + pack(("TIME",)) + ASK_FIELDS
         before, marks, (seconds, micros), keyspace = stream.states.exchange(questions, 4)
-        stream.may_have_expiring_fields = may_have_expiring_fields(keyspace)
+        stream.growth.note_keyspace(keyspace)
         self.offset_ms = int(seconds) * 1000 + int(micros) / 1000 - time.monotonic() * 1000
         self._source_marks = Marks(*marks)
         self.is_clean = stream.accounts_for_all = stream.source is Store.LOCAL and before == self.clean_mark

@@ -27,8 +27,9 @@ from hybrid.core.tokens import Shipped
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.endings import Outcome
-from hybrid.replication.fold import fold, is_too_long
+from hybrid.replication.fold import fold
 from hybrid.replication.forwarder import forward
+from hybrid.replication.growth import measured
 from hybrid.replication.lease import RENEW_S, Lease, new_holder
 from hybrid.replication.lease_keeper import LeaseKeeper
 from hybrid.replication.messages import Progress, Word
@@ -183,7 +184,7 @@ class Shipper(threading.Thread):
         if now_s - self._looked_s < LOOK_S[source] or (source is Store.CLOUD and written == self._looked_at):
             return False
         self._looked_s, self._looked_at = now_s, written
-        return is_too_long(control, self._names)
+        return measured(control, self._names).is_too_long
 
     def _fold(self, lease: Lease, control: Wire) -> None:
         if count := fold(control, self._names, lease):

@@ -33,28 +33,21 @@ from hybrid.replication.attentive import Attentive
 from hybrid.replication.bell import Bell
 from hybrid.replication.board import Board
 from hybrid.replication.endings import Ended, Outcome, TargetLost
+from hybrid.replication.growth import Growth
 from hybrid.replication.lease import Lease
 from hybrid.replication.opening import Opening
 from hybrid.replication.silence import Silence
-from hybrid.replication.volatile import ASK_FIELDS, may_have_expiring_fields
 from hybrid.stores.capabilities import remember_capabilities
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.pipe import Done, Pipe
 from hybrid.stores.wire import HELD_UP_S, Wire
 from hybrid.types import Store
 
-__all__ = ["CLOSE_MS", "MAX_BYTES", "MAX_ENTRIES", "WINDOW_COMMANDS", "Stream"]
+__all__ = ["CLOSE_MS", "WINDOW_COMMANDS", "Stream"]
 
 WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
 CLOSE_MS: Final = 200
-MEASURE_S: Final = 2.0
-MAX_ENTRIES: Final = 100_000
-"""A longer log is folded. Half of the entries stay: the newest, whose keys tend to be written again."""
-
-MAX_BYTES: Final = 64 * 1024 * 1024
-"""What a log may take before it is folded, however few entries that are."""
-
 POLL_S: Final = 0.1
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
@@ -71,7 +64,6 @@ class Stream:
         applied: everything up to here is on the other store.
         live: whether the other store has everything but what is being written just now; `lags`: whether it lacks much.
         refills: whether the other store lost its data, and this stream brings it all of it.
-        may_have_expiring_fields: whether the source may hold a hash whose fields expire one by one, as far as it tells.
         accounts_for_all: whether `sent_to` and `maybe_to` also say what the streams before this one have sent.
         ahead: what stands in the log between the two; `shipped`: the tokens of what was pushed, and of what may be
             contained in a copied state.
@@ -111,9 +103,6 @@ class Stream:
         self.applied: Position = (0, 0)
         self._holds: deque[Position] = deque()
         self._beyond_hold: Position = (0, 0)
-        self._measured_s = time.monotonic()
-        self._is_overgrown = False
-        self.may_have_expiring_fields = True
         self._flushing = 0
         self._acks = board.acks[source]
         self._bell = Bell()
@@ -124,6 +113,7 @@ class Stream:
         self.is_open = False
         self.opening = Opening(self)
         self.announcer = Announcer(self)
+        self.growth = Growth(self)
         self._silence = Silence(self)
 
     # -- opening and closing
@@ -366,28 +356,10 @@ class Stream:
         self.announcer.repeat()
         if not self.lease.goes_on():
             raise Ended(Outcome.LEASE_LOST)
-        if self._is_overgrown:
+        if self.growth.is_too_long:
             raise Ended(Outcome.OVERGROWN)
         self._silence.check()
-        self._check_length()
-
-    def _check_length(self) -> None:
-        """A log that grows faster than it is shipped is better folded: a key goes over once then, however often it is
-        written. The cloud's, with its price by the command, is looked at when a stream begins."""
-        if self.source is Store.CLOUD or time.monotonic() - self._measured_s < MEASURE_S:
-            return
-        self._measured_s = time.monotonic()
-        log = self.names.log
-        self.control.push(pack(("XLEN", log)) + pack(("MEMORY", "USAGE", log)), 2, self._measured)
-        self.control.push(ASK_FIELDS, 1, self._counted)
-        self.control.flush()
-
-    def _measured(self, replies: list[Any]) -> None:
-        caps = zip(replies, (MAX_ENTRIES, MAX_BYTES), strict=True)
-        self._is_overgrown = any(isinstance(reply, int) and reply > most for reply, most in caps)
-
-    def _counted(self, replies: list[Any]) -> None:
-        self.may_have_expiring_fields = may_have_expiring_fields(replies[0])
+        self.growth.look()
 
     def poll(self, *, with_reader: bool = True, wait_s: float = POLL_S) -> set[int]:
         """The wires, by file number, that have something to read; after `wait_s` at the latest."""

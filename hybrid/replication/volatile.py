@@ -43,7 +43,7 @@ class VolatileHashes:
     def may_be_met(self) -> bool:
         """Whether there may be one that is not known."""
         stream = self._stream
-        return stream.may_have_expiring_fields and capabilities_of(stream.snapshots).has_field_ttl
+        return stream.growth.may_have_expiring_fields and capabilities_of(stream.snapshots).has_field_ttl
 
     def concern(self, group: Group) -> bool:
         """Whether the group changes or reads such a hash."""

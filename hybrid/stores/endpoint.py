@@ -1,10 +1,8 @@
-"""One store as this process reaches it: its address and its pool of wires."""
+"""One store as this process reaches it: how it is connected to, greeted and fenced."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from hybrid.core.authority import Authority
+from hybrid.core.authority import FIRST, Authority
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.connections import FLUSHES
 from hybrid.core.names import Names
@@ -28,6 +26,7 @@ from hybrid.stores.capabilities import Capabilities, probe_capabilities, remembe
 from hybrid.stores.cluster import ClusterWire
 from hybrid.stores.exchange import RedisConnection
 from hybrid.stores.fence import StandingFence
+from hybrid.stores.idle import IdleWires, Kept, Kind
 from hybrid.stores.lost import LostConnections
 from hybrid.stores.meter import Meter
 from hybrid.stores.pools import pool_of
@@ -41,12 +40,7 @@ _UNWATCH = pack(("UNWATCH",))
 
 
 class Endpoint:
-    """Connections to one store.
-
-    Wires come in two kinds, never mixed: plain ones for reads, and fenced ones, which hold a standing WATCH on the
-    authority record (see `hybrid.core.transaction`). A generation number retires every wire opened before the store
-    was last seen to fail.
-    """
+    """Connections to one store. What is opened here and not needed is kept in `IdleWires`, by kind."""
 
     def __init__(
         self, store: Store, url: str, names: Names, *, timeout_s: float, options: Mapping[str, Any] | None = None
@@ -66,9 +60,7 @@ class Endpoint:
         """Whether a connection is told that the store was emptied. A cluster's nodes would say it one by one."""
         self.meter = Meter()
         self.lost = LostConnections()
-        self._lock = threading.Lock()
-        self._generation = 0
-        self._is_closed = False
+        self._idle = IdleWires(self._is_good)
         self._capabilities: Capabilities | None = None
         self.refuses_dumps = False
         self.ends_connections = True
@@ -76,9 +68,6 @@ class Endpoint:
         sender has given it up."""
         self.late: dict[bytes, float] = {}
         """Keys of which that may be so, each with the moment when they are copied once more (monotonic clock)."""
-        self._plain: deque[tuple[int, Wire]] = deque()
-        self._fenced: deque[tuple[int, Wire]] = deque()
-        self._raw: deque[tuple[int, Wire]] = deque()
         self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
         self.fence_payload = _UNWATCH + self._watch
 
@@ -108,7 +97,7 @@ class Endpoint:
     @property
     def generation(self) -> int:
         """The current generation of wires."""
-        return self._generation
+        return self._idle.generation
 
     @property
     def patience_s(self) -> float:
@@ -162,9 +151,8 @@ class Endpoint:
     def take_raw(self, patience_s: Callable[[], float] | None = None) -> Wire:
         """As `connect_raw`, sooner if a wire was given back. It waits for a reply as long as `patience_s` says, or as
         the endpoint does. Raises NotSent."""
-        generation = self._generation
-        kept = self._idle_wire(self._raw)
-        generation, wire = kept or (generation, self.connect_raw())
+        generation = self.generation
+        generation, wire = self._kept(self._idle.raw) or (generation, self.connect_raw())
         wire.generation = generation
         wire.patience_s = patience_s or (lambda: self.patience_s)
         if self._capabilities is not None:
@@ -173,7 +161,7 @@ class Endpoint:
 
     def give_raw(self, wire: Wire) -> None:
         """Keep a wire of `take_raw` on which nothing is due for whoever needs one next."""
-        self._give_to(self._raw, wire.generation, wire)
+        self._idle.give(self._idle.raw, wire.generation, wire)
 
     def probe(self) -> None:
         """Whether the store answers over a new connection. Raises NotSent or ReplyLost when it does not."""
@@ -191,17 +179,17 @@ class Endpoint:
     def known_capabilities(self, wire: RedisConnection) -> Capabilities:
         """What the store can do, asked over `wire` the first time, and again after the store had failed. From now on
         `capabilities_of(wire)` is the same."""
-        known, generation = self._capabilities, self._generation
+        known, generation = self._capabilities, self.generation
         if known is None:
             known = probe_capabilities(wire)
-            if generation == self._generation:
+            if generation == self.generation:
                 self._capabilities = known
         remember_capabilities(wire, known)
         return known
 
     def take(self) -> tuple[int, Wire]:
         """A plain wire and the generation to give it back with. Raises NotSent."""
-        return self._idle_wire(self._plain) or (self._generation, self._connect_plain())
+        return self._kept(self._idle.plain) or (self.generation, self._connect_plain())
 
     def _connect_plain(self) -> Wire:
         wire = self.connect()
@@ -247,13 +235,13 @@ class Endpoint:
         self.give_raw(wire)
         return is_lost
 
-    def take_fenced(self, epoch: int = 0) -> tuple[int, Wire]:
+    def take_fenced(self, epoch: int = FIRST.epoch) -> tuple[int, Wire]:
         """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost.
 
         A wire that last saw a record older than `epoch` looks again: idle wires miss what happens.
         """
-        generation, wire = self._idle_wire(self._fenced) or (self._generation, self.connect())
-        if not _is_fenced(wire, epoch):
+        generation, wire = self._kept(self._idle.fenced) or (self.generation, self.connect())
+        if wire.epoch < epoch:
             self.fence(wire)
         return generation, wire
 
@@ -262,8 +250,7 @@ class Endpoint:
         next need not. Half of them at a time: the others are there for who comes meanwhile. Raises NotSent or
         ReplyLost."""
         for _ in range(2):
-            stale = self._stale(epoch)
-            taken = [kept for kept in stale[: (len(stale) + 1) // 2] if self._removed(kept)]
+            taken = list(self._idle.take_half(self._idle.stale(epoch)))
             for _, wire in taken:
                 wire.send(self.fence_payload, 3)
             for generation, wire in taken:
@@ -272,42 +259,21 @@ class Endpoint:
 
     def has_stale_fences(self, epoch: int) -> bool:
         """Whether there is an idle wire that last saw a record older than `epoch`."""
-        return bool(self._stale(epoch))
+        return bool(self._idle.stale(epoch))
 
-    def _stale(self, epoch: int) -> list[tuple[int, Wire]]:
-        return [kept for kept in tuple(self._fenced) if not _is_fenced(kept[1], epoch)]
+    def _kept(self, kind: Kind) -> Kept | None:
+        return self._idle.take(kind)
 
-    def _removed(self, kept: tuple[int, Wire]) -> bool:
-        try:
-            self._fenced.remove(kept)
-        except ValueError:
-            return False  # a writer has taken it
-        return True
-
-    def _idle_wire(self, pool: deque[tuple[int, Wire]]) -> tuple[int, Wire] | None:
-        while True:
-            try:
-                generation, wire = pool.pop()
-            except IndexError:
-                return None
-            is_good = generation == self._generation
-            if is_good and (wire.is_quiet() or (self.hears_flushes and wire.has_only_news())):
-                return generation, wire
-            wire.disconnect()
+    def _is_good(self, wire: Wire) -> bool:
+        return wire.is_quiet() or (self.hears_flushes and wire.has_only_news())
 
     def give(self, generation: int, wire: Wire) -> None:
-        self._give_to(self._plain, generation, wire)
+        """Keep a wire of `take`."""
+        self._idle.give(self._idle.plain, generation, wire)
 
     def give_fenced(self, generation: int, wire: Wire) -> None:
-        self._give_to(self._fenced, generation, wire)
-
-    def _give_to(self, pool: deque[tuple[int, Wire]], generation: int, wire: Wire) -> None:
-        if generation == self._generation and wire.is_connected:
-            pool.append((generation, wire))
-        else:
-            wire.disconnect()
-        if self._is_closed:
-            self.retire()  # opened by a thread that had not heard of the end
+        """Keep a wire of `take_fenced` with its standing WATCH."""
+        self._idle.give(self._idle.fenced, generation, wire)
 
     def fence(self, wire: Wire) -> Wire:
         """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
@@ -355,58 +321,42 @@ class Endpoint:
     def to_warm(self, count: int) -> list[Callable[[], None]]:
         """What is to be done, in any thread, for at least `count` idle wires of each kind: then a failover does not
         begin with connecting. Each step raises NotSent or ReplyLost."""
-        fenced = [self._open_fenced] * (count - len(self._fenced))
-        return fenced + [self._open_plain] * (count - len(self._plain))
+        fenced = [self._open_fenced] * (count - len(self._idle.fenced))
+        return fenced + [self._open_plain] * (count - len(self._idle.plain))
 
     def _open_plain(self) -> None:
-        self.give(self._generation, self._connect_plain())
+        self.give(self.generation, self._connect_plain())
 
     def _open_fenced(self) -> None:
-        generation, wire = self._generation, self.fence(self.connect())
+        generation, wire = self.generation, self.fence(self.connect())
         self.load_effects(wire)
         self.give_fenced(generation, wire)
 
     @property
     def least_idle(self) -> int:
         """Idle wires of the kind of which there are fewer."""
-        return min(len(self._plain), len(self._fenced))
+        return min(len(self._idle.plain), len(self._idle.fenced))
 
     @property
     def idle(self) -> int:
         """Idle wires of the kind of which there are more."""
-        return max(len(self._plain), len(self._fenced))
+        return max(len(self._idle.plain), len(self._idle.fenced))
 
     def retire(self) -> None:
         """Close every idle wire, and have those in use closed when they come back."""
-        with self._lock:
-            self._generation += 1
-            self._capabilities = None
-            self.refuses_dumps = False
-            wires = [*self._plain, *self._fenced, *self._raw]
-            self._plain.clear()
-            self._raw.clear()
-            self._fenced.clear()
-        for _, wire in wires:
-            wire.disconnect()
+        self._idle.retire()
+        self._capabilities = None
+        self.refuses_dumps = False
 
     def close(self) -> None:
         """Close every idle wire, and any other as soon as it comes back."""
-        self._is_closed = True
-        self.retire()
+        self._idle.close()
 
     def forget_after_fork(self) -> None:
         """In a forked child: drop the parent's connections without touching their sockets' peers."""
         self.meter.forget_after_fork()
         self.lost = LostConnections()
-        self._lock = threading.Lock()
-        self._plain = deque()
-        self._fenced = deque()
-        self._raw = deque()
-
-
-def _is_fenced(wire: Wire, epoch: int) -> bool:
-    """Whether the standing WATCH of `wire` guards the record of `epoch` or a later one."""
-    return wire.epoch >= epoch
+        self._idle.forget_after_fork()
 
 
 def _connection(

@@ -9,7 +9,7 @@ from servers import client, wait_until
 from hybrid import HybridRedis
 from hybrid.events import Event, LogFolded
 from hybrid.ops.compare import compare
-from hybrid.replication import fold, shipper, stream
+from hybrid.replication import fold, growth, shipper
 from hybrid.types import Store, StoreState
 
 CAP = 300
@@ -18,7 +18,7 @@ WRITES = 2_000
 
 @pytest.fixture(autouse=True)
 def small_cap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold, "MAX_ENTRIES", CAP)
+    monkeypatch.setattr(growth, "MAX_ENTRIES", CAP)
     monkeypatch.setattr(shipper, "LOOK_S", dict.fromkeys(Store, 0.05))
 
 
@@ -90,10 +90,9 @@ def test_a_folded_log_is_merged_when_the_stores_change_places(rig: Rig) -> None:
 
 def test_a_log_of_large_values_that_grows_faster_than_it_is_shipped(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few entries, and much memory: nothing is away, the link is slow."""
-    for module in (fold, stream):
-        monkeypatch.setattr(module, "MAX_BYTES", 1024 * 1024)
-    monkeypatch.setattr(stream, "MEASURE_S", 0.05)
-    monkeypatch.setattr(fold, "MAX_ENTRIES", 100_000)
+    monkeypatch.setattr(growth, "MAX_BYTES", 1024 * 1024)
+    monkeypatch.setattr(growth, "MEASURE_S", 0.05)
+    monkeypatch.setattr(growth, "MAX_ENTRIES", 100_000)
     rig.link(Store.CLOUD, 0.3)
     told: list[Event] = []
     hybrid = rig.client(ack="local", hooks=(told.append,), **PATIENT)

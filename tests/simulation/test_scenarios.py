@@ -15,7 +15,7 @@ from hybrid.core.actions import Flow
 from hybrid.core.authority import Holder
 from hybrid.core.checkpoint import OUTDATED, Checkpoint
 from hybrid.core.folding import Folded
-from hybrid.replication import catch_up, fold
+from hybrid.replication import catch_up, growth
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
 from hybrid.types import Store, StoreState
@@ -547,7 +547,7 @@ def test_what_arrives_late_at_a_service_does_not_stay(refused: tuple[bytes, ...]
 
 def test_a_shipper_that_was_stopped_does_not_forget_what_was_folded_since(monkeypatch: pytest.MonkeyPatch) -> None:
     """It had copied the very keys before, and was stopped before it heard so."""
-    monkeypatch.setattr(fold, "MAX_ENTRIES", 20)
+    monkeypatch.setattr(growth, "MAX_ENTRIES", 20)
     with opened("folded since", preempt=0.0, verbose=False) as world:
         scheduler, local = world.scheduler, world.stores[Store.LOCAL]
         world.round_trip_s[Store.CLOUD] = 0.06

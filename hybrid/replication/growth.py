@@ -1,0 +1,83 @@
+"""How long a log is, and whether it has passed its caps: then it is folded, see `hybrid.core.folding`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from hybrid.core.names import Names
+from hybrid.core.resp import pack
+from hybrid.replication.volatile import ASK_FIELDS, may_have_expiring_fields
+from hybrid.stores.wire import Wire
+from hybrid.types import Store
+
+if TYPE_CHECKING:
+    from hybrid.replication.stream import Stream
+
+__all__ = ["Growth", "Length", "measured"]
+
+MEASURE_S: Final = 2.0
+MAX_ENTRIES: Final = 100_000
+"""A longer log is folded. Half of the entries stay: the newest, whose keys tend to be written again."""
+
+MAX_BYTES: Final = 64 * 1024 * 1024
+"""What a log may take before it is folded, however few entries that are."""
+
+
+class Length(NamedTuple):
+    """Of a log: 0 for what the server does not tell, as one without MEMORY USAGE."""
+
+    entries: int
+    size_bytes: int
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the log has passed either cap."""
+        return self.entries > MAX_ENTRIES or self.size_bytes > MAX_BYTES
+
+
+def _ask(names: Names) -> bytes:
+    return pack(("XLEN", names.log)) + pack(("MEMORY", "USAGE", names.log))
+
+
+def _told(replies: list[Any]) -> Length:
+    return Length(*(reply if isinstance(reply, int) else 0 for reply in replies))
+
+
+def measured(wire: Wire, names: Names) -> Length:
+    """Two commands. Raises NotSent or ReplyLost."""
+    return _told(wire.exchange(_ask(names), 2))
+
+
+class Growth:
+    """Of what `stream` ships: a log that grows faster than that is better folded. A key goes over once then, however
+    often it is written. The cloud's, with its price by the command, is looked at when a stream begins.
+
+    Attributes:
+        is_too_long: whether the log has passed its caps.
+        may_have_expiring_fields: whether the source may hold a hash whose fields expire one by one, as far as it tells.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._asked_s = time.monotonic()
+        self.is_too_long = False
+        self.may_have_expiring_fields = True
+
+    def look(self) -> None:
+        """Ask, now and then; nobody waits for the answer."""
+        stream = self._stream
+        if stream.source is Store.CLOUD or time.monotonic() - self._asked_s < MEASURE_S:
+            return
+        self._asked_s = time.monotonic()
+        stream.control.push(_ask(stream.names) + ASK_FIELDS, 3, self._answered)
+        stream.control.flush()
+
+    def _answered(self, replies: list[Any]) -> None:
+        *length, keyspace = replies
+        self.is_too_long = _told(length).is_too_long
+        self.note_keyspace(keyspace)
+
+    def note_keyspace(self, reply: Any) -> None:
+        """Take the reply to `ASK_FIELDS`."""
+        self.may_have_expiring_fields = may_have_expiring_fields(reply)
