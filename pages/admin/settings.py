@@ -73,7 +73,7 @@ def draw_values(snapshot: queries.Overview) -> None:
             _("Setting"): f"`{row.variable}`",
             _(
                 "Value and source"
-            ): f"{shown(row.value, row.name)} {SOURCE.format(_(SOURCES.get(row.source, row.source)))}",
+            ): f"{format.escaped(shown(row.value, row.name))} {SOURCE.format(_(SOURCES.get(row.source, row.source)))}",
         }
         for row in queries.setting_rows(snapshot)
     ]
@@ -92,7 +92,9 @@ def draw_version(live: queries.Live) -> None:
     st.caption(f":material/info: {said} {_(widgets.EVERYWHERE)}")
     if live.override is None:
         return
-    values = ", ".join(f"`{name}` = {shown(value, name)}" for name, value in live.override.values.items())
+    values = ", ".join(
+        f"`{name}` = {format.escaped(shown(value, name))}" for name, value in live.override.values.items()
+    )
     until = format.clock(live.override.until_s, widgets.zone())
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="override"):
         said = _(":material/timer: {values} until {time}, by {author}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import actions, jobview, queries, widgets
+from panel import actions, format, jobview, queries, widgets
 from panel.i18n import _
 from panel.setup import queries as setup
 from panel.setup import view
@@ -29,7 +29,9 @@ if jobs:
 st.subheader(_("1. Where are they?"), anchor=False)
 if snapshot is not None and not snapshot.embedded:
     stores = [facts.status.address for facts in (snapshot.local, snapshot.cloud) if facts is not None]
-    st.caption(_("In use now: {stores}. What you write here replaces them.").format(stores=", ".join(stores)))
+    st.caption(
+        _("In use now: {stores}. What you write here replaces them.").format(stores=format.escaped(", ".join(stores)))
+    )
 local, cloud = view.urls_form()
 found: list[setup.UrlCheck] = st.session_state.get(CHECKS, [])
 if found:

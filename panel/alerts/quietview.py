@@ -24,13 +24,13 @@ def quiet_part(found: Snapshot) -> None:
     zone = widgets.zone()
     for quiet in found.quiets:
         about = ", ".join(map(rule_word, quiet.rules)) or _("everything")
-        about += f" ({quiet.subject})" if quiet.subject else ""
+        about += f" ({format.escaped(quiet.subject)})" if quiet.subject else ""
         kind = _("Maintenance") if quiet.maintenance else _("Silence")
         span = _("from {start} until {end}, by {author}").format(
             start=format.clock(quiet.from_s, zone), end=format.clock(quiet.until_s, zone), author=quiet.author
         )
         with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"quiet-{quiet.id}"):
-            reason = f" · {quiet.reason}" if quiet.reason else ""
+            reason = f" · {format.escaped(quiet.reason)}" if quiet.reason else ""
             icon = ":material/construction:" if quiet.maintenance else ":material/notifications_off:"
             st.markdown(f"{icon} **{kind}**: {about} · {span}{reason}", width="stretch")
             st.button(

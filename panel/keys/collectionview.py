@@ -147,10 +147,10 @@ def group_list(store: Store, key: bytes) -> None:
         st.caption(_("No groups."))
     for group in answer.value:
         lag = _("unknown") if group.lag is None else format.number(group.lag)
-        st.markdown(f"**{shown(group.name)}** · {group.last_delivered_id.decode()} · {_('lag')} {lag}")
-        st.caption(_("{n} pending; consumers: {names}").format(
-            n=format.number(group.pending_count), names=", ".join(map(shown, group.consumers)) or _("none")
-        ))  # fmt: skip
+        st.markdown(f"**{format.escaped(shown(group.name))}** · {group.last_delivered_id.decode()} · {_('lag')} {lag}")
+        consumers = format.escaped(", ".join(map(shown, group.consumers))) or _("none")
+        pending = format.number(group.pending_count)
+        st.caption(_("{n} pending; consumers: {names}").format(n=pending, names=consumers))
         if group.pending:
             rows = [
                 {

@@ -27,7 +27,7 @@ def said() -> None:
         icon = ":material/check_circle:" if outcome.done else ":material/error:"
         color = "green" if outcome.done else "red"
         title = f"**{escaped(translated(words))}** " if words else ""
-        st.markdown(f":{color}[{icon}] {title}{translated(outcome.sentence)}", width="stretch")
+        st.markdown(f":{color}[{icon}] {title}{escaped(translated(outcome.sentence))}", width="stretch")
         undo = getattr(outcome, "undo", None)
         if undo is not None:
             st.button(

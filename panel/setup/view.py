@@ -74,10 +74,11 @@ def check_card(found: UrlCheck) -> None:
                 st.badge(_("Not usable"), icon=":material/cancel:", color="red")
         if found.problem:
             problem = said(found.problem)
-            st.error(f"{found.address}  \n{problem}" if found.address else problem, icon=":material/error:")
+            address = format.escaped(found.address)
+            st.error(f"{address}  \n{problem}" if address else problem, icon=":material/error:")
             return
         keys = _("number of keys unknown") if found.keys is None else ngettext("{n} key", "{n} keys", found.keys)
-        facts = [found.address, found.software, format.latency(found.round_trip_ms)]
+        facts = [format.escaped(found.address), found.software, format.latency(found.round_trip_ms)]
         st.caption(" · ".join([*facts, keys.format(n=format.count(found.keys))]))
         for warning in found.warnings:
             st.warning(said(warning), icon=":material/warning:")

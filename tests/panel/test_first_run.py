@@ -12,7 +12,7 @@ import streamlit as st
 from servers import Pool, Stores
 from streamlit.testing.v1 import AppTest
 
-from hybrid.ops.overview import Overview
+from hybrid.ops.overview import Overview, StoreFacts
 from panel import actions, queries
 from panel.jobs import Job
 from panel.process import PanelProcess
@@ -64,6 +64,23 @@ def test_wrong_address_leads_no_further(
     assert "connection refused: is the server running" in at.error[0].value
     assert "hush" not in text_of(at)
     assert not [found for found in at.button if found.key == "setup-write"]
+
+
+def test_credentials_left_out_of_two_addresses_are_no_bold_type(
+    set_weather: SetWeather, open_page: OpenPage, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`***` in one address and in the next: Markdown took it for a mark and hid it."""
+    found = set_weather("healthy")
+    assert found is not None and found.cloud is not None
+
+    def masked(facts: StoreFacts) -> StoreFacts:
+        return replace(facts, status=replace(facts.status, address="rediss://***@a.example:6379"))
+
+    shown = replace(found, local=masked(found.local), cloud=masked(found.cloud))
+    monkeypatch.setattr(queries, "overview", lambda: shown)
+    text = text_of(open_page(PAGE))
+    assert text.count(r"\*\*\*@") == 2
+    assert "***@" not in text
 
 
 def test_both_stores_are_tried_shown_and_written(

@@ -261,6 +261,16 @@ def test_settings_name_their_source(
     assert shown["`REDIS_SYNC_INTERVAL`"] == "300 s :gray-badge[default]"
 
 
+def test_settings_show_what_is_left_out_of_several_urls(
+    set_weather: SetWeather, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_weather("healthy")
+    row = queries.SettingRow("alert_urls", "HYBRID_ALERT_URLS", ("mailto://***", "jsons://***"), "environment")
+    monkeypatch.setattr(queries, "setting_rows", lambda snapshot: (row,))
+    [cell] = open_page(SETTINGS_PAGE).table[0].value["Value and source"]
+    assert cell.count(r"\*\*\*") == 2
+
+
 def test_viewer_sees_everything_and_can_press_nothing(set_weather: SetWeather, open_page: OpenPage) -> None:
     set_weather("healthy")
     assert open_page(role="viewer").button(key="demo").disabled
