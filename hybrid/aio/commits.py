@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class Commits:
         endpoint: LoopEndpoint,
         engine: Engine,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        in_thread: Callable[[Callable[[], Fenced]], Awaitable[Fenced]],
+        in_thread: Callable[[Callable[[], Fenced]], asyncio.Future[Fenced]],
         on_unseen: Callable[[tuple[bytes, ...]], None],
     ) -> None:
         """`on_unseen` hears of the keys of a transaction that was sent, when its task was cancelled meanwhile."""
@@ -85,11 +85,14 @@ class Commits:
         self._queue: deque[Member] = deque()
         self._idle: list[Wire] = []
         self._wires = 0  # open, or being opened
+        self._closed: str | None = None
 
     def submit(
         self, transaction: Transaction, token: bytes = b"", *, decode: Decode | None
     ) -> asyncio.Future[Committed | Fenced]:
         """The outcome to come. It raises NotSent or ReplyLost. `token`: see `hybrid.core.actions.Commit`."""
+        if self._closed is not None:
+            raise NotSent(self._closed)
         future: asyncio.Future[Committed | Fenced] = self._loop.create_future()
         self._queue.append(Member(transaction, future, token, decode))
         self.pump()
@@ -103,6 +106,11 @@ class Commits:
             wire.close()
         if not self._wires:
             self._open()
+
+    def close(self, reason: str) -> None:
+        """What was not sent yet never is, for this `reason`."""
+        self._closed = reason
+        self._fail_all(NotSent(reason))
 
     def pump(self) -> None:
         """Send what waits, as far as there are wires."""
@@ -137,8 +145,9 @@ class Commits:
                 self._engine.reach.failed(self._store, error)
                 self._fail_all(error)
             return
-        except BaseException:
+        except BaseException as error:
             self._wires -= 1
+            self._fail_all(NotSent(str(error)))
             raise
         wire.on_lost = partial(self._lost, wire)
         self._serve(wire)
@@ -159,6 +168,10 @@ class Commits:
         except (NotSent, ReplyLost):
             self._wires -= 1
             self.pump()
+        except BaseException as error:
+            self._wires -= 1
+            self._fail_all(NotSent(str(error)))
+            raise
         else:
             self._serve(wire)
 
@@ -176,6 +189,10 @@ class Commits:
         """The record says that another store takes writes. Taking note of it may have to ask a store."""
         try:
             fenced = await self._in_thread(partial(self._engine.claims.refused, self._store, wire.authority))
+        except BaseException as error:
+            for member in members:
+                member.fail(NotSent(str(error)))
+            raise
         finally:
             self._idle.append(wire)
         for member in members:

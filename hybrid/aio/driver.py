@@ -37,8 +37,9 @@ from hybrid.core.actions import (
 from hybrid.core.authority import admits_write
 from hybrid.core.hints import log_state, unseen
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
+from hybrid.core.tokens import Seal
 from hybrid.core.transaction import hint
-from hybrid.errors import HybridError
+from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.confirmations import OVERDUE_S
 from hybrid.replication.engine import HANDOVER_S, Engine
 from hybrid.types import Store
@@ -49,6 +50,7 @@ logger = logging.getLogger("hybrid")
 
 T = TypeVar("T")
 THREADS: Final = 4
+CLOSED: Final = "this client was closed"
 SHARED_BYTES: Final = 64 * 1024
 SHARED_REPLIES: Final = 128
 """A larger request has a wire of its own, so that others need not stand behind it."""
@@ -68,10 +70,10 @@ class Driver:
     def __init__(self, engine: Engine, endpoints: dict[Store, LoopEndpoint]) -> None:
         self.loop = asyncio.get_running_loop()
         self._engine, self._endpoints = engine, endpoints
-        self._warm = False
+        self._warm = self._is_closed = False
         self._threads = ThreadPoolExecutor(THREADS, "hybrid-aio")
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._running: dict[Hashable, asyncio.Task[Any]] = {}
+        self._running: dict[Hashable, asyncio.Future[Any]] = {}
         self._plain = {store: Shared(endpoint, engine) for store, endpoint in endpoints.items()}
         self._commits = {
             store: Commits(endpoint, engine, self._spawn, self.in_thread, self._log_unseen)
@@ -120,19 +122,35 @@ class Driver:
 
     def forget(self) -> None:
         """Hear of nothing any more: the loop is closed, or is about to be."""
-        self._warm = False
+        self._warm, self._is_closed = False, True
         self._engine.board.bells.discard(self)
         for progress in self._progress.values():
             progress.close()
         self._threads.shutdown(wait=False)
 
     def close(self) -> None:
-        """Close the connections; to be called in the loop."""
+        """Close the connections; to be called in the loop. Tasks that wait are told so: what they ask from now on is
+        not sent."""
         self.forget()
+        self._performs = dict.fromkeys(self._performs, self._perform_nothing)
         for task in self._tasks:
             task.cancel()
+        for commits in self._commits.values():
+            commits.close(CLOSED)
         for endpoint in self._endpoints.values():
             endpoint.close()
+
+    async def _perform_nothing(self, action: Action) -> Any:
+        """After the end. A write that was answered is not failed because nobody confirms it any more, and of one that
+        was not, nobody learns what became of it."""
+        match action:
+            case AwaitConfirmation():
+                return Confirmation.OVERDUE
+            case Trace():
+                return Fate.UNKNOWN
+            case AwaitAuthority() | AwaitStore() | Claim() | Pause():
+                return None
+        raise NotSent(CLOSED)
 
     # -- driving
 
@@ -140,6 +158,8 @@ class Driver:
         """Start the engine, if it is not, and have connections ready."""
         if self._engine.board.closing:
             self._engine.start()  # says that it is closed
+        if self._is_closed:
+            raise StoreUnavailable(CLOSED)
         if not self._engine.started:
             await self.once("start", self._engine.start)
         if not self._warm:
@@ -175,7 +195,7 @@ class Driver:
 
     def _log_unseen(self, keys: tuple[bytes, ...]) -> None:
         """Whoever asked for what was done to these keys is gone: nobody sees whether one was about to expire."""
-        if keys and self._warm:
+        if keys and self._warm and not self.loop.is_closed():
             is_first = not self._unseen
             self._unseen.update(dict.fromkeys(keys))
             if is_first:
@@ -189,8 +209,14 @@ class Driver:
 
     async def _fate(self, action: Trace) -> Fate:
         confirmations = self._engine.confirmations
-        seal = await self.once(("last word", action.store), partial(confirmations.last_word, action.store))
+        seal = await self._last_word("last word", action.store, partial(confirmations.last_word, action.store))
         return confirmations.fate_by(seal, action)
+
+    async def _last_word(self, what: str, store: Store, work: Callable[[], Seal | None]) -> Seal | None:
+        """None, too, when this is closed meanwhile."""
+        with suppress(NotSent):
+            return await self.once((what, store), work)
+        return None
 
     async def _await_authority(self, action: AwaitAuthority) -> None:
         await self.once(action, partial(self._engine.board.wait_for_authority, action.than, HANDOVER_S))
@@ -285,7 +311,7 @@ class Driver:
             await progress.reached(action.position, LOOK_S)
         if known is Confirmation.AUTHORITY_LOST:
             wait = partial(confirmations.wait_for_seal, action.store, None)
-            return confirmations.after_loss(action, await self.once(("seal", action.store), wait))
+            return confirmations.after_loss(action, await self._last_word("seal", action.store, wait))
         return known
 
     # -- watching
@@ -324,22 +350,25 @@ class Driver:
 
     async def once(self, what: Hashable, work: Callable[[], T]) -> T:
         """Do `work` in a thread; tasks that ask for the same meanwhile share it, and its outcome."""
-        task = self._running.get(what)
-        if task is None:
-            task = self._running[what] = self.loop.create_task(self.in_thread(work))
-            task.add_done_callback(partial(self._forget, what))
-        result: T = await asyncio.shield(task)
+        running = self._running.get(what)
+        if running is None:
+            running = self._running[what] = self.in_thread(work)
+            running.add_done_callback(partial(self._forget, what))
+        result: T = await asyncio.shield(running)
         return result
 
-    async def in_thread(self, work: Callable[[], T]) -> T:
-        """Do `work` in one of the threads that wait for nothing else: the application may fill those of the loop."""
+    def in_thread(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do `work` in one of the threads that wait for nothing else: the application may fill those of the loop.
+        Raises NotSent when this is closed."""
+        if self._is_closed:
+            raise NotSent(CLOSED)
         # As the loop's own `run_in_executor` does; trio-asyncio's takes no executor of ours.
-        return await asyncio.wrap_future(self._threads.submit(work), loop=self.loop)
+        return asyncio.wrap_future(self._threads.submit(work), loop=self.loop)
 
-    def _forget(self, what: Hashable, task: asyncio.Task[Any]) -> None:
+    def _forget(self, what: Hashable, done: asyncio.Future[Any]) -> None:
         del self._running[what]
-        if not task.cancelled():
-            task.exception()  # those who awaited it have it
+        if not done.cancelled():
+            done.exception()  # those who awaited it have it
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)

@@ -45,6 +45,7 @@ class LoopEndpoint:
         self._plain: list[Wire] = []
         self._fenced: list[Wire] = []
         self._wires: set[Wire] = set()
+        self._is_closed = False
 
     def is_good(self, wire: Wire) -> bool:
         """Whether the wire may be used for the next request: the store was not seen to fail since it was opened."""
@@ -70,6 +71,8 @@ class LoopEndpoint:
         tally = endpoint.meter.open(connection, Purpose.APPLICATION)
         wire = await opened(_counted(connection, tally), generation, endpoint.patience_s, tally)
         self._wires.add(wire)
+        if self._is_closed:  # while it was being opened
+            wire.close()
         return wire
 
     async def _share_certificates(self, connection: SSLConnection) -> None:
@@ -165,7 +168,8 @@ class LoopEndpoint:
         self._wires = {wire for wire in self._wires if not wire.lost}
 
     def close(self) -> None:
-        """Close every wire."""
+        """Close every wire, and any other as soon as it is open."""
+        self._is_closed = True
         for wire in self._wires:
             wire.close()
         self._wires.clear()

@@ -13,8 +13,10 @@ import pytest
 from aio.rig import LoopThread, on_loop, opened
 from servers import Stores, client, wait_until
 
-from hybrid import AllStoresDown, ConfigurationError, Health
+from hybrid import AllStoresDown, ConfigurationError, Health, OutcomeUnknown, StoreUnavailable
 from hybrid.aio import HybridRedis
+from hybrid.aio.endpoint import LoopEndpoint
+from hybrid.aio.wire import Wire
 from hybrid.core.authority import Authority, Holder
 from hybrid.stores.processes import ServerProcess
 
@@ -38,6 +40,49 @@ def test_closing_ends_threads_and_connections_and_ships_what_was_written(stores:
             "all connections closed",
         )
         assert cloud.llen("l") == 500
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["in the middle", "while it connects"])
+def test_tasks_that_write_while_the_client_is_closed_come_to_an_end(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, begun: bool
+) -> None:
+    """None waits for ever, and none is told that it may write again what may have counted."""
+    monkeypatch.setattr("hybrid.aio.client.CLOSE_S", 0.0)
+    acknowledged = unknown = 0
+
+    async def write(hybrid: HybridRedis) -> None:
+        nonlocal acknowledged, unknown
+        try:
+            while not hybrid._board.closing:
+                await hybrid.incr("n")
+                acknowledged += 1
+        except StoreUnavailable:
+            pass
+        except OutcomeUnknown:
+            unknown += 1
+
+    async def for_ever(_: LoopEndpoint) -> Wire:
+        return await asyncio.get_running_loop().create_future()
+
+    async def run() -> None:
+        nonlocal acknowledged
+        hybrid = opened(stores, ack="local")
+        if begun:
+            acknowledged = await hybrid.incr("n")
+        else:
+            monkeypatch.setattr(LoopEndpoint, "connect_fenced", for_ever)
+            await hybrid.start()
+        writing = [asyncio.ensure_future(write(hybrid)) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        await hybrid.aclose()
+        _, waiting = await asyncio.wait(writing, timeout=20)
+        assert not waiting
+        await asyncio.gather(*writing)
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(run())
+    with client(stores.local.url) as local:
+        assert acknowledged <= int(local.get("n") or 0) <= acknowledged + unknown
 
 
 def test_a_client_that_is_dropped_unclosed_leaves_nothing_behind(stores: Stores) -> None:

@@ -360,7 +360,7 @@ def test_what_was_answered_and_is_merged_was_done() -> None:
 @pytest.mark.parametrize(("fate", "known"), [(Fate.SHIPPED, "applied"), (Fate.UNKNOWN, "connection closed")])
 def test_a_write_that_may_have_counted_is_not_run_again(fate: Fate, known: str) -> None:
     world = World()
-    script = world.dies(LOCAL, lost(TOKEN)), world.learns(CLAIMED, fate), Committed([b"8-0"])
+    script = world.dies(LOCAL, lost(TOKEN)), world.learns(CLAIMED, fate), Committed([b"8-0"], EPOCH)
     message = world.fails(OutcomeUnknown, writing(world, INCR), *script)
     assert "INCR" in message and "local store" in message and known in message
     assert world.actions == [Commit(LOCAL, INCR), Trace(LOCAL, TOKEN), Commit(CLOUD, HINT)]
@@ -567,7 +567,7 @@ def test_a_hint_that_always_fails_does_not_fail_the_write(failure: object) -> No
 def test_a_hint_whose_store_died_is_logged_on_the_other_one() -> None:
     """The command may have come there too late, and the lost store's log need not name it any more."""
     world = World()
-    script = EXPIRING, world.dies(LOCAL), world.learns(CLAIMED), Committed([b"8-0"])
+    script = EXPIRING, world.dies(LOCAL), world.learns(CLAIMED), Committed([b"8-0"], EPOCH)
     result = world.drive(writing(world, INCR, confirm=False), *script)
     assert (result.replies, result.position) == ([5], PLACE)
     assert world.actions == [Commit(LOCAL, INCR), Commit(LOCAL, HINT), Claim(), Commit(CLOUD, HINT)]

@@ -12,7 +12,7 @@ import redis
 from rig import HEAL_S, PATIENT
 from servers import Stores, client, wait_until
 
-from hybrid import HybridRedis, OutcomeUnknown
+from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown
 from hybrid.aio import HybridRedis as AsyncRedis
 from hybrid.core.outcomes import ReplyLost
 from hybrid.ops.compare import compare
@@ -88,6 +88,31 @@ def test_of_a_command_whose_reply_nobody_reads(
         monkeypatch.undo()
         wait_until(lambda: local.pttl("k") < 0, "the key has expired", HEAL_S)
         assert hybrid.wait_in_sync(HEAL_S)
+
+
+def test_a_transaction_that_was_run_is_not_failed_because_its_key_cannot_be_logged_once_more(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last store dies behind it. Who is told that no store is there would run it again."""
+    exchange = Wire.exchange
+
+    def last_exchange(wire: Wire, payload: bytes, *args: Any, **options: Any) -> list[Any]:
+        replies = exchange(wire, payload, *args, **options)
+        if b"INCR" in payload:
+            stores.local.kill()
+        return replies
+
+    with HybridRedis.from_urls(stores.local.url, stores.cloud.url, ack="local", **PATIENT) as hybrid:
+        hybrid.set("k", 5, px=LEFT_MS * 10)
+        stores.cloud.kill()
+        monkeypatch.setattr(Wire, "exchange", last_exchange)
+        with hybrid.pipeline() as pipeline:
+            pipeline.watch("k")
+            pipeline.multi()
+            assert pipeline.incr("k").execute() == [6]
+        monkeypatch.undo()
+        with pytest.raises(AllStoresDown):
+            hybrid.incr("k")
 
 
 async def incremented_by_task(hybrid: AsyncRedis) -> None:
