@@ -12,6 +12,11 @@ _STRING: Final = {**_EXPIRIES, "IFEQ": 1, "IFNE": 1, "IFDEQ": 1, "IFDNE": 1}
 _SORT: Final = {"BY": 1, "GET": 1, "LIMIT": 2, "STORE": 1}
 _RADIUS: Final = {"COUNT": 1, "STORE": 1, "STOREDIST": 1}
 _READ: Final = {"GROUP": 2, "COUNT": 1, "BLOCK": 1, "CLAIM": 1, "MAXCOUNT": 1, "MAXSIZE": 1}
+_XADD: Final = {
+    **dict.fromkeys(("NOMKSTREAM", "KEEPREF", "DELREF", "ACKED"), 0),
+    **dict.fromkeys(("MAXLEN", "MINID", "LIMIT", "IDMPAUTO"), 1),
+    "IDMP": 2,
+}
 _BITFIELD: Final = {"GET": 2, "SET": 3, "INCRBY": 3, "OVERFLOW": 1}
 
 
@@ -234,23 +239,30 @@ def xreadgroup_policy(operands: Operands) -> Policy:
 
 
 def xadd_policy(operands: Operands) -> Policy:
+    found, at = _xadd(operands)
+    if found.keys() & {"IDMP", "IDMPAUTO"}:
+        return Policy.REFUSED
+    exact = at < len(operands) and not word(operands[at]).endswith("*") and "~" not in found.values()
+    return Policy.VERBATIM if exact else Policy.EFFECT
+
+
+def xadd_id_at(operands: Operands) -> int:
+    """Where the id stands in XADD key [options] id field value ..."""
+    return _xadd(operands)[1]
+
+
+def xadd_trims(operands: Operands) -> bool:
+    return not _xadd(operands)[0].keys().isdisjoint({"MAXLEN", "MINID"})
+
+
+def _xadd(operands: Operands) -> tuple[dict[str, str], int]:
+    """The option words, each with the word behind it, and where the id stands."""
+    found: dict[str, str] = {}
     at = 1
-    approximate = False
-    while at < len(operands):
-        name = word(operands[at])
-        if name in {"IDMP", "IDMPAUTO"}:
-            return Policy.REFUSED
-        if name in {"NOMKSTREAM", "KEEPREF", "DELREF", "ACKED"}:
-            at += 1
-        elif name == "LIMIT":
-            at += 2
-        elif name in {"MAXLEN", "MINID"}:
-            sign = word(operands[at + 1]) if at + 1 < len(operands) else ""
-            approximate = approximate or sign == "~"
-            at += 3 if sign in {"~", "="} else 2
-        else:
-            return Policy.EFFECT if approximate or name.endswith("*") else Policy.VERBATIM
-    return Policy.EFFECT
+    while at < len(operands) and (name := word(operands[at])) in _XADD:
+        found[name] = word(operands[at + 1]) if at + 1 < len(operands) else ""
+        at += 1 + _XADD[name] + (name in {"MAXLEN", "MINID"} and found[name] in {"~", "="})
+    return found, at
 
 
 def xtrim_policy(operands: Operands) -> Policy:

@@ -12,6 +12,7 @@ from enum import Enum
 from fractions import Fraction
 from typing import Final, NamedTuple
 
+from hybrid.core.command_rules import xadd_id_at, xadd_trims
 from hybrid.core.key_state import Absent, Hash, KeyState, List, Stream, String, ZSet
 
 __all__ = ["Count", "count_of", "lacking"]
@@ -142,10 +143,9 @@ def _zadd(args: Sequence[bytes]) -> Count:
 
 def _xadd(args: Sequence[bytes]) -> Count:
     """With MAXLEN or MINID it may remove what had arrived."""
-    at = 3 if args[2].upper() == b"NOMKSTREAM" else 2
-    if args[at].upper() in (b"MAXLEN", b"MINID"):
+    if xadd_trims(args[1:]):
         return Count(Measure.TRIMMED, b"", Fraction(0))
-    return Count(Measure.ENTRY, args[at], Fraction(1))
+    return Count(Measure.ENTRY, args[1 + xadd_id_at(args[1:])], Fraction(1))
 
 
 def _push(args: Sequence[bytes]) -> Count:

@@ -23,6 +23,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from hybrid.core.authority import Position
+from hybrid.core.command_rules import xadd_id_at
 from hybrid.core.commands import lookup, written_keys
 from hybrid.core.effects import absolute
 from hybrid.core.folding import Folded
@@ -83,7 +84,7 @@ class Counted(NamedTuple):
 class Footprint:
     """Everything one log did to one key. `whole`: it replaced or removed it, or did what is not known in detail.
     `last`: its last entry; `fresh`: its last one that was not run again on the other store; `counts`: by how much it
-    changed it."""
+    changed it; `ends_ms`: the expiry that it gave it last, None without."""
 
     last: Position = (0, 0)
     fresh: Position = (0, 0)
@@ -92,6 +93,7 @@ class Footprint:
     whole: bool = False
     edits: bool = False
     times: bool = False
+    ends_ms: int | None = None
     counted: bool = False
     doubtful: bool = False
     puts: dict[bytes, bytes | None] = field(default_factory=dict)
@@ -153,6 +155,8 @@ class Branch:
             if self._keys is None or key in self._keys:
                 footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None))
                 footprint.add(effect)
+                if effect is not None and effect.times:
+                    footprint.ends_ms = _deadline_ms(args, group.ms)
                 if self._counts and (change := count_of(args)):
                     footprint.counts.append(Counted(group.place, group.token, change))
                 footprint.last, footprint.token = group.place, group.token
@@ -210,6 +214,8 @@ def commutes(returning: Footprint, authority: Footprint) -> bool:
     """Whether everything the tail did can be done again on top of what the authority did, losing nothing of either."""
     if returning.whole or authority.whole or returning.edits:
         return False
+    if returning.ends_ms is not None and returning.ends_ms <= authority.last[0] and not authority.times:
+        return False  # what the authority did then would go with what has expired
     if returning.family and authority.family and returning.family != authority.family:
         return False
     if returning.adds & authority.puts.keys() or authority.adds & returning.puts.keys():
@@ -263,8 +269,18 @@ def _repeated(args: list[bytes], timed: bool, entry_ms: int) -> list[list[bytes]
         return absolute(args, entry_ms)
     if args[0].upper() == b"XADD":
         # Its id is older than what the stream has got since, so it gets a new one.
-        return [[b"XADD", args[1], b"*", *args[_stream_id_at(args) + 1 :]]]
+        return [[b"XADD", args[1], b"*", *args[xadd_id_at(args[1:]) + 2 :]]]
     return [args]
+
+
+def _deadline_ms(args: list[bytes], entry_ms: int) -> int | None:
+    """The moment at which a command ends its key, None for one that does not."""
+    if args[0].upper() in (b"EXPIRE", b"PEXPIRE"):
+        [args] = absolute(args, entry_ms)
+    try:
+        return {b"EXPIREAT": 1000, b"PEXPIREAT": 1}[args[0].upper()] * int(args[2])
+    except (KeyError, IndexError, ValueError):
+        return None
 
 
 def _effects(group: Group) -> Iterator[tuple[bytes, Effect | None, list[bytes]]]:
@@ -351,14 +367,6 @@ def _geoadd(args: list[bytes]) -> Effect:
     return Effect("zset", puts=tuple((member, None) for member in args[at + 2 :: 3]))
 
 
-def _stream_id_at(args: list[bytes]) -> int:
-    """Where the id stands in XADD key [NOMKSTREAM] [MAXLEN|MINID [=|~] threshold [LIMIT n]] id field value ..."""
-    at = 2
-    while (word := args[at].upper()) in (b"NOMKSTREAM", b"MAXLEN", b"MINID", b"LIMIT"):
-        at += 1 if word == b"NOMKSTREAM" else 2 + (args[at + 1] in (b"=", b"~"))
-    return at
-
-
 _RULES: Final[Mapping[bytes, _Rule]] = {
     **dict.fromkeys((b"INCR", b"DECR", b"INCRBY", b"DECRBY", b"INCRBYFLOAT"), _same(_ADD)),
     b"APPEND": _same(Effect("text", appends=True, counted=True)),
@@ -376,7 +384,8 @@ _RULES: Final[Mapping[bytes, _Rule]] = {
     b"GEOADD": _geoadd,
     b"ZINCRBY": lambda args: Effect("zset", adds=(args[3],), counted=True),
     b"ZREM": _members("zset", _GONE),
-    **dict.fromkeys((b"RPUSH", b"LPUSH", b"RPUSHX", b"LPUSHX"), _same(Effect("list", appends=True, counted=True))),
+    **dict.fromkeys((b"RPUSH", b"LPUSH"), _same(Effect("list", appends=True, counted=True))),
+    **dict.fromkeys((b"RPUSHX", b"LPUSHX"), _same(_EDIT_LIST)),  # on another list they might push nothing
     **dict.fromkeys(
         (b"LPOP", b"RPOP", b"LREM", b"LTRIM", b"LSET", b"LINSERT", b"LMOVE", b"LMOVEM", b"RPOPLPUSH", b"LMPOP"),
         _same(_EDIT_LIST),

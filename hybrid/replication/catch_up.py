@@ -13,11 +13,10 @@ from typing import Any, Final
 from hybrid import events
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.checkpoint import OUTDATED
-from hybrid.core.commands import lookup
 from hybrid.core.folding import Folded, forgotten
 from hybrid.core.names import RESERVED
-from hybrid.core.refusals import Refusal, is_unknown_command, reason_of, refusal_of
-from hybrid.core.resp import pack, unpack
+from hybrid.core.refusals import Refusal, reason_of, refusal_of
+from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, failed, groups
 from hybrid.core.state import Absent, KeyState, check_field_ttl
 from hybrid.errors import CommandRefused, HybridError
@@ -25,6 +24,7 @@ from hybrid.replication.copied import Copied
 from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.endings import TargetLost
 from hybrid.replication.fold import ask_folded, folded
+from hybrid.replication.keyless import judge_run_again
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.stream import CLOSE_MS, Stream
 from hybrid.replication.tail import ask_place, place_in
@@ -207,16 +207,7 @@ class CatchUp:
             self._stream.push(packed, 1, partial(self._pushed_again, packed))
 
     def _pushed_again(self, packed: bytes, replies: Sequence[Any]) -> None:
-        """Most refusals are as they should be: it had arrived before, or the authority refused it as well."""
-        error = failed(replies)
-        if error is None:
-            return
-        if refusal_of(error) is not Refusal.THIS_KEY:
-            raise HybridError(str(error))
-        if is_unknown_command(error):
-            stream = self._stream
-            name = lookup(unpack(packed)).name
-            stream.board.events.emit(events.CommandUnknown(store=stream.target, command=name))
+        judge_run_again(packed, failed(replies), self._stream.target, self._stream.board)
 
     def empty(self) -> None:
         """The source was emptied. A cluster has no script for that: there, key by key, what stands on it is made the

@@ -23,8 +23,10 @@ from hybrid.core.shipping import Field
 from hybrid.core.state import Absent, KeyState
 from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.archive import archives_united, trim_archive
+from hybrid.replication.board import Board
 from hybrid.replication.copy import read_states
 from hybrid.replication.fold import ask_folded, folded
+from hybrid.replication.keyless import judge_run_again
 from hybrid.replication.merge_plan import CONTESTED, Plan, Values
 from hybrid.replication.records import one, several, transaction
 from hybrid.replication.tail import Superseded, Tail, logged, next_entries
@@ -69,6 +71,7 @@ class Merge:
         names: Names,
         record: bytes | None,
         keep: Keep,
+        board: Board,
         arriving: Sequence[bytes] = (),
     ) -> None:
         self.tail = tail
@@ -78,13 +81,16 @@ class Merge:
         self.names = names
         self._record = record
         self._keep = keep
+        self._board = board
         self.can = capabilities_of(reader)
         self._seen_to: Position = (0, 0)
         self._open_fields: list[Field] = []
         self._theirs = Branch(None if tail.spans_all else tail.keys, counts=True)
         asked = *ask_folded(names), next_entries(names.log, self._seen_to), ("GET", names.merged)
         *parts, entries, mark = several(reader, *asked, ahead=arriving)
-        self._theirs.start_from(folded(reader, names, tuple(parts)))
+        found = folded(reader, names, tuple(parts))
+        self._theirs.start_from(found)
+        self._keyless = found.commands
         self._look(entries)
         self._began = self._seen_to
         self._left_out = set(self._theirs.marks)
@@ -106,6 +112,8 @@ class Merge:
     def run(self) -> None:
         if self.names.conflicts in self.tail.keys:
             self._unite_archives()
+        if self.tail.keyless:
+            self._run_keyless()
         self._settle_refused()
         keys = sorted(key for key in self._concerned() if self._done is None or key > self._done or key in self._left)
         repeated = (Decision.AGAIN, Decision.LACKING)
@@ -142,10 +150,25 @@ class Merge:
                 return
         raise HybridError("the archives of conflicts could not be united: one never stood still")
 
+    def _run_keyless(self) -> None:
+        """The tail's functions, scripts and indexes; then the authority's own once more, so that these stay where both
+        made the same: the returning store gets them from the log."""
+        due = [*self.tail.keyless, *self._keyless]
+        while due:
+            known = len(self._keyless)
+            for packed in due:
+                [reply] = self._writer.exchange(packed, 1, timeout_s=1.0)
+                error = reply if isinstance(reply, Exception) else None
+                judge_run_again(packed, error, self.tail.store.other, self._board)
+            self._guard(set())
+            one(self._writer, "UNWATCH")
+            due = self._keyless if len(self._keyless) > known else []
+
     def _look(self, entries: list[Any] | None = None) -> None:
         """Take in what was written on the authority since the last look; its log was empty when it took over."""
         for group, place in logged(self.reader, self.names.log, self._seen_to, self._open_fields, entries):
             self._theirs.add(group)
+            self._keyless += group.keyless
             self._seen_to = place
 
     def _guard(self, watched: set[bytes]) -> None:

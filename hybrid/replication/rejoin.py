@@ -64,11 +64,11 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
         if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
         tail = Tail(returning, wire, names, sealed, end, doubt or end)
-        if tail.keys or tail.spans_all:
+        if tail.keys or tail.keyless or tail.spans_all:
             if returning is Store.LOCAL:
                 record = _begin(endpoint, board, seal)
             with _taken(endpoint) as writer:
-                merge = Merge(tail, reader, writer, names, record, keep, arriving)
+                merge = Merge(tail, reader, writer, names, record, keep, board, arriving)
                 merge.run()
                 if merge.archived:
                     board.events.emit(events.ConflictsArchived(count=merge.archived))

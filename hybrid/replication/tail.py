@@ -67,7 +67,8 @@ class Superseded(Exception):
 class Tail:
     """What the returning store's log holds behind the seal, up to `end`. It stands still: that store is fenced.
 
-    `spans_all`: it emptied the store, or copied it whole, so that every key is concerned.
+    `spans_all`: it emptied the store, or copied it whole, so that every key is concerned. `keyless` are its packed
+    commands that change something other than keys.
     """
 
     def __init__(
@@ -81,12 +82,14 @@ class Tail:
         self._doubt = doubt
         self._folded = folded(wire, names)
         self.keys = set(self._folded.keys)
+        self.keyless = list(self._folded.commands)
         self.tokens: set[bytes] = set()
         self.spans_all = self._folded.concerns_all
         for group in self.groups():
             if group.token is not None:
                 self.tokens.add(group.token)
             self.keys.update(group.keys)
+            self.keyless += group.keyless
             self.spans_all |= group.empties or group.refills
 
     def groups(self) -> Iterator[Group]:

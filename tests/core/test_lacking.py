@@ -54,6 +54,7 @@ def stream(*ids: bytes) -> KeyState:
         ),
         (state(ZSet({b"m": b"3"})), state(ZSet({b"m": b"1"})), ("ZADD k INCR 1 m", "ZINCRBY k 2 m"), (), "-+"),
         (stream(b"1-1", b"1-2"), stream(b"1-1", b"2-1"), ("XADD k 1-1 f v", "XADD k NOMKSTREAM 1-2 f v"), (), "-+"),
+        (stream(b"1-1", b"1-2"), stream(b"1-1"), ("XADD k KEEPREF 1-1 f v", "XADD k ACKED 1-2 f v"), (), "-+"),
     ],
 )
 def test_what_is_lacking(
@@ -70,6 +71,7 @@ def test_what_is_lacking(
         (text(1), state(Set(frozenset())), "INCR k", ()),
         (stream(b"1-1"), stream(b"2-1"), "XADD k 1-1 f v", ("XADD k MAXLEN 1 2-1 f v",)),
         (stream(b"1-1"), ABSENT, "XADD k MAXLEN 1 1-1 f v", ()),
+        (stream(b"1-1"), ABSENT, "XADD k DELREF MINID ~ 1 1-1 f v", ()),
         (state(ZSet({b"m": b"inf"})), ABSENT, "ZINCRBY k 1 m", ()),
     ],
 )

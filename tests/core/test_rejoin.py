@@ -52,6 +52,9 @@ def decided(returning: str, authority: str, *, doubt: Position = (0, 0), ms: int
         ("SETBIT k 1 1", "SETBIT k 2 0;SETBIT k 1 1"),
         ("XADD k 1-1 f v", "XADD k 2-1 f v;XGROUP SETID k g 2-1"),
         ("HSET k f 1;EXPIREAT k 99", "HSET k g 1;EXPIREAT k 98"),
+        ("EXPIREAT k 1", "INCR k;EXPIREAT k 2"),
+        ("INCR k;EXPIREAT k 1;PERSIST k", "INCR k"),
+        ("INCR k;PEXPIREAT k 1501", "INCR k"),
     ],
 )
 def test_what_commutes_is_applied_again(returning: str, authority: str) -> None:
@@ -74,6 +77,9 @@ def test_what_commutes_is_applied_again(returning: str, authority: str) -> None:
         ("ZADD k GT 1 a", "ZADD k GT 1 a"),
         ("LPOP k", "RPUSH k a"),
         ("LMOVE k l LEFT LEFT", "RPUSH k a"),
+        ("RPUSHX k a", "LPOP k"),
+        ("EXPIREAT k 1", "INCR k"),
+        ("INCR k;PEXPIREAT k 1500", "INCR k"),
         ("HSET k f 1", "SADD k a"),
         ("MSET k 1 l 2", "INCR k"),
         ("RENAME l k", "INCR k"),
@@ -124,12 +130,12 @@ def test_how_it_is_applied_again() -> None:
         group(1, "INCR k", "SADD l a"),
         group(2, "EXPIRE k 10", name=b"t"),
         Group((3, 0), ((b"v", pack(("SET", "f", "1.5"))), (b"i", pack(("INCRBYFLOAT", "f", "0.5"))))),
-        group(4, "XADD x MAXLEN = 5 4-0 f v"),
+        group(4, "XADD x MAXLEN = 5 4-0 f v", "XADD x NOMKSTREAM KEEPREF MINID 5 5-0 f w"),
     ]
     found = again(groups, (b"k", b"f", b"x"), frozenset())
     assert commands({b"k": found[b"k"]}) == ["INCR k", "PEXPIREAT k 10002"]
     assert commands({b"f": found[b"f"]}) == ["INCRBYFLOAT f 0.5"]
-    assert commands({b"x": found[b"x"]}) == ["XADD x * f v"]
+    assert commands({b"x": found[b"x"]}) == ["XADD x * f v", "XADD x * f w"]
     timed = branch(group(5, "EXPIRE k 99", name=b"t"))
     assert [repeat.is_due(timed.of(b"k")) for repeat in found[b"k"]] == [True, False], "their expiry stays"
     assert all(repeat.is_due(branch(group(5, "INCR k")).of(b"k")) for repeat in found[b"k"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from hashlib import sha1
 from typing import Any
 
 import pytest
@@ -133,6 +134,59 @@ def test_what_commutes_merges_without_a_conflict(apart: Apart) -> None:
     assert not apart.archive
     assert apart.local.xlen(NAMES.log) == 0
     assert apart.local.get(NAMES.authority) == CLOUD_2.record
+
+
+def test_a_push_onto_a_list_that_others_have_emptied_is_not_lost(apart: Apart) -> None:
+    for key in ("l", "r"):
+        apart.both("RPUSH", key, "old")
+    apart.write(apart.local, "LPUSHX l pushed", "RPUSHX r pushed", "RPUSHX none told:0")
+    apart.write(apart.cloud, "LPOP l", "RPOP r", "RPUSH none theirs")
+    apart.merge()
+    kept = {key: apart.cloud.lrange(key, 0, -1) for key in ("l", "r")}
+    lost = {key: list(found.lost.commands) for key, found in apart.archive.items()}
+    for key, items in kept.items():
+        assert b"pushed" in items or b"pushed" in lost[key.encode()][-1]
+    assert apart.cloud.lrange("none", 0, -1) == [b"theirs"]
+
+
+@pytest.mark.parametrize("expiry", ["EXPIRE n -1", "PEXPIRE n 1", "PEXPIREAT n 1000"])
+def test_what_was_counted_after_an_expiry_that_is_over_is_not_lost(apart: Apart, expiry: str) -> None:
+    apart.both("SET", "n", "5")
+    apart.write(apart.local, expiry)
+    wait_for_a_later_clock(apart)
+    apart.write(apart.cloud, "INCR n")
+    apart.merge()
+    assert apart.cloud.get("n") == b"6"
+    assert list(apart.archive[b"n"].lost.commands) == [[b"UNLINK", b"n"]]
+
+
+def test_an_expiry_ends_what_was_counted_before_it(apart: Apart) -> None:
+    apart.both("SET", "n", "5")
+    apart.write(apart.cloud, "INCR n")
+    wait_for_a_later_clock(apart)
+    apart.write(apart.local, "PEXPIRE n 1")
+    wait_for_a_later_clock(apart)
+    apart.merge()
+    assert not apart.cloud.exists("n")
+
+
+def load(store: redis.Redis, library: str, answer: int) -> None:
+    code = f"#!lua name={library}\nredis.register_function('{library}', function() return {answer} end)"
+    store.function_load(code, replace=True)
+    store.xadd(NAMES.log, {"v": pack(("FUNCTION", "LOAD", "REPLACE", code))})
+
+
+def test_functions_of_both_stores_are_kept(apart: Apart) -> None:
+    """Also where nothing else was written. Of two with one name that of the store in charge stays; the log has it."""
+    load(apart.cloud, "theirs", 1)
+    load(apart.cloud, "both", 2)
+    load(apart.local, "ours", 3)
+    load(apart.local, "both", 4)
+    apart.write(apart.local, "SCRIPT LOAD return(7)")
+    apart.merge()
+    assert [apart.cloud.fcall(name, 0) for name in ("theirs", "both", "ours")] == [1, 2, 3]
+    assert apart.cloud.evalsha(sha1(b"return(7)").hexdigest(), 0) == 7
+    assert apart.local.xlen(NAMES.log) == 0
 
 
 def test_a_key_that_only_the_local_store_wrote_is_copied(apart: Apart) -> None:
