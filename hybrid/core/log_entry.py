@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
+from hybrid.core.lua import NOTED
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
-from hybrid.core.scripts import LOG_WHEN_FULL
 from hybrid.errors import LogRefused
 
-__all__ = ["NO_TOKEN", "TOKEN_BYTES", "Log", "Part", "Role"]
+__all__ = ["LOG_WHEN_FULL", "NO_TOKEN", "TOKEN_BYTES", "Log", "Part", "Role"]
 
 TOKEN_BYTES: Final = 16
 NO_TOKEN: Final = bytes(TOKEN_BYTES)
 SCRIPTED_FIELDS: Final = 7000
 """The stack of Lua holds about 7,900."""
+
+LOG_WHEN_FULL: Final = NOTED + "return noted('XADD',KEYS[1],'*',unpack(ARGV))"
+"""Adds an entry to the log KEYS[1] of a server that has no memory left."""
 
 
 class Role(Enum):

@@ -28,7 +28,6 @@ __all__ = [
     "FLUSH_SCRIPT",
     "FLUSH_SHA",
     "LOAD_EFFECTS",
-    "LOG_WHEN_FULL",
 ]
 
 _PRELUDE = r"""
@@ -450,9 +449,6 @@ repeat
 until cursor == '0'
 return {redis.status_reply('OK'), ARGV[1] == '1' and redis.call('XADD', KEYS[1], '*', 'f', '1')}
 """.strip()
-
-LOG_WHEN_FULL: Final = b"redis.call('DEL',KEYS[1]..':none') return redis.call('XADD',KEYS[1],'*',unpack(ARGV))"
-"""Adds an entry to the log KEYS[1] of a server that has no memory left: a script that has begun to write may go on."""
 
 FLUSH_SHA = sha1(FLUSH_SCRIPT.encode()).hexdigest()
 

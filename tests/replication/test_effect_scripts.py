@@ -9,8 +9,9 @@ import redis
 from servers import Pool, client
 
 from hybrid.core.effects import absolute
+from hybrid.core.log_entry import LOG_WHEN_FULL
 from hybrid.core.resp import unpack
-from hybrid.core.scripts import EFFECT_COMMANDS, EFFECT_SCRIPT, EFFECT_SHA, FLUSH_SCRIPT, FLUSH_SHA, LOG_WHEN_FULL
+from hybrid.core.scripts import EFFECT_COMMANDS, EFFECT_SCRIPT, EFFECT_SHA, FLUSH_SCRIPT, FLUSH_SHA
 
 LOG = "hybrid:log"
 IDLE_TOLERANCE_MS = 2000
