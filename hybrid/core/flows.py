@@ -43,6 +43,8 @@ FIRST_PAUSE_S: Final = 0.001
 LONGEST_PAUSE_S: Final = {Store.LOCAL: 0.02, Store.CLOUD: 1.0}
 """Polling, where no command waits without changing anything (several keys, sorted sets). The cloud is billed."""
 
+_PING: Final = pack(("PING",))
+
 ATTEMPTS: Final = 50
 """How often one command is routed anew: each attempt follows new evidence, or a short pause at the fence. More would
 mean a flapping store."""
@@ -116,6 +118,12 @@ def write(
         if routes.claim and not routes.relayed:
             yield Claim()
             continue
+        if transaction.flushes and not routes.relayed:
+            # It may take long, so it is waited for long: that the store hangs already is found out before.
+            try:
+                yield Ask(store, _PING)
+            except StoreUnavailable:
+                continue
         try:
             outcome = yield Commit(store, transaction, decode, token, routes.relayed)
         except NotSent:

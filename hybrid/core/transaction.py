@@ -121,6 +121,11 @@ class Transaction(NamedTuple):
         return self.parts is _USUAL_PARTS
 
     @property
+    def flushes(self) -> bool:
+        """Whether it empties the store, and does nothing else."""
+        return self.name in ("FLUSHDB", "FLUSHALL")
+
+    @property
     def unseen(self) -> tuple[bytes, ...]:
         """The keys to log by state where nobody sees the replies: one of them may have been about to expire."""
         return tuple(dict.fromkeys(chain.from_iterable(self.guarded)))
@@ -130,8 +135,7 @@ class Transaction(NamedTuple):
         """How much longer than a single command it may take, generously: its commands and its bytes at the server."""
         if self.is_usual:
             return 0.0
-        flush_s = FLUSH_S if self.name in ("FLUSHDB", "FLUSHALL") else 0.0
-        return flush_s + len(self.parts) * COMMAND_S + (len(self.head) + len(self.tail)) * BYTE_S
+        return FLUSH_S * self.flushes + len(self.parts) * COMMAND_S + (len(self.head) + len(self.tail)) * BYTE_S
 
     def refusal(self, queued: Sequence[Any], aborted: Exception) -> Exception:
         """Why EXEC was aborted, from the replies to the parts."""

@@ -75,6 +75,8 @@ class Relay:
                 transaction.scripted,
                 b"".join(endings) + transaction.payload(traced),
             )
+            if transaction.flushes:
+                raise NotSent("it may take long, and until then nobody can tell whether anyone is at it")
             answer = self._answered(request, wire, transaction.work_s)
             lost.ended(endings)
             return wire.replayed(answer.replies, request.replies, decode=decode)[len(endings) :], traced

@@ -316,6 +316,15 @@ def test_a_claim_that_fails_ends_the_write() -> None:
     assert world.actions == [Claim()]
 
 
+def test_a_store_that_hangs_is_found_out_before_it_is_emptied() -> None:
+    """Emptying may take long, and is waited for long; a question is not."""
+    flushall, ping = prepared("FLUSHALL"), pack(("PING",))
+    done = Committed([["OK", "1-1"]], 1)
+    world = World()
+    world.drive(writing(world, flushall), world.dies(LOCAL, lost()), world.learns(CLAIMED), "PONG", done)
+    assert world.actions == [Ask(LOCAL, ping), Claim(), Ask(CLOUD, ping), Commit(CLOUD, flushall)]
+
+
 def test_an_idempotent_write_without_a_reply_is_run_again() -> None:
     world = World()
     world.drive(writing(world), lost(), world.dies(LOCAL, lost()), world.learns(CLAIMED), SET_DONE)

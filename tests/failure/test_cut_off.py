@@ -92,6 +92,26 @@ def test_an_asyncio_client_that_is_cut_off(rig: Rig) -> None:
     rig.assert_healed(near)
 
 
+def test_emptying_is_not_handed_over(rig: Rig) -> None:
+    """It may take long, and until it is done nobody could tell whether anyone is at it."""
+    moves = Moves()
+    near = rig.client(**PATIENT, hooks=[moves])
+    direct, link = rig.local_url, rig.link(Store.LOCAL, 0.0)
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url, **FAR) as far:
+        far.incr("far")
+        link.apply(refuse=True, cut=True)
+        far.incr("far")
+        moves.wait_back()
+        assert far.flushall()
+        assert not far.exists("far")
+        assert far.incr("left") == 1
+        link.heal()
+    rig.local_url = direct
+    rig.assert_healed(near)
+    with plain(rig.local.url) as local:
+        assert (local.get("far"), local.get("left")) == (None, b"1")
+
+
 def lose_it(rig: Rig) -> None:
     rig.local.kill()
 

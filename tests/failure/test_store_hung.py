@@ -10,6 +10,7 @@ from rig import HEAL_S, Rig, is_missed, is_well, patient_with
 from servers import wait_until
 
 from hybrid import Settings, Store, StoreState
+from hybrid.core.transaction import FLUSH_S
 
 READERS = ("local", "cloud", "fastest")
 LOAD = {"threads": 8, "pause_s": 0.02}
@@ -55,6 +56,21 @@ def test_who_does_not_ship_hears_of_a_hung_cloud_store_from_the_process_that_doe
     rig.cloud.pause()
     ships.set("key", "value")  # something to ship, so that the silence shows
     wait_until(lambda: stands_by._engine.board.state(Store.CLOUD) is StoreState.DOWN, "it is found out")
+
+
+def test_emptying_a_store_that_hangs_is_no_long_wait(rig: Rig) -> None:
+    """A store that is emptied may be busy for seconds, and is given these. One that hangs before it began is lost."""
+    client = rig.client(**patient_with(Store.CLOUD))
+    client.set("key", "value")
+    assert client.wait_in_sync(HEAL_S)
+    rig.local.pause()
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(client.flushall).result(FLUSH_S), "sooner than an emptying is given"
+    assert not client.exists("key")
+    rig.local.resume()
+    rig.wait_well(client)
+    assert client.wait_in_sync(HEAL_S)
+    assert not client.exists("key")
 
 
 @pytest.mark.parametrize("ack", ["both", "local"])
