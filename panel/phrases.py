@@ -332,6 +332,11 @@ URLS: Final = (
     N_("memory of a key"), N_("the biggest keys can be found"),
 )  # fmt: skip
 """Of the page Connect your stores: what is wrong with a URL, and what the store there can do."""
+FORMS: Final = (
+    N_("It is no {form}: {error}."), N_("It begins like {packing}, but cannot be decompressed: {error}."),
+    N_("It is compressed with zstd. Install the package backports.zstd to read it."),
+)  # fmt: skip
+"""Of values that cannot be shown in a format."""
 EXACT: Final = frozenset(
     text
     for text in (
@@ -347,9 +352,12 @@ EXACT: Final = frozenset(
         *DEEDS,
         *CONSOLE,
         *URLS,
+        *FORMS,
     )
     if "{" not in text
 )
 TEMPLATES: Final = tuple(
-    text for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE, *URLS) if "{" in text
+    text
+    for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE, *URLS, *FORMS)
+    if "{" in text
 )

@@ -13,14 +13,15 @@ from panel.i18n import N_, _
 from panel.keys import queries, state
 from panel.keys.listview import height_of, left_text
 from panel.keys.queries import Element, ElementPage, KeyInfo, Known, Store
+from panel.keys.valueview import CUT, format_input, side_by_side
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading, tinted
 
 __all__ = ["collection", "groups"]
 
 NAMES = {"hash": N_("Field"), "list": N_("Index"), "set": N_("Member"), "zset": N_("Member"), "stream": N_("Entry")}
-CUT = 2000
 FEW = 20
+LINE_END = " ↵ "
 
 
 def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
@@ -43,6 +44,8 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
     part: ElementPage = found.value
     picked = element_table(key, kind, part, tuple(infos), len(places))
     element_buttons(kind, picked)
+    if picked is not None:
+        element_value(kind, picked)
     turns(part, places)
 
 
@@ -80,15 +83,16 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
         if kind == "set":
             columns[_(store.title())] = ["✓" if found is not None else "" for found in values]
         else:
-            columns[_(store.title())] = ["" if found is None else shown(found) for found in values]
+            columns[_(store.title())] = ["" if found is None else in_a_cell(found) for found in values]
     if any(one.local_expires_at_ms or one.cloud_expires_at_ms for one in page.elements):
         columns[_("Expires")] = [field_expiry(one) for one in page.elements]
     if not all(one.same for one in page.elements) and len(stores) == 2:
         columns[" "] = ["" if one.same else "≠" for one in page.elements]
+    wide = {_(store.title()): st.column_config.TextColumn(width="medium") for store in stores}
     event = st.dataframe(
         tinted(pd.DataFrame(columns)), key=f"keys-elements-{key.hex()[:64]}-{number}", hide_index=True,
         on_select="rerun", selection_mode="single-row", height=height_of(len(page.elements), 460),
-        column_config={" ": st.column_config.TextColumn(width=40)},
+        column_config=wide | {" ": st.column_config.TextColumn(width=40)},
     )  # fmt: skip
     rows = event["selection"].get("rows", ())
     return page.elements[rows[0]] if rows and rows[0] < len(page.elements) else None
@@ -97,6 +101,25 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
 def shown(found: bytes) -> str:
     text = key_text(found)
     return text if len(text) <= CUT else f"{text[:CUT]}…"
+
+
+def in_a_cell(found: bytes) -> str:
+    """A value on one line, or in hex where it is no text."""
+    try:
+        lines = found.decode().splitlines()
+    except UnicodeDecodeError:
+        return shown(found)
+    return shown(LINE_END.join(lines).replace("\t", " ").encode())
+
+
+def element_value(kind: str, one: Element) -> None:
+    """The whole of the chosen row, as it is read best: of a set or a sorted set the member itself."""
+    sides = {Store.LOCAL: one.local, Store.CLOUD: one.cloud}
+    named_by_value = kind in ("set", "zset")
+    values = {store: one.name if named_by_value else found for store, found in sides.items() if found is not None}
+    with st.container(key="keys-element-value"):
+        form = format_input("keys-show-element-as")
+        side_by_side(values, form, whole=True)
 
 
 def field_expiry(one: Element) -> str:

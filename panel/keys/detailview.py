@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import streamlit as st
 
 from panel import actions as panel_actions
 from panel import format, jobview
-from panel.i18n import N_, _, ngettext
+from panel.i18n import _, ngettext
 from panel.keys import editview, queries, state
 from panel.keys.collectionview import collection, groups
 from panel.keys.listview import BADGES, left_text
-from panel.keys.queries import Badge, Form, KeyInfo, KeyRow, Known, NotInThisForm, Store
+from panel.keys.queries import Badge, Form, KeyInfo, KeyRow, Known, Store
+from panel.keys.valueview import CUT, download_buttons, format_input, side_by_side
 from panel.nav import page
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading
@@ -21,11 +22,6 @@ from panel.verdict import named
 
 __all__ = ["draw"]
 
-FORMS = {
-    "": N_("Auto"), Form.TEXT: N_("Text"), Form.JSON: "JSON", Form.HEX: "Hex", Form.MSGPACK: "MessagePack",
-    Form.PICKLE: "Pickle",
-}  # fmt: skip
-CUT = 2000
 MOST_EDITED = 1024 * 1024
 
 
@@ -142,7 +138,7 @@ def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     pages = max(1, -(-longest // size))
     offset = 0
     with st.container(horizontal=True, vertical_alignment="bottom", key="keys-value-bar"):
-        form = st.selectbox(_("Format"), list(FORMS), format_func=lambda f: _(FORMS[f]), key="keys-show-as", width=160)
+        form = format_input("keys-show-as")
         if pages > 1:
             number = st.number_input(
                 _("Part of {n}").format(n=format.number(pages)), 1, pages, key=f"keys-part-{key.hex()[:64]}", width=160
@@ -157,11 +153,16 @@ def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     if found is None:
         return
     values = {store: found.value[store] for store in infos if store in found.value}
-    side_by_side(values, Form(form) if form else None, whole=pages == 1)
+    side_by_side(values, form, whole=pages == 1)
     if longest <= MOST_EDITED and pages == 1:
-        edit_button("text", values)
+        with st.container(horizontal=True):
+            edit_button(values)
+            download_buttons(key, values)
     elif pages > 1:
         st.caption(_("Long values are shown in parts and are not edited here."))
+        with st.container(horizontal=True):
+            if longest <= queries.MOST_DOWNLOADED:
+                download_buttons(key, values, partial(queries.whole_text, key))
 
 
 def document(key: bytes, stores: tuple[Store, ...]) -> None:
@@ -171,54 +172,13 @@ def document(key: bytes, stores: tuple[Store, ...]) -> None:
         jobview.follow(answer.pending, "keys-document")
         return
     side_by_side(answer.value, Form.JSON, whole=True)
-    edit_button("text", answer.value)
+    with st.container(horizontal=True):
+        edit_button(answer.value)
+        download_buttons(key, answer.value)
 
 
-def side_by_side(values: dict[Store, bytes], form: Form | None, *, whole: bool) -> None:
-    """Once where both stores have the same, else one beside the other."""
-    if len(values) == 2 and len(set(values.values())) == 1:
-        with st.container(key="keys-value-both"):
-            st.caption(_("The same on both stores"))
-            show(next(iter(values.values())), form, whole)
-        return
-    for column, (store, found) in zip(st.columns(max(1, len(values))), values.items(), strict=True):
-        with column:
-            store_heading(store)
-            show(found, form, whole)
-
-
-def show(found: bytes, form: Form | None, whole: bool) -> None:
-    """One value, decompressed when it is compressed. Pickles are taken apart, never loaded."""
-    notes = []
-    packing = queries.packing_of(found)
-    try:
-        if packing is not None and whole and form is not Form.HEX:
-            found, complete = queries.unpacked(found, packing)
-            notes.append(_("decompressed from {packing}").format(packing=packing))
-            if not complete:
-                notes.append(_("the first 4 MB"))
-        chosen = form or queries.guessed_form(found)
-        text = queries.rendered(found, chosen)
-    except NotInThisForm as error:
-        notes.append(str(error))
-        chosen = Form.HEX if form is None else Form.TEXT
-        text = queries.rendered(found, chosen)
-    if chosen is Form.PICKLE:
-        notes.append(_("taken apart, not run"))
-    if not found:
-        st.caption(_("empty"))
-        return
-    shown = text[: 100 * CUT]
-    language = "json" if chosen in (Form.JSON, Form.MSGPACK) else None
-    st.code(
-        shown, language=language, wrap_lines=chosen is Form.TEXT, height=420 if shown.count("\n") > 16 else "content"
-    )
-    notes = [str(chosen), *notes, *([_("cut")] if len(text) > len(shown) else [])]
-    st.caption(" · ".join(notes))
-
-
-def edit_button(name: str, about: Any) -> None:
+def edit_button(values: dict[Store, bytes]) -> None:
     st.button(
-        _("Edit"), icon=":material/edit:", key=f"keys-edit-{name}", disabled=not panel_actions.is_operator(),
-        on_click=state.open_form, args=(name, about),
+        _("Edit"), icon=":material/edit:", key="keys-edit-text", disabled=not panel_actions.is_operator(),
+        on_click=state.open_form, args=("text", values),
     )  # fmt: skip

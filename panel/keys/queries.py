@@ -53,6 +53,7 @@ from panel.reads import Answer, Known, ReadFailed, Unknown
 
 __all__ = [
     "COLLECTIONS",
+    "MOST_DOWNLOADED",
     "MOST_NAMES",
     "PATIENCE_S",
     "TEXT_PAGE_BYTES",
@@ -109,6 +110,7 @@ __all__ = [
     "stores_up",
     "text",
     "unpacked",
+    "whole_text",
 ]
 
 T = TypeVar("T")
@@ -120,6 +122,7 @@ BADGE_PATIENCE_S = 0.02  # rows are shown at once, badges when they are there
 TREE_NAMES = 5000
 COLLECTIONS = ("hash", "list", "set", "zset", "stream")
 WHOLE_BYTES = 256 * 1024
+MOST_DOWNLOADED = 64 * 1024 * 1024
 
 _lines: WeakKeyDictionary[HybridRedis, Lines] = WeakKeyDictionary()
 
@@ -269,6 +272,11 @@ def text(
         "text", (key, stores, offset, length), lambda kept: read_text(kept, stores, key, offset, length),
         patience_s=patience_s,
     )  # fmt: skip
+
+
+def whole_text(key: bytes, store: Store) -> bytes:
+    """A string as it is now, however long; for who waits for a file. Raises HybridError."""
+    return lines().run(store, lambda line: bytes(line.ask((b"GET", key))[0] or b""))
 
 
 def document(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, bytes]]:

@@ -261,6 +261,11 @@ def test_big_collections_come_in_pages_side_by_side(kind: str, lines: Lines, sid
         }
 
 
+def test_an_entry_is_a_line_for_each_field(lines: Lines, sides: dict[Store, Any]) -> None:
+    sides[Store.LOCAL].xadd("s", {"what": "a b", "who": "c"}, id="1-0")
+    assert read_elements(lines, BOTH, b"s", "stream").elements == (Element(b"1-0", b"what=a b\nwho=c", None),)
+
+
 def test_a_long_string_opens_in_parts(lines: Lines, sides: dict[Store, Any]) -> None:
     sides[Store.LOCAL].setrange("s", 10_000_000, "end")
     assert read_text(lines, BOTH, b"s", 9_999_999, 10) == {Store.LOCAL: b"\x00end", Store.CLOUD: b""}
@@ -297,6 +302,7 @@ def test_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert guessed_form(trapped) is Form.PICKLE and "REDUCE" in rendered(trapped, Form.PICKLE)
     assert guessed_form(b"\x00\xff") is Form.HEX and rendered(b"\x00A", Form.HEX).endswith(".A")
     assert guessed_form(b"words") is Form.TEXT
+    assert rendered(b"\x80" + bytes(8), Form.BITS).split() == ["0", "10000000", *["0" * 8] * 7, "64", "0" * 8]
     bomb = gzip.compress(bytes(50_000_000))
     part, whole = unpacked(bomb, Packing.GZIP)
     assert len(part) == 4 * 1024 * 1024 and not whole

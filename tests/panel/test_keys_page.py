@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import types
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
 from panel.keys import actions, bulkactions, queries
+from panel.keys.queries import Form
 from panel.process import PanelProcess
 
 OpenPage = Callable[..., AppTest]
@@ -92,7 +94,9 @@ def press(at: AppTest, key: str) -> AppTest:
 
 
 def said(at: AppTest) -> str:
-    return next(text.value for text in at.markdown if "check_circle" in text.value or "material/error" in text.value)
+    """What came of the last edit, as it is read: marks of Markdown in it are escaped."""
+    found = next(text.value for text in at.markdown if "check_circle" in text.value or "material/error" in text.value)
+    return str(found).replace("\\", "")
 
 
 def values(sides: dict[Store, Any], command: str, *arguments: Any) -> list[Any]:
@@ -263,6 +267,51 @@ def test_values_are_taken_apart_and_never_run(hybrid: HybridRedis, open_keys: An
     assert "taken apart, not run" in text_of(at)
     at = opened_key(at, "long")
     assert any("Part of 10" in number.label for number in at.number_input)
+
+
+def test_the_chosen_row_is_shown_whole_as_it_is_read_best(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any, text_of: TextOf
+) -> None:
+    hybrid.hset("job", mapping={"data": gzip.compress(b'{"a": [1, 2]}')})
+    hybrid.zadd("due", {'{"id": 7}': 1.0})
+    hybrid.xadd("events", {"what": "a b", "who": "c"}, id="1-0")
+    sides[Store.CLOUD].xdel("events", "1-0")
+    at = open_keys()
+    for key, shown in (("job", '"a": ['), ("due", '"id": 7'), ("events", "what=a b\nwho=c")):
+        at = opened_key(at, key)
+        assert not any(shown in code.value for code in at.code)
+        selection = {"selection": {"rows": [0], "columns": [], "cells": []}}
+        at.session_state[f"keys-elements-{key.encode().hex()}-1"] = selection
+        at = settled(at.run())
+        assert any(shown in code.value for code in at.code), key
+    assert grid(at, "Entry").iloc[0]["Local"] == "what=a b ↵ who=c"
+    at.selectbox(key="keys-show-element-as").set_value(Form.BITS).run()
+    assert any("01110111" in code.value for code in at.code)
+
+
+def test_a_value_is_downloaded_as_it_is_stored(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered: list[tuple[Any, str]] = []
+
+    def button(_label: str, data: Callable[[], bytes], name: str, *_: Any, **_options: Any) -> None:
+        offered.append((data(), name))
+
+    monkeypatch.setattr(st, "download_button", button)
+    hybrid.set("a/b", '{"a": 1}')
+    hybrid.set("long", "x" * 300_000)
+    hybrid.set("differs", b"\x00\xff")
+    sides[Store.CLOUD].set("differs", "text")
+
+    def offers(key: str) -> set[tuple[Any, str]]:
+        opened_key(open_keys("viewer"), key)
+        found = set(offered)
+        offered.clear()
+        return found
+
+    assert offers("a/b") == {(b'{"a": 1}', "a_b.json")}
+    assert offers("differs") == {(b"\x00\xff", "differs.local.bin"), (b"text", "differs.cloud.txt")}
+    assert offers("long") == {(b"x" * 300_000, "long.local.txt"), (b"x" * 300_000, "long.cloud.txt")}
 
 
 def test_a_key_that_only_the_other_store_has_is_deleted_there(

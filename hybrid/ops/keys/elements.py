@@ -37,8 +37,8 @@ class Place:
 class Element:
     """A field, item, member or entry: `name` is the field, index, member or id; None is what a store lacks.
 
-    `local` and `cloud` are its value there (of a set: the member, of a sorted set: the score). `*_expires_at_ms` are
-    of hash fields.
+    `local` and `cloud` are its value there (of a set: the member, of a sorted set: the score, of a stream: a line
+    `name=value` for each field). `*_expires_at_ms` are of hash fields.
     """
 
     name: bytes
@@ -131,7 +131,7 @@ class _Reader:
         size = b"%d" % self.count
         found = {s: dict(self.ask(s, b"XRANGE", self.key, place.at, b"+", b"COUNT", size)) for s in self.stores}
         ids = sorted(set().union(*found.values()), key=id_order)[: self.count]
-        rows = [element(i, {s: b" ".join(entries[i]) for s, entries in found.items() if i in entries}) for i in ids]
+        rows = [element(i, {s: _lined(entries[i]) for s, entries in found.items() if i in entries}) for i in ids]
         more = replace(place, at=b"(" + ids[-1]) if len(ids) == self.count else None
         return ElementPage(tuple(rows), more)
 
@@ -196,6 +196,11 @@ class _Reader:
             )
             for name in names
         ]
+
+
+def _lined(entry: Sequence[bytes]) -> bytes:
+    """An entry's fields as text, one on each line: name=value."""
+    return b"\n".join(b"=".join(entry[at : at + 2]) for at in range(0, len(entry), 2))
 
 
 def element(name: bytes, values: Values) -> Element:

@@ -20,6 +20,7 @@ MOST_UNPACKED: Final = 4 * 1024 * 1024
 
 MOST_OPCODES: Final = 20_000
 HEX_WIDTH: Final = 16
+BITS_WIDTH: Final = 8
 BINARY: Final = frozenset(set(range(32)) - {9, 10, 13})
 
 
@@ -33,6 +34,7 @@ class Form(StrEnum):
     TEXT = "text"
     JSON = "json"
     HEX = "hex"
+    BITS = "bits"
     MSGPACK = "msgpack"
     PICKLE = "pickle"
 
@@ -134,6 +136,15 @@ def _hex(value: bytes) -> str:
     return "\n".join(lines)
 
 
+def _bits(value: bytes) -> str:
+    """As SETBIT counts them: the first bit of a byte is its highest. In front, the number of a line's first bit."""
+    lines = []
+    for start in range(0, len(value), BITS_WIDTH):
+        part = value[start : start + BITS_WIDTH]
+        lines.append(f"{8 * start:8d}  {' '.join(f'{byte:08b}' for byte in part)}")
+    return "\n".join(lines)
+
+
 def _msgpack(value: bytes) -> str:
     return json.dumps(unpacked_msgpack(value), indent=2, ensure_ascii=False)
 
@@ -162,6 +173,7 @@ RENDERERS: Final[dict[Form, Callable[[bytes], str]]] = {
     Form.TEXT: _text,
     Form.JSON: _json,
     Form.HEX: _hex,
+    Form.BITS: _bits,
     Form.MSGPACK: _msgpack,
     Form.PICKLE: _pickle,
 }
