@@ -35,7 +35,7 @@ from typing import Final
 
 from hybrid.types import Store
 
-__all__ = ["FIRST", "Authority", "Holder", "Position", "admits_write", "position", "position_text"]
+__all__ = ["FIRST", "Authority", "Holder", "Position", "admits_write", "before", "position", "position_text"]
 
 Position = tuple[int, int]
 """A place in a replication log: the two halves of a stream id."""
@@ -57,6 +57,8 @@ LEAP: Final = 1000
 
 
 AWAY_AND_BACK: Final = 3
+LAST_SEQUENCE: Final = 2**63
+"""More entries than a log gets in a millisecond; a place behind it can be named still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,12 @@ def position(entry_id: bytes | str) -> Position:
     """A stream id as a pair that sorts as the log does."""
     ms, sequence = entry_id.split(b"-") if isinstance(entry_id, bytes) else entry_id.split("-")
     return int(ms), int(sequence)
+
+
+def before(place: Position) -> Position:
+    """The last place in front of this one where an entry can be."""
+    ms, sequence = place
+    return (ms, sequence - 1) if sequence else (ms - 1, LAST_SEQUENCE)
 
 
 def position_text(place: Position) -> bytes:

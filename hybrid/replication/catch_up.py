@@ -11,7 +11,7 @@ from secrets import token_hex
 from typing import Any, Final
 
 from hybrid import events
-from hybrid.core.authority import Position, position, position_text
+from hybrid.core.authority import Position, before, position, position_text
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.folding import Folded, forgotten
 from hybrid.core.names import RESERVED
@@ -70,7 +70,7 @@ class CatchUp:
         stream, names = self._stream, self._stream.names
         wiped = stream.refills = stream.board.is_wiped(stream.target)
         goes_on = stream.opening.is_clean and not wiped
-        about_log = ask_place(names.log), *ask_folded(names), self._entries_from(b"-")
+        about_log = ask_place(names.log), *ask_folded(names), self._entries_from(b"-"), self._mark
         # What the stream before this one has noted of what it sent holds no longer from here on.
         first = ("DEL", names.sent), ("HKEYS", names.refused)
         _, refused, *found = self._asked(*first, *(() if wiped or goes_on else about_log))
@@ -81,6 +81,7 @@ class CatchUp:
         if wiped:
             self.hydrate()
             found = self._asked(*about_log)
+        stream.opening.check_source_mark(found[-1])
         tail, missed = place_in(found[0]), folded(stream.states, names, (found[1], found[2]))
         was_folded = bool(missed.keys or missed.commands or missed.concerns_all)
         for group in self._logged_until(tail, found[3]):
@@ -163,13 +164,14 @@ class CatchUp:
         """Nothing is in doubt: what stands in the log is new, and what was trimmed from it has arrived. The other store
         counts as caught up once it has answered what it was asked when the stream was opened."""
         stream, log = self._stream, self._stream.names.log
-        tail = place_in(*self._asked(ask_place(log)))
-        [entries] = self._asked(("XRANGE", log, "-", position_text(tail), "COUNT", 1))
+        described, entries, mark = self._asked(ask_place(log), ("XRANGE", log, "-", "+", "COUNT", 1), self._mark)
+        stream.opening.check_source_mark(mark)
         stream.live_from = (0, 0)
+        stream.sent_to = before(position(entries[0][0])) if entries else place_in(described)
+        stream.accounts_for_all = True
+        stream.push_advance(stream.sent_to)
         if not entries:
-            stream.read_to, stream.at_end = position_text(tail), True
-            stream.sent_to = tail
-            stream.push_advance(tail)
+            stream.read_to, stream.at_end = position_text(stream.sent_to), True
         elif stream.now_ms() - position(entries[0][0])[0] < CLOSE_MS:
             stream.push(b"", 0, lambda _: stream.come_close())
         else:
@@ -183,6 +185,10 @@ class CatchUp:
             if isinstance(reply, Exception) and name != "XINFO":
                 raise HybridError(f"the replication log cannot be read: {reply}")
         return replies
+
+    @property
+    def _mark(self) -> tuple[Any, ...]:
+        return ("GET", self._stream.names.identity)
 
     def _entries_from(self, place: bytes) -> tuple[Any, ...]:
         return ("XRANGE", self._stream.names.log, place, "+", "COUNT", BATCH_ENTRIES)

@@ -76,11 +76,12 @@ class Opening:
     @property
     def ask_source_mark(self) -> bytes:
         """The request for the source's mark; its reply goes to `check_source_mark`."""
-        return pack(("GET", self._stream.names.identity))
+        return self._stream.endpoints[self._stream.source].ask_mark
 
     def check_source_mark(self, mark: Any) -> None:
         """What the source lacks counts as deleted only while it has the mark that it had when the stream began: a wipe
-        is not to go over to the other store. To be asked after the states were read, or with them.
+        is not to go over to the other store. And a log that was emptied with it says nothing of what was sent. To be
+        asked after what is looked at was read, or with it.
 
         Raises NotSent when the source has lost its data.
         """
@@ -119,7 +120,7 @@ class Opening:
         stream.growth.note_keyspace(keyspace)
         self.offset_ms = int(seconds) * 1000 + int(micros) / 1000 - time.monotonic() * 1000
         self._source_marks = Marks(*marks)
-        self.is_clean = stream.accounts_for_all = stream.source is Store.LOCAL and before == self.clean_mark
+        self.is_clean = stream.source is Store.LOCAL and before == self.clean_mark
         for ended in [] if self.is_clean else endings_of(before):
             stream.push(ended, 1, self._note_ending)
         stream.push(about_pair, 1, self._check_mark)

@@ -119,7 +119,9 @@ class Pairing:
         if is_wiped := self._is_wiped(store, greeting):
             # At once: where both are greeted at the same time, one of the two greetings has to see it.
             self._board.observe(store, Evidence.WIPED, NEW if self._is_new(store) else "")
-        begins_anew = self._board.is_wiped(store.other) and self._begins_anew(store, greeting)
+        # A store that has its mark is begun anew from by nobody: the other one is refilled from it.
+        both_lost = greeting.mark in (None, OUTDATED) and self._board.is_wiped(store.other)
+        begins_anew = both_lost and self._begins_anew(store, greeting)
         if is_wiped and not begins_anew:
             endpoint = self._endpoints[store]
             endpoint.mark = endpoint.mark or OUTDATED  # it will have one, and may lose that again

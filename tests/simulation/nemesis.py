@@ -22,6 +22,7 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "processes": ("kill process", "stop process", "kill local", "hang local", "lose"),
     "alone": ("cut off", "cut off", "cut off", "lose", "hang link", "kill process", "stop process", "hang local"),
     "wiped": ("wipe local", "wipe cloud", "kill process"),
+    "emptied": ("empty local", "empty cloud", "empty local", "kill local", "kill process", "stop shipper"),
     "older": ("older local", "kill local", "kill process"),
     "shippers": (
         "stop shipper", "stop shipper", "kill shipper", "kill local", "hang local", "kill cloud", "cut off", "cut",
@@ -42,6 +43,8 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Faults by the name of the profile, each as likely as it is often named."""
 
+LOSSES: Final = ("wipe", "empty", "older")
+
 Undo = Callable[[], None]
 
 
@@ -51,7 +54,7 @@ class Nemesis:
     def __init__(self, world: World, random: Random, profile: str, until_s: float, replace: Callable[[], None]) -> None:
         self._world, self._random, self._until_s, self._replace = world, random, until_s, replace
         self._faults = PROFILES[profile]
-        self._serial = profile in ("wiped", "older") or random.random() < 0.5
+        self._serial = profile in ("wiped", "emptied", "older") or random.random() < 0.5
         self._busy: set[object] = set()
         self._going = 0
         if self._faults:
@@ -72,7 +75,7 @@ class Nemesis:
             self._world.scheduler.at(length_s, partial(self._end, fault, undo))
         pause_s = self._random.uniform(0.1, 2.5)
         if self._serial:
-            pause_s += length_s + (self._random.uniform(1, 4) if "wipe" in fault or "older" in fault else 0)
+            pause_s += length_s + (self._random.uniform(1, 4) if fault.split()[0] in LOSSES else 0)
         self._world.scheduler.at(pause_s, self._next)
 
     def _end(self, fault: str, undo: Undo) -> None:
@@ -92,7 +95,7 @@ class Nemesis:
 
     def _store_fault(self, action: str, store: Store) -> Undo | None:
         server, world = self._world.stores[store], self._world
-        if store in self._busy or (action in ("wipe", "older") and (self._busy or not self._settled())):
+        if store in self._busy or (action in LOSSES and (self._busy or not self._settled())):
             return None
         self._busy.add(store)
         world.say("nemesis", f"{action} {store}")
@@ -102,8 +105,11 @@ class Nemesis:
             server.stop()
             return partial(self._mend_store, store, server.resume)
         values = server.data.values
-        if action in ("wipe", "older"):
+        if action in LOSSES:
             world.lost_data.add(store)
+        if action == "empty":
+            server.empty()
+            return partial(self._mend_store, store, lambda: None)
         if action == "older":
             return self._older(store)
         server.crash()

@@ -9,13 +9,15 @@ from typing import Any, Final
 
 import hiredis
 
+from hybrid.core.connections import FLUSHES_CHANNEL
+
 from . import commands, streams
 from .keyspace import COMMANDS, Error, Keyspace, Status, Value
 from .scheduler import Host, Scheduler
 from .scripts import evaluate, sha
 from .threads import EPOCH_S
 
-__all__ = ["Server", "Session"]
+__all__ = ["MARK", "Server", "Session"]
 
 assert commands.__all__ == streams.__all__ == []  # they are in COMMANDS once imported
 OK: Final = Status(b"OK")
@@ -40,7 +42,12 @@ def encoded(reply: Any) -> bytes:
         return b":%d\r\n" % reply
     if isinstance(reply, Error):
         return b"-%b\r\n" % str(reply).encode()
-    return b"*%d\r\n" % len(reply) + b"".join(map(encoded, reply))
+    replies = b"".join(map(encoded, reply))
+    return replies if isinstance(reply, Several) else b"*%d\r\n" % len(reply) + replies
+
+
+class Several(list[Any]):
+    """The replies of a SUBSCRIBE, one for each channel."""
 
 
 class NullArray:
@@ -61,6 +68,7 @@ class Session:
         self.watched: set[bytes] = set()
         self.channels: set[bytes] = set()
         self.blocked: list[bytes] | None = None
+        self.tells_flushes_to: int | None = None
 
 
 class Server(Host):
@@ -105,6 +113,15 @@ class Server(Host):
         self.data.values = values
         if MARK not in values:
             self.marked_at_s = float("inf")
+
+    def empty(self) -> None:
+        """As FLUSHALL by hand: connections stay, and those that asked for it are told."""
+        self.data.run([b"FLUSHALL"])
+        self.marked_at_s = float("inf")
+        for session in list(self.sessions.values()):
+            hearer = self.sessions.get(session.tells_flushes_to or 0)
+            if hearer is not None:
+                hearer.send(encoded([b"message", FLUSHES_CHANNEL, None]))
 
     def stop(self) -> None:
         """As SIGSTOP: the kernel still accepts connections, and keeps what arrives."""
@@ -254,6 +271,8 @@ class Server(Host):
             return b"id=%d addr=%b" % (session.number, session.address)
         if what == b"ID":
             return session.number
+        if what == b"TRACKING":
+            session.tells_flushes_to = int(args[args.index(b"REDIRECT") + 1])
         if what == b"KILL":
             return self._kill(dict(zip((word.upper() for word in args[2::2]), args[3::2], strict=True)))
         return OK
@@ -270,12 +289,9 @@ class Server(Host):
         return len(found)
 
     def _subscribe(self, session: Session, args: list[bytes]) -> Any:
-        *first, last = args[1:]
-        for channel in first:
-            session.channels.add(channel)
-            session.send(encoded([b"subscribe", channel, len(session.channels)]))
-        session.channels.add(last)
-        return [b"subscribe", last, len(session.channels)]
+        before = len(session.channels)
+        session.channels.update(args[1:])
+        return Several([b"subscribe", channel, before + number] for number, channel in enumerate(args[1:], 1))
 
     def _publish(self, _: Session, args: list[bytes]) -> Any:
         hearers = [session for session in self.sessions.values() if args[1] in session.channels]

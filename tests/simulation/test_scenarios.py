@@ -15,9 +15,14 @@ from hybrid.core.actions import Flow
 from hybrid.core.authority import Holder
 from hybrid.core.checkpoint import OUTDATED, Checkpoint
 from hybrid.core.folding import Folded
+from hybrid.core.outcomes import NotSent
+from hybrid.core.resp import pack
+from hybrid.core.tokens import Shipped
 from hybrid.replication import catch_up, growth
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
+from hybrid.replication.lease import Lease
+from hybrid.replication.stream import Stream
 from hybrid.types import Store, StoreState
 
 from .keyspace import Value
@@ -257,10 +262,10 @@ def test_a_key_that_expires_on_the_way_is_no_new_one_on_the_other_store(command:
 class Counting:
     """Processes that count; `tried` increments began."""
 
-    def __init__(self, world: World, names: tuple[str, ...]) -> None:
+    def __init__(self, world: World, names: tuple[str, ...], ack: str = "local") -> None:
         self.world, self.tried, self.pausing = world, 0, False
         world.round_trip_s[Store.CLOUD] = 0.06
-        self.processes = [world.start(name, 0.0, ack="local") for name in names]
+        self.processes = [world.start(name, 0.0, ack=ack) for name in names]
         for process in self.processes:
             world.scheduler.spawn(partial(self._count, process), "writer", process)
         wait(world, 1.0)
@@ -763,3 +768,56 @@ def test_a_store_dies_before_it_is_told_that_a_key_was_about_to_expire(
         local.boot(local.data.snapshot())
         assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
         assert not world.unequal()
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_an_emptied_log_says_nothing_of_what_was_shipped_from_it(clean: bool) -> None:
+    """A process that has not heard takes the lease, which is gone as well. Its last word would be that nothing was ever
+    sent; writers would run again what the shipper before it had sent."""
+    with opened(f"emptied {clean}", preempt=0.0, verbose=False) as world:
+        process, local, done = world.start("p1", 0.0), world.stores[Store.LOCAL], []
+
+        def ship() -> None:
+            process.client.set("k", 1)
+            assert process.client.wait_in_sync(5.0)
+            engine = process.client._engine
+            control = engine.endpoints[Store.LOCAL].connect_raw()
+            lease = Lease(Store.LOCAL, engine.names.lease, "another")
+            control.exchange(lease.seize(), 1)
+            if clean:
+                control.exchange(pack(("SET", engine.names.stream, b"clean:%040d" % 1)), 1)
+            stream = Stream(engine.endpoints, Store.LOCAL, engine.names, engine.board, lease, control, Shipped())
+            stream.open()
+            assert stream.opening.is_clean is clean
+            local.empty()
+            with pytest.raises(NotSent):
+                CatchUp(stream).run()
+            assert not stream.accounts_for_all
+            done.append(True)
+
+        world.scheduler.spawn(ship, "another shipper", process)
+        assert world.scheduler.run(lambda: bool(done), 10.0)
+
+
+@pytest.mark.parametrize("cut_s", [0.03 * number for number in range(8)])
+def test_a_refilled_store_is_not_taken_for_the_first_of_a_new_pair(cut_s: float) -> None:
+    """It has its mark, and the cloud store still has the authority, when a process that has not heard of the refill has
+    to greet the cloud store again."""
+    with opened(f"refilled {cut_s}", preempt=0.0, verbose=False) as world:
+        counting, local = Counting(world, ("p1", "p2"), ack="both"), world.stores[Store.LOCAL]
+        local.crash()
+        wait(world, 0.5)
+        local.boot({})
+        marked = partial(world.has, Store.LOCAL, b"hybrid:identity", lambda it: it.body != OUTDATED)
+        assert world.scheduler.run(marked, world.scheduler.now_s + 10)
+        [shipping] = counting._shippers()
+        [other] = [process for process in counting.processes if process is not shipping]
+        wait(world, cut_s)
+        world.link(other, Store.CLOUD).cut()
+        records = []
+        for _ in range(100):
+            wait(world, 0.01)
+            records.append({store: world.stores[store].data.values[b"hybrid:authority"].body for store in Store})
+        early = [it for it in records if it[Store.LOCAL].startswith(b"local") and it[Store.CLOUD].startswith(b"cloud")]
+        assert not early
+        counting.end()
