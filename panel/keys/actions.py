@@ -57,19 +57,19 @@ def by_store(edited: Edited) -> str:
     return " ".join(parts)
 
 
-def take_back(undo: KeyUndo) -> Outcome:
-    """Undo one edit, if nobody changed the key since."""
+def take_back(undo: KeyUndo) -> EditOutcome:
+    """Undo one edit, if nobody changed the key since. What failed can be tried again."""
     author, found = require_operator(), client()
     if found is None:
-        return Outcome(False, _(NO_CLIENT))
+        return EditOutcome(False, _(NO_CLIENT), undo)
     try:
         put_back(found, undo)
     except FAILURES as error:
-        return Outcome(False, sentence(error))
+        return EditOutcome(False, sentence(error), undo)
     finally:
         queries.forget()
     record(author, f"undo of {undo.words}: {_shown(list(undo.before))}")
-    return Outcome(True, _("Taken back on both stores."))
+    return EditOutcome(True, _("Taken back on both stores."))
 
 
 def _shown(keys: Sequence[bytes]) -> str:

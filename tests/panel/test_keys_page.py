@@ -259,6 +259,20 @@ def test_a_stale_form_changes_nothing(hybrid: HybridRedis, sides: dict[Store, An
     assert values(sides, "GET", "k") == [b"by another", b"by another"]
 
 
+def test_an_undo_that_failed_can_be_tried_again(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
+    hybrid.set("k", "old")
+    at = press(opened_key(open_keys(), "k"), "keys-edit-text")
+    at.text_area(key="keys-form-value-local").set_value("new").run()
+    at = press(at, "keys-form-save")
+    hybrid.set("k", "by another")
+    at = press(at, "keys-undo")
+    assert "was changed again since" in said(at)
+    hybrid.set("k", "new")
+    at = press(at, "keys-undo")
+    assert "Taken back" in said(at)
+    assert values(sides, "GET", "k") == [b"old", b"old"]
+
+
 def test_values_are_taken_apart_and_never_run(hybrid: HybridRedis, open_keys: Any, text_of: TextOf) -> None:
     hybrid.set("p", b"\x80\x04\x95\x18\x00\x00\x00\x00\x00\x00\x00\x8c\x08builtins\x94\x8c\x05print\x94\x93\x94)R\x94.")
     hybrid.set("long", "x" * 300_000)
