@@ -14,7 +14,7 @@ from hybrid.core.actions import Ask, Flow, OnWire
 from hybrid.core.authority import Authority
 from hybrid.core.commands import Policy, lookup, policy_of
 from hybrid.core.hints import log_expiring, log_state
-from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.outcomes import NotSent, ReplyLost, WritesRefused
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
 from hybrid.core.transaction import Transaction, Write, transaction, verdict
@@ -176,6 +176,9 @@ class Queue:
         answers = replies[:-2]
         if isinstance(answers[-1], Exception):
             refusal = prepared.refusal(answers[1:-1], answers[-1])
+            if isinstance(refusal, WritesRefused):
+                yield from flows.take_over(client._board, loan.store, refusal)
+                raise redis.WatchError(f"the other store takes the writes now: {refusal}")
             raise refusal.error if isinstance(refusal, LogRefused) else refusal
         settled = yield from self._settled(loan.store, epoch, prepared, _ran(answers))
         yield from client.explained(writes, settled)

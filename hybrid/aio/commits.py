@@ -285,7 +285,10 @@ class Commits:
                 if member.transaction.size == 1:
                     again.append(member)
                     continue
-            member.commit(list(share), epoch)
+            if (refused := member.transaction.refused_writes(share)) is not None:
+                member.fail(refused)
+            else:
+                member.commit(list(share), epoch)
         self._queue.extendleft(reversed(again))
 
     def _sort_out(self, members: list[Member], queued: list[Any], aborted: Exception, refuses_all: bool) -> None:

@@ -26,13 +26,13 @@ from hybrid.core.authority import Position
 from hybrid.core.commands import keys_of, lookup
 from hybrid.core.effects import Blocking, Command
 from hybrid.core.hints import Hints, log_expiring, log_state
-from hybrid.core.outcomes import Confirmation, Fate, Fenced, NotSent, ReplyLost
+from hybrid.core.outcomes import Confirmation, Fate, Fenced, NotSent, ReplyLost, WritesRefused
 from hybrid.core.resp import pack
 from hybrid.core.transaction import Transaction, Verdict, verdict
 from hybrid.errors import AllStoresDown, OutcomeUnknown, StoreUnavailable
 from hybrid.types import Store
 
-__all__ = ["ask_authority", "block", "borrow", "confirm", "read", "write"]
+__all__ = ["ask_authority", "block", "borrow", "confirm", "read", "take_over", "write"]
 
 LEAST_WAIT_S: Final = 0.002
 """Redis 6.2 takes a millisecond for none, and would wait for ever."""
@@ -126,6 +126,9 @@ def write(
                 continue
         try:
             outcome = yield Commit(store, transaction, decode, token, routes.relayed)
+        except WritesRefused as refused:
+            yield from take_over(board, store, refused)
+            continue
         except NotSent:
             continue
         except ReplyLost as error:
@@ -155,6 +158,15 @@ def write(
         # On its return, the lost store's log is merged: whoever runs the command again would count it twice.
         raise OutcomeUnknown(transaction.name, "its store was lost, and no other takes writes now")
     raise AllStoresDown(board.routes.refusal)
+
+
+def take_over(board: Board, store: Store, refused: WritesRefused) -> Flow:
+    """Have the cloud store take the writes that `store`, the local one, refuses, if it has not taken over meanwhile.
+    Raises what that one said where it cannot."""
+    if board.routes.spare:
+        yield Claim()
+    elif board.authority.admits(store):
+        raise refused.error from None
 
 
 def confirm(board: Board, store: Store, place: Position, epoch: int, name: str) -> Flow:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from hybrid.core.authority import Authority
 from hybrid.errors import StoreUnavailable
 
-__all__ = ["Committed", "Confirmation", "Fate", "Fenced", "NotSent", "ReplyLost"]
+__all__ = ["Committed", "Confirmation", "Fate", "Fenced", "NotSent", "ReplyLost", "WritesRefused"]
 
 
 class NotSent(StoreUnavailable):
@@ -18,6 +18,14 @@ class NotSent(StoreUnavailable):
     def __init__(self, message: str, *, silent: bool = False) -> None:
         super().__init__(message)
         self.silent = silent
+
+
+class WritesRefused(NotSent):
+    """The server answers, takes no writes at all now, and did nothing. `error`: its words."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class ReplyLost(StoreUnavailable):

@@ -8,7 +8,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-__all__ = ["Refusal", "is_out_of_memory", "is_unknown_command", "reason_of", "refusal_of"]
+__all__ = [
+    "Refusal",
+    "is_of_writes",
+    "is_out_of_memory",
+    "is_unknown_command",
+    "reason_of",
+    "refusal_of",
+]
 
 
 class Refusal(Enum):
@@ -32,6 +39,7 @@ _WORDS: Final = (
             "tryagain",
             "rehashing of slot",
             "busy running",
+            "not enough good replicas",
         ),
     ),
     (Refusal.FULL, ("used memory", "misconf", "configured to save", "quota exceeded", "limit exceeded")),
@@ -44,6 +52,15 @@ documentation, 2026); the others are from the texts of Redis and Valkey, whose p
 cuts off. "max request size" is about one command."""
 
 
+_WRITES: Final = (
+    "read only replica",
+    "misconf",
+    "configured to save",
+    "not enough good replicas",
+    "force unblock",  # a command that waited when its server became a replica
+)
+
+
 _UNKNOWN_COMMAND: Final = ("unknown command", "unknown subcommand", "command is not available")
 
 
@@ -54,6 +71,13 @@ def refusal_of(error: object) -> Refusal:
         if any(word in text for word in words):
             return kind
     return Refusal.THIS_KEY
+
+
+def is_of_writes(error: object) -> bool:
+    """Whether a server of one's own answers reads, and takes no writes whatever they are: it became a replica, cannot
+    save, or lacks replicas."""
+    text = str(error).lower()
+    return any(words in text for words in _WRITES)
 
 
 def is_out_of_memory(error: object) -> bool:

@@ -17,8 +17,9 @@ class Routes:
     """`reads`: stores to ask, in order. `writer`: the store to write to, None when none can take a write.
 
     `claim`: the authority must first be claimed for `writer`, because the other store is lost. `confirm`: the other
-    store can confirm writes now. `relayed`: instead of a claim, another process writes to the local one. `refusal` is
-    what is said of a write when there is no writer.
+    store can confirm writes now. `relayed`: instead of a claim, another process writes to the local one. `spare`: the
+    cloud store can take over from a local one that takes no writes. `refusal` is what is said of a write when there is
+    no writer.
     """
 
     reads: tuple[Store, ...]
@@ -26,6 +27,7 @@ class Routes:
     claim: bool
     confirm: bool
     relayed: bool = False
+    spare: bool = False
     refusal: str = "no store takes writes now"
 
 
@@ -50,7 +52,8 @@ def planned_routes(
     reads, confirms = _reads(states, authority, preference, faster), _confirms(states, writer)
     if writer is Store.CLOUD and not cloud_leads:
         return Routes(reads, None, claim and local is StoreState.WIPED, confirm=False, refusal=NO_CLUSTER)
-    return Routes(reads, writer, claim, confirms, relayed=relay and claim)
+    spare = authority.admits(Store.LOCAL) and cloud is StoreState.UP
+    return Routes(reads, writer, claim, confirms, relayed=relay and claim, spare=spare)
 
 
 def _writer(states: dict[Store, StoreState], authority: Authority, relay: bool) -> tuple[Store | None, bool]:

@@ -29,7 +29,8 @@ from hybrid.core.authority import Position, position
 from hybrid.core.commands import Command, Policy, is_blind, is_idempotent, keys_of, written_keys
 from hybrid.core.log_entry import NO_TOKEN, TOKEN_BYTES, Log, Part, Role
 from hybrid.core.names import Names
-from hybrid.core.refusals import is_out_of_memory
+from hybrid.core.outcomes import WritesRefused
+from hybrid.core.refusals import is_of_writes, is_out_of_memory
 from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
 from hybrid.errors import LogRefused, QueueRefused
@@ -138,13 +139,24 @@ class Transaction(NamedTuple):
         return FLUSH_S * self.flushes + len(self.parts) * COMMAND_S + (len(self.head) + len(self.tail)) * BYTE_S
 
     def refusal(self, queued: Sequence[Any], aborted: Exception) -> Exception:
-        """Why EXEC was aborted, from the replies to the parts."""
+        """Why EXEC was aborted, from the replies to the parts. WritesRefused where not even the log takes an entry."""
         failed = [(part, reply) for part, reply in zip(self.parts, queued, strict=True) if isinstance(reply, Exception)]
+        for part, reply in failed:
+            if part.role is Role.LOGGED and is_of_writes(reply):
+                return WritesRefused(reply)
         errors = {part.number: reply for part, reply in failed if part.role in (Role.REPLY, Role.EFFECT)}
         if errors:
             return QueueRefused(errors)
         error = failed[0][1] if failed else aborted
         return LogRefused(error) if is_out_of_memory(error) else error
+
+    def refused_writes(self, ran: Sequence[Any]) -> WritesRefused | None:
+        """Whether a single command that is a script was told so by the replies of EXEC: it is queued all the same."""
+        if self.scripted and self.size == 1:
+            for part, reply in zip(self.parts, ran, strict=True):
+                if part.role is Role.EFFECT and isinstance(reply, Exception) and is_of_writes(reply):
+                    return WritesRefused(reply)
+        return None
 
 
 class Verdict(NamedTuple):

@@ -22,7 +22,7 @@ from hybrid.core.state import Absent, KeyState, check_field_ttl
 from hybrid.errors import CommandRefused, HybridError
 from hybrid.replication.copied import Copied
 from hybrid.replication.copy import put_commands, read_states, temporary_key
-from hybrid.replication.endings import TargetLost
+from hybrid.replication.endings import TargetLost, log_unreadable
 from hybrid.replication.fold import ask_folded, folded
 from hybrid.replication.keyless import judge_run_again
 from hybrid.replication.packed_copy import PackedCopy
@@ -183,7 +183,7 @@ class CatchUp:
         replies = self._stream.states.exchange(b"".join(map(pack, commands)), len(commands))
         for (name, *_), reply in zip(commands, replies, strict=True):
             if isinstance(reply, Exception) and name != "XINFO":
-                raise HybridError(f"the replication log cannot be read: {reply}")
+                raise log_unreadable(reply)
         return replies
 
     @property

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 
-__all__ = ["Ended", "Outcome", "TargetLost"]
+from hybrid.core.outcomes import NotSent
+from hybrid.core.refusals import is_of_writes
+from hybrid.errors import HybridError
+
+__all__ = ["Ended", "Outcome", "TargetLost", "log_unreadable"]
 
 
 class Outcome(Enum):
@@ -29,3 +33,9 @@ class Ended(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome.value)
         self.outcome = outcome
+
+
+def log_unreadable(error: Exception) -> HybridError:
+    """What to raise where the source answers with this error. That it takes no writes says nothing of the store that is
+    shipped to."""
+    return NotSent(str(error)) if is_of_writes(error) else HybridError(f"the replication log cannot be read: {error}")

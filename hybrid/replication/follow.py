@@ -13,8 +13,8 @@ from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, Group, Run, failed, groups, plain_run, plan
 from hybrid.core.slots import crosses_slots
 from hybrid.core.transaction import EXPIRY_GUARD_MS
-from hybrid.errors import HybridError
 from hybrid.replication.catch_up import BATCH_ENTRIES, CatchUp
+from hybrid.replication.endings import log_unreadable
 from hybrid.replication.stream import Stream
 from hybrid.replication.volatile import VolatileHashes
 from hybrid.types import Store
@@ -97,7 +97,7 @@ class Follow:
         """Forward the entries in the reply to an XREAD; the result is how many there were."""
         stream = self._stream
         if isinstance(reply, Exception):
-            raise HybridError(f"the replication log cannot be read: {reply}")
+            raise log_unreadable(reply)
         if not reply:
             stream.reach_end()
             return 0

@@ -132,6 +132,8 @@ class Requests:
         endpoint.give_fenced(generation, wire)
         if isinstance(ran, Exception):
             raise transaction.refusal(replies[1:-3], ran)
+        if (refused := transaction.refused_writes(ran)) is not None:
+            raise refused
         if transaction.scripted and any(isinstance(reply, NoScriptError) for reply in ran):
             return self._forgotten_script(action, wire, Committed(ran, epoch))
         return Committed(ran, epoch, token)

@@ -40,7 +40,7 @@ from hybrid.core.flows import (
 )
 from hybrid.core.hints import HINT_ATTEMPTS, unseen
 from hybrid.core.names import Names
-from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost
+from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost, WritesRefused
 from hybrid.core.resp import pack
 from hybrid.core.routing import Routes, planned_routes
 from hybrid.core.transaction import Transaction, Write, hint, transaction
@@ -373,6 +373,24 @@ def test_a_write_that_may_have_counted_is_not_run_again(fate: Fate, known: str) 
     message = world.fails(OutcomeUnknown, writing(world, INCR), *script)
     assert "INCR" in message and "local store" in message and known in message
     assert world.actions == [Commit(LOCAL, INCR), Trace(LOCAL, TOKEN), Commit(CLOUD, HINT)]
+
+
+def test_a_store_that_takes_no_writes_is_taken_over_from() -> None:
+    world, refused = World(), WritesRefused(ResponseError("read only replica"))
+    world.drive(writing(world, INCR), refused, world.learns(CLAIMED), INCR_DONE)
+    assert world.actions == [Commit(LOCAL, INCR), Claim(), Commit(CLOUD, INCR)]
+    world = World()
+    world.drive(writing(world, INCR), world.learns(CLAIMED, refused), INCR_DONE)
+    assert world.actions == [Commit(LOCAL, INCR), Commit(CLOUD, INCR)]
+
+
+@pytest.mark.parametrize("cloud", [DOWN, StoreState.CATCHING_UP])
+def test_where_the_other_store_cannot_take_over_the_refusal_is_told(cloud: StoreState) -> None:
+    for world in (World(cloud=cloud), World(local=StoreState.CATCHING_UP, authority=CLAIMED)):
+        flow = writing(world, INCR)
+        next(flow)
+        with pytest.raises(ResponseError, match="read only"):
+            flow.throw(WritesRefused(ResponseError("read only replica")))
 
 
 # -- the fence

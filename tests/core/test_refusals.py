@@ -14,6 +14,7 @@ from hybrid.core.refusals import Refusal, is_unknown_command, reason_of, refusal
         ("CLUSTERDOWN The cluster is down", Refusal.OUTAGE),
         ("Multiple keys request during rehashing of slot", Refusal.OUTAGE),
         ("BUSY Redis is busy running a script.", Refusal.OUTAGE),
+        ("NOREPLICAS Not enough good replicas to write.", Refusal.OUTAGE),
         ("command not allowed when used memory > 'maxmemory'.", Refusal.FULL),
         ("MISCONF Redis is configured to save RDB snapshots", Refusal.FULL),
         ("ERR DB capacity quota exceeded", Refusal.FULL),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -215,3 +216,87 @@ def test_what_a_full_store_holds_is_shipped_all_the_same(rig: Rig) -> None:
         assert hybrid.wait_in_sync(HEAL_S)
         assert_equal(rig)
         local.config_set("maxmemory", 0)
+
+
+def cannot_save(local: redis.Redis) -> None:
+    """As on a disk that is full."""
+    Path(local.config_get("dir")["dir"], local.config_get("dbfilename")["dbfilename"]).mkdir()
+    local.config_set("save", "1000 1")
+    local.bgsave()
+    wait_until(lambda: local.info("persistence")["rdb_last_bgsave_status"] == "err", "that it fails", HEAL_S)
+
+
+def can_save(local: redis.Redis) -> None:
+    local.config_set("stop-writes-on-bgsave-error", "no")
+
+
+NO_WRITES = {
+    "a replica": (
+        lambda local: local.execute_command("REPLICAOF", "127.0.0.1", 1),
+        lambda local: local.execute_command("REPLICAOF", "NO", "ONE"),
+    ),
+    "without its replicas": (
+        lambda local: local.config_set("min-replicas-to-write", 1),
+        lambda local: local.config_set("min-replicas-to-write", 0),
+    ),
+    "cannot save": (cannot_save, can_save),
+}
+
+
+@pytest.mark.parametrize("reason", NO_WRITES)
+@pytest.mark.parametrize("asks", ["a client", "tasks"])
+def test_the_store_that_takes_writes_answers_and_takes_none(rig: Rig, reason: str, asks: str) -> None:
+    """Reads go on; the other one takes over, and hands back when it may."""
+    told: list[Event] = []
+    hybrid = rig.client(ack="local", hooks=(told.append,), **PATIENT)
+    hybrid.sadd("set", "a")
+    hybrid.incr("n")
+    assert hybrid.wait_in_sync(HEAL_S)
+    commands = [("SPOP", "set"), ("INCR", "n"), ("SET", "k", 1), ("XADD", "stream", "*", "a", 1)]
+    begins, ends = NO_WRITES[reason]
+
+    async def run(local: redis.Redis) -> None:
+        async with AsyncHybridRedis.from_urls(rig.local_url, rig.cloud_url, ack="local", **PATIENT) as other:
+            while (await other.status()).cloud.state is not StoreState.UP:
+                await asyncio.sleep(0.01)
+            begins(local)
+            await asyncio.gather(*(other.execute_command(*command) for command in commands))
+
+    with client(rig.local.url) as local:
+        if asks == "tasks":
+            asyncio.run(run(local))
+        else:
+            begins(local)
+            for command in commands:
+                hybrid.execute_command(*command)
+        assert hybrid.get("n") == b"2" and hybrid.scard("set") == 0
+        wait_until(lambda: any(isinstance(event, ShippingRefused) for event in told), "that to be told", HEAL_S)
+        ends(local)
+    rig.assert_healed(hybrid)
+    assert hybrid.get("n") == b"2" and hybrid.xlen("stream") == 1
+
+
+@pytest.mark.parametrize("cloud", ["down", "there"])
+def test_a_transaction_meets_a_store_that_takes_no_writes(rig: Rig, cloud: str) -> None:
+    hybrid = rig.client(ack="local", **PATIENT)
+    hybrid.incr("n")
+    assert hybrid.wait_in_sync(HEAL_S)
+    begins, _ = NO_WRITES["without its replicas"]
+    with client(rig.local.url) as local, hybrid.pipeline() as pipeline:
+        if cloud == "down":
+            rig.cloud.kill()
+            wait_until(lambda: state_of(hybrid, Store.CLOUD) is StoreState.DOWN, "that it is noticed", HEAL_S)
+        begins(local)
+        pipeline.watch("n")
+        pipeline.multi()
+        with pytest.raises(redis.WatchError if cloud == "there" else redis.ResponseError):
+            pipeline.incr("n").execute()
+        if cloud == "there":
+            pipeline.watch("n")
+            pipeline.multi()
+            assert pipeline.incr("n").execute() == [2]
+        else:
+            for refused in (hybrid.incr, hybrid.spop):
+                with pytest.raises(redis.ResponseError, match="Not enough good replicas"):
+                    refused("n")
+            assert hybrid.get("n") == b"1"
