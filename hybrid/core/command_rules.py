@@ -46,7 +46,13 @@ def _expiry(found: Mapping[str, int], otherwise: Policy) -> Policy:
 
 
 def set_policy(operands: Operands) -> Policy:
-    return Policy.VERBATIM if len(operands) < 3 else _expiry(options(operands, 2, _STRING), Policy.VERBATIM)
+    """EFFECT where older servers refuse the options: what one store refuses the other must not do."""
+    if len(operands) < 3:
+        return Policy.VERBATIM
+    found = options(operands, 2, _STRING)
+    if found.keys() & {"IFEQ", "IFNE", "IFDEQ", "IFDNE"} or found.keys() >= {"NX", "GET"}:
+        return Policy.EFFECT
+    return _expiry(found, Policy.VERBATIM)
 
 
 def set_idempotent(operands: Operands) -> bool:
@@ -80,6 +86,11 @@ def msetex_idempotent(operands: Operands) -> bool:
 
 def msetex_blind(operands: Operands) -> bool:
     return not _msetex(operands).keys() - _EXPIRIES.keys()
+
+
+def bitop_policy(operands: Operands) -> Policy:
+    """EFFECT for operations that older servers refuse."""
+    return Policy.VERBATIM if operands and word(operands[0]) in {"AND", "OR", "XOR", "NOT"} else Policy.EFFECT
 
 
 def bitfield_policy(operands: Operands) -> Policy:
@@ -239,11 +250,7 @@ def xreadgroup_policy(operands: Operands) -> Policy:
 
 
 def xadd_policy(operands: Operands) -> Policy:
-    found, at = _xadd(operands)
-    if found.keys() & {"IDMP", "IDMPAUTO"}:
-        return Policy.REFUSED
-    exact = at < len(operands) and not word(operands[at]).endswith("*") and "~" not in found.values()
-    return Policy.VERBATIM if exact else Policy.EFFECT
+    return Policy.REFUSED if _xadd(operands)[0].keys() & {"IDMP", "IDMPAUTO"} else Policy.EFFECT
 
 
 def xadd_id_at(operands: Operands) -> int:
@@ -266,7 +273,9 @@ def _xadd(operands: Operands) -> tuple[dict[str, str], int]:
 
 
 def xtrim_policy(operands: Operands) -> Policy:
-    return Policy.EFFECT if len(operands) > 2 and word(operands[2]) == "~" else Policy.VERBATIM
+    """EFFECT where the server has a choice, or older ones refuse the options."""
+    exact = len(operands) < 4 or (len(operands) == 4 and word(operands[2]) == "=")
+    return Policy.VERBATIM if exact else Policy.EFFECT
 
 
 # -- modules --------------------------------------------------------------------------------------------------------

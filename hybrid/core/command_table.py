@@ -34,6 +34,7 @@ _SOURCES_AFTER_OPERATION: Final = Keys(first=1, last=-1)
 
 _OWN_CURSOR = "a cursor is valid on the store that gave it only"
 _TIMED = "logged with the absolute time"
+_IF_DONE = "logged as it was sent, and not where it is refused"
 _ONE_DATABASE = "only the database that the URL names is kept on both stores"
 
 STRINGS = section(
@@ -45,7 +46,7 @@ STRINGS = section(
         FIRST,
         "SET",
         blind=True,
-        note="timed with EX or PX",
+        note="timed with EX or PX; with NX and GET, or IFEQ and its like, logged as what it set",
         policy_rule=rules.set_policy,
         idempotent_rule=rules.set_idempotent,
         blind_rule=rules.set_blind,
@@ -95,7 +96,14 @@ BITMAPS = section(
         policy_rule=rules.bitfield_policy,
         idempotent_rule=rules.bitfield_idempotent,
     ),
-    repeatable(_SOURCES_AFTER_OPERATION, "BITOP", writes=SECOND, idempotent_rule=rules.apart(_SOURCES_AFTER_OPERATION)),
+    repeatable(
+        _SOURCES_AFTER_OPERATION,
+        "BITOP",
+        writes=SECOND,
+        note="with DIFF and its like logged as it was sent, and not where it is refused",
+        policy_rule=rules.bitop_policy,
+        idempotent_rule=rules.apart(_SOURCES_AFTER_OPERATION),
+    ),
     repeatable(FIRST, "PFADD"),
     repeatable(ALL, "PFMERGE", writes=FIRST),
     refused("PFDEBUG", "it exists to test the server", SECOND),
@@ -113,7 +121,8 @@ GENERIC = section(
     repeatable(FIRST, "PERSIST"),
     repeatable(FIRST, "EXPIREAT, PEXPIREAT", idempotent_rule=rules.expire_idempotent),
     rows(Policy.TIMED, FIRST, "EXPIRE, PEXPIRE", idempotent=True, note=_TIMED, idempotent_rule=rules.expire_idempotent),
-    counted_once(BOTH, "RENAME, RENAMENX"),
+    rows(Policy.EFFECT, BOTH, "RENAME", idempotent=False, note=_IF_DONE),
+    counted_once(BOTH, "RENAMENX"),
     counted_once(
         BOTH,
         "COPY",
@@ -268,11 +277,13 @@ STREAMS = section(
         FIRST,
         "XADD",
         idempotent=False,
-        note="logged with its id and an exact trim (verbatim when it has both); "
+        note="logged with its id and an exact trim; "
         "refused with IDMP or IDMPAUTO: the producers' ids stay in one store",
         policy_rule=rules.xadd_policy,
     ),
-    repeatable(FIRST, "XTRIM", note="with ~ it is logged as an exact trim", policy_rule=rules.xtrim_policy),
+    repeatable(
+        FIRST, "XTRIM", note="with ~, or KEEPREF and its like, logged as what it left", policy_rule=rules.xtrim_policy
+    ),
     rows(
         Policy.EFFECT,
         _STREAMS,
@@ -282,8 +293,10 @@ STREAMS = section(
         policy_rule=rules.xreadgroup_policy,
     ),
     rows(Policy.EFFECT, FIRST, "XCLAIM, XAUTOCLAIM", idempotent=False, note="logged as what it changed in the group"),
-    repeatable(FIRST, "XACK, XDEL, XACKDEL, XDELEX, XSETID, XGROUP SETID, XGROUP DESTROY, XGROUP CREATECONSUMER"),
-    counted_once(FIRST, "XNACK, XGROUP CREATE, XGROUP DELCONSUMER"),
+    repeatable(FIRST, "XACK, XDEL, XACKDEL, XDELEX, XSETID, XGROUP DESTROY, XGROUP CREATECONSUMER"),
+    counted_once(FIRST, "XNACK, XGROUP DELCONSUMER"),
+    rows(Policy.EFFECT, FIRST, "XGROUP CREATE", idempotent=False, note=_IF_DONE),
+    rows(Policy.EFFECT, FIRST, "XGROUP SETID", idempotent=True, note=_IF_DONE),
     refused("XCFGSET, XIDMPRECORD", "the producers' ids stay in one store", FIRST),
     one_store("XGROUP HELP, XINFO HELP", "the server's own help"),
 )

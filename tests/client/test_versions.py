@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 from client.calls import LINES, wrong_answers
 from client.rig import assert_equal
-from servers import Pool, Stores, client, wait_until
+from servers import Pool, Stores, client, commands, wait_until
 
 from hybrid import HybridRedis, StoreState
 from hybrid.core.resp import pack
@@ -112,6 +113,69 @@ def test_what_follows_a_command_that_is_unknown_there(hybrid: HybridRedis, store
         hybrid.lmpop(1, f"l{number}", direction="RIGHT")
         hybrid.lmove(f"l{number}", f"moved{number}", "RIGHT", "LEFT")
     assert_equal(hybrid, stores)
+
+
+REFUSED = (
+    "SET new v NX GET",
+    "SET s w IFEQ v",
+    "BITOP DIFF s bits bits2",
+    "XGROUP CREATE made g $ MKSTREAM ENTRIESREAD 0",
+    "XGROUP SETID x g 0 ENTRIESREAD 0",
+    "XTRIM x MAXLEN 0 ACKED",
+    "XTRIM x MAXLEN 0 KEEPREF",
+    "XADD x KEEPREF MAXLEN = 1 9-9 f v",
+)
+
+
+@pytest.mark.parametrize("stores", [("redis-6.2", "valkey"), ("redis", "redis-8.2")], indirect=True)
+def test_what_the_older_store_refuses_the_newer_one_does_not_do(hybrid: HybridRedis, stores: Stores) -> None:
+    """A reply must not say that nothing was done while the other store did it."""
+    hybrid.mset({"s": "v", "bits": "abc", "bits2": "b"})
+    for number in range(3):
+        hybrid.xadd("x", {"n": number})
+    hybrid.xgroup_create("x", "g")
+    assert_equal(hybrid, stores)
+    with client(stores.cloud.url, decode_responses=True) as cloud, client(stores.local.url) as local:
+        refused = 0
+        for line in REFUSED:
+            before = local.dbsize(), local.xlen("x"), local.get("s")
+            try:
+                hybrid.execute_command(*line.split())
+            except redis.ResponseError:
+                refused += 1
+                assert (local.dbsize(), local.xlen("x"), local.get("s")) == before
+            assert_equal(hybrid, stores)
+        assert refused >= 5
+        assert cloud.xlen("x") == 3
+
+
+@pytest.mark.parametrize("stores", [("valkey", "valkey")], indirect=True)
+def test_what_is_refused_costs_the_other_store_nothing(hybrid: HybridRedis, stores: Stores) -> None:
+    """Consumers make their group again and again, and a whole stream went over each time."""
+    hybrid.xgroup_create("x", "g", mkstream=True)
+    for number in range(50):
+        hybrid.xadd("x", {"n": number}, id=f"{number + 1}-1")
+    assert_equal(hybrid, stores)
+    with client(stores.cloud.url) as cloud:
+        before = commands(cloud)
+        for call in (
+            lambda: hybrid.xgroup_create("x", "g"),
+            lambda: hybrid.xgroup_setid("x", "none", "$"),
+            lambda: hybrid.xadd("x", {"n": 0}, id="1-1"),
+            lambda: hybrid.rename("none", "x"),
+        ):
+            with pytest.raises(redis.ResponseError):
+                call()
+        hybrid.set("k", 1)
+        assert_equal(hybrid, stores)
+        after = commands(cloud)
+    assert {name for name, calls in after.items() if calls > before.get(name, 0)} & {
+        "xadd",
+        "xgroup",
+        "xgroup|create",
+        "unlink",
+        "rename",
+    } == set()
 
 
 @pytest.mark.parametrize("stores", [("redis-6.2", "valkey")], indirect=True)

@@ -95,7 +95,7 @@ ALONE = {
     "SADD k m": ["PTTL k", "SADD k m", log("v <SADD k m>")],
     "SET k v EX 5": ["SET k v EX 5", log("t <SET k v EX 5>")],
     "EXPIRE k 5": ["PTTL k", "EXPIRE k 5", log("t <EXPIRE k 5>")],
-    "RENAME a b": ["PTTL a", "PTTL b", "RENAME a b", log(f"v <RENAME a b> w {MARK}")],
+    "RENAMENX a b": ["PTTL a", "PTTL b", "RENAMENX a b", log(f"v <RENAMENX a b> w {MARK}")],
     "SORT k STORE d": ["SORT k STORE d", log("s d")],
     "EVAL return 2 a b": ["EVAL return 2 a b", log(f"s a s b w {MARK}")],
     "EVAL return 0 a": ["EVAL return 0 a", log(f"e 1 w {MARK}")],
@@ -137,9 +137,9 @@ PIPELINES = {
         "PTTL a", "PTTL b", "SET a 1 PX 9", "INCR a", "INCR b",
         log(f"t <SET a 1 PX 9> v <INCR a> v <INCR b> w {MARK}"), "PTTL a",
     ],
-    ("SADD a m", "PEXPIRE a 9", "RENAME a b", "SADD b n"): [
-        "PTTL a", "PTTL b", "SADD a m", "PEXPIRE a 9", "RENAME a b", "SADD b n",
-        log(f"v <SADD a m> t <PEXPIRE a 9> v <RENAME a b> v <SADD b n> w {MARK}"), "PTTL a", "PTTL b",
+    ("SADD a m", "PEXPIRE a 9", "RENAMENX a b", "SADD b n"): [
+        "PTTL a", "PTTL b", "SADD a m", "PEXPIRE a 9", "RENAMENX a b", "SADD b n",
+        log(f"v <SADD a m> t <PEXPIRE a 9> v <RENAMENX a b> v <SADD b n> w {MARK}"), "PTTL a", "PTTL b",
     ],
     ("SETEX a 9 1", "SETEX a 9 2"): ["SETEX a 9 1", "SETEX a 9 2", log("t <SETEX a 9 1> t <SETEX a 9 2>")],
 }  # fmt: skip

@@ -22,6 +22,7 @@ from hybrid.core.merge_script import Mark, Step, merge_call
 from hybrid.core.names import Names
 from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
+from hybrid.core.scripts import EFFECT_SCRIPT
 from hybrid.core.tokens import Seal
 from hybrid.core.transaction import Write, transaction
 from hybrid.errors import HybridError
@@ -49,6 +50,8 @@ class Apart:
     def __init__(self, stores: Stores) -> None:
         self.servers = {Store.LOCAL: stores.local, Store.CLOUD: stores.cloud}
         self.local, self.cloud = (client(server.url) for server in self.servers.values())
+        for store in (self.local, self.cloud):
+            store.script_load(EFFECT_SCRIPT)
         self.cloud.set(NAMES.authority, CLOUD_2.record)
         self.cloud.set(NAMES.seal, SEALED)
 
