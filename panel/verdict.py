@@ -86,6 +86,13 @@ def writing_store(overview: Overview) -> Store | None:
     return other if lost and may and other in serving else None
 
 
+def writes_first(overview: Overview | None) -> Store:
+    """Whose values count: of the store that takes the next write, and while none does of the one that took the last."""
+    if overview is None:
+        return Store.LOCAL
+    return writing_store(overview) or overview.status.authority
+
+
 def _p50(overview: Overview, store: Store) -> float | None:
     facts = facts_of(overview, store)
     return None if facts is None else facts.latency_p50_ms

@@ -8,6 +8,7 @@ from panel import queries, widgets
 from panel.i18n import _
 from panel.keys import browser, bulkview, detailview, editview, listview, saving, state, weather
 from panel.repair.pieces import obstacle_line
+from panel.verdict import writes_first
 from panel.weatherline import follow_weather
 
 state.restore()
@@ -18,7 +19,7 @@ saving.said()
 listview.filters()
 state.remember()  # before what takes long: a tick that is sent meanwhile must not bring the address of before
 editview.create_form()
-authority = snapshot.status.authority if snapshot is not None else queries.Store.LOCAL
+authority = writes_first(snapshot)
 if state.opened_key() is None:
     marked = browser.draw()
 else:

@@ -16,7 +16,7 @@ from panel.keys.queries import Conflict, Format, Store, leading, stores_up
 from panel.repair.links import key_from, key_text
 from panel.repair.pieces import store_name
 from panel.said import said
-from panel.verdict import named
+from panel.verdict import named, writes_first
 from panel.widgets import perform, zone
 
 __all__ = ["draw"]
@@ -122,9 +122,7 @@ def with_keys(names: tuple[bytes, ...], name: str) -> None:
 def export_source(name: str) -> Store | None:
     """The store whose values are exported: at first the one of the filter, else the one that takes the writes. None
     while no store can be asked."""
-    wanted, snapshot = state.filter_of_session().store, queries.overview()
-    authority = snapshot.status.authority if snapshot is not None else Store.LOCAL
-    stores = leading(stores_up(), wanted or authority)
+    stores = leading(stores_up(), state.filter_of_session().store or writes_first(queries.overview()))
     if len(stores) < 2:
         return next(iter(stores), None)
     return st.selectbox(

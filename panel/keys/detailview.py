@@ -30,6 +30,7 @@ def draw(key: bytes, authority: Store) -> None:
     stores = queries.stores_up()
     queries.ask_ahead(key, stores, authority, state.row_seen(key))
     infos: dict[Store, KeyInfo] = {}
+    lacking: set[Store] = set()
     awaited = False
     with st.container(border=True, key="keys-detail"):
         row = head(key, stores, state.row_seen(key))
@@ -43,11 +44,13 @@ def draw(key: bytes, authority: Store) -> None:
                 if found is None:
                     missing(answer, _("This key"))  # type: ignore[arg-type]
                 elif found.value is None:
+                    lacking.add(store)
                     st.caption(":material/block: " + _("not there"))
                 else:
                     infos[store] = found.value
                     st.caption(facts_line(found.value))
-        editview.toolbar(key, infos, authority)
+        elsewhere = bool(infos) and authority in lacking
+        editview.toolbar(authority.other if elsewhere else None)
         commands(key, infos)
         kinds = {one.kind for one in infos.values()}
         main = infos.get(authority) or next(iter(infos.values()), None)
@@ -55,7 +58,7 @@ def draw(key: bytes, authority: Store) -> None:
             state.kind_seen(key, main.kind)
         # What somebody has typed stays in sight while no store answers.
         if (kind := state.last_kind(key)) is not None:
-            editview.draw(key, kind, infos, authority)
+            editview.draw(key, kind, infos, authority, elsewhere=elsewhere)
         if len(kinds) > 1:
             st.warning(_("The types differ, so each value stands for itself."), icon=":material/difference:")
         for kind in sorted(kinds):

@@ -26,17 +26,11 @@ ELSEWHERE = N_(
 )
 
 
-def is_elsewhere(infos: dict[Store, KeyInfo], authority: Store) -> bool:
-    """Whether only the store that takes no writes has the key."""
-    return bool(infos) and authority not in infos
-
-
-def toolbar(key: bytes, infos: dict[Store, KeyInfo], authority: Store) -> None:
-    """What can be done with the whole key."""
+def toolbar(elsewhere: Store | None) -> None:
+    """What can be done with the whole key. `elsewhere`: only this store has it, and it takes no writes."""
     fixed = not panel_actions.is_operator()
-    elsewhere = is_elsewhere(infos, authority)
     if elsewhere:
-        text = _(ELSEWHERE).format(store=named(authority.other), other=named(authority))
+        text = _(ELSEWHERE).format(store=named(elsewhere), other=named(elsewhere.other))
         st.caption(f":material/info: {text}")
     with st.container(horizontal=True, key="keys-toolbar"):
         for name, label, icon in (
@@ -45,7 +39,7 @@ def toolbar(key: bytes, infos: dict[Store, KeyInfo], authority: Store) -> None:
             ("delete", _("Delete"), ":material/delete:"),
         ):
             st.button(
-                label, icon=icon, key=f"keys-do-{name}", disabled=fixed or (elsewhere and name != "delete"),
+                label, icon=icon, key=f"keys-do-{name}", disabled=fixed or (elsewhere is not None and name != "delete"),
                 on_click=state.open_form, args=(name,),
             )  # fmt: skip
         st.button(
@@ -63,8 +57,8 @@ def toolbar(key: bytes, infos: dict[Store, KeyInfo], authority: Store) -> None:
         )
 
 
-def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
-    """The form that is open for this key, if any."""
+def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *, elsewhere: bool) -> None:
+    """The form that is open for this key, if any. `elsewhere`: only the store that takes no writes has it."""
     opened = state.form()
     if opened is None or opened[0] in ("create", "commands"):
         return
@@ -76,7 +70,7 @@ def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -
             case "rename":
                 rename_form(key, kind)
             case "delete":
-                delete_form(key, None if is_elsewhere(infos, authority) else kind)
+                delete_form(key, None if elsewhere else kind)
             case "text":
                 valueforms.text_form(key, kind, about, authority)
             case "element":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from panel.format import clock
-from panel.i18n import _
-from panel.queries import Overview, StoreState
-from panel.verdict import Tone, Verdict, named, nothing_serves, unpaired
+from panel.i18n import N_, _
+from panel.queries import Overview, Store, StoreState
+from panel.verdict import Tone, Verdict, named, nothing_serves, unpaired, writing_store
 
 __all__ = ["notice"]
+
+FOLLOWS = N_("Whether they are equal is unknown. Changes go to the {other} store; the {store} store follows.")
+ALONE = N_("Whether they are equal is unknown. Changes go to the {other} store alone.")
+NO_CHANGES = N_("Whether they are equal is unknown. Nothing can be changed: no store takes writes.")
 
 
 def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None:
@@ -27,7 +31,7 @@ def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None
         store = facts.status.store
         values = {"store": named(store), "other": named(store.other), "since": clock(facts.status.since_s, zone)}
         sentence = _("The {store} store is down since {since}: only keys of the {other} store are shown.")
-        advice = _("Whether they are equal is unknown. Changes go to the {other} store; the {store} store follows.")
+        advice = _(_changes(snapshot, store))
         return Verdict(Tone.WARNING, _("Down"), sentence.format(**values), advice.format(**values))
     for facts in sides:
         values = {"store": named(facts.status.store), "since": clock(facts.status.since_s, zone)}
@@ -46,3 +50,10 @@ def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None
     if snapshot.cloud is None:
         return Verdict(Tone.NOTE, _("Local only"), _("There is one store only: every key is local."))
     return None
+
+
+def _changes(snapshot: Overview, down: Store) -> str:
+    """What becomes of changes while this store is down."""
+    if writing_store(snapshot) is not down.other:
+        return NO_CHANGES
+    return FOLLOWS if snapshot.settings.replicated else ALONE

@@ -43,6 +43,7 @@ ENDINGS = {
     Ending.FINISHED: N_("finished"), Ending.CANCELLED: N_("cancelled"), Ending.BUDGET: N_("budget used up"),
     Ending.FAILED: N_("failed"),
 }  # fmt: skip
+BYTES = re.compile(r"""\bb('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 KEY, ENTRY, FOLLOWED = "diff-key", "diff-entry", "diff-followed"
 
 
@@ -170,8 +171,13 @@ def row_of(difference: Difference) -> dict[str, str]:
         _("Cause"): ", ".join(_(CAUSES[cause]) for cause in difference.causes),
         store_name(Store.LOCAL): facts_text(difference.local),
         store_name(Store.CLOUD): facts_text(difference.cloud),
-        _("Detail"): re.sub(r"\bb(['\"])", r"\1", said(difference.detail)),  # as text, not as Python writes bytes
+        _("Detail"): as_text(said(difference.detail)),
     }
+
+
+def as_text(detail: str) -> str:
+    """Bytes as text, not as Python writes them."""
+    return BYTES.sub(r"\1", detail)
 
 
 def chosen_key(*, just_opened: bool) -> str:

@@ -18,7 +18,7 @@ from panel.repair.links import linked
 from panel.repair.pieces import missing
 from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, SyncEnding, SyncResult
 from panel.said import said
-from panel.verdict import Tone, Verdict, named
+from panel.verdict import Tone, Verdict, facts_of, named, writes_first
 from panel.widgets import EVERYWHERE, perform, zone
 
 __all__ = ["answer", "history", "now", "schedule", "standing"]
@@ -79,7 +79,7 @@ FOLDED = N_(
 
 def snapshot_blocks(snapshot: Overview) -> bool:
     """Whether asking for what was measured is idle now: the store that keeps it does not answer."""
-    facts = snapshot.local if snapshot.status.authority is panel_queries.Store.LOCAL else snapshot.cloud
+    facts = facts_of(snapshot, writes_first(snapshot))
     return facts is None or facts.status.state in (panel_queries.StoreState.DOWN, panel_queries.StoreState.UNKNOWN)
 
 
@@ -208,6 +208,8 @@ def history(obstacle: Verdict | None) -> None:
         missing(found, _("History"))
         jobview.follow(found.pending, "syncs")
     if results is None:
+        if obstacle is not None:
+            st.caption(_("What was synced is not known until both stores answer."))
         return
     if not results:
         st.caption(_("Nothing was synced yet."))

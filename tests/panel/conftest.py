@@ -78,6 +78,7 @@ WEATHERS: dict[str, Overview | None] = {
     "backlog": overview(LOCAL_UP, CLOUD_UP, lag_entries=12, lag_s=0.4),
     "lag unknown": overview(LOCAL_UP, CLOUD_UP, lag_entries=None, lag_s=None),
     "local down": overview(LOCAL_DOWN, CLOUD_UP, authority=Store.CLOUD, lag_entries=None, lag_s=None),
+    "local down, not missed": overview(LOCAL_DOWN, CLOUD_UP, lag_entries=None, lag_s=None, conflicts=None),
     "cloud down": overview(LOCAL_UP, CLOUD_DOWN, lag_entries=40, lag_s=600.0),
     "both down": overview(LOCAL_DOWN, CLOUD_DOWN, lag_entries=None, lag_s=None),
     "catching up": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.CATCHING_UP), lag_entries=900),
@@ -90,6 +91,12 @@ WEATHERS: dict[str, Overview | None] = {
     "no cloud, down": overview(LOCAL_DOWN, None),
     "local only": overview(
         LOCAL_UP, CLOUD_UP, lag_entries=None, lag_s=None, settings=replace(SETTINGS, write_both=False)
+    ),
+    "local only, local down": overview(
+        LOCAL_DOWN, CLOUD_UP, lag_entries=None, lag_s=None, settings=replace(SETTINGS, write_both=False)
+    ),
+    "local only, cloud down": overview(
+        LOCAL_UP, CLOUD_DOWN, lag_entries=None, lag_s=None, settings=replace(SETTINGS, write_both=False)
     ),
     "conflicts": overview(LOCAL_UP, CLOUD_UP, conflicts=2),
 }

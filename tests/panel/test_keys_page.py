@@ -434,6 +434,9 @@ def test_bulk_changes_run_on_both_and_are_audited(
     [
         ("local down", "only keys of the cloud store are shown"),
         ("cloud down", "only keys of the local store are shown"),
+        ("local down, not missed", "Changes go to the cloud store; the local store follows"),
+        ("local only, local down", "Nothing can be changed: no store takes writes"),
+        ("local only, cloud down", "Changes go to the local store alone"),
         ("both down", "no key can be shown or changed"),
         ("wiped, other down", "No store can serve"),
         ("catching up", "catching up since"),
@@ -453,6 +456,18 @@ def test_every_weather_is_said(
     if weather in ("both down", "wiped, other down"):
         assert "There are no keys yet" not in text_of(at)
         assert not [frame for frame in at.dataframe if "Stores" in frame.value.columns]
+
+
+def test_a_key_can_be_changed_while_the_store_that_takes_writes_is_down(
+    hybrid: HybridRedis, set_weather: SetWeather, open_keys: Any, text_of: TextOf
+) -> None:
+    """Nobody has written since, so the authority has not moved yet: it does with the first write."""
+    hybrid.set("k", "v")
+    set_weather("local down, not missed")
+    at = opened_key(open_keys(), "k")
+    assert "Only the cloud store has this key" not in text_of(at)
+    assert not any(at.button(key=f"keys-do-{what}").disabled for what in ("expire", "rename", "delete"))
+    assert not at.button(key="keys-edit-text").disabled
 
 
 def test_an_empty_list_says_why(hybrid: HybridRedis, open_keys: Any, text_of: TextOf) -> None:
