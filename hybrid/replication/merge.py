@@ -153,7 +153,8 @@ class Merge:
     def _run_keyless(self) -> None:
         """The tail's functions, scripts and indexes; then the authority's own once more, so that these stay where both
         made the same: the returning store gets them from the log."""
-        due = [*self.tail.keyless, *self._keyless]
+        ours_ran = False
+        due = _last_of_each([*self.tail.keyless, *self._keyless])
         while due:
             known = len(self._keyless)
             for packed in due:
@@ -162,7 +163,10 @@ class Merge:
                 judge_run_again(packed, error, self.tail.store.other, self._board)
             self._guard(set())
             one(self._writer, "UNWATCH")
-            due = self._keyless if len(self._keyless) > known else []
+            run, due = due, _last_of_each(self._keyless[known:])
+            if ours_ran and set(due) <= set(run):
+                break  # they come all the time: some applications load their script before each call
+            ours_ran = True
 
     def _look(self, entries: list[Any] | None = None) -> None:
         """Take in what was written on the authority since the last look; its log was empty when it took over."""
@@ -355,3 +359,8 @@ def _all_keys(wire: Wire) -> Iterator[bytes]:
         yield from (key for key in keys if not key.startswith(RESERVED))
         if cursor == b"0":
             return
+
+
+def _last_of_each(commands: Sequence[bytes]) -> list[bytes]:
+    """Each command once, in the order of their last times: run again, that leaves what all of them would."""
+    return list(dict.fromkeys(reversed(commands)))[::-1]

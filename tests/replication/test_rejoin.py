@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import redis
-from servers import Stores, client, run_packed
+from servers import Stores, client, commands, run_packed
 
 from hybrid.core.authority import Authority, Holder
 from hybrid.core.commands import lookup, policy_of
@@ -189,6 +189,16 @@ def test_functions_of_both_stores_are_kept(apart: Apart) -> None:
     apart.merge()
     assert [apart.cloud.fcall(name, 0) for name in ("theirs", "both", "ours")] == [1, 2, 3]
     assert apart.cloud.evalsha(sha1(b"return(7)").hexdigest(), 0) == 7
+    assert apart.local.xlen(NAMES.log) == 0
+
+
+def test_a_script_that_is_loaded_before_each_call_is_loaded_once_or_twice(apart: Apart) -> None:
+    """Each costs a round trip, and while they are made others come."""
+    apart.write(apart.local, *["SCRIPT LOAD return(7)"] * 100)
+    apart.write(apart.cloud, *["SCRIPT LOAD return(7)"] * 100)
+    before = commands(apart.cloud)["script|load"]
+    apart.merge()
+    assert commands(apart.cloud)["script|load"] - before <= 2
     assert apart.local.xlen(NAMES.log) == 0
 
 
