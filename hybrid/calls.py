@@ -14,7 +14,7 @@ from hybrid.core.actions import Ask, Flow
 from hybrid.core.command_rules import copy_within
 from hybrid.core.command_types import word
 from hybrid.core.commands import Command, Policy, lookup, operands_of, policy_of, written_keys
-from hybrid.core.effects import Blocking, blocking_twin
+from hybrid.core.effects import Blocking, blocking_twin, without_waiting
 from hybrid.core.libraries import NOT_FOUND, PAST_HYBRID, TWIN, as_written, is_loaded
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.script_keys import Scripts
@@ -154,6 +154,8 @@ class Calls(Reading):
         policy = policy_of(command, args)
         if policy is Policy.REFUSED:
             return self.prepared(self._instead_of(command, args))
+        if policy is Policy.BLOCKING and (twin := without_waiting(args)):
+            return self.prepared(twin)
         args, first = self.__scripts.followed(command, args, replicated=self._board.settings.replicated)
         write = Write(args, self._packed(args), command, policy, first)
         self._refuse_reserved(write)

@@ -14,7 +14,7 @@ from typing import Any
 from hybrid.core.resp import Arg
 from hybrid.errors import Malformed
 
-__all__ = ["Blocking", "Command", "absolute", "blocking_twin"]
+__all__ = ["Blocking", "Command", "absolute", "blocking_twin", "without_waiting"]
 
 Command = tuple[Arg, ...]
 
@@ -218,6 +218,16 @@ def blocking_twin(args: Sequence[Arg]) -> Blocking | None:
         return build(name, args)
     except IndexError:
         raise Malformed(name, f"wrong number of arguments for '{name.lower()}' command") from None
+
+
+def without_waiting(args: Sequence[Arg]) -> Command | None:
+    """The command that does and replies the same as a blocking one in a transaction, where nothing waits; None where
+    there is none."""
+    try:
+        twin = blocking_twin(args)
+    except Malformed:
+        return None
+    return None if twin is None or twin.keyed else twin.attempts[0]
 
 
 def _text(arg: Arg) -> str:

@@ -10,7 +10,7 @@ import pytest
 import redis
 from servers import Pool, client, wait_until
 
-from hybrid.core.effects import Blocking, absolute, blocking_twin
+from hybrid.core.effects import Blocking, absolute, blocking_twin, without_waiting
 from hybrid.errors import CommandRefused
 
 NOW_MS = 1_000_000
@@ -258,6 +258,22 @@ def test_block_is_taken_out_of_xreadgroup() -> None:
 def test_what_does_not_block_has_no_twin() -> None:
     assert blocking_twin(["LPOP", "a"]) is None
     assert blocking_twin(["XREADGROUP", "GROUP", "g", "c", "STREAMS", "BLOCK", ">"]) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("BLMOVE a b LEFT RIGHT 5", "LMOVE a b LEFT RIGHT"),
+        ("BZMPOP 1 2 a b MIN", "ZMPOP 2 a b MIN"),
+        ("XREADGROUP GROUP g c BLOCK 5 STREAMS s >", "XREADGROUP GROUP g c STREAMS s >"),
+        ("BLPOP a 5", None),  # it names the key in its reply
+        ("BLMOVE a b", None),
+        ("XREADGROUP GROUP g c STREAMS s >", None),
+    ],
+)
+def test_what_does_the_same_where_nothing_waits(line: str, expected: str | None) -> None:
+    found = without_waiting(line.split())
+    assert found == (expected and tuple(expected.split()))
 
 
 @pytest.mark.parametrize(
