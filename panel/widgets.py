@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from panel import actions
+from panel import actions, format
 from panel.i18n import N_, _
 from panel.nav import page
 from panel.queries import Store
@@ -20,6 +20,7 @@ __all__ = [
     "STORE_ICONS",
     "answer_line",
     "headline",
+    "metric",
     "perform",
     "perform_in_dialog",
     "say_now",
@@ -86,6 +87,13 @@ def headline(title: str, answer: Verdict) -> None:
     with st.container(horizontal=True, vertical_alignment="center", width="content"):
         st.title(title, anchor=False, width="content")
         st.badge(answer.word, icon=icon, color=color)  # type: ignore[arg-type]
+
+
+def metric(label: str, value: str, note: str, help: str | None = None) -> None:
+    """A number with a word about it below, all of one height; what is unknown is grey."""
+    shown = _(":gray[unknown]") if value == _(format.UNKNOWN) else value
+    st.metric(label, shown, delta=" ", delta_color="gray", delta_arrow="off", delta_description=note, help=help,
+              border=True)  # fmt: skip
 
 
 def answer_line(answer: Verdict) -> None:

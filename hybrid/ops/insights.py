@@ -1,4 +1,5 @@
-"""What one server says about itself: slow log, commands in use, clients, channels. One round trip, replies as rows.
+"""What one server says about itself: slow log, commands in use, clients, INFO, channels. One round trip, replies
+as rows.
 
     with connected(client, Store.LOCAL) as connection:
         found = server_insights(connection, Store.LOCAL)
@@ -20,6 +21,7 @@ import redis
 from hybrid.core.names import RESERVED
 from hybrid.ops.diff.export import shown
 from hybrid.ops.metrics import Readable, raw_store
+from hybrid.ops.server_info import InfoField, info_fields
 from hybrid.stores.exchange import RedisConnection, exchange
 from hybrid.types import Store
 
@@ -47,6 +49,7 @@ _QUESTIONS: Final[Mapping[str, tuple[bytes, ...]]] = {
     "commands": (b"INFO", b"commandstats"),
     "quantiles": (b"INFO", b"latencystats"),
     "clients": (b"CLIENT", b"LIST"),
+    "info": (b"INFO",),
     "channels": (b"PUBSUB", b"CHANNELS"),
 }
 SERVER_COMMANDS: Final = len(_QUESTIONS) + 1
@@ -122,6 +125,7 @@ class ServerInsights:
     slower_than_ms: float | None
     commands: tuple[CommandUse, ...] | NotOffered
     clients: tuple[ClientRow, ...] | NotOffered
+    info: tuple[InfoField, ...] | NotOffered
     channels: tuple[Channel, ...] | NotOffered
 
 
@@ -145,6 +149,7 @@ def server_insights(connection: RedisConnection, store: Store) -> ServerInsights
         or commands_in_use(replies["commands"], replies["quantiles"])
         or NotOffered("INFO commandstats", "This store keeps no statistics of commands (INFO commandstats)."),
         clients=not_offered("CLIENT LIST", replies["clients"]) or client_rows(replies["clients"]),
+        info=not_offered("INFO", replies["info"]) or info_fields(replies["info"]),
         channels=not_offered("PUBSUB CHANNELS", replies["channels"]) or _channels(connection, replies["channels"]),
     )
 

@@ -7,13 +7,16 @@ import streamlit as st
 from panel import jobview, queries, widgets
 from panel.i18n import N_, _
 from panel.insights import actions as starting
-from panel.insights import keysview, liveview, view
+from panel.insights import keysview, liveview, serverview, view
 from panel.insights import queries as insights
 from panel.links import from_address, to_address
 from panel.queries import Store
 from panel.weatherline import follow_weather, weather_line
 
-VIEWS = {"commands": N_("Commands"), "clients": N_("Clients"), "keys": N_("Keyspace"), "live": N_("Live")}
+VIEWS = {
+    "commands": N_("Commands"), "server": N_("Server"), "clients": N_("Clients"), "keys": N_("Keyspace"),
+    "live": N_("Live"),
+}  # fmt: skip
 
 snapshot = queries.overview()
 stores = [Store.LOCAL] if snapshot is not None and snapshot.cloud is None else list(Store)
@@ -44,6 +47,9 @@ def draw_server() -> None:
     if chosen == "commands":
         view.store_frames(stores, lambda store: view.slow_log(store, answers[store]))
         view.store_frames(stores, lambda store: view.commands(store, answers[store]))
+    elif chosen == "server":
+        view.store_frames(stores, lambda store: serverview.facts(store, answers[store]))
+        serverview.all_of_it(stores, answers)
     elif chosen == "clients":
         view.store_frames(stores, lambda store: view.clients(store, answers[store]))
     else:

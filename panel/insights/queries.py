@@ -22,6 +22,7 @@ from hybrid.ops.insights import (
 from hybrid.ops.keyspace import TTL_BOUNDS_S, Keyspace, KeyUse, NamespaceUse, ScanCost, ScanLimits, scan_cost
 from hybrid.ops.listen import HotKey, ListenLimits, Message, MonitorLine
 from hybrid.ops.metrics import price_of
+from hybrid.ops.server_info import ServerFacts, server_facts
 from hybrid.types import Store
 from panel import queries
 from panel.format import sentence
@@ -50,6 +51,7 @@ __all__ = [
     "NotOffered",
     "ScanCost",
     "ScanLimits",
+    "ServerFacts",
     "ServerInsights",
     "SlowCall",
     "estimate",
@@ -58,6 +60,7 @@ __all__ = [
     "latest",
     "masked_address",
     "server",
+    "server_facts",
 ]
 
 SCAN_JOBS: Final = {store: f"scan of the {store} store" for store in Store}

@@ -19,7 +19,9 @@ from panel.said import said
 from panel.tables import csv_button, numbered, table_height
 from panel.widgets import COLORS, STORE_ICONS, zone
 
-__all__ = ["ages", "clients", "commands", "frame", "refusal", "slow_log", "store_frames"]
+__all__ = [
+    "ages", "clients", "commands", "frame", "known_of", "refusal", "slow_log", "store_frame", "store_frames",
+]  # fmt: skip
 
 STORE_WORDS = {Store.LOCAL: N_("Local"), Store.CLOUD: N_("Cloud")}
 Rows = Sequence[Mapping[str, Any]]
@@ -36,10 +38,22 @@ def frame(store: Store, title: str, name: str, rows: Rows, note: str = "") -> An
     """A frame of one store with its title and CSV; to be used as a context."""
     box = st.container(border=True, height="stretch", key=f"{name}-{store}")
     with box, st.container(horizontal=True, vertical_alignment="center"):
-        word = _(STORE_WORDS[store])
-        st.markdown(f"{STORE_ICONS[store]} **{title}** :gray[{word}{' · ' if note else ''}{note}]", width="stretch")
+        _frame_title(store, title, note)
         csv_button(rows, f"{name}-{store}", title)
     return box
+
+
+def store_frame(store: Store, title: str, name: str) -> Any:
+    """A frame of one store with its title alone."""
+    box = st.container(border=True, height="stretch", key=f"{name}-{store}")
+    with box:
+        _frame_title(store, title)
+    return box
+
+
+def _frame_title(store: Store, title: str, note: str = "") -> None:
+    word = _(STORE_WORDS[store])
+    st.markdown(f"{STORE_ICONS[store]} **{title}** :gray[{word}{' · ' if note else ''}{note}]", width="stretch")
 
 
 def refusal(what: NotOffered) -> None:
@@ -47,7 +61,7 @@ def refusal(what: NotOffered) -> None:
     st.caption(f":material/block: {said(what.why)}")
 
 
-def _known(store: Store, answer: Answer[ServerInsights], name: str, title: str) -> ServerInsights | None:
+def known_of(store: Store, answer: Answer[ServerInsights], name: str, title: str) -> ServerInsights | None:
     """What is known of the store; without that, a frame that says why nothing is."""
     if isinstance(answer, Known):
         return answer.value
@@ -83,7 +97,7 @@ def ages(answers: Mapping[Store, Answer[ServerInsights]]) -> None:
 def slow_log(store: Store, answer: Answer[ServerInsights]) -> None:
     """The slowest calls that the server remembers."""
     title = _("Slow log")
-    found = _known(store, answer, "slow", title)
+    found = known_of(store, answer, "slow", title)
     if found is None:
         return
     calls = () if isinstance(found.slow_log, NotOffered) else found.slow_log
@@ -113,7 +127,7 @@ def _slow_row(call: SlowCall) -> dict[str, Any]:
 def commands(store: Store, answer: Answer[ServerInsights]) -> None:
     """Which commands the server runs, and where its time goes."""
     title = _("Commands in use")
-    found = _known(store, answer, "commands", title)
+    found = known_of(store, answer, "commands", title)
     if found is None:
         return
     uses = () if isinstance(found.commands, NotOffered) else found.commands
@@ -160,7 +174,7 @@ def _use_numbers() -> Mapping[str, tuple[str, str]]:
 def clients(store: Store, answer: Answer[ServerInsights]) -> None:
     """Who is connected. Who may only look sees addresses in part."""
     title = _("Clients")
-    found = _known(store, answer, "clients", title)
+    found = known_of(store, answer, "clients", title)
     if found is None:
         return
     who = () if isinstance(found.clients, NotOffered) else found.clients

@@ -19,7 +19,7 @@ from panel.repair.pieces import missing
 from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, SyncEnding, SyncResult
 from panel.said import said
 from panel.verdict import Tone, Verdict, facts_of, named, writes_first
-from panel.widgets import EVERYWHERE, perform, zone
+from panel.widgets import EVERYWHERE, metric, perform, zone
 
 __all__ = ["answer", "history", "now", "schedule", "standing"]
 
@@ -81,12 +81,6 @@ def snapshot_blocks(snapshot: Overview) -> bool:
     """Whether asking for what was measured is idle now: the store that keeps it does not answer."""
     facts = facts_of(snapshot, writes_first(snapshot))
     return facts is None or facts.status.state in (panel_queries.StoreState.DOWN, panel_queries.StoreState.UNKNOWN)
-
-
-def metric(label: str, value: str, note: str, help: str | None = None) -> None:
-    shown = _(":gray[unknown]") if value == _(format.UNKNOWN) else value
-    st.metric(label, shown, delta=" ", delta_color="gray", delta_arrow="off", delta_description=note, help=help,
-              border=True)  # fmt: skip
 
 
 def equal_share(measured: Divergence | None, none: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from hybrid.ops.insights import (
 )
 from hybrid.ops.keyspace import TTL_BOUNDS_S, Keyspace, ScanLimits, scan_cost, scan_keyspace
 from hybrid.ops.listen import HotKeys, ListenLimits, Message, MonitorLine, monitor, monitor_line, subscribe
+from hybrid.ops.server_info import info_fields, server_facts
 from hybrid.types import Store
 
 NEVER = threading.Event()
@@ -45,6 +47,22 @@ def server_client(hybrid: HybridRedis) -> Iterator[redis.Redis]:
 def connection(hybrid: HybridRedis, server_client: redis.Redis) -> Iterator[Any]:
     with connected(hybrid, Store.LOCAL) as opened:
         yield opened
+
+
+def test_how_a_server_fares(server_client: redis.Redis, connection: Any) -> None:
+    server_client.config_resetstat()
+    server_client.set("there", 1)
+    server_client.mget("there", "there", "there", "not there")
+    found = server_insights(connection, Store.LOCAL)
+    assert not isinstance(found.info, NotOffered)
+    facts = server_facts(found.info)
+    assert facts.hit_rate == 0.75
+    assert (facts.evicted_keys, facts.memory_limit_bytes, facts.eviction_policy) == (0, 0, "noeviction")
+    assert (facts.save_failed, facts.appends, facts.role, facts.replicas) == (False, False, "master", 0)
+    known = (facts.commands_per_s, facts.memory_bytes, facts.memory_peak_bytes, facts.fragmentation, facts.clients)
+    assert None not in known
+    assert {field.section for field in found.info} >= {"Server", "Clients", "Memory", "Persistence", "Stats"}
+    assert set(asdict(server_facts(info_fields(b"x:1\r\n"))).values()) == {None}
 
 
 def test_slow_log_commands_clients_and_channels(server_client: redis.Redis, connection: Any) -> None:

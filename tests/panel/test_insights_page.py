@@ -15,6 +15,7 @@ from hybrid.ops.insights import Channel, ClientRow, CommandUse, NotOffered, Serv
 from hybrid.ops.keyspace import Keyspace, KeyUse, NamespaceUse, ScanLimits
 from hybrid.ops.listen import HotKey, ListenLimits, MonitorLine
 from hybrid.ops.overview import Overview
+from hybrid.ops.server_info import info_fields
 from hybrid.types import Store
 from panel import queries as panel_queries
 from panel.actions import NotAllowed
@@ -34,10 +35,14 @@ LOCAL = ServerInsights(
     (SlowCall(1, NOW, 15.2, "KEYS *", "till"),), 10.0,
     (CommandUse("GET", 900, 1.8, 2.0, 1.0, 7.0, 0, 0),),
     (ClientRow(7, "till", "10.9.8.7:5000", "default", "redis-py", 60, 1, 0, "GET", "normal", 0, 2000),),
+    info_fields(
+        b"# Server\r\nredis_version:8.2\r\n\r\n# Clients\r\nconnected_clients:3\r\nmaxclients:10000\r\n# Stats\r\n"
+        b"keyspace_hits:9\r\nkeyspace_misses:1\r\nevicted_keys:4\r\n# Persistence\r\nrdb_last_bgsave_status:err\r\n"
+    ),
     (Channel("news", 2),),
 )  # fmt: skip
 REFUSED = NotOffered("SLOWLOG", "This store does not offer SLOWLOG.")
-CLOUD = ServerInsights(Store.CLOUD, NOW, REFUSED, None, REFUSED, (), ())
+CLOUD = ServerInsights(Store.CLOUD, NOW, REFUSED, None, REFUSED, (), info_fields(b"redis_version:7.2\r\n"), ())
 SCANNED = Keyspace(
     Store.LOCAL, NOW, 1.0, "finished", 402, 402, 50, 160,
     (KeyUse("queue", "list", 12_000, 2000, None, None),),
@@ -81,11 +86,24 @@ def test_what_the_cloud_bills_is_said_before(
     open_page: OpenPage, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "is_billed", lambda store: store is Store.CLOUD)
-    assert "Asking the cloud store costs at most 7 commands" in text_of(open_page(PAGE))
+    assert "Asking the cloud store costs at most 8 commands" in text_of(open_page(PAGE))
     assert "At most 5,049 commands, about $0.01" in text_of(opened(open_page, "keys"))
     at = opened(open_page, "live")
     at.segmented_control(key="channel-store").set_value(Store.CLOUD).run()
     assert "bills every message" in at.warning[0].value
+
+
+@pytest.mark.usefixtures("healthy")
+def test_how_each_server_fares_and_all_that_it_says(open_page: OpenPage, text_of: TextOf) -> None:
+    at = opened(open_page, "server")
+    shown = {(metric.label, metric.value) for metric in at.metric}
+    assert {("Hit rate", "90.0%"), ("Evicted", "4"), ("Clients", "3")} <= shown
+    assert ("Evicted", ":gray[unknown]") in shown, "what the cloud store does not say is no zero"
+    assert "The last snapshot failed" in text_of(at)
+    assert "Persistence unknown" in text_of(at)
+    [table] = frames(at)
+    versions = table[table["Field"] == "redis_version"][["Section", "Local", "Cloud"]].to_numpy().tolist()
+    assert versions == [["Server", "8.2", ""], ["", "", "7.2"]]
 
 
 @pytest.mark.usefixtures("healthy")
