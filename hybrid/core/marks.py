@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hybrid.core.checkpoint import OUTDATED
+
 __all__ = ["Marks"]
 
 
@@ -14,7 +16,8 @@ class Marks(NamedTuple):
     partner: bytes | None
 
     def is_foreign_to(self, other: Marks) -> bool:
-        """Whether each of the two names a third one. Where only one does, the other was refilled and has a new mark."""
-        if self.partner is None or other.partner is None:
+        """Whether each of the two names a third one. Where only one does, the other was refilled and has a new mark;
+        where both are outdated, nobody can tell."""
+        if self.partner is None or other.partner is None or self.own == other.own == OUTDATED:
             return False
         return self.partner != other.own and other.partner != self.own

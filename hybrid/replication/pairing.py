@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hybrid.core.apart import mark_apart
@@ -115,7 +115,7 @@ class Pairing:
             self._board.apart = apart == [1]
             if self._is_older(wire, mark):
                 set_outdated(wire, names, mark)
-                return Evidence.WIPED
+                greeting = replace(greeting, mark=OUTDATED)
         if is_wiped := self._is_wiped(store, greeting):
             # At once: where both are greeted at the same time, one of the two greetings has to see it.
             self._board.observe(store, Evidence.WIPED, NEW if self._is_new(store) else "")
@@ -176,7 +176,9 @@ class Pairing:
         names = self._names
         _, mark = checked(wire, ("WATCH", names.identity), ("GET", names.identity))
         if mark == OUTDATED:
-            checked(wire, ("MULTI",), ("SET", names.identity, secrets.token_hex(8)), ("EXEC",))
+            # It is another half from now on, and names nobody before the next stream.
+            mark_anew = ("SET", names.identity, secrets.token_hex(8))
+            checked(wire, ("MULTI",), mark_anew, ("DEL", names.partner), ("EXEC",))
         self._mark(store, wire, self._next_life(store))
 
     def _next_life(self, store: Store) -> Authority:
@@ -186,8 +188,9 @@ class Pairing:
 
     def _begins_anew(self, store: Store, greeting: _Greeting) -> bool:
         """Whether `store`, which lost its data, is the one to begin anew from: the local one of two that are empty, or
-        what is left of the two. The other one is looked at once more: it may have been refilled since its greeting, by
-        another process, or marked as the first of a new pair.
+        what is left of the two. Of two that are outdated it is the local one, too: it has older data, but all of it,
+        where the cloud one was being refilled. The other one is looked at once more: it may have been refilled since
+        its greeting, by another process, or marked as the first of a new pair.
 
         Raises NotSent or ReplyLost when it cannot be looked at: this greeting has to be repeated then."""
         other, board = store.other, self._board
@@ -196,9 +199,12 @@ class Pairing:
             mark, size, own = checked(wire, ("GET", self._names.identity), ("DBSIZE",), ("EXISTS", *self._names.keys))
             now = _Greeting.of(mark, size, own)
             both_blank = greeting.is_blank and now.is_blank
-            if (both_blank and other is Store.CLOUD) or (greeting.mark == OUTDATED and now.is_blank):
+            both_outdated = greeting.mark == mark == OUTDATED
+            if other is Store.CLOUD and (both_blank or both_outdated):
                 return True
-            if greeting.is_blank and mark == OUTDATED:
+            if greeting.mark == OUTDATED and now.is_blank:
+                return True
+            if mark == OUTDATED and (greeting.is_blank or both_outdated):
                 self._mark_outdated(other, wire)
                 board.observe(other, Evidence.MARKED)
             elif both_blank or (mark not in (None, OUTDATED) and self._greetings[other].mark is None):

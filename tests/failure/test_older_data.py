@@ -6,13 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rig import HEAL_S, PATIENT, Rig
+from rig import HEAL_S, PATIENT, Rig, takes_writes
 from servers import client as plain
+from servers import wait_until
 
 from hybrid import HybridRedis, Store
+from hybrid.core.checkpoint import OUTDATED
 from hybrid.stores.processes import ServerProcess
 
 BEFORE, AFTER = 100, 200
+MANY = 10_000
 
 
 def write(hybrid: HybridRedis, count: int) -> None:
@@ -73,6 +76,29 @@ def test_a_copy_is_restored_to_a_store_that_was_refilled(rig: Rig, tmp_path: Pat
     rig.assert_healed(client)
     assert int(client.get("n") or 0) == 6
     assert client.get("k2") == b"3"
+
+
+@pytest.mark.parametrize("alive", [True, False], ids=["applications go on", "applications restart"])
+def test_a_copy_is_restored_while_the_other_store_is_refilled(rig: Rig, tmp_path: Path, alive: bool) -> None:
+    """Neither has what there was. The older one has more of it, and must not wait for the other one."""
+    rig.link(Store.CLOUD, 0.05)
+    client = rig.client(ack="local", **PATIENT)
+    for first in range(0, MANY, 500):
+        client.mset({f"k{number}": "v" for number in range(first, first + 500)})
+    assert client.wait_in_sync(HEAL_S)
+    copy = copied(rig.local, tmp_path / "copy")
+    client.set("k0", "newer")
+    assert client.wait_in_sync(HEAL_S)
+    with plain(rig.cloud.url) as cloud:
+        cloud.flushall()
+        wait_until(lambda: cloud.get("hybrid:identity") == OUTDATED and cloud.dbsize() > MANY / 10, "half", HEAL_S)
+        restore(rig.local, copy)
+    if not alive:
+        client.close()
+        client = rig.client(**PATIENT)
+    wait_until(lambda: takes_writes(client), "writes go on", HEAL_S)
+    rig.assert_healed(client)
+    assert client.dbsize() == MANY + 1
 
 
 def test_what_it_costs(rig: Rig) -> None:
