@@ -195,6 +195,7 @@ ERRORS: Final = (
     N_("nothing was changed: the {store} store's value is another one by now; look again"),
     N_("nothing was changed: the server refuses: {error}"),
     N_("nothing was changed: the {store} store does not answer ({error})"),
+    N_("nothing was changed: the store that takes writes does not answer ({error})"),
     N_("nothing was undone: the key is being written just now; look again"),
 )
 JOBS: Final = (

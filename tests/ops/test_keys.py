@@ -524,8 +524,9 @@ def test_a_moment_that_has_passed_is_no_surprise(hybrid: HybridRedis, lines: Lin
 
 
 @pytest.mark.parametrize("lose", [ServerProcess.kill, ServerProcess.pause])
+@pytest.mark.parametrize("known", [True, False], ids=["long ago", "only now"])
 def test_an_edit_is_a_write_and_has_the_other_store_take_over(
-    lose: Callable[[ServerProcess], None], server: Callable[..., ServerProcess]
+    lose: Callable[[ServerProcess], None], known: bool, server: Callable[..., ServerProcess]
 ) -> None:
     local, cloud = server(), server()
     options: dict[str, Any] = {"local_timeout_s": 0.9, "cloud_timeout_s": 0.9, "sync_enabled": False}
@@ -533,7 +534,8 @@ def test_an_edit_is_a_write_and_has_the_other_store_take_over(
         hybrid.set("k", "before")
         assert hybrid.wait_in_sync(10)
         lose(local)
-        wait_until(lambda: hybrid.status().local.state.is_lost, "the loss noticed")
+        if known:
+            wait_until(lambda: hybrid.status().local.state.is_lost, "the loss noticed")
         edited = apply_edit(hybrid, edit.set_text(b"k", b"before", b"after"))
         assert edited.stores == {Store.LOCAL: Reached.DOWN, Store.CLOUD: Reached.WRITTEN}
         assert edited.undo is not None

@@ -12,6 +12,8 @@ from redis.client import NEVER_DECODE
 
 from hybrid.client import HybridRedis
 from hybrid.core.names import RESERVED
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.state import Absent, KeyState
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops.keys.rewrite import KeyUndo, states_of, undo_of
 from hybrid.ops.sync.pair import Pair
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 WAIT_S: Final = 1.0
+NOTICED_S: Final = 3.0
 NO_FIELD_TTL: Final = "cannot let single fields of a hash expire (Redis 7.4, Valkey 9 and newer can)"
 NEEDED: Final = {
     "HPEXPIREAT": ("has_field_ttl", NO_FIELD_TTL),
@@ -95,7 +98,7 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     if own := next((key for key in edit.keys if key.startswith(RESERVED)), None):
         raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own!r}")
     refuse_impossible(client, edit)
-    before = states_of(client, edit.keys, elsewhere=edit.elsewhere)
+    before = _before(client, edit)
     try:
         with client.pipeline(transaction=True) as pipeline:
             pipeline.watch(*edit.keys)
@@ -120,6 +123,19 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     except redis.ResponseError as error:
         raise HybridError(f"nothing was changed: the server refuses: {error}") from None
     return Edited(edit.words, reached(client), undo_of(client, edit.words, before))
+
+
+def _before(client: HybridRedis, edit: Edit) -> dict[bytes, KeyState | Absent] | None:
+    """What the keys hold. A store that is lost only now is asked no more: the other one has taken over by then."""
+    board, asked = client._engine.board, client.status().authority
+    try:
+        return states_of(client, edit.keys, elsewhere=edit.elsewhere)
+    except (NotSent, ReplyLost):
+        board.wait_for(lambda: board.state(asked).is_lost, NOTICED_S)
+    try:
+        return states_of(client, edit.keys, elsewhere=edit.elsewhere)
+    except (NotSent, ReplyLost) as error:
+        raise HybridError(f"nothing was changed: the store that takes writes does not answer ({error})") from None
 
 
 def refuse_impossible(client: HybridRedis, edit: Edit) -> None:

@@ -113,8 +113,8 @@ class Pair:
         to bring."""
         board = self.engine.board
         if not self._both:
-            if board.routes.claim and not board.routes.relayed:
-                self.engine.claims.claim()  # as with any write: the store that took them is lost
+            if board.routes.claim:  # also where others could write for this process: here it takes connections
+                self.engine.claims.claim()
             if board.routes.writer is None:
                 raise AllStoresDown(board.routes.refusal)
             return
