@@ -42,6 +42,9 @@ TRIES: Final = 50
 LARGE_BYTES: Final = 512 * 1024
 """A smaller call is not refused for its size."""
 
+KEYLESS_S: Final = 1.0
+"""What a command may take that makes a function or an index."""
+
 REFUSED: Final = "it was refused when the stores were merged"
 
 REPLACED: Final = (Decision.COPY, Decision.KEEP_RETURNING)
@@ -157,8 +160,8 @@ class Merge:
         due = _last_of_each([*self.tail.keyless, *self._keyless])
         while due:
             known = len(self._keyless)
-            for packed in due:
-                [reply] = self._writer.exchange(packed, 1, timeout_s=1.0)
+            replies = self._writer.exchange(b"".join(due), len(due), timeout_s=KEYLESS_S * len(due))
+            for packed, reply in zip(due, replies, strict=True):
                 error = reply if isinstance(reply, Exception) else None
                 judge_run_again(packed, error, self.tail.store.other, self._board)
             self._guard(set())
