@@ -163,6 +163,13 @@ _RULES = (
         clear_after_s=60.0,
     ),
     Rule(
+        "evicts",
+        "Store evicts keys",
+        "Set its maxmemory-policy to noeviction: hybrid's own keys go as well, and what was not shipped yet with them.",
+        Severity.WARNING,
+        remind_after_s=24 * 3600.0,
+    ),
+    Rule(
         "budget_near",
         "Cloud cost near its budget",
         "At this rate the month ends above the share of the budget; see what is sent on the Metrics page.",

@@ -103,6 +103,12 @@ def _memory(overview: Overview) -> Iterable[Reading]:
         if facts is not None and facts.memory_bytes is not None and facts.memory_limit_bytes:
             share = facts.memory_bytes / facts.memory_limit_bytes
         yield Reading("memory", store, share, f"the {store} store uses {share or 0.0:.0%} of its memory limit")
+        policy = facts.eviction_policy if facts is not None else None
+        evicts = None
+        if facts is not None and policy is not None:
+            evicts = float(policy.startswith("allkeys-") and bool(facts.memory_limit_bytes))
+        text = f"the {store} store takes any key when memory is short (maxmemory-policy {policy})"
+        yield Reading("evicts", store, evicts, text if evicts else f"the {store} store takes no key that is to stay")
 
 
 def _divergence(found: Divergence | None, now_s: float) -> Reading:

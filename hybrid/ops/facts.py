@@ -31,6 +31,7 @@ class ServerFacts:
     keys: int | None = None
     memory_bytes: int | None = None
     memory_limit_bytes: int | None = None
+    eviction_policy: str | None = None
 
 
 def server_facts(info: Mapping[str, Any], db: int = 0) -> ServerFacts:
@@ -42,6 +43,7 @@ def server_facts(info: Mapping[str, Any], db: int = 0) -> ServerFacts:
         keys=_keys(info.get(f"db{db}")),
         memory_bytes=_whole(info.get("used_memory")),
         memory_limit_bytes=_whole(info.get("maxmemory")) or None,
+        eviction_policy=str(policy) if (policy := info.get("maxmemory_policy")) else None,
     )
 
 

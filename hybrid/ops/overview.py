@@ -51,7 +51,7 @@ class StoreFacts:
     """One store: its state now, and the facts as of `observed_at_s` (Unix time). None means unknown.
 
     `keys` leaves out hybrid's own (in the cloud as counted in the last hour). `memory_limit_bytes` is None also
-    when the store has no limit.
+    when the store has no limit. `eviction_policy` is its `maxmemory-policy`.
     """
 
     status: StoreStatus
@@ -64,6 +64,7 @@ class StoreFacts:
     latency_p50_ms: float | None
     latency_p99_ms: float | None
     observed_at_s: float | None
+    eviction_policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ class StoreWatch:
             latency_p50_ms=latency.p50_ms if latency else None,
             latency_p99_ms=latency.p99_ms if latency else None,
             observed_at_s=self._observed_at_s,
+            eviction_policy=last.eviction_policy,
         )
 
     def close(self) -> None:

@@ -34,6 +34,7 @@ RULES = {
     "conflicts": N_("Conflicts in the archive"),
     "log_folded": N_("Log folded"),
     "memory": N_("Memory nearly full"),
+    "evicts": N_("Store evicts keys"),
     "budget_near": N_("Cloud cost near its budget"),
     "budget_over": N_("Cloud cost over its budget"),
     "certificate": N_("Certificate ends soon"),

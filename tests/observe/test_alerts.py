@@ -296,6 +296,12 @@ def test_readings_say_what_is_known(agent: Agent) -> None:
         ("budget_over", ""): 0.9, ("refused", ""): 3, ("certificate", "cloud"): 9.5, ("certificate", "local"): None,
     }  # fmt: skip
     assert {key: found[key].value for key in expected} == expected
+    for policy, limit, evicts in (
+        ("allkeys-lru", 1, 1.0), ("allkeys-lru", None, 0.0), ("volatile-ttl", 1, 0.0), (None, 1, None)
+    ):  # fmt: skip
+        local = replace(overview.local, eviction_policy=policy, memory_limit_bytes=limit)
+        shown = readings_of(replace(overview, local=local), Facts(), 1.0)
+        assert next(each.value for each in shown if (each.rule, each.subject) == ("evicts", "local")) == evicts
     down = replace(overview.status.local, state=StoreState.DOWN, reason="refused")
     status = replace(
         overview.status, local=down, cloud=replace(down, store=Store.CLOUD), lag_entries=None, shipper=None

@@ -43,7 +43,7 @@ def test_facts_of_both_stores(stores: Stores) -> None:
         assert facts.software is not None and facts.software.split()[0] in ("Redis", "Valkey")
         assert facts.latency_p50_ms is not None and facts.latency_p50_ms > 0
         assert facts.memory_bytes and facts.observed_at_s and facts.clients
-        assert facts.memory_limit_bytes is None
+        assert facts.memory_limit_bytes is None and facts.eviction_policy == "noeviction"
 
 
 def test_a_store_whose_user_may_not_ask_for_info(stores: Stores) -> None:

@@ -61,6 +61,8 @@ def findings(weathers: Mapping[str, Overview | None]) -> list[str]:
         for status in (weather.status, *(replace(weather.status, **changes) for changes in changed)):
             for facts in (Facts(), Facts(refused=0), KNOWN, one, replace(KNOWN, cost=replace(SPENT, budget_usd=None))):
                 found |= {reading.text for reading in readings_of(replace(weather, status=status), facts, NOW)}
+        evicting = replace(weather.local, eviction_policy="allkeys-lru", memory_limit_bytes=1)
+        found |= {reading.text for reading in readings_of(replace(weather, local=evicting), Facts(), NOW)}
     return sorted(found - {""})
 
 
