@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from hybrid.core.key_state import Body, Group, Hash, Json, List, Pending, Set, Stream, String, ZSet
 
 __all__ = [
+    "GONE",
     "JSON_KINDS",
     "Reply",
     "body_of",
@@ -24,6 +25,8 @@ __all__ = [
 
 Reply: TypeAlias = Any
 JSON_KINDS = frozenset({b"ReJSON-RL", b"json"})
+GONE = -2
+"""What PEXPIRETIME and PTTL say of no key, and HPEXPIRETIME of no field."""
 
 
 def body_of(kind: bytes, reply: Reply) -> Body | None:
@@ -58,12 +61,12 @@ def scores_of(reply: Reply) -> dict[bytes, bytes]:
 
 
 def hash_of(reply: Reply) -> Hash | None:
-    """Out of [fields and values] or, when some field expires, [fields and values, moment of each field]."""
+    """Out of [fields and values] or, when some field expires, [fields and values, moment of each field]. One without a
+    moment, because it was just over (-2), would never expire if it were kept."""
     fields = pairs(reply[0])
-    if not fields:
-        return None
-    moments = zip(fields, reply[1], strict=True) if len(reply) > 1 else ()
-    return Hash(fields, {field: moment for field, moment in moments if moment >= 0})
+    moments = dict(zip(fields, reply[1], strict=True)) if len(reply) > 1 else {}
+    fields = {field: value for field, value in fields.items() if moments.get(field) != GONE}
+    return Hash(fields, {field: moment for field, moment in moments.items() if moment >= 0}) if fields else None
 
 
 def expiry_ms(reply: Reply, time_reply: Reply) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import redis
 
 from hybrid.core.state import Body, Group, Hash, KeyState, List, Pending, Set, Stream, String, ZSet
-from hybrid.core.state_replies import Reply, expiry_ms, group_of, log_position, now_ms, pairs, stream_with
+from hybrid.core.state_replies import GONE, Reply, expiry_ms, group_of, log_position, now_ms, pairs, stream_with
 from hybrid.core.work import CHUNK_BYTES, READ_ELEMENTS
 from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.exchange import Command, RedisConnection, exchange, transact
@@ -20,7 +20,6 @@ NO_LIMIT = b"1000000000"
 PAGES_TOGETHER = 3
 """Of a value that can be read by its places: the server may work them off in a row."""
 
-GONE = -2  # what PEXPIRETIME and PTTL say of no key
 COUNTS = {
     b"string": b"STRLEN",
     b"hash": b"HLEN",

@@ -20,7 +20,7 @@ from hybrid.core.put_plan import ABANDONED_S
 from hybrid.core.resp import pack
 from hybrid.core.slots import tag_of
 from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported, plan_put
-from hybrid.core.state_replies import JSON_KINDS, body_of, expiry_ms, hash_of, log_position
+from hybrid.core.state_replies import GONE, JSON_KINDS, body_of, expiry_ms, hash_of, log_position
 from hybrid.errors import HybridError
 from hybrid.replication.big_read import read_in_chunks
 from hybrid.stores.capabilities import Capabilities, capabilities_of, forget_capabilities
@@ -189,7 +189,7 @@ for first = 1, #pairs, 2000 do
   for i = first, math.min(first + 1998, #pairs - 1), 2 do fields[#fields + 1] = pairs[i] end
   for _, moment in ipairs(redis.call('HPEXPIRETIME', KEYS[1], 'FIELDS', #fields, unpack(fields))) do
     moments[#moments + 1] = moment
-    expires = expires or moment >= 0
+    expires = expires or moment ~= -1
   end
 end
 return expires and {pairs, moments} or {pairs}"""
@@ -235,7 +235,9 @@ def read_whole(
         log, *clock = replies[2 * count :]
         now = clock[0] if clock else None
         for shape, reply, moment in zip(group, replies, replies[count : 2 * count], strict=False):
-            state = state_from(shape.kind, reads[shape.key][0], reply, expiry_ms(moment, now))
+            # A server that does not stop its clock for a transaction may let the key expire behind its value.
+            is_gone = moment == GONE
+            state = ABSENT if is_gone else state_from(shape.kind, reads[shape.key][0], reply, expiry_ms(moment, now))
             if state is not None:
                 snapshots[shape.key] = (state, log_position(log))
     return snapshots

@@ -253,6 +253,10 @@ class TestReplies:
     def test_fields_that_do_not_expire_have_no_moment(self) -> None:
         assert hash_of([[b"a", b"1", b"b", b"2"], [-1, 7]]) == Hash({b"a": b"1", b"b": b"2"}, {b"b": 7})
 
+    def test_a_field_that_is_just_over_is_gone(self) -> None:
+        assert hash_of([[b"a", b"1", b"b", b"2"], [-2, 7]]) == Hash({b"b": b"2"}, {b"b": 7})
+        assert hash_of([[b"a", b"1"], [-2]]) is None
+
     def test_log_position(self) -> None:
         assert log_position({b"last-generated-id": b"5-1"}) == b"5-1"
         assert log_position(ValueError("no such key")) == b"0-0"

@@ -9,7 +9,7 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from replication.samples import DELIVERED, ENTRIES, SAMPLES, connected, known, run
-from servers import client
+from servers import Pool, client
 
 from hybrid.core.state import (
     ABSENT,
@@ -36,6 +36,7 @@ from hybrid.replication.copy import (
     run_groups,
 )
 from hybrid.stores.capabilities import capabilities_of
+from hybrid.stores.exchange import RedisConnection
 from hybrid.stores.processes import ServerProcess
 
 FAR_MS = 4_102_444_800_123
@@ -54,6 +55,12 @@ def pair(request: pytest.FixtureRequest) -> Two:
 def store(request: pytest.FixtureRequest) -> ServerProcess:
     found: ServerProcess = request.getfixturevalue(request.param)
     return found
+
+
+def read_hash(connection: RedisConnection) -> Hash:
+    state, _ = read_state(connection, b"h")
+    assert isinstance(state, KeyState) and isinstance(state.body, Hash)
+    return state.body
 
 
 class TestCopyOfEveryType:
@@ -140,6 +147,23 @@ class TestFieldExpiry:
         with connected(valkey) as connection:
             put_states(connection, {b"k": state})
             assert read_state(connection, b"k")[0] == ABSENT
+
+    @pytest.mark.parametrize("kind", ["redis-8.2", "valkey"])
+    @pytest.mark.parametrize("others", [{}, {"other": 1}])
+    def test_a_field_that_expires_while_it_is_read_has_its_moment_or_is_gone(
+        self, server_pool: Pool, kind: str, others: dict[str, int]
+    ) -> None:
+        """In the millisecond in which it ends, HGETALL of Redis still has it and HPEXPIRETIME has not."""
+        server = server_pool.get(kind, "local")
+        with client(server.url) as commands, connected(server) as connection:
+            for _ in range(100):
+                commands.hset("h", mapping={"f": 1, "stays": 1, **others})
+                for name in others:
+                    commands.hexpire("h", 100, name)
+                seconds, micros = commands.time()
+                commands.hpexpireat("h", seconds * 1000 + micros // 1000 + 2, "f")
+                while b"f" in (fields := read_hash(connection)).fields:
+                    assert b"f" in fields.field_expires_at_ms
 
     def test_many_fields(self, valkey: ServerProcess) -> None:
         fields = {b"%d" % i: b"v" for i in range(5000)}
