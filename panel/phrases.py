@@ -222,6 +222,7 @@ TITLES: Final = (
     N_("Copy a key, {direction}"), N_("Merge a key by field"), N_("Look for keys"), N_("Delete {count} keys"),
     N_("Set the expiry of {count} keys"), N_("Export keys of the {store} store"), N_("Preview of an import"),
     N_("Import keys"),
+    N_("Broke off: a store does not answer. What was compared stays; Resume on the page Diff goes on."),
     N_("Broke off: {counts}. {error}"), N_("nothing written"),
     N_("Broke off after {counts}. {error} Import the file again, or take back what was written."),
     N_("Rename {count} keys"),

@@ -3,12 +3,13 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hybrid.client import HybridRedis
 from hybrid.ops.keys import KeyUndo, put_back
-from hybrid.ops.keys.edit import Edit, Edited, Reached, apply_edit
+from hybrid.ops.keys.edit import Edit, Edited, Reached, apply_edit, reached
+from hybrid.types import Store
 from panel.actions import Outcome, record, require_operator
 from panel.format import sentence
 from panel.i18n import N_, _, ngettext
@@ -48,12 +49,12 @@ def _edited(act: Callable[[HybridRedis], Edited], words: str, keys: Sequence[byt
         return EditOutcome(False, sentence(error))
     queries.forget()
     record(author, f"{words}: {_shown(keys)}")
-    return EditOutcome(True, by_store(edited), edited.undo)
+    return EditOutcome(True, by_store(edited.stores), edited.undo)
 
 
-def by_store(edited: Edited) -> str:
+def by_store(stores: Mapping[Store, Reached]) -> str:
     """Where an edit is now: "Local: written. Cloud: on its way."."""
-    parts = [f"{_(store.title())}: {_(REACHED[reached])}." for store, reached in edited.stores.items()]
+    parts = [f"{_(store.title())}: {_(REACHED[how])}." for store, how in stores.items()]
     return " ".join(parts)
 
 
@@ -69,7 +70,7 @@ def take_back(undo: KeyUndo) -> EditOutcome:
     finally:
         queries.forget()
     record(author, f"undo of {undo.words}: {_shown(list(undo.before))}")
-    return EditOutcome(True, _("Taken back on both stores."))
+    return EditOutcome(True, " ".join((_("Taken back."), by_store(reached(found)))))
 
 
 def _shown(keys: Sequence[bytes]) -> str:

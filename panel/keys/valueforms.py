@@ -11,6 +11,7 @@ from panel.keys.entries import checked, expiry_input, left_s, parts, value_input
 from panel.keys.queries import Edit, Element, Store, edits
 from panel.keys.saving import buttons
 from panel.repair.links import key_from, key_text
+from panel.repair.pieces import store_name
 
 __all__ = ["HINTS", "add_form", "element_form", "field_expiry_form", "remove_form", "text_form"]
 
@@ -28,17 +29,18 @@ HINTS = {
 def text_form(key: bytes, kind: str, values: dict[Store, bytes], authority: Store) -> None:
     """A string or a document as a whole; where the stores differ, from either value."""
     st.markdown(f"**{_('New value on both stores')}**")
-    base = authority if authority in values else next(iter(values))
+    base = next(iter(values))  # where all hold the same: what was typed stays when the other store takes over
     if len(set(values.values())) > 1:
+        base = authority if authority in values else base
         base = st.segmented_control(
-            _("Start from the value of"), list(values), default=base, required=True, format_func=str.title,
+            _("Start from the value of"), list(values), default=base, required=True, format_func=store_name,
             key="keys-form-base",
         )  # fmt: skip
     start = values[base]
     if kind == "json":
         start = json.dumps(json.loads(start), indent=2, ensure_ascii=False).encode()
     read = value_input(_("Value"), start, f"keys-form-value-{base}")
-    seen = values.get(authority)
+    seen = values.get(authority, values[base])
     st.caption(_("Its expiry is kept."))
 
     def build() -> Edit:

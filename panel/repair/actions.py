@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from redis.exceptions import ConnectionError, TimeoutError
+
 from hybrid.client import HybridRedis
 from hybrid.ops.diff import Difference, DiffJob, DiffProgress, DiffResult, Ending, FieldDifference, Scope
 from hybrid.ops.sync.one_key import merge_fields
@@ -77,6 +79,10 @@ def start_diff(
             with diff.file as file:
                 diff.run(job.cancel)
                 job.summary = diff_summary(file.result)
+        except (ConnectionError, TimeoutError):
+            raise JobFailed(
+                "Broke off: a store does not answer. What was compared stays; Resume on the page Diff goes on."
+            ) from None
         finally:
             queries.forget("diffs", "plan")
         return file.id

@@ -132,6 +132,11 @@ def now(obstacle: Verdict | None) -> None:
         words = {result.id: title_of(result) for result in results}
         chosen = st.selectbox(_("Comparison"), ids, format_func=words.__getitem__, key=f"sync-diff-{ids[0]}", width=420)
         result = results[ids.index(chosen)]
+        if not result.different and result.ending is not Ending.FINISHED:
+            st.caption(
+                _("It did not finish, so nothing can be said of it: compare again, or resume it on the page Diff.")
+            )
+            return
         if not result.different:
             st.caption(_("Nothing differs in it: there is nothing to do."))
             return

@@ -470,6 +470,20 @@ def test_a_key_can_be_changed_while_the_store_that_takes_writes_is_down(
     assert not at.button(key="keys-edit-text").disabled
 
 
+def test_what_was_typed_stays_when_the_other_store_takes_over(
+    hybrid: HybridRedis, set_weather: SetWeather, open_keys: Any
+) -> None:
+    hybrid.set("k", "v")
+    assert hybrid.wait_in_sync(5)
+    set_weather("healthy")
+    at = press(opened_key(open_keys(), "k"), "keys-edit-text")
+    [area] = [area for area in at.text_area if area.label == "Value"]
+    area.set_value("typed").run()
+    set_weather("local down")
+    at = settled(at.run())
+    assert [area.value for area in at.text_area if area.label == "Value"] == ["typed"]
+
+
 def test_an_empty_list_says_why(hybrid: HybridRedis, open_keys: Any, text_of: TextOf) -> None:
     at = open_keys()
     assert "There are no keys yet" in text_of(at)

@@ -20,7 +20,7 @@ from panel import backlog
 from panel import queries as panel_queries
 from panel.process import PanelProcess
 from panel.repair import actions, conflictactions, queries
-from panel.repair.queries import Divergence, Scope
+from panel.repair.queries import Divergence, Ending, Scope
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -89,6 +89,24 @@ def test_schedule_is_changed_in_every_process(
     assert panel_process.agent is not None
     assert panel_process.agent.client.settings.sync_interval_s == 3600
     assert [toast.value for toast in at.toast] == ["Applied in every process: version 1."]
+
+
+def test_a_comparison_that_broke_off_proves_nothing(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage,
+    text_of: TextOf, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    assert actions.start_diff(Scope(pattern=b"none:*")).done
+    assert real_panel.process.jobs.of("diff")[0].wait(20)
+    assert "there is nothing to do" in text_of(open_page(PAGE))
+    found = queries.diffs()
+    assert isinstance(found, queries.Known)
+    broken = queries.Known([replace(found.value[0], ending=Ending.FAILED)], found.at_s)
+    monkeypatch.setattr(queries, "diffs", lambda *_, **__: broken)
+    at = open_page(PAGE)
+    assert not at.exception
+    said = text_of(at)
+    assert "nothing can be said of it" in said
+    assert "there is nothing to do" not in said
 
 
 def conflict(key: bytes) -> Conflict:
@@ -224,7 +242,7 @@ def test_a_store_lost_in_the_middle_is_a_sentence_and_resumable(
         assert actions.start_diff(Scope()).done
         job = real_panel.process.jobs.of("diff")[0]
         assert job.wait(20)
-    assert job.problem == "Connection refused."
+    assert job.problem.startswith("Broke off: a store does not answer. What was compared stays")
     assert "Traceback" not in caplog.text
     at = open_page("repair/diff.py")
     assert not at.exception

@@ -34,6 +34,7 @@ __all__ = [
     "expire_field",
     "expire_key",
     "push_item",
+    "reached",
     "remove_member",
     "rename_key",
     "set_document",
