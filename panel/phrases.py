@@ -114,6 +114,10 @@ REASONS: Final = (
         "the two stores are halves of different pairs: nothing is overwritten; give URLs of stores that belong "
         "together, or run `python -m hybrid pair` to say whose data counts"
     ),
+    N_(
+        "both URLs lead to the same store: each write would count twice; give the URL of another one, or leave "
+        "UPSTASH_REDIS_URL out"
+    ),
 )
 DETAILS: Final = (
     N_("not compared yet"),
@@ -310,6 +314,8 @@ URLS: Final = (
         "store"
     ),
     N_("REDIS_URL and UPSTASH_REDIS_URL name the same store; give two independent ones, or only one"),
+    N_("it is the local store under another name: give the URL of a second store, or leave it empty"),
+    N_("this address is for HTTP (REST): copy the one that begins with rediss:// from the same place"),
     N_("is the server running, and is the port right?"),
     N_("is the address right, and does a firewall let it through?"),
     N_("look for a typing mistake in the host's name"),

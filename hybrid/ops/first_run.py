@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import redis
 from redis.exceptions import NoPermissionError
 
-from hybrid.core.address import address_of
+from hybrid.core.address import SCHEMES, address_of
 from hybrid.core.names import Names
 from hybrid.errors import ConfigurationError
 from hybrid.ops.control import PRESETS, SECRETS
@@ -24,7 +25,17 @@ from hybrid.stores.pools import pool_of
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
-__all__ = ["CHECK_COMMANDS", "Ability", "UrlCheck", "abilities", "check_url", "overruled", "planned_setup"]
+__all__ = [
+    "CHECK_COMMANDS",
+    "Ability",
+    "UrlCheck",
+    "abilities",
+    "check_url",
+    "check_urls",
+    "overruled",
+    "planned_setup",
+    "url_in",
+]
 
 CHECK_COMMANDS: Final = 19
 """What a check costs on a store that bills every command, at most."""
@@ -46,7 +57,7 @@ class Ability:
 class UrlCheck:
     """What came of trying a URL. `address` carries no password. `problem` is "" when the store can be used; `warnings`
     are sentences. `round_trip_ms` is the quickest of three; `keys` are the user's, `paired` says that hybrid knows this
-    store already."""
+    store already. `run` tells the server from all others (see `run_of`)."""
 
     store: Store
     address: str
@@ -57,6 +68,8 @@ class UrlCheck:
     paired: bool = False
     software: str = ""
     abilities: tuple[Ability, ...] = ()
+    run: bytes | None = None
+    database: int = 0
 
     @property
     def usable(self) -> bool:
@@ -83,9 +96,34 @@ def check_url(store: Store, url: str, timeout_s: float = TIMEOUT_S) -> UrlCheck:
         pool.disconnect()
 
 
+def check_urls(local_url: str, cloud_url: str) -> list[UrlCheck]:
+    """As `check_url`, of both (of the cloud store's if there is one). Under two names one store is no two."""
+    urls = {Store.LOCAL: local_url, Store.CLOUD: cloud_url}
+    local, *cloud = (check_url(store, url) for store, url in urls.items() if url.strip() or store is Store.LOCAL)
+    return [local, *(replace(each, problem=SAME) if _is_same(local, each) else each for each in cloud)]
+
+
+def _is_same(local: UrlCheck, cloud: UrlCheck) -> bool:
+    both_known = local.usable and cloud.usable and None not in (local.run, cloud.run)
+    return both_known and (local.run, local.database) == (cloud.run, cloud.database)
+
+
+def url_in(text: str) -> str:
+    """The URL in what somebody pasted: by itself, in quotes, as a line of `.env`, or in the command redis-cli that a
+    provider shows (with --tls: over TLS). A text without one is left as it is."""
+    pasted = text.strip().strip("\"'")
+    found = None if URL.match(pasted) else URL.search(pasted)
+    if found is None:
+        return pasted
+    with_tls = found[0].startswith("redis://") and "--tls" in pasted.split()
+    return found[0].replace("redis:", "rediss:", 1) if with_tls else found[0]
+
+
 def checked(store: Store, url: str) -> str | None:
     """The URL as the settings take it. Raises ConfigurationError."""
-    text = url.strip() or None
+    text = url_in(url) or None
+    if store is Store.CLOUD and text is not None and text.startswith(("https://", "http://")):
+        raise ConfigurationError(REST)
     return Settings(local_url=text).local_url if store is Store.LOCAL else Settings(cloud_url=text).cloud_url
 
 
@@ -113,7 +151,10 @@ def _tried(store: Store, url: str, address: str, connection: Any) -> UrlCheck:
     lacking = [row.name for row in rows if row.needed and not row.there]
     problem = f"it lacks {', '.join(lacking)}: {NEWER}" if lacking else ""
     warnings = tuple(warnings_of(store, url, min(trips_ms)))
-    return UrlCheck(store, address, problem, warnings, min(trips_ms), keys, mark == 1, software(found), rows)
+    return UrlCheck(
+        store, address, problem, warnings, min(trips_ms), keys, mark == 1, software(found), rows,
+        found.run, int(redis.connection.parse_url(address_of(url).url).get("db") or 0),
+    )  # fmt: skip
 
 
 REHEARSED: Final = (
@@ -146,6 +187,9 @@ def warnings_of(store: Store, url: str, round_trip_ms: float) -> list[str]:
     return found
 
 
+SAME: Final = "it is the local store under another name: give the URL of a second store, or leave it empty"
+REST: Final = "this address is for HTTP (REST): copy the one that begins with rediss:// from the same place"
+URL: Final = re.compile(rf"(?:{'|'.join(map(re.escape, SCHEMES))})://[^\s\"']+")
 NEWER: Final = "use Redis 6.2, Valkey 7.2, Upstash, or newer"
 NO_PERMISSION: Final = "its user lacks a permission"
 ADVICE: Final = {
@@ -200,7 +244,7 @@ def planned_setup(local_url: str, cloud_url: str, preset: str | None = None, env
 
     Raises ConfigurationError: a URL is malformed, both name the same store, or the file cannot be read.
     """
-    chosen: dict[str, Any] = {"local_url": local_url.strip() or None, "cloud_url": cloud_url.strip() or None}
+    chosen: dict[str, Any] = {"local_url": url_in(local_url) or None, "cloud_url": url_in(cloud_url) or None}
     if preset is not None:
         chosen |= PRESETS[preset]
     settings = Settings(**chosen)

@@ -24,6 +24,7 @@ from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
 from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.replication.volatile import ASK_FIELDS
+from hybrid.stores.capabilities import run_of
 from hybrid.stores.pipe import ignore
 from hybrid.types import Store
 
@@ -38,7 +39,6 @@ TAKE_OVER: Final = NOTED + (
     "local before=redis.call('GET',KEYS[1]) "
     "if not before or string.sub(before,1,5)=='clean' then noted('SET',KEYS[1],ARGV[1]) end return before"
 )
-_RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
 _EVICTS = re.compile(rb"^maxmemory_policy:(allkeys-\w+)", re.MULTILINE)
 _UNLIMITED = re.compile(rb"^maxmemory:0\s*$", re.MULTILINE)
 
@@ -104,8 +104,7 @@ class Opening:
                 reply = stream.pipe.wire.exchange(ask, 1)[0]
         if isinstance(reply, bytes):
             _warn_of_eviction(reply)
-        found = _RUN.search(reply) if isinstance(reply, bytes) else None
-        return found.group(1) if found else UNKNOWN_RUN
+        return run_of(reply) or UNKNOWN_RUN
 
     def _end_previous(self) -> None:
         """Have the server close the connection of the stream before this one: what is still on its way there would

@@ -22,11 +22,13 @@ from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.health import Evidence
 from hybrid.core.marks import Marks
 from hybrid.core.names import Names
-from hybrid.core.outcomes import NotSent
+from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.resp import pack
 from hybrid.replication.board import Board
 from hybrid.replication.checkpoints import set_outdated
 from hybrid.replication.records import checked
 from hybrid.replication.tail import last_place
+from hybrid.stores.capabilities import run_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
 from hybrid.types import NEW, Purpose, Store, StoreState
@@ -41,6 +43,11 @@ UNPAIRED: Final = (
 FOREIGN: Final = (
     "the two stores are halves of different pairs: nothing is overwritten; give URLs of stores that belong together, "
     "or run `python -m hybrid pair` to say whose data counts"
+)
+
+SAME: Final = (
+    "both URLs lead to the same store: each write would count twice; give the URL of another one, or leave "
+    "UPSTASH_REDIS_URL out"
 )
 
 PARTNER_S: Final = 0.5
@@ -116,7 +123,7 @@ class Pairing:
             if self._is_older(wire, mark):
                 set_outdated(wire, names, mark)
                 greeting = replace(greeting, mark=OUTDATED)
-        if is_wiped := self._is_wiped(store, greeting):
+        if is_wiped := self._is_wiped(store, greeting, wire):
             # At once: where both are greeted at the same time, one of the two greetings has to see it.
             self._board.observe(store, Evidence.WIPED, NEW if self._is_new(store) else "")
         # A store that has its mark is begun anew from by nobody: the other one is refilled from it.
@@ -129,6 +136,8 @@ class Pairing:
                 self._board.wipes[store] += 1
             return Evidence.WIPED
         was_wiped = self._board.is_wiped(store)
+        if store is Store.CLOUD:
+            self._wait_for_local_mark()
         if begins_anew and greeting.mark == OUTDATED:
             self._mark_outdated(store, wire)
         else:
@@ -163,12 +172,48 @@ class Pairing:
             )
         if store is Store.LOCAL and mark != self._endpoints[store].mark:
             self._board.acks[store].begin_anew()
-        self._endpoints[store].mark = mark
+        with self._heard:
+            self._endpoints[store].mark = mark
+            self._heard.notify_all()
+        self._refuse_itself(store, wire, mark)
         authority = Authority.parse(found)
         if authority is not None and authority.epoch < record.epoch:
             self._endpoints[store].renew_record(record)
             authority = record
         self._board.learn(authority, source=store)
+
+    def _wait_for_local_mark(self) -> None:
+        """Of two URLs that lead to one server it is the cloud store's that is refused."""
+        local, down = self._endpoints[Store.LOCAL], StoreState.DOWN
+        with self._heard:
+            self._heard.wait_for(lambda: local.mark or self._board.state(Store.LOCAL) is down, PARTNER_S)
+
+    def _refuse_itself(self, store: Store, wire: Wire, mark: bytes | None) -> None:
+        """Raise NotSent for the cloud store where it is the local one under another name."""
+        local, cloud = (self._endpoints[each] for each in Store)
+        if mark in (None, OUTDATED) or local.mark != cloud.mark:
+            return
+        # Of servers that do not say which they are, one mark tells; otherwise one was copied from the other.
+        if self._is_one_server(store, wire) is False:
+            return
+        cloud.mark = None
+        if store is Store.CLOUD:
+            raise NotSent(SAME)
+        self._board.observe(Store.CLOUD, Evidence.REFUSED, SAME)
+
+    def _is_one_server(self, store: Store, wire: Wire) -> bool | None:
+        """Whether `wire` leads to the server that the other store's URL leads to; None where one does not say which it
+        is. False while the other one cannot be asked."""
+        try:
+            other = self._endpoints[store.other].connect_raw(purpose=Purpose.HEALTH)
+            try:
+                ask = pack(("INFO", "server"))
+                here, there = (run_of(each.exchange(ask, 1, decode=False)[0]) for each in (wire, other))
+            finally:
+                other.disconnect()
+        except (NotSent, ReplyLost):
+            return False
+        return None if here is None or there is None else here == there
 
     def _mark_outdated(self, store: Store, wire: Wire) -> None:
         """Have a store serve that was outdated, because what it has is all there is. Of several processes one gives it
@@ -229,7 +274,7 @@ class Pairing:
         if store is Store.LOCAL and checked(wire, ("EXISTS", names.identity))[0]:
             checked(wire, ("SET", names.apart, mark_apart(time.time()), "NX"))
 
-    def _is_wiped(self, store: Store, greeting: _Greeting) -> bool:
+    def _is_wiped(self, store: Store, greeting: _Greeting, wire: Wire) -> bool:
         other = store.other
         with self._heard:
             self._greetings[store] = greeting
@@ -245,7 +290,8 @@ class Pairing:
             return False
         if greeting.user_keys and (partner.mark is not None or store is Store.CLOUD):
             # Perhaps somebody else's data: neither to be served as ours, nor to be overwritten.
-            raise NotSent(UNPAIRED)
+            itself = greeting.user_keys == partner.user_keys and self._is_one_server(store, wire)
+            raise NotSent(SAME if itself else UNPAIRED)
         return greeting.user_keys == 0
 
     def _is_new(self, store: Store) -> bool:

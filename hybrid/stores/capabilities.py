@@ -21,6 +21,7 @@ __all__ = [
     "forget_capabilities",
     "probe_capabilities",
     "remember_capabilities",
+    "run_of",
 ]
 
 Flavour = Literal["redis", "valkey", "unknown"]
@@ -33,6 +34,7 @@ class Capabilities:
     `has_pexpiretime`: Redis >= 7. `has_field_ttl`: hash fields expire (Redis >= 7.4, Valkey >= 9).
     `has_functions`: FUNCTION. `has_stream_counters`: streams keep entries-added and groups entries-read (Redis >= 7).
     `has_json`: JSON.GET. `has_memory_usage`: MEMORY USAGE. `is_cluster`: keys are spread over slots.
+    `run`: see `run_of`.
     """
 
     version: tuple[int, int, int]
@@ -44,6 +46,7 @@ class Capabilities:
     has_json: bool
     has_memory_usage: bool
     is_cluster: bool = False
+    run: bytes | None = None
 
 
 MISSING_KEY = b"hybrid:probe"  # is never written: each probe either reads it or fails on it
@@ -77,7 +80,18 @@ def capabilities_from(replies: Mapping[str, Any]) -> Capabilities:
         has_json=answered("json"),
         has_memory_usage=answered("memory_usage"),
         is_cluster=b"redis_mode:cluster" in info or b"server_mode:cluster" in info,
+        run=run_of(info),
     )
+
+
+_RUN = re.compile(rb"^run_id:(\w+)", re.MULTILINE)
+
+
+def run_of(info: Any) -> bytes | None:
+    """What tells the server that gave this reply to INFO from all others, until it starts again; None when it does not
+    say."""
+    found = _RUN.search(info) if isinstance(info, bytes) else None
+    return found.group(1) if found else None
 
 
 def flavour_and_version(info: str) -> tuple[Flavour, tuple[int, int, int]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hybrid.errors import HybridError
 from hybrid.ops.env_file import EnvPlan, write_env
-from hybrid.ops.first_run import check_url
+from hybrid.ops.first_run import check_urls
 from hybrid.ops.pair import Origin, Preview, pair, preview
 from hybrid.types import Store
 from panel.actions import Outcome, record, require_operator
@@ -25,8 +25,7 @@ CHECKS = "setup-checks"
 def check(state: MutableMapping[Any, Any], local_url: str, cloud_url: str) -> Outcome:
     """Try both URLs; the page shows what came of it. An operator's: the panel connects to what it is given."""
     require_operator()
-    urls = {Store.LOCAL: local_url, Store.CLOUD: cloud_url}
-    state[CHECKS] = [check_url(store, url) for store, url in urls.items() if url.strip() or store is Store.LOCAL]
+    state[CHECKS] = check_urls(local_url, cloud_url)
     return Outcome(True, "")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hybrid.errors import ConfigurationError
 from hybrid.ops.env_file import EnvPlan
-from hybrid.ops.first_run import CHECK_COMMANDS, EXAMPLES, UrlCheck, check_url, overruled, planned_setup
+from hybrid.ops.first_run import CHECK_COMMANDS, EXAMPLES, UrlCheck, overruled, planned_setup
 from hybrid.ops.pair import Origin, Paired, Preview
 from panel.jobs import Job
 from panel.process import process
@@ -21,7 +21,6 @@ __all__ = [
     "Paired",
     "Preview",
     "UrlCheck",
-    "check_url",
     "needs_pairing",
     "overruled",
     "pair_jobs",

@@ -101,6 +101,37 @@ def test_one_of_them_is_paired_with_another(strangers: Rig) -> None:
     assert live.mget("k", "mine", "written") == [b"cloud", None, b"1"]
 
 
+@pytest.mark.parametrize("held", [0, 1], ids=["empty", "with data"])
+def test_one_server_under_two_names_is_no_pair(rig: Rig, held: int) -> None:
+    """Each write counted twice, and all was said to be well."""
+    other_name = rig.local.url.replace("127.0.0.1", "localhost")
+    with plain(rig.local.url) as server:
+        for number in range(held):
+            server.set(f"old:{number}", 1)
+        for _ in range(3):  # whichever of the two is greeted first
+            with HybridRedis.from_urls(rig.local.url, other_name, **PATIENT) as live:
+                live.start()
+                live.delete("n", "l")
+                for number in range(5):
+                    live.incr("n")
+                    live.rpush("l", number)
+                status = live.status()
+                assert status.local.state is StoreState.UP
+                assert status.cloud is not None and status.cloud.state is StoreState.DOWN
+                assert "lead to the same store" in status.cloud.reason
+            assert (server.get("n"), server.llen("l")) == (b"5", 5)
+
+
+def test_a_server_that_was_copied_from_the_other_is_another_one(rig: Rig) -> None:
+    """Out of its snapshot, mark and all."""
+    with plain(rig.local.url) as local, plain(rig.cloud.url) as cloud:
+        for server in (local, cloud):
+            server.mset({"k": 1, "hybrid:identity": "both", "hybrid:authority": "local 1"})
+    live = rig.client(**PATIENT)
+    live.incr("k")
+    rig.assert_healed(live)
+
+
 def test_each_of_them_is_paired_with_another(strangers: Rig) -> None:
     """The URL of a wrong store, say."""
     with plain(strangers.local.url) as local, plain(strangers.cloud.url) as cloud:

@@ -10,7 +10,7 @@ from servers import client
 
 from hybrid.errors import ConfigurationError
 from hybrid.ops.env_file import write_env
-from hybrid.ops.first_run import CHECK_COMMANDS, check_url, overruled, planned_setup
+from hybrid.ops.first_run import CHECK_COMMANDS, check_url, check_urls, overruled, planned_setup, url_in
 from hybrid.settings import Settings
 from hybrid.stores.processes import ServerProcess
 from hybrid.types import Store
@@ -20,6 +20,36 @@ CLOUD = "rediss://default:hush@cloud.example:6379"
 
 def commands_of(server: redis.Redis) -> int:
     return int(server.info("stats")["total_commands_processed"])
+
+
+def test_one_store_under_two_names_is_told(valkey: ServerProcess) -> None:
+    name = valkey.url.replace("127.0.0.1", "localhost")
+    local, cloud = check_urls(valkey.url, name)
+    assert local.usable and "the local store under another name" in cloud.problem
+    assert all(found.usable for found in check_urls(valkey.url, f"{name}/1")), "another database is another store"
+    [alone] = check_urls(valkey.url, " ")
+    assert alone.usable
+
+
+@pytest.mark.parametrize(
+    ("pasted", "url"),
+    [
+        (" redis://localhost:6379 ", "redis://localhost:6379"),
+        ('"redis://localhost:6379"', "redis://localhost:6379"),
+        ("UPSTASH_REDIS_URL=rediss://default:pw@x.example:6379", "rediss://default:pw@x.example:6379"),
+        ("export REDIS_URL='redis://localhost:6379'", "redis://localhost:6379"),
+        ("redis-cli --tls -u redis://default:pw@x.example:6379", "rediss://default:pw@x.example:6379"),
+        ("redis-cli -u redis://default:pw@x.example:6379", "redis://default:pw@x.example:6379"),
+        ("redis://:a'b@localhost:6379", "redis://:a'b@localhost:6379"),
+        ("localhost:6379", "localhost:6379"),
+    ],
+)
+def test_what_people_paste(pasted: str, url: str) -> None:
+    assert url_in(pasted) == url
+
+
+def test_the_address_for_http_is_told() -> None:
+    assert "begins with rediss://" in check_url(Store.CLOUD, "https://x.example").problem
 
 
 def test_usable_store_says_what_it_can_do_and_is_not_changed(valkey: ServerProcess) -> None:
