@@ -25,6 +25,9 @@ STATES = {
     StoreState.UNKNOWN: (N_("Unknown"), ":material/help:", "gray"),
 }
 FILLED = (N_("Being filled"), ":material/sync:", "orange")
+EVICTS = N_(
+    "Takes any key when its memory is full, hybrid's own too (maxmemory-policy {policy}): set it to noeviction."
+)
 LEFT_ALONE = (N_("Left alone"), ":material/link_off:", "orange")
 
 
@@ -42,6 +45,9 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
             st.space("stretch")
             st.badge(_(word), icon=icon, color=color)  # type: ignore[arg-type]
         st.caption(format.escaped(_where(facts, snapshot.taken_at_s)))
+        if facts.evicts_any_key:
+            text = _(EVICTS).format(policy=format.escaped(facts.eviction_policy or ""))
+            st.caption(f":orange[:material/warning: {text}]")
         with st.grid(4, min_column_width=120):
             _facts(snapshot, facts, since_s, span)
 

@@ -104,9 +104,8 @@ def _memory(overview: Overview) -> Iterable[Reading]:
             share = facts.memory_bytes / facts.memory_limit_bytes
         yield Reading("memory", store, share, f"the {store} store uses {share or 0.0:.0%} of its memory limit")
         policy = facts.eviction_policy if facts is not None else None
-        evicts = None
-        if facts is not None and policy is not None:
-            evicts = float(policy.startswith("allkeys-") and bool(facts.memory_limit_bytes))
+        known = facts.evicts_any_key if facts is not None else None
+        evicts = None if known is None else float(known)
         text = f"the {store} store takes any key when memory is short (maxmemory-policy {policy})"
         yield Reading("evicts", store, evicts, text if evicts else f"the {store} store takes no key that is to stay")
 

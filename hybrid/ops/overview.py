@@ -66,6 +66,13 @@ class StoreFacts:
     observed_at_s: float | None
     eviction_policy: str | None = None
 
+    @property
+    def evicts_any_key(self) -> bool | None:
+        """Whether it takes keys when its memory limit is reached, hybrid's own too; None when that is unknown."""
+        if self.eviction_policy is None:
+            return None
+        return self.eviction_policy.startswith("allkeys-") and bool(self.memory_limit_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

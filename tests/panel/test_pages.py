@@ -332,3 +332,18 @@ def test_the_span_of_the_overview_is_in_its_address(set_weather: SetWeather, ope
     assert at.get_by_key("span").value == "1 h"
     at.get_by_key("span").set_value("15 min").run()
     assert at.query_params["span"] == "15 min"
+
+
+def test_a_store_that_evicts_any_key_says_so_on_its_card(
+    weathers: Mapping[str, Overview | None], open_page: Callable[..., AppTest], text_of: Callable[[AppTest], str],
+    set_weather: Callable[[str], Overview | None], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """hybrid's own keys are among them: what was not shipped yet would be lost."""
+    well = weathers["healthy"]
+    assert well is not None
+    for policy, limit, told in (("allkeys-lru", 1000, True), ("allkeys-lru", None, False), ("noeviction", 1000, False)):
+        local = replace(well.local, eviction_policy=policy, memory_limit_bytes=limit)
+        monkeypatch.setattr(queries, "overview", lambda local=local: replace(well, local=local))
+        at = open_page()
+        assert not at.exception
+        assert ("hybrid's own too" in text_of(at)) is told
