@@ -8,9 +8,9 @@ from panel import backlog, format
 from panel.i18n import _, ngettext
 from panel.queries import Overview
 from panel.reads import Answer, Known
+from panel.repair.agreement import share_and_note
 from panel.repair.queries import Divergence
 from panel.verdict import named
-from panel.widgets import zone
 
 __all__ = ["agreement", "lag"]
 
@@ -33,19 +33,8 @@ def agreement(snapshot: Overview, answer: Answer[Divergence | None]) -> None:
     if snapshot.cloud is None or not snapshot.settings.replicated:
         return
     found = answer if isinstance(answer, Known) else answer.last
-    measured = found.value if found is not None else None
-    share = measured.equal_share if measured is not None else None
-    if measured is None or share is None:
-        shown, note = _(":gray[unknown]"), _("not compared yet") if isinstance(answer, Known) else ""
-    else:
-        shown = "100%" if share == 1.0 else f"{format.number(100 * min(share, 0.9999), '.2f')}%"
-        checked, open_ = format.clock(measured.checked_at_s, zone()), measured.open_differences
-        if open_:  # beside it there is room for a few words only
-            note = (
-                ngettext("{n} key differs", "{n} keys differ", open_).format(n=format.number(open_)) + f" · {checked}"
-            )
-        else:
-            note = _("{n} looked at · {time}").format(n=format.number(measured.seen), time=checked)
+    unknown = _(":gray[unknown]"), _("not compared yet") if isinstance(answer, Known) else ""
+    shown, note = share_and_note(found.value if found is not None else None) or unknown
     _fact(_("Equal on both stores"), ":material/balance:", shown, note)
 
 

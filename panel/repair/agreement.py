@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from panel import format
+from panel.i18n import _, ngettext
 from panel.reads import Answer, Known, Unknown
 from panel.repair import queries
 from panel.repair.queries import DiffResult, Divergence, Ending, Scope
+from panel.widgets import zone
 
-__all__ = ["agreement", "found_last"]
+__all__ = ["agreement", "found_last", "share_and_note"]
 
 
 def agreement(patience_s: float = 0.8) -> Answer[Divergence | None]:
@@ -32,3 +35,19 @@ def found_last(measured: Divergence | None, results: Sequence[DiffResult]) -> Di
         measured or Divergence(), sampled=whole.compared, differed=whole.different, sampled_before=0,
         differed_before=0, open_differences=whole.different, checked_at_s=whole.ended_at_s,
     )  # fmt: skip
+
+
+def share_and_note(measured: Divergence | None) -> tuple[str, str] | None:
+    """How much was equal when it was looked at, and what became of the rest; None before anything was compared. Beside
+    the number there is room for a few words only."""
+    share = measured.equal_share if measured is not None else None
+    if measured is None or share is None:
+        return None
+    checked, differ = format.clock(measured.checked_at_s, zone()), measured.open_differences
+    if differ:
+        note = ngettext("{n} key differs", "{n} keys differ", differ).format(n=format.number(differ)) + f" · {checked}"
+    elif share < 1:
+        note = _("none differs any more · {time}").format(time=checked)
+    else:
+        note = _("{n} looked at · {time}").format(n=format.number(measured.seen), time=checked)
+    return "100%" if share == 1.0 else f"{format.number(100 * min(share, 0.9999), '.2f')}%", note

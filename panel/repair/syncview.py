@@ -12,6 +12,7 @@ from panel.queries import Overview
 from panel.repair import actions as repair
 from panel.repair import planview, queries
 from panel.repair.agreement import agreement as found_agreement
+from panel.repair.agreement import share_and_note
 from panel.repair.diffstart import KINDS, PATTERN_HELP
 from panel.repair.diffview import title_of
 from panel.repair.links import linked
@@ -84,16 +85,7 @@ def snapshot_blocks(snapshot: Overview) -> bool:
 
 
 def equal_share(measured: Divergence | None, none: str) -> None:
-    share = measured.equal_share if measured else None
-    if measured is None or share is None:
-        return metric(_("Keys equal"), _(format.UNKNOWN), none)
-    when = format.clock(measured.checked_at_s, zone())
-    if measured.open_differences:
-        open_ = ngettext("{n} open, at {time}", "{n} open, at {time}", measured.open_differences)
-        note = open_.format(n=format.number(measured.open_differences), time=when)
-    else:
-        note = _("{n} looked at · {time}").format(n=format.number(measured.seen), time=when)
-    metric(_("Keys equal"), f"{format.number(100 * share, '.2f')}%" if share < 1 else "100%", note)
+    metric(_("Keys equal"), *(share_and_note(measured) or (_(format.UNKNOWN), none)))
 
 
 # -- now
@@ -189,7 +181,8 @@ def schedule(snapshot: Overview | None) -> None:
         return
     with st.grid(4, min_column_width=150):
         done = measured.value
-        metric(_("Last turn"), format.clock(done.checked_at_s, zone()), _("{n} whole rounds").format(n=done.rounds))
+        rounds = ngettext("{n} whole round", "{n} whole rounds", done.rounds).format(n=format.number(done.rounds))
+        metric(_("Last turn"), format.clock(done.checked_at_s, zone()), rounds)
         sampled = done.sampled + done.sampled_before
         metric(_("Compared"), format.count(sampled), _("keys, this round and the last"))
         metric(_("Repaired today"), format.count(done.repaired_today), _("UTC day {day}").format(day=done.day))

@@ -152,6 +152,7 @@ def test_a_store_that_is_filled_again_has_not_got_everything(weathers: Mapping[s
     ("measured", "share", "note"),
     [
         (Divergence(sampled=1000, checked_at_s=NOW), "100%", "1,000 looked at · "),
+        (Divergence(sampled=1000, differed=20, checked_at_s=NOW), "98.00%", "none differs any more · "),
         (Divergence(sampled=1000, differed=2, open_differences=2, checked_at_s=NOW), "99.80%", "2 keys differ · "),
         (Divergence(sampled=10**6, differed=1, open_differences=1, checked_at_s=NOW), "99.99%", "1 key differs · "),
         (None, ":gray[unknown]", "not compared yet"),
