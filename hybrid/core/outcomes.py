@@ -28,6 +28,10 @@ class WritesRefused(NotSent):
         self.error = error
 
 
+class LeftAlone(NotSent):
+    """The store answers, and is none of this pair: nothing is done there until somebody says what it is."""
+
+
 class ReplyLost(StoreUnavailable):
     """The request went out and no reply came back: the server may have acted. `silent`: it did not answer in time.
     `token` traces a transaction that is not idempotent, sent at `sent_s` (monotonic clock)."""

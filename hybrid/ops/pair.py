@@ -116,6 +116,7 @@ def pair(
         source = Store.CLOUD if origin is Origin.CLOUD else Store.LOCAL
         report(f"the {source.other} store is filled from the {source} one")
         unity.take(source)
+    client._engine.renew()  # a store that was left alone is not looked at often
     in_sync = _wait_for_pair(client, started_s + timeout_s)
     return Paired(origin, in_sync, time.monotonic() - started_s, merged)
 

@@ -22,7 +22,7 @@ from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.health import Evidence
 from hybrid.core.marks import Marks
 from hybrid.core.names import Names
-from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.outcomes import LeftAlone, NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.replication.board import Board
 from hybrid.replication.checkpoints import set_outdated
@@ -145,13 +145,13 @@ class Pairing:
         return Evidence.MARKED if begins_anew or was_wiped else Evidence.ANSWERED
 
     def _refuse_foreign(self, store: Store, greeting: _Greeting) -> None:
-        """Raise NotSent where the two stores are halves of different pairs; the local one serves then."""
+        """Raise LeftAlone where the two stores are halves of different pairs; the local one serves then."""
         with self._heard:
             if store is Store.CLOUD and greeting.partner is not None:
                 self._wait_for_partner(store)
             other = self._greetings.get(store.other)
         if other is not None and greeting.marks.is_foreign_to(other.marks):
-            raise NotSent(FOREIGN)
+            raise LeftAlone(FOREIGN)
 
     def _wait_for_partner(self, store: Store) -> None:
         other, down = store.other, StoreState.DOWN
@@ -189,7 +189,7 @@ class Pairing:
             self._heard.wait_for(lambda: local.mark or self._board.state(Store.LOCAL) is down, PARTNER_S)
 
     def _refuse_itself(self, store: Store, wire: Wire, mark: bytes | None) -> None:
-        """Raise NotSent for the cloud store where it is the local one under another name."""
+        """Raise LeftAlone for the cloud store where it is the local one under another name."""
         local, cloud = (self._endpoints[each] for each in Store)
         if mark in (None, OUTDATED) or local.mark != cloud.mark:
             return
@@ -198,7 +198,7 @@ class Pairing:
             return
         cloud.mark = None
         if store is Store.CLOUD:
-            raise NotSent(SAME)
+            raise LeftAlone(SAME)
         self._board.observe(Store.CLOUD, Evidence.REFUSED, SAME)
 
     def _is_one_server(self, store: Store, wire: Wire) -> bool | None:
@@ -291,7 +291,7 @@ class Pairing:
         if greeting.user_keys and (partner.mark is not None or store is Store.CLOUD):
             # Perhaps somebody else's data: neither to be served as ours, nor to be overwritten.
             itself = greeting.user_keys == partner.user_keys and self._is_one_server(store, wire)
-            raise NotSent(SAME if itself else UNPAIRED)
+            raise LeftAlone(SAME if itself else UNPAIRED)
         return greeting.user_keys == 0
 
     def _is_new(self, store: Store) -> bool:

@@ -16,7 +16,7 @@ from hybrid.core.allowance import Allowance
 from hybrid.core.authority import Authority
 from hybrid.core.connections import FLUSHES_CHANNEL, flushes_to
 from hybrid.core.health import Evidence
-from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.outcomes import LeftAlone, NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.tokens import Seal
 from hybrid.replication.bell import Bell
@@ -50,6 +50,9 @@ keeps the connection alive."""
 
 RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 """First and longest pause between attempts to reach a store that is down."""
+
+LEFT_ALONE_RETRY_S: Final = 5.0
+"""The longest one while it is none of the pair, which may last for days: each attempt is four commands and more."""
 
 WANTED_RETRY_S: Final = {Store.LOCAL: 0.05, Store.CLOUD: 0.25}
 """The longest one while no store takes writes."""
@@ -174,7 +177,8 @@ class Watcher(threading.Thread):
         self._board.tried(self._store)
         is_wanted = self._board.routes.writer is None
         self._hear(min(self._pause_s, WANTED_RETRY_S[self._store]) if is_wanted else self._pause_s)
-        self._pause_s = min(self._pause_s * 2, RETRY_S[self._store][1])
+        longest_s = LEFT_ALONE_RETRY_S if isinstance(error, LeftAlone) else RETRY_S[self._store][1]
+        self._pause_s = min(self._pause_s * 2, longest_s)
 
     def _subscribe(self, wire: Wire) -> None:
         endpoint, asked_s = self._endpoint, time.monotonic()

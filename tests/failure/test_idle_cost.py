@@ -12,6 +12,7 @@ from servers import CONNECTING, client, commands, wait_until
 from hybrid.agent import Agent
 from hybrid.cli.agent import CLOUD_INTERVAL_S
 from hybrid.ops import overview
+from hybrid.ops.pair import Origin, pair
 from hybrid.ops.sync.periodic import DAILY_COMMANDS
 from hybrid.replication import watcher
 from hybrid.replication.engine import Engine
@@ -97,6 +98,22 @@ def test_while_the_local_store_is_down_nobody_asks_the_cloud_who_ships(rig: Rig)
     assert grown - looked - {*CONNECTING} <= {"ping", "hset"}, grown
     rig.local.start()
     rig.wait_well(applications[0])
+
+
+def test_a_store_that_is_none_of_the_pair_is_not_asked_all_the_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until somebody says whose data counts, which may take days. Each second four commands were sent."""
+    monkeypatch.setattr(watcher, "LEFT_ALONE_RETRY_S", 3600.0)
+    with client(rig.local.url) as local, client(rig.cloud.url) as cloud:
+        local.set("k", "local")
+        cloud.set("k", "cloud")
+        live = rig.client(**PATIENT)
+        pauses = [0.1 * 2**n for n in range(5)]  # the first ones are short
+        wait_until(lambda: commands(cloud).get("dbsize", 0) >= len(pauses), "the first looks")
+        seen = commands(cloud)["dbsize"]
+        time.sleep(COUNTED_S)
+        assert commands(cloud)["dbsize"] - seen <= 2
+        assert state_of(live, Store.CLOUD) is StoreState.DOWN
+        assert pair(live, Origin.LOCAL, author="test", timeout_s=30).in_sync, "who pairs them looks at once"
 
 
 def by_purpose(engines: list[Engine]) -> dict[str, int]:
