@@ -86,7 +86,7 @@ class Server(Host):
         self.commands = 0
         self.marked_at_s = float("inf")
         self._numbers = 0
-        self._boots = 1
+        self.boots = 1
         self._inbox: list[tuple[Session, bytes]] = []
         self._scripts: dict[bytes, bytes] = {}
         self.data = Keyspace(self.clock_ms, self._touched)
@@ -106,7 +106,7 @@ class Server(Host):
     def boot(self, values: dict[bytes, Value]) -> None:
         """Start again with this data."""
         self.up = True
-        self._boots += 1
+        self.boots += 1
         self._scripts.clear()
         self._numbers = 0
         self.data = Keyspace(self.clock_ms, self._touched)
@@ -261,7 +261,7 @@ class Server(Host):
         return [b"%d" % (ms // 1000), b"%d" % (ms % 1000 * 1000)]
 
     def _info(self, _: Session, args: list[bytes]) -> Any:
-        return b"# Server\r\nredis_version:7.2.4\r\nredis_build_id:1\r\nrun_id:%040d\r\n" % self._boots
+        return b"# Server\r\nredis_version:7.2.4\r\nredis_build_id:1\r\nrun_id:%040d\r\n" % self.boots
 
     def _client(self, session: Session, args: list[bytes]) -> Any:
         what = args[1].upper()
@@ -344,7 +344,8 @@ class Server(Host):
 
     def _unblock(self) -> None:
         for session in self._blocked():
-            assert session.blocked is not None
+            if session.blocked is None:
+                continue  # served meanwhile, with what another one that was waiting has done
             found = self.data.run(session.blocked)
             if found is not None:
                 session.blocked = None

@@ -125,11 +125,12 @@ class Writer:
         action, holds = actions[kind]
         attempt = Attempt(kind, key, token, self.process.name)
         self.history.attempts.append(attempt)
-        due_before = self._confirms()
+        due_before, lives = self._confirms(), self._lives()
         attempt.outcome = self.attempt(f"{kind} {key} {token}", action)
         # That a key is nowhere proves nothing: perhaps neither its value nor its deletion has arrived yet.
         attempt.both = self.world.on_both(raw, holds) and (kind != "gone" or due_before)
-        if attempt.outcome == "acked" and due_before and self._confirms() and not attempt.both and kind != "gone":
+        judged = due_before and self._confirms() and self._lives() == lives and kind != "gone"
+        if attempt.outcome == "acked" and judged and not attempt.both:
             text = f"{self.name} {kind} {key} {token} at {self.world.scheduler.now_s:.6f}"
             self.history.early.append((attempt, text))
 
@@ -137,6 +138,10 @@ class Writer:
         board = self.process.client._board
         all_up = all(board.state(store) is StoreState.UP for store in Store)
         return str(board.settings.ack) == "both" and all_up and not self._is_one_empty()
+
+    def _lives(self) -> list[int]:
+        """How often each store was started: with older data it may lack what it had when that was confirmed."""
+        return [server.boots for server in self.world.stores.values()]
 
     def _is_one_empty(self) -> bool:
         return not all(MARK in server.data.values for server in self.world.stores.values())
