@@ -687,7 +687,7 @@ def test_a_store_that_took_over_alone_copies_what_it_merged(away_s: float, monke
         local.crash()
         scheduler.spawn(lambda: processes[0].client.set("k", 2), "writer", processes[0])
         wait(world, 0.5)
-        local.boot({**local.data.values, b"hybrid:stream": Value("string", b"clean:%040d" % (local._boots + 1))})
+        local.boot({**local.data.values, b"hybrid:stream": Value("string", b"clean:%040d" % (local.boots + 1))})
 
         def have_caught_up() -> bool:
             boards = [process.client._board for process in processes]
