@@ -137,7 +137,7 @@ DETAILS: Final = (
     N_("paired by {way}: the stores held different values of this key ({author})"),
     N_("expires only in the cloud"),
     N_("expires only on local"),
-    N_("expires {seconds} s later on {store}"),
+    N_("expires {time} later on {store}"),
     N_("{kind} of {n} and {other} bytes"),
     N_("{kind}, {n} bytes"),
     N_("fields: {values}"),

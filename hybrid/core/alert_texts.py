@@ -9,8 +9,9 @@ from typing import Final
 from hybrid.core.alert_desk import Desk, Incident, IncidentState
 from hybrid.core.alert_rules import RULES, Severity, Unit
 from hybrid.core.outbox import Kind, Message
+from hybrid.core.wording import length
 
-__all__ = ["length", "message_of", "number", "summary_message", "title_of", "trial_message"]
+__all__ = ["message_of", "number", "summary_message", "title_of", "trial_message"]
 
 PRODUCT: Final = "Hybrid Redis"
 DAY_S: Final = 86400.0
@@ -83,14 +84,6 @@ def _listed(incidents: Iterable[Incident]) -> list[str]:
 
 def moment(at_s: float) -> str:
     return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def length(span_s: float) -> str:
-    """40 s, 12 min, 3.5 h, 2.1 d."""
-    for unit, unit_s in (("d", DAY_S), ("h", 3600.0)):
-        if span_s >= unit_s:
-            return f"{span_s / unit_s:.1f} {unit}"
-    return f"{span_s / 60:.0f} min" if span_s >= 120 else f"{max(span_s, 0):.0f} s"
 
 
 def number(value: float, unit: Unit) -> str:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from hybrid.core.cost import Cost
 from hybrid.core.state import TTL_TOLERANCE_MS, same_moment
+from hybrid.core.wording import length
 
 __all__ = [
     "UNREAD",
@@ -255,4 +256,4 @@ def ttl_detail(local_ms: int | None, cloud_ms: int | None) -> str:
     if local_ms is None or cloud_ms is None:
         return "expires only in the cloud" if local_ms is None else "expires only on local"
     later = "local" if local_ms > cloud_ms else "cloud"
-    return f"expires {abs(local_ms - cloud_ms) / 1000:.1f} s later on {later}"
+    return f"expires {length(abs(local_ms - cloud_ms) / 1000)} later on {later}"

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from hybrid import events
 from hybrid.core.alert_rules import Unit
-from hybrid.core.alert_texts import length, number
+from hybrid.core.alert_texts import number
 from hybrid.core.alerting import Reading
 from hybrid.core.divergence import Divergence
 from hybrid.core.outcomes import NotSent
 from hybrid.core.spending import CostSummary
-from hybrid.core.wording import counted
+from hybrid.core.wording import counted, length
 from hybrid.types import Purpose, Status, Store, StoreState
 
 if TYPE_CHECKING:

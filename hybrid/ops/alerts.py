@@ -17,10 +17,11 @@ from typing import Any, Final
 from hybrid.client import HybridRedis
 from hybrid.core.alert_desk import Desk, Incident, IncidentState, Quiet, SummaryTime
 from hybrid.core.alert_rules import EDITABLE, RULES, Rule, RuleChange, Severity, Unit, changed_rule
-from hybrid.core.alert_texts import length, number, title_of, trial_message
+from hybrid.core.alert_texts import number, title_of, trial_message
 from hybrid.core.alerting import acknowledged
 from hybrid.core.live import AuditEntry
 from hybrid.core.outbox import Delivery, DeliveryState, Kind, Message, settled, with_delivery
+from hybrid.core.wording import length
 from hybrid.errors import AllStoresDown, ConfigurationError
 from hybrid.observe.alert_send import Sender, receiver_name
 from hybrid.observe.alert_store import DeskStore

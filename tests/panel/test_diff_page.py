@@ -13,13 +13,14 @@ import streamlit as st
 from servers import wait_until
 from streamlit.testing.v1 import AppTest
 
+from hybrid.core.drift import ttl_detail
 from hybrid.ops.overview import Overview
 from panel.actions import NotAllowed
 from panel.process import PanelProcess
 from panel.queries import Store
 from panel.repair import actions, conflictactions, queries
 from panel.repair.conflictview import value_rows
-from panel.repair.diffview import exported
+from panel.repair.diffview import as_text, exported
 from panel.repair.links import key_from, key_text
 from panel.repair.queries import Cause, Direction, Scope, Selection
 
@@ -222,3 +223,9 @@ def test_archived_commands_are_shown_as_places() -> None:
 
 def test_nothing_is_written_outside_the_folder(real_panel: SimpleNamespace, tmp_path: Path) -> None:
     assert queries.diff_folder().is_relative_to(real_panel.folder)
+
+
+def test_details_are_text_that_people_read() -> None:
+    """A field named b is no mark of bytes."""
+    assert as_text("fields: b'b' = b'it\\'s' / b\"c'\" = b''") == "fields: 'b' = 'it\\'s' / \"c'\" = ''"
+    assert ttl_detail(90_000_000, 500_000) == "expires 1.0 d later on local"
