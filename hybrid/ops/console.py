@@ -48,13 +48,15 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one side said. `store` None: the client. `cut`: the reply has more lines; `failed`: it is an error."""
+    """What one side said. `store` None: the client. `cut`: the reply has more lines; `failed`: it is an error.
+    `missed`: this store is lost, and gets what was changed when it is back."""
 
     store: Store | None
     lines: tuple[str, ...]
     cut: bool
     failed: bool
     took_ms: float
+    missed: Store | None = None
 
 
 class Console:
@@ -88,7 +90,17 @@ class Console:
             reply = error
         took_ms = 1000 * (time.perf_counter() - started_s)
         lines, cut = bounded(printed(without_secrets(line, reply), line.judgement.name), MOST_LINES, MOST_CHARS)
-        return Answer(store, lines, cut, isinstance(reply, Exception), took_ms)
+        failed = isinstance(reply, Exception)
+        missed = self._missed() if store is None and line.judgement.changes and not failed else None
+        return Answer(store, lines, cut, failed, took_ms, missed)
+
+    def _missed(self) -> Store | None:
+        """The store that a write through the client has not reached, because it is lost."""
+        status = self._client.status()
+        other = status.authority.other
+        facts = status.cloud if other is Store.CLOUD else status.local
+        replicated = self._client.settings.replicated
+        return other if replicated and facts is not None and facts.state.is_lost else None
 
     def _through_client(self, line: Line) -> Any:
         question = size_question(line.words)

@@ -136,6 +136,9 @@ def _answer(run: Run, answer: Answer) -> None:
             st.caption(f"{format.latency(answer.took_ms)} · {_count(answer)}")
         shown = _page_of(run, answer)
         st.code("\n".join(shown), language=None, wrap_lines=True, height=400 if len(shown) > 18 else "content")
+        if answer.missed is not None:
+            told = _("The {store} store is down and gets it when it returns.").format(store=_(answer.missed))
+            st.caption(f":material/schedule: {told}")
         if answer.cut:
             st.caption(_("There is more than is shown: narrow the command, or use its SCAN form."))
         if len(answer.lines) > PAGE_LINES:

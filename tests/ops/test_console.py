@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from servers import Stores, new_server
+from servers import Stores, new_server, wait_until
 
 from hybrid import HybridRedis
 from hybrid.core.console import judged, size_question
 from hybrid.core.shell import split_line
 from hybrid.errors import CommandRefused, ConfigurationError
 from hybrid.ops.console import Answer, Console, Target, completions
+from hybrid.stores.processes import ServerProcess
 from hybrid.types import Store
 
 DIRECT = [Target.LOCAL, Target.CLOUD, Target.EACH]
@@ -190,3 +191,15 @@ def test_store_that_is_gone_is_an_answer_beside_the_other_one(tmp_path: Path, va
         local, cloud = run(Console(client), "PING")
     assert (local.lines, local.failed) == (("PONG",), False)
     assert cloud.failed
+
+
+def test_a_write_says_which_store_has_missed_it(server: Callable[..., ServerProcess]) -> None:
+    local, cloud = server(), server()
+    with HybridRedis.from_urls(local.url, cloud.url, local_timeout_s=0.9, cloud_timeout_s=0.9) as hybrid:
+        console = Console(hybrid)
+        assert run(console, "SET k v", Target.CLIENT)[0].missed is None
+        cloud.kill()
+        wait_until(lambda: hybrid._engine.board.state(Store.CLOUD).is_lost, "the loss noticed")
+        assert run(console, "SET k w", Target.CLIENT)[0].missed is Store.CLOUD
+        assert run(console, "GET k", Target.CLIENT)[0].missed is None
+        assert run(console, "RPUSH k w", Target.CLIENT)[0].missed is None, "it failed"
