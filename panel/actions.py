@@ -105,7 +105,7 @@ def _steered(act: Callable[[Control, str], Changed]) -> Outcome:
     try:
         changed = act(control, author)
     except HybridError as error:
-        return Outcome(False, _("Nothing was changed: {error}").format(error=error))
+        return Outcome(False, _("Nothing was changed: {error}").format(error=said(str(error))))
     if not changed.changes:
         return Outcome(True, _("Nothing to change: it is so already."))
     words = [_("Applied in every process: version {n}.").format(n=changed.version)]

@@ -178,6 +178,7 @@ ERRORS: Final = (
     N_("a sync needs both stores: the {store} store is {state}"),
     N_("no store takes writes now"),
     N_("no store takes the change now"),
+    N_("dual write cannot be switched off while the cloud store takes the writes: wait for the local store"),
     N_("no store can be asked for the audit trail now"),
     N_("no store can be asked for the alerts now"),
     N_("the history of drills is unknown: no store can be asked"),

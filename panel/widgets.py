@@ -71,8 +71,13 @@ def _outcome(action: Callable[..., actions.Outcome], *args: Any, **changes: Any)
 
 
 def _tell(outcome: actions.Outcome) -> None:
-    if outcome.sentence:
-        st.toast(said(outcome.sentence), icon=":material/check_circle:" if outcome.done else ":material/error:")
+    """What failed stays for ten seconds: it takes longer to read, and is seldom expected."""
+    if not outcome.sentence:
+        return
+    if outcome.done:
+        st.toast(said(outcome.sentence), icon=":material/check_circle:")
+    else:
+        st.toast(said(outcome.sentence), icon=":material/error:", duration="long")
 
 
 def title(text: str) -> None:

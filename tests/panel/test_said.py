@@ -207,3 +207,8 @@ def test_overview_speaks_portuguese_throughout(
     labels = " ".join(expander.label for expander in at.expander)
     assert "Armazenamento nuvem indisponível" in labels
     assert "timed out after" in text_of(at), "what a store itself says is not translated"
+
+
+def test_why_a_change_of_settings_is_refused(portuguese: None) -> None:
+    why = "dual write cannot be switched off while the cloud store takes the writes: wait for the local store"
+    assert "escrita dupla" in said(why)
