@@ -7,7 +7,7 @@ from panel.i18n import _
 from panel.queries import Overview, StoreState
 from panel.reads import Known
 from panel.repair.queries import logged_bytes
-from panel.verdict import facts_of
+from panel.verdict import facts_of, stranger
 
 __all__ = ["note"]
 
@@ -17,6 +17,8 @@ def note(snapshot: Overview) -> str:
     entries = snapshot.status.lag_entries
     if not snapshot.settings.replicated:
         return _("writes stay local")
+    if stranger(snapshot) is not None:
+        return _("nothing is sent: no pair yet")
     if entries is None:
         return _("the log could not be read")
     if entries == 0:

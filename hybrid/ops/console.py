@@ -22,9 +22,10 @@ from hybrid.client import HybridRedis
 from hybrid.core.commands import COMMANDS, Command, Policy
 from hybrid.core.console import Judgement, Target, completions, judged, size_question, too_long
 from hybrid.core.shell import bounded, masked_line, printed, split_line
-from hybrid.errors import CommandRefused
+from hybrid.errors import CommandRefused, HybridError
 from hybrid.ops.metrics import raw_store
 from hybrid.stores.exchange import exchange
+from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
 __all__ = ["COMMANDS", "Answer", "Command", "Console", "Judgement", "Line", "Policy", "Target", "completions"]
@@ -48,8 +49,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one side said. `store` None: the client. `cut`: the reply has more lines; `failed`: it is an error.
-    `missed`: this store is lost, and gets what was changed when it is back."""
+    """What one side said. `store` None: the client. `cut`: the reply has more lines; `failed`: it is an error,
+    `silent`: for want of an answer. `missed`: this store is lost, and gets what was changed when it is back."""
 
     store: Store | None
     lines: tuple[str, ...]
@@ -57,6 +58,7 @@ class Answer:
     failed: bool
     took_ms: float
     missed: Store | None = None
+    silent: bool = False
 
 
 class Console:
@@ -83,16 +85,19 @@ class Console:
             return tuple(pool.map(lambda store: self._answered(store, line), stores))
 
     def _answered(self, store: Store | None, line: Line) -> Answer:
-        started_s = time.perf_counter()
+        started_s, silent = time.perf_counter(), False
         try:
             reply = self._through_client(line) if store is None else self._asked(store, line)
-        except (redis.RedisError, OSError) as error:
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            silent = not isinstance(error, HybridError)  # these have words of their own
+            reply = redis.ConnectionError(plain_reason(error)) if silent else error
+        except redis.RedisError as error:
             reply = error
         took_ms = 1000 * (time.perf_counter() - started_s)
         lines, cut = bounded(printed(without_secrets(line, reply), line.judgement.name), MOST_LINES, MOST_CHARS)
         failed = isinstance(reply, Exception)
         missed = self._missed() if store is None and line.judgement.changes and not failed else None
-        return Answer(store, lines, cut, failed, took_ms, missed)
+        return Answer(store, lines, cut, failed, took_ms, missed, silent)
 
     def _missed(self) -> Store | None:
         """The store that a write through the client has not reached, because it is lost."""

@@ -52,7 +52,7 @@ class Run:
     @property
     def agree(self) -> bool | None:
         """Whether both stores answered the same; None where fewer than two answered."""
-        answered = [answer.lines for answer in self.answers]
+        answered = [answer.lines for answer in self.answers if not answer.silent]
         return answered[0] == answered[1] if len(answered) == 2 else None
 
 

@@ -203,3 +203,13 @@ def test_a_write_says_which_store_has_missed_it(server: Callable[..., ServerProc
         assert run(console, "SET k w", Target.CLIENT)[0].missed is Store.CLOUD
         assert run(console, "GET k", Target.CLIENT)[0].missed is None
         assert run(console, "RPUSH k w", Target.CLIENT)[0].missed is None, "it failed"
+
+
+def test_a_store_that_does_not_answer_has_given_no_other_answer(server: Callable[..., ServerProcess]) -> None:
+    local, cloud = server(), server()
+    with HybridRedis.from_urls(local.url, cloud.url, local_timeout_s=0.9, cloud_timeout_s=0.9) as hybrid:
+        hybrid.start()
+        cloud.kill()
+        here, there = run(Console(hybrid), "GET k", Target.EACH)
+        assert (here.silent, here.failed) == (False, False)
+        assert (there.silent, there.failed, there.lines) == (True, True, ("(error) connection refused",))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,8 @@ from servers import Pool, Stores
 from streamlit.testing.v1 import AppTest
 
 from hybrid import HybridRedis
+from hybrid.ops.console import Answer
+from hybrid.types import Store
 from panel import actions
 from panel.console import actions as console
 from panel.console import queries
@@ -172,3 +175,10 @@ def test_unreachable_client_is_said(
     set_weather("healthy")
     panel_process.agent = None
     assert "not running" in send(open_page(PAGE), "PING").warning[0].value
+
+
+def test_only_answers_are_compared() -> None:
+    there = Answer(Store.CLOUD, ("(error) no answer in time",), cut=False, failed=True, took_ms=5000.0, silent=True)
+    here = Answer(Store.LOCAL, ("v",), cut=False, failed=False, took_ms=1.0)
+    assert Run(1, "GET k", "GET k", Target.EACH, (here, there)).agree is None
+    assert Run(1, "GET k", "GET k", Target.EACH, (here, replace(there, silent=False))).agree is False

@@ -74,6 +74,9 @@ def test_while_writes_stay_local_the_cloud_store_serves_nobody(weathers: Mapping
         assert reading_store(preferring) is Store.LOCAL
         assert roles(preferring)[Store.CLOUD] == ("stands by",)
     assert backlog.note(apart) == "writes stay local"
+    strangers = weathers["never paired"]
+    assert strangers is not None
+    assert backlog.note(strangers) == "nothing is sent: no pair yet"
     local_lost, cloud_lost = replace(apart, local=lost.local), replace(apart, cloud=without.cloud)
     assert reading_store(local_lost) is None
     assert "no other one serves" in verdict(local_lost).sentence
