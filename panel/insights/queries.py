@@ -22,7 +22,7 @@ from hybrid.ops.insights import (
 from hybrid.ops.keyspace import TTL_BOUNDS_S, Keyspace, KeyUse, NamespaceUse, ScanCost, ScanLimits, scan_cost
 from hybrid.ops.listen import HotKey, ListenLimits, Message, MonitorLine
 from hybrid.ops.metrics import price_of
-from hybrid.ops.server_info import ServerFacts, server_facts
+from hybrid.ops.server_info import InfoField, ServerFacts, server_facts
 from hybrid.types import Store
 from panel import queries
 from panel.format import sentence
@@ -42,6 +42,7 @@ __all__ = [
     "CommandUse",
     "Heard",
     "HotKey",
+    "InfoField",
     "KeyUse",
     "Keyspace",
     "ListenLimits",

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from panel import format
+from panel import actions, format
 from panel.i18n import _
-from panel.insights.queries import NotOffered, ServerFacts, ServerInsights, server_facts
+from panel.insights.queries import InfoField, NotOffered, ServerFacts, ServerInsights, server_facts
 from panel.insights.view import known_of, refusal, store_frame
 from panel.queries import Store
 from panel.reads import Answer, Known
@@ -20,6 +20,7 @@ from panel.widgets import metric, titled, zone
 __all__ = ["all_of_it", "facts"]
 
 ROWS = 14
+ADDRESSES = ("master_host", "listener0", "listener1")
 
 
 def facts(store: Store, answer: Answer[ServerInsights]) -> None:
@@ -81,6 +82,12 @@ def _replication(told: ServerFacts) -> str:
     )
 
 
+def _shown(field: InfoField) -> str:
+    """Who may only look sees no machine's address, as in the list of clients."""
+    is_address = field.name in ADDRESSES or "ip=" in field.value
+    return "***" if is_address and not actions.is_operator() else field.value
+
+
 def all_of_it(stores: Sequence[Store], answers: Mapping[Store, Answer[ServerInsights]]) -> None:
     """Every field of INFO, in the order of the first store that told it."""
     values: dict[tuple[str, str, int], dict[Store, str]] = {}
@@ -91,7 +98,7 @@ def all_of_it(stores: Sequence[Store], answers: Mapping[Store, Answer[ServerInsi
             continue
         times = Counter[str]()  # each module has a line of the same name
         for field in known.value.info:
-            values.setdefault((field.section, field.name, times[field.name]), {})[store] = field.value
+            values.setdefault((field.section, field.name, times[field.name]), {})[store] = _shown(field)
             times[field.name] += 1
     rows = [
         {_("Section"): section, _("Field"): name, **{titled(store): told.get(store, "") for store in stores}}

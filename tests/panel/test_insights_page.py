@@ -37,6 +37,7 @@ LOCAL = ServerInsights(
     (ClientRow(7, "till", "10.9.8.7:5000", "default", "redis-py", 60, 1, 0, "GET", "normal", 0, 2000),),
     info_fields(
         b"# Server\r\nredis_version:8.2\r\n\r\n# Clients\r\nconnected_clients:3\r\nmaxclients:10000\r\n# Stats\r\n"
+        b"slave0:ip=10.9.8.7,port=1\r\n"
         b"keyspace_hits:9\r\nkeyspace_misses:1\r\nevicted_keys:4\r\n# Persistence\r\nrdb_last_bgsave_status:err\r\n"
     ),
     (Channel("news", 2),),
@@ -104,6 +105,8 @@ def test_how_each_server_fares_and_all_that_it_says(open_page: OpenPage, text_of
     [table] = frames(at)
     versions = table[table["Field"] == "redis_version"][["Section", "Local", "Cloud"]].to_numpy().tolist()
     assert versions == [["Server", "8.2", ""], ["", "", "7.2"]]
+    assert "10.9.8.7" in str(table["Local"].tolist())
+    assert "10.9.8.7" not in str(frames(opened(open_page, "server", "viewer"))[0]["Local"].tolist())
 
 
 @pytest.mark.usefixtures("healthy")
