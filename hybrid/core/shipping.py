@@ -9,7 +9,7 @@ keeps what replay cannot, such as a key that expired here in the meantime.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ from hybrid.core.authority import Position, position
 from hybrid.core.commands import keys_of, lookup, written_keys
 from hybrid.core.effects import absolute
 from hybrid.core.resp import pack, unpack
+from hybrid.core.transaction import may_set_expiry
 
 __all__ = ["REPLAY_WITHIN_MS", "Entry", "Field", "Group", "Run", "failed", "groups", "plain_run", "plan"]
 
@@ -96,6 +97,16 @@ class Group:
                 args = unpack(payload)
                 touched.update(keys_of(lookup(args), args))
         return frozenset(touched)
+
+    def is_timeless(self, lasting: Set[bytes]) -> bool:
+        """Whether it can be replayed however late: none of its keys expires, as long as `lasting` ones do not."""
+        if not lasting:
+            return False
+        return bool(self.keys) and self.names <= {b"v", b"i"} and self.touched <= lasting and not self._sets_expiry
+
+    @cached_property
+    def _sets_expiry(self) -> bool:
+        return any(may_set_expiry(lookup(args), args) for args in map(unpack, self.commands))
 
     @property
     def commands(self) -> tuple[bytes, ...]:
@@ -210,12 +221,16 @@ def plain_run(
     return Run(b"".join(commands), len(commands), position(entries[-1][0]))
 
 
-def plan(group: Group, skip: Mapping[bytes, Position], now_ms: int) -> tuple[bytes, ...] | None:
+def plan(
+    group: Group, skip: Mapping[bytes, Position], now_ms: int, lasting: Set[bytes] = frozenset()
+) -> tuple[bytes, ...] | None:
     """None to replay the group, otherwise the keys whose state is to be copied (none left: the state already went).
 
-    `skip` says up to which place of the log the state of a key already contains every entry.
+    `skip` says up to which place of the log the state of a key already contains every entry. The keys in `lasting` do
+    not expire: where all others are copied as soon as the log is behind, large ones that are written all the time would
+    keep it so.
     """
-    late = now_ms - group.ms > REPLAY_WITHIN_MS
+    late = now_ms - group.ms > REPLAY_WITHIN_MS and not group.is_timeless(lasting)
     if not (late or group.by_state or (skip and any(skip.get(key, (0, 0)) >= group.place for key in group.touched))):
         return None
     if skip.keys().isdisjoint(group.keys):

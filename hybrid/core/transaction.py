@@ -47,6 +47,7 @@ __all__ = [
     "Write",
     "encoded_keys",
     "hint",
+    "may_set_expiry",
     "refill",
     "transaction",
     "verdict",
@@ -65,7 +66,7 @@ COMMAND_S: Final = 50e-6
 BYTE_S: Final = 1 / 5_000_000
 _CRLF: Final = b"\r\n"
 _SETS_EXPIRY: Final = frozenset(
-    ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "SET", "SETEX", "PSETEX", "MSETEX", "GETEX")
+    ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "SET", "SETEX", "PSETEX", "MSETEX", "GETEX", "RESTORE")
 )
 _LOGS_ITSELF: Final = frozenset(("EVAL", "EVALSHA", "FCALL"))
 """Commands that may log entries of their own, which belong with the next one: see `hybrid.core.script_keys`."""
@@ -317,10 +318,15 @@ def _timed_inside(writes: Sequence[Write]) -> tuple[bytes, ...]:
         if not timed.isdisjoint(keys) and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
             timed.update(keys)
             found.update(dict.fromkeys(keys))
-        is_plain = write.command.name == "SET" and len(write.args) == 3
-        if write.command.name in _SETS_EXPIRY and not is_plain:
+        if may_set_expiry(write.command, write.args):
             timed.update(keys)
     return tuple(found)
+
+
+def may_set_expiry(command: Command, args: Sequence[Any]) -> bool:
+    """Whether it may give one of its keys an expiry of its own accord, rather than that of another key."""
+    is_plain = command.name == "SET" and len(args) == 3
+    return command.name in _SETS_EXPIRY and not is_plain
 
 
 def _steps(log: Log, writes: Sequence[Write], resp3: bool, traced: bool, atomic: bool) -> list[Part]:

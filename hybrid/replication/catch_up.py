@@ -221,6 +221,7 @@ class CatchUp:
         if not self._stream.capabilities.is_cluster:
             self._stream.push_flush()
             self.copied.places.clear()
+            self.copied.lasting.clear()
             return
         self._copy_all(self._listed_by_target())
 
@@ -284,6 +285,7 @@ class CatchUp:
             places = {key: position(place) for key, (_, place) in snapshots.items()}
             self.copied.note(places, max(places.values()))
             for key, (state, _) in snapshots.items():
+                self.copied.see(key, state)
                 self._put(key, state)
             stream.flush()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, groups
+from hybrid.core.state import Absent, Hash, KeyState
 from hybrid.core.state_replies import log_position
 from hybrid.types import Store
 
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Copied"]
 
+MOST_LASTING: Final = 10_000
+"""More keys than that are not all large, and copying them is what a catch-up does."""
+
 
 class Copied:
     """The states that went over `stream`. `places` says for each key up to which place of the log its state reaches:
     entries up to there must not be replayed for it. `to`: where the log ended when the last one was read, at `noted_s`
-    (monotonic clock)."""
+    (monotonic clock). `lasting`: some of the keys that were copied and do not expire, for all that was shipped."""
 
     def __init__(self, stream: Stream) -> None:
         self.places: dict[bytes, Position] = {}
+        self.lasting: set[bytes] = set()
         self.to: Position = (0, 0)
         self.noted_s = time.monotonic()
         self._stream = stream
@@ -51,6 +56,7 @@ class Copied:
         `ahead` is what `reached` found; without it the source is asked.
         """
         self.places.update(places)
+        self.lasting.difference_update(places)
         self.to = max(self.to, to)
         self.noted_s = time.monotonic()
         stream = self._stream
@@ -66,6 +72,14 @@ class Copied:
             stream.maybe_to = to
         for token in stream.ahead.copied(places):
             stream.shipped.note(token)
+
+    def see(self, key: bytes, state: KeyState | Absent) -> None:
+        """This state of a key that was noted is about to be sent."""
+        timed = isinstance(state, KeyState) and (
+            state.expires_at_ms is not None or (isinstance(state.body, Hash) and bool(state.body.field_expires_at_ms))
+        )
+        if not timed and len(self.lasting) < MOST_LASTING:
+            self.lasting.add(key)
 
     @property
     def _known(self) -> Position:

@@ -112,6 +112,7 @@ class Follow:
         stream.read_to = entries[-1][0]
         now_ms = int(stream.now_ms())
         if (run := self._plain_run(entries, now_ms)) is not None:
+            self._catch_up.copied.lasting.clear()  # nobody has looked what becomes of their expiries
             stream.note(run.place, None)
             stream.push(run.payload, run.size, partial(self._ran, run, entries))
         else:
@@ -160,7 +161,11 @@ class Follow:
             self._copy_waiting(waiting)
             payload, count = group.replay(stream_counters=stream.capabilities.has_stream_counters)
             stream.note(group.place, group.token)
-            stream.push(payload, count, partial(self._replayed, group))
+            lasting = self._catch_up.copied.lasting
+            is_timeless = group.is_timeless(lasting)
+            if not is_timeless:
+                lasting.difference_update(group.keys)
+            stream.push(payload, count, partial(self._replayed, group, is_timeless=is_timeless))
         self._copy_waiting(waiting)
 
     def _refill(self, place: Position) -> None:
@@ -180,7 +185,8 @@ class Follow:
         )
 
     def _plan(self, group: Group, now_ms: int) -> tuple[bytes, ...] | None:
-        keys = plan(group, self._catch_up.copied.places, now_ms)
+        copied = self._catch_up.copied
+        keys = plan(group, copied.places, now_ms, copied.lasting)
         by_state = keys is None and (
             self._volatile.concern(group) or self._was_refused(group) or self._crosses_slots(group)
         )
@@ -202,9 +208,9 @@ class Follow:
             self._stream.note(waiting.place, token)
         waiting.clear()
 
-    def _replayed(self, group: Group, replies: list[Any]) -> None:
+    def _replayed(self, group: Group, replies: list[Any], *, is_timeless: bool = False) -> None:
         is_right = failed(replies) is None and self._wrong.keys().isdisjoint(group.touched)
-        if is_right and not (group.keys and self._is_late(group.place)):
+        if is_right and (is_timeless or not (group.keys and self._is_late(group.place))):
             self._stream.advance(group.place)
             return
         # It failed on the authority as well, or the stores differ: the state of its keys settles it either way. What is

@@ -231,6 +231,30 @@ def test_what_is_late_is_copied() -> None:
     assert plan(group("v SCRIPT LOAD x"), {}, late_ms) == ()
 
 
+@pytest.mark.parametrize(
+    ("line", "is_replayed"),
+    [
+        ("v RPUSH a x", True),
+        ("v SET a 1", True),
+        ("v RENAME a b", True),
+        ("v PERSIST a", True),
+        ("v RPUSH c x", False),
+        ("v LMOVE c a LEFT LEFT", False),
+        ("v PEXPIREAT a 5", False),
+        ("v SET a 1 KEEPTTL", False),
+        ("v RESTORE a 5 x", False),
+        ("t EXPIRE a 5", False),
+        ("s a", False),
+        ("f 1", False),
+    ],
+)
+def test_what_is_late_is_replayed_on_keys_that_do_not_expire(line: str, is_replayed: bool) -> None:
+    late, lasting = MS + REPLAY_WITHIN_MS + 1, {b"a", b"b"}
+    assert (plan(group(line), {}, late, lasting) is None) is is_replayed
+    assert plan(group(line), {}, late) is not None
+    assert plan(group(line, "v EXPIREAT a 5"), {}, late, lasting) is not None
+
+
 def test_keys_expire_unhinted_only_after_replay_has_ended() -> None:
     assert REPLAY_WITHIN_MS < EXPIRY_GUARD_MS
 
