@@ -9,7 +9,9 @@ from servers import wait_until
 
 from hybrid import HybridRedis, Store, StoreState
 from hybrid.errors import HybridError
+from hybrid.ops import conflicts
 from hybrid.ops.pair import Origin, Preview, pair, preview
+from hybrid.replication import archive
 
 ARCHIVE = "hybrid:conflicts"
 
@@ -87,6 +89,23 @@ def test_merge(strangers: Rig, prefer: Store) -> None:
     with plain(strangers.local.url) as local, plain(strangers.cloud.url) as cloud:
         assert local.xlen(ARCHIVE) == 2
         assert local.xrange(ARCHIVE) == cloud.xrange(ARCHIVE), "the archive is on both stores"
+
+
+@pytest.mark.parametrize("prefer", list(Store))
+def test_a_value_that_is_too_large_for_the_archive(
+    strangers: Rig, monkeypatch: pytest.MonkeyPatch, prefer: Store
+) -> None:
+    monkeypatch.setattr(archive, "ENTRY_BYTES", 1000)
+    operator = strangers.client(**PATIENT)
+    pair(operator, Origin.MERGE, prefer=prefer, author="test")
+    live = strangers.client(**PATIENT)
+    strangers.assert_healed(live)
+    [conflict] = [each for each in conflicts.listed(live) if each.key == b"l"]
+    assert conflict.size_bytes < 1000
+    assert live.llen("l") == (1 if prefer is Store.LOCAL else 9)
+    conflicts.restore(live, conflict.id, author="test", force=True)
+    assert live.llen("l") == (9 if prefer is Store.LOCAL else 1)
+    strangers.assert_healed(live)
 
 
 def test_one_of_them_is_paired_with_another(strangers: Rig) -> None:
