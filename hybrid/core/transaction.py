@@ -36,6 +36,7 @@ from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
 from hybrid.errors import LogRefused, QueueRefused
 
 __all__ = [
+    "ENTRY_BYTES",
     "EXPIRY_GUARD_MS",
     "FLUSH_S",
     "LARGE_BYTES",
@@ -55,6 +56,9 @@ __all__ = [
 
 LARGE_BYTES: Final = 32 * 1024
 """A command larger than this is logged by the state of its key, so that its value is not held twice."""
+
+ENTRY_BYTES: Final = 128 * 1024
+"""A transaction is logged in several entries beyond this: a service takes and gives 10 MB at a time."""
 
 EXPIRY_GUARD_MS: Final = 2000
 """A key with less than this to live is logged once more by its state; well above the usual lag of the other store."""
@@ -205,12 +209,16 @@ def _usual(names: Names, writes: Sequence[Write], atomic: bool) -> Transaction |
     """The commonest case, plain SETs and their like, without the general machinery: a third of the cost of such a
     write was there. None for every other case."""
     packed = []
+    size_bytes = 0
     for write in writes:
+        size_bytes += len(write.packed)
         if write.policy is not Policy.VERBATIM or write.first or len(write.packed) > LARGE_BYTES:
             return None
         if not (is_blind(write.command, write.args) and write.idempotent):
             return None
         packed.append(write.packed)
+    if size_bytes > ENTRY_BYTES:
+        return None
     size = len(packed)
     add, after = _frame(names)
     if size == 1:
@@ -332,21 +340,26 @@ def may_set_expiry(command: Command, args: Sequence[Any]) -> bool:
 def _steps(log: Log, writes: Sequence[Write], resp3: bool, traced: bool, atomic: bool) -> list[Part]:
     parts: list[Part] = []
     pending: list[bytes] = []
+    size_bytes = 0
     alone = sum(write.is_logged for write in writes) == 1
     unfinished = False
     for index, write in enumerate(writes):
         if write.policy in (Policy.EFFECT, Policy.FLUSH):
             if pending:
                 parts.append(log.entry([*pending, b"m", b"1"]))
-                pending = []
+                pending, size_bytes = [], 0
             parts.append(_scripted(log.names, write, index, alone, resp3, traced))
             unfinished = not alone
         else:
+            if size_bytes > ENTRY_BYTES:
+                parts.append(log.entry([*pending, b"m", b"1"]))
+                pending, size_bytes = [], 0
             if write.first:
                 parts.append(Part(write.first, Role.FIRST))
                 pending += (b"v", write.first)
             parts.append(Part(write.packed, Role.REPLY, index))
-            pending += _fields(write)
+            pending += (fields := _fields(write))
+            size_bytes += len(write.first) + sum(map(len, fields))
             unfinished = unfinished or write.command.name in _LOGS_ITSELF
     if pending and not atomic:
         pending += (b"p", b"1")

@@ -33,7 +33,6 @@ from hybrid.types import Store, StoreState
 
 __all__ = ["CatchUp"]
 
-BATCH_ENTRIES: Final = 500
 BATCH_KEYS: Final = 200
 LISTED_KEYS: Final = 1000
 FORGET_KEYS: Final = 2000
@@ -181,9 +180,11 @@ class CatchUp:
     def _asked(self, *commands: tuple[Any, ...]) -> list[Any]:
         """The source's replies. Only that there is no log yet is no error."""
         replies = self._stream.states.exchange(b"".join(map(pack, commands)), len(commands))
-        for (name, *_), reply in zip(commands, replies, strict=True):
-            if isinstance(reply, Exception) and name != "XINFO":
-                raise log_unreadable(reply)
+        for number, (command, reply) in enumerate(zip(commands, replies, strict=True)):
+            if isinstance(reply, Exception) and command[0] != "XINFO":
+                if command[0] != "XRANGE" or not self._stream.reads_fewer(reply):
+                    raise log_unreadable(reply)
+                [replies[number]] = self._asked((*command[:-1], self._stream.batch_entries))
         return replies
 
     @property
@@ -191,14 +192,14 @@ class CatchUp:
         return ("GET", self._stream.names.identity)
 
     def _entries_from(self, place: bytes) -> tuple[Any, ...]:
-        return ("XRANGE", self._stream.names.log, place, "+", "COUNT", BATCH_ENTRIES)
+        return ("XRANGE", self._stream.names.log, place, "+", "COUNT", self._stream.batch_entries)
 
     def _logged_until(self, tail: Position, entries: list[Any]) -> Iterator[Group]:
         """The groups up to `tail`; `entries` are the first of the log."""
         while True:
             known = [entry for entry in entries if position(entry[0]) <= tail]
             yield from groups(known, self.open_fields)
-            if len(known) < BATCH_ENTRIES:
+            if len(known) < self._stream.batch_entries:
                 self.open_fields.clear()
                 return
             self._stream.keep_going()

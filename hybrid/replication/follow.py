@@ -13,7 +13,7 @@ from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, Group, Run, failed, groups, plain_run, plan
 from hybrid.core.slots import crosses_slots
 from hybrid.core.transaction import EXPIRY_GUARD_MS
-from hybrid.replication.catch_up import BATCH_ENTRIES, CatchUp
+from hybrid.replication.catch_up import CatchUp
 from hybrid.replication.endings import log_unreadable
 from hybrid.replication.stream import Stream
 from hybrid.replication.volatile import VolatileHashes
@@ -88,7 +88,7 @@ class Follow:
 
     def _ask(self) -> None:
         if not self._asked:
-            stream, most = self._stream, ("COUNT", BATCH_ENTRIES)
+            stream, most = self._stream, ("COUNT", self._stream.batch_entries)
             block = ("BLOCK", BLOCK_MS[stream.source])
             stream.reader.send(pack(("XREAD", *most, *block, "STREAMS", stream.names.log, stream.read_to)))
             self._asked = True
@@ -97,13 +97,16 @@ class Follow:
         """Forward the entries in the reply to an XREAD; the result is how many there were."""
         stream = self._stream
         if isinstance(reply, Exception):
-            raise log_unreadable(reply)
+            if not stream.reads_fewer(reply):
+                raise log_unreadable(reply)
+            stream.at_end = False
+            return 0
         if not reply:
             stream.reach_end()
             return 0
         # A wire that speaks RESP3 brings a mapping.
         entries: list[Entry] = next(iter(reply.values() if isinstance(reply, dict) else (log[1] for log in reply)))
-        stream.at_end = len(entries) < BATCH_ENTRIES
+        stream.at_end = len(entries) < stream.batch_entries
         if position(entries[0][0]) <= (read_to := position(stream.read_to)):
             # A handover that did not come about has read on past what was asked for before.
             entries = [entry for entry in entries if position(entry[0]) > read_to]

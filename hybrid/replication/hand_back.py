@@ -9,7 +9,6 @@ from hybrid.core.authority import Authority, Holder
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.errors import HybridError
-from hybrid.replication.catch_up import BATCH_ENTRIES
 from hybrid.replication.endings import TargetLost
 from hybrid.replication.follow import Follow
 from hybrid.replication.lease import Lease
@@ -68,8 +67,9 @@ class HandBack:
         return [[log, entries]] if entries else None
 
     def _rest(self) -> Any:
-        command = ("XREAD", "COUNT", BATCH_ENTRIES, "STREAMS", self._stream.names.log, self._stream.read_to)
-        return self._stream.states.exchange(pack(command), 1)[0]
+        stream = self._stream
+        command = ("XREAD", "COUNT", stream.batch_entries, "STREAMS", stream.names.log, stream.read_to)
+        return stream.states.exchange(pack(command), 1)[0]
 
     def _completed(self, cloud: Endpoint, wire: Wire, halted: Authority, rest: Any) -> bool:
         """Whether the record names the local store now: it does not where somebody took it back."""

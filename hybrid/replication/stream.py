@@ -23,6 +23,7 @@ from hybrid.core.authority import Position, position
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.resp import pack
 from hybrid.core.scripts import FLUSH_SCRIPT
 from hybrid.core.shipping import failed
@@ -43,11 +44,12 @@ from hybrid.stores.pipe import Done, Pipe
 from hybrid.stores.wire import HELD_UP_S, Wire
 from hybrid.types import Store
 
-__all__ = ["CLOSE_MS", "WINDOW_COMMANDS", "Stream"]
+__all__ = ["BATCH_ENTRIES", "CLOSE_MS", "WINDOW_COMMANDS", "Stream"]
 
 WINDOW_BYTES: Final = 1024 * 1024
 WINDOW_COMMANDS: Final = 20_000
 CLOSE_MS: Final = 200
+BATCH_ENTRIES: Final = 500
 POLL_S: Final = 0.1
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
@@ -59,6 +61,7 @@ class Stream:
         source, target: the store whose log is shipped, and the one it goes to; `under`: the record by which it is.
         reader: the wire on which the log is awaited; `states`: the one on which the source is asked, `snapshots` the
             same for states of keys, of which there can be many.
+        batch_entries: how many entries of the log are read at a time.
         read_to: the place of the last entry that was read; `at_end` whether it was the last one there.
         sent_to: every entry up to here was pushed to the other store; none beyond `maybe_to` was, in any form.
         applied: everything up to here is on the other store.
@@ -92,6 +95,7 @@ class Stream:
         self.snapshots: Attentive
         self.pipe: Pipe
         self.read_to = b"0-0"
+        self.batch_entries = BATCH_ENTRIES
         self.at_end = False
         self.sent_to: Position = (0, 0)
         self.maybe_to: Position = (0, 0)
@@ -273,6 +277,13 @@ class Stream:
                 self.endpoints[self.target].retire()
                 self.board.observe(self.target, evidence, str(error))
             raise TargetLost from error
+
+    def reads_fewer(self, error: Exception) -> bool:
+        """Whether less of the log is read at a time from now on, because a service gives no reply as large as that."""
+        if self.batch_entries == 1 or refusal_of(error) is not Refusal.THIS_KEY:
+            return False
+        self.batch_entries = max(1, self.batch_entries // 4)
+        return True
 
     # -- how far
 

@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.names import Names
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Branch
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, groups
 from hybrid.core.state import Absent, KeyState
 from hybrid.core.state_replies import log_position
+from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.copy import read_states
 from hybrid.replication.fold import folded
 from hybrid.replication.records import one
@@ -21,6 +23,8 @@ from hybrid.types import Store
 __all__ = ["Superseded", "Tail", "ask_place", "last_place", "logged", "next_entries", "place_in"]
 
 BATCH_ENTRIES: Final = 1000
+FEW_ENTRIES: Final = 48
+"""As many fit into one reply of any service, 10 MB, whatever they hold."""
 
 
 def last_place(wire: Wire, log: bytes) -> Position:
@@ -38,25 +42,39 @@ def place_in(reply: Any) -> Position:
     return position(log_position(reply))
 
 
-def next_entries(log: bytes, place: Position) -> tuple[Any, ...]:
+def next_entries(log: bytes, place: Position, count: int = FEW_ENTRIES) -> tuple[Any, ...]:
     """The command that reads what stands behind `place`, a batch of it."""
-    return ("XRANGE", log, b"(" + position_text(place), "+", "COUNT", BATCH_ENTRIES)
+    return ("XRANGE", log, b"(" + position_text(place), "+", "COUNT", count)
 
 
 def logged(
     wire: Wire, log: bytes, place: Position, open_fields: list[Field], entries: list[Any] | None = None
 ) -> Iterator[tuple[Group, Position]]:
-    """The groups behind `place`, each with the place to go on from; an unfinished one stays in `open_fields`. The first
-    batch may have been read already: `entries`."""
+    """The groups behind `place`, each with the place to go on from; an unfinished one stays in `open_fields`. The reply
+    to `next_entries` may be there already: `entries`."""
+    count = FEW_ENTRIES
     while True:
-        entries = one(wire, *next_entries(log, place)) if entries is None else entries
+        if entries is None:
+            entries, count = _batch(wire, log, place)
         if entries:
             place = position(entries[-1][0])
         for group in groups(entries, open_fields):
             yield group, place
-        if len(entries) < BATCH_ENTRIES:
+        if len(entries) < count:
             return
         entries = None
+
+
+def _batch(wire: Wire, log: bytes, place: Position) -> tuple[list[Any], int]:
+    """Entries behind `place`, and how many were asked for. Raises HybridError, NotSent or ReplyLost."""
+    try:
+        return one(wire, *next_entries(log, place, BATCH_ENTRIES)), BATCH_ENTRIES
+    except StoreUnavailable:
+        raise
+    except HybridError as error:
+        if refusal_of(error) is not Refusal.THIS_KEY:
+            raise
+        return one(wire, *next_entries(log, place)), FEW_ENTRIES
 
 
 class Superseded(Exception):

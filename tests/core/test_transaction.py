@@ -12,7 +12,9 @@ from hybrid.core.commands import lookup, policy_of
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
+from hybrid.core.shipping import groups
 from hybrid.core.transaction import (
+    ENTRY_BYTES,
     EXPIRY_GUARD_MS,
     LARGE_BYTES,
     TOKEN_BYTES,
@@ -148,6 +150,19 @@ PIPELINES = {
 @pytest.mark.parametrize("lines", PIPELINES, ids=" ; ".join)
 def test_a_pipeline(lines: tuple[str, ...]) -> None:
     assert body(*lines) == PIPELINES[lines]
+
+
+@pytest.mark.parametrize("first", ["SET", "APPEND"])
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_transaction_of_many_bytes_is_logged_in_several_entries_of_one_group(first: str, atomic: bool) -> None:
+    writes = [write(first, f"k{number}", "x" * 30_000) for number in range(12)]
+    prepared = transaction(NAMES, writes, resp3=False, atomic=atomic)
+    added = [command for command in commands(prepared.payload(TOKEN)) if command[0] == b"XADD"]
+    assert len(added) > 1 and all(sum(map(len, command)) < ENTRY_BYTES + LARGE_BYTES for command in added)
+    entries = [(b"%d-0" % number, command[3:]) for number, command in enumerate(added)]
+    [group] = groups(entries, [])
+    assert group.commands == tuple(each.packed for each in writes)
+    assert (group.atomic, group.token) == (atomic, None if first == "SET" else TOKEN)
 
 
 def test_the_script_is_told_the_protocol() -> None:
@@ -293,7 +308,8 @@ def test_keys_that_depend_on_each_other_are_logged_together() -> None:
 def test_many_keys_that_depend_on_one() -> None:
     """With a step of each key for every other one, this would take minutes."""
     prepared = made(*(f"SMOVE hub k{number} m" for number in range(20_000)))
-    result = verdict(prepared, [5] * 20_001 + [1] * 20_000 + [b"1-0"])
+    replies = {Role.GUARD: 5, Role.REPLY: 1, Role.LOGGED: b"1-0"}
+    result = verdict(prepared, [replies[part.role] for part in prepared.parts])
     assert len(result.expiring) == 20_001
 
 

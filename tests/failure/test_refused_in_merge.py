@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
+import redis
 from refusing import Refusing, refusing
 from rig import HEAL_S, PATIENT, Rig, state_of, takes_writes
 from servers import client, wait_until
@@ -126,3 +127,44 @@ def test_more_to_be_done_again_than_a_request_can_carry(rig: Rig, limited: Refus
     conflicts.restore(hybrid, conflict.id, author="test")
     assert hybrid.llen("jobs") == 4000
     rig.assert_healed(hybrid)
+
+
+@pytest.fixture
+def limits_replies(rig: Rig) -> Iterator[Refusing]:
+    """The cloud store as a service that gives no more than so much in a reply."""
+    with refusing(rig.cloud.port) as proxy, client(rig.cloud.url) as beside:
+        rig.cloud_url = proxy.url
+        beside.response_callbacks.clear()
+
+        def too_large(args: Sequence[bytes]) -> str | None:
+            words = [arg.upper() for arg in args]
+            if words[0] not in (b"XRANGE", b"XREAD"):
+                return None
+            at = words.index(b"BLOCK") if b"BLOCK" in words else len(words)
+            try:
+                size = len(repr(beside.execute_command(*args[:at], *args[at + 2 :])))
+            except redis.ConnectionError:  # the store is down
+                return None
+            return f"ERR max response size exceeded. Limit: {REQUEST_BYTES} bytes" if size > REQUEST_BYTES else None
+
+        proxy.refusal = too_large
+        yield proxy
+
+
+def test_a_log_that_no_reply_can_carry(rig: Rig, limits_replies: Refusing) -> None:
+    """Of the store that took over, and of the one that comes back: both wrote values of many kilobytes."""
+    hybrid = rig.client(ack="local", **PATIENT)
+    hybrid.set("before", 1)
+    assert hybrid.wait_in_sync(HEAL_S)
+    part(rig, hybrid)
+    hybrid.set("only", "local")
+    change_over(rig, hybrid)
+    for number in range(600):
+        hybrid.set(f"k{number}", "x" * 25_000)
+    with hybrid.pipeline() as pipe:
+        for number in range(600):
+            pipe.set(f"p{number}", "x" * 25_000)
+        pipe.execute()
+    rig.local.start()
+    rig.assert_healed(hybrid)
+    assert hybrid.get("only") == b"local"
