@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from panel import format
 from panel.i18n import _, ngettext
+from panel.queries import jobs
 from panel.reads import Answer, Known, Unknown
 from panel.repair import queries
+from panel.repair.actions import KEY_JOB, SYNC_JOB
 from panel.repair.queries import DiffResult, Divergence, Ending, Scope
 from panel.widgets import zone
 
-__all__ = ["agreement", "found_last", "share_and_note"]
+__all__ = ["agreement", "found_last", "outdated", "share_and_note"]
 
 
 def agreement(patience_s: float = 0.8) -> Answer[Divergence | None]:
@@ -37,6 +39,12 @@ def found_last(measured: Divergence | None, results: Sequence[DiffResult]) -> Di
     )  # fmt: skip
 
 
+def outdated(ended_at_s: float) -> bool:
+    """Whether this process has made something equal since."""
+    repairs = jobs(SYNC_JOB, KEY_JOB)
+    return any(job.finished_at_s is not None and job.started_at_s > ended_at_s for job in repairs)
+
+
 def share_and_note(measured: Divergence | None) -> tuple[str, str] | None:
     """How much was equal when it was looked at, and what became of the rest; None before anything was compared. Beside
     the number there is room for a few words only."""
@@ -44,7 +52,9 @@ def share_and_note(measured: Divergence | None) -> tuple[str, str] | None:
     if measured is None or share is None:
         return None
     checked, differ = format.clock(measured.checked_at_s, zone()), measured.open_differences
-    if differ:
+    if differ and outdated(measured.checked_at_s):
+        note = _("some were made equal since · {time}").format(time=checked)
+    elif differ:
         note = ngettext("{n} key differs", "{n} keys differ", differ).format(n=format.number(differ)) + f" · {checked}"
     elif share < 1:
         note = _("none differs any more · {time}").format(time=checked)

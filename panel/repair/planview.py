@@ -8,10 +8,10 @@ import streamlit as st
 from panel import actions, format
 from panel.i18n import N_, _, ngettext
 from panel.jobview import follow
-from panel.queries import Store, jobs
+from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
-from panel.repair.actions import KEY_JOB, SYNC_JOB
+from panel.repair.agreement import outdated
 from panel.repair.links import key_text, link, linked
 from panel.repair.pieces import facts_text, missing
 from panel.repair.queries import Action, Direction, Known, PlanPreview, Prefer, Selection, Verb
@@ -72,12 +72,6 @@ def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None,
         return
     actions_table(preview.first, preview.plan.sums.changes)
     run_form(preview, selection, direction, prefer, extras, blocked, key)
-
-
-def outdated(ended_at_s: float) -> bool:
-    """Whether this process has changed something since."""
-    repairs = jobs(SYNC_JOB, KEY_JOB)
-    return any(job.finished_at_s is not None and job.started_at_s > ended_at_s for job in repairs)
 
 
 def plan_text(preview: PlanPreview) -> str:

@@ -351,3 +351,13 @@ def test_a_store_that_evicts_any_key_says_so_on_its_card(
         at = open_page()
         assert not at.exception
         assert ("hybrid's own too" in text_of(at)) is told
+
+
+def test_what_was_made_equal_since_is_not_shown_as_if_it_differed_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Divergence(sampled=1000, differed=20, open_differences=20, checked_at_s=NOW)
+    monkeypatch.setattr(agreement, "zone", lambda: None)
+    for done, note in ((False, "20 keys differ · "), (True, "some were made equal since · ")):
+        monkeypatch.setattr(agreement, "outdated", lambda _ended_at_s, done=done: done)
+        told = agreement.share_and_note(found)
+        assert told is not None
+        assert told[1].startswith(note)

@@ -13,6 +13,7 @@ import redis
 from hybrid.client import HybridRedis
 from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.ops.diff.line import Line, open_line
+from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
 __all__ = ["Lines"]
@@ -73,7 +74,7 @@ class Lines:
         except (redis.ConnectionError, redis.TimeoutError) as error:
             if isinstance(error, StoreUnavailable):
                 raise
-            raise StoreUnavailable(f"the {store} store did not answer: {error}") from None
+            raise StoreUnavailable(f"the {store} store did not answer: {plain_reason(error)}") from None
         except redis.ResponseError as error:
             raise HybridError(f"the {store} store refuses: {error}") from None
 

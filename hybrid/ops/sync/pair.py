@@ -27,7 +27,7 @@ from hybrid.errors import AllStoresDown, ConfigurationError, HybridError, StoreU
 from hybrid.replication.copy import read_in_parts
 from hybrid.replication.engine import Engine
 from hybrid.stores.capabilities import Capabilities, capabilities_of
-from hybrid.stores.wire import Wire
+from hybrid.stores.wire import Wire, plain_reason
 from hybrid.types import Purpose, Store, StoreState
 
 __all__ = ["SCAN_KEYS", "Guard", "Logged", "Pair"]
@@ -174,7 +174,8 @@ class Pair:
                 for key in list(part):
                     yield key, part.pop(key)[0]
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise StoreUnavailable(f"the {store} store was lost: {error}") from None
+            why = error if isinstance(error, HybridError) else plain_reason(error)
+            raise StoreUnavailable(f"the {store} store was lost: {why}") from None
         except redis.ResponseError as error:
             raise HybridError(f"the {store} store refuses to be read: {error}") from None
 
