@@ -12,6 +12,7 @@ from random import Random
 
 from fleet import Fleet
 from rig import Rig, shipper_pid
+from servers import client
 
 from hybrid.stores.link import Link
 from hybrid.stores.processes import ServerProcess
@@ -25,7 +26,7 @@ LINKS = ("refuse", "hang", "cut", "lose replies", "slow")
 EVERYTHING = (*STORES, *PROCESSES, *LINKS)
 PROFILES = {
     "single": EVERYTHING,
-    "wiped": ("wipe", "wipe", *STORES, *PROCESSES),
+    "wiped": ("wipe", "wipe", "empty", *STORES, *PROCESSES),
     "links": LINKS,
     "storm": (*STORES, *EVERYTHING),
 }
@@ -71,6 +72,10 @@ class Nemesis:
         if kind == "stop":
             server.pause()
             return Fault(name, length_s, server.resume)
+        if kind == "empty":  # by hand: its connections stay
+            with client(server.url) as connection:
+                connection.flushall()
+            return Fault(name, 0.0, lambda: None)
         server.kill()
         if kind == "wipe":
             shutil.rmtree(server.folder)
