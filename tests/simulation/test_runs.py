@@ -47,7 +47,7 @@ def found(profile: str, seeds: range) -> set[str]:
 
 
 def test_replaying_what_a_copy_contains_already_is_found() -> None:
-    def plan(group: Any, skip: Any, now_ms: int) -> None:
+    def plan(group: Any, skip: Any, now_ms: int, lasting: Any) -> None:
         return None
 
     with patch("hybrid.replication.follow.plan", plan):

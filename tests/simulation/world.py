@@ -18,7 +18,7 @@ from hybrid.types import Store, StoreState
 from .keyspace import Value
 from .network import Link, Network
 from .scheduler import Host, Scheduler
-from .server import Server, Session
+from .server import MARK, Server, Session
 from .threads import Files, in_place
 
 __all__ = ["Process", "World", "opened"]
@@ -141,6 +141,8 @@ class World:
             and all(board.state(store) is StoreState.UP for board in boards for store in Store)
             and all(board.authority.holder is Holder.LOCAL for board in boards)
             and not self._backlog(Store.LOCAL)
+            # One that was emptied a moment ago has none: that is still on its way to those who will refill it.
+            and (not boards or all(MARK in server.data.values for server in self.stores.values()))
         )
 
     def _backlog(self, store: Store) -> int:
