@@ -98,6 +98,10 @@ class Group:
                 touched.update(keys_of(lookup(args), args))
         return frozenset(touched)
 
+    def is_late(self, now_ms: int) -> bool:
+        """Whether it is so old that a key of it may expire before it arrives, other than the writer's guard expects."""
+        return now_ms - self.ms > REPLAY_WITHIN_MS
+
     def is_timeless(self, lasting: Set[bytes]) -> bool:
         """Whether it can be replayed however late: none of its keys expires, as long as `lasting` ones do not."""
         if not lasting:
@@ -230,7 +234,7 @@ def plan(
     not expire: where all others are copied as soon as the log is behind, large ones that are written all the time would
     keep it so.
     """
-    late = now_ms - group.ms > REPLAY_WITHIN_MS and not group.is_timeless(lasting)
+    late = group.is_late(now_ms) and not group.is_timeless(lasting)
     if not (late or group.by_state or (skip and any(skip.get(key, (0, 0)) >= group.place for key in group.touched))):
         return None
     if skip.keys().isdisjoint(group.keys):

@@ -155,7 +155,7 @@ class Follow:
                 # What stood before is gone on both stores; what follows starts from nothing.
                 self._catch_up.empty()
                 waiting.keys.clear()
-            joins = self._joins(group, waiting) or not named.isdisjoint(group.touched)
+            joins = self._joins(group, waiting, now_ms) or not named.isdisjoint(group.touched)
             keys = group.keys if joins else self._plan(group, now_ms)
             if keys is not None:
                 self._catch_up.push_keyless(group)
@@ -178,14 +178,16 @@ class Follow:
         self._catch_up.hydrate()
         self._stream.push_advance(place)
 
-    def _joins(self, group: Group, waiting: _ByState) -> bool:
+    def _joins(self, group: Group, waiting: _ByState, now_ms: int) -> bool:
         """Whether the group goes by state because others do."""
         if group.empties:
             return True
-        # Reading states from the cloud takes two of its round trips, so there one copy serves for the rest of a batch.
-        return bool(waiting.keys) and (
-            self._stream.source is Store.CLOUD or not waiting.keys.keys().isdisjoint(group.touched)
-        )
+        if not waiting.keys:
+            return False
+        # One copy serves for the rest of a batch where reading states takes two of the cloud's round trips, or many
+        # entries are waiting: between replays each would be read by itself.
+        is_one_copy = self._stream.source is Store.CLOUD or group.is_late(now_ms)
+        return is_one_copy or not waiting.keys.keys().isdisjoint(group.touched)
 
     def _plan(self, group: Group, now_ms: int) -> tuple[bytes, ...] | None:
         copied = self._catch_up.copied

@@ -13,6 +13,7 @@ from hybrid.types import Status, Store, StoreState, StoreStatus
 
 if TYPE_CHECKING:
     from hybrid.replication.engine import Engine
+from hybrid.replication.lease import owner
 
 __all__ = ["in_sync", "taken_status"]
 
@@ -85,7 +86,7 @@ def _log_facts(engine: Engine) -> tuple[int | None, float | None, int | None, st
     lag_s = 0.0
     if oldest:
         lag_s = max(0.0, int(now[0]) + int(now[1]) / 1e6 - position(oldest[0][0])[0] / 1000)
-    return length, lag_s, conflicts, holder.decode() if holder else None, folded_keys, refused_keys
+    return length, lag_s, conflicts, owner(holder.decode()) if holder else None, folded_keys, refused_keys
 
 
 def in_sync(engine: Engine, timeout_s: float) -> bool:

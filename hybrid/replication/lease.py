@@ -20,24 +20,25 @@ from hybrid.core.lua import NOTED
 from hybrid.core.resp import pack
 from hybrid.types import Store
 
-__all__ = ["RENEW_S", "TERM_S", "Lease", "new_holder"]
+__all__ = ["RENEW_S", "TERM_S", "Lease", "new_holder", "owner", "renamed"]
 
 TERM_S: Final = {Store.LOCAL: 2.0, Store.CLOUD: 4.0}
 RENEW_S: Final = {Store.LOCAL: 0.4, Store.CLOUD: 1.3}
 """Renewing on the cloud is billed, and happens only while the cloud store has the authority."""
 
-_ACQUIRE = NOTED + (
-    "local holder=redis.call('GET',KEYS[1]) if holder and holder~=ARGV[1] then return 0 end "
+_OWNER = "local function owner(name) return name and string.match(name,'^[^#]*') end "
+_ACQUIRE = (NOTED + _OWNER) + (
+    "local holder=redis.call('GET',KEYS[1]) if holder and owner(holder)~=owner(ARGV[1]) then return 0 end "
     "noted('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
 )
 _RENEW = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('PEXPIRE',KEYS[1],ARGV[2]) end return 0"
-_ACQUIRE_BIDDING = NOTED + (
+_ACQUIRE_BIDDING = (NOTED + _OWNER) + (
     "local holder=redis.call('GET',KEYS[1]) local bid=redis.call('GET',KEYS[2]) "
-    "local prefers=ARGV[3]=='1' "
-    "if holder and holder~=ARGV[1] then "
-    "if prefers and (not bid or bid==ARGV[1]) then noted('SET',KEYS[2],ARGV[1],'PX',ARGV[2]) end return 0 end "
+    "local prefers,me=ARGV[3]=='1',owner(ARGV[1]) bid=owner(bid) "
+    "if holder and owner(holder)~=me then "
+    "if prefers and (not bid or bid==me) then noted('SET',KEYS[2],ARGV[1],'PX',ARGV[2]) end return 0 end "
     "if bid and not prefers and not holder then return 0 end "
-    "if bid==ARGV[1] then redis.call('DEL',KEYS[2]) end "
+    "if bid==me then redis.call('DEL',KEYS[2]) end "
     "noted('SET',KEYS[1],ARGV[1],'PX',ARGV[2]) return 1"
 )
 _RENEW_BIDDING = (
@@ -53,6 +54,17 @@ _RELEASE = "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',K
 def new_holder() -> str:
     """A name for one shipper, unlike any other: host, process and a random part."""
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def renamed(holder: str) -> str:
+    """The same shipper's name for its next lease. It takes over from the one before at once; what that one has sent and
+    is still on its way, its release among it, does not concern the new one."""
+    return f"{owner(holder)}#{int(holder.partition('#')[2] or 0) + 1}"
+
+
+def owner(holder: str) -> str:
+    """The shipper's name, whichever of its leases this is."""
+    return holder.partition("#")[0]
 
 
 class Lease:

@@ -30,7 +30,7 @@ from hybrid.replication.endings import Outcome
 from hybrid.replication.fold import fold
 from hybrid.replication.forwarder import forward
 from hybrid.replication.growth import measured
-from hybrid.replication.lease import RENEW_S, Lease, new_holder
+from hybrid.replication.lease import RENEW_S, Lease, new_holder, renamed
 from hybrid.replication.lease_keeper import LeaseKeeper
 from hybrid.replication.messages import Progress, Word
 from hybrid.replication.packed_copy import DumpRefused
@@ -102,6 +102,7 @@ class Shipper(threading.Thread):
         board, names = self._board, self._names
         control = self._endpoints[source].connect_raw()
         try:
+            self._holder = renamed(self._holder)
             lease = Lease(source, names.lease, self._holder, bid=names.bid, preferred=board.preferred)
             while self._is_due(source):
                 if not board.reachable(source.other):

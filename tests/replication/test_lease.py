@@ -11,7 +11,7 @@ from servers import Pool, client, run_packed
 
 from hybrid.core.resp import unpack
 from hybrid.replication import lease as lease_module
-from hybrid.replication.lease import RENEW_S, TERM_S, Lease, new_holder
+from hybrid.replication.lease import RENEW_S, TERM_S, Lease, new_holder, renamed
 from hybrid.types import Store
 
 KEY = b"hybrid:lease"
@@ -190,3 +190,29 @@ def test_who_handed_the_authority_back_ships_although_an_agent_bids(server: redi
     assert run_packed(server, application.release()) == 1
     assert not application.acquired(run_packed(server, application.acquire()))
     assert agent.acquired(run_packed(server, agent.acquire()))
+
+
+@pytest.mark.parametrize("bid", [None, b"bid"])
+def test_what_an_earlier_lease_has_sent_does_not_concern_the_next_one(server: redis.Redis, bid: bytes | None) -> None:
+    """Its release came late, and two shippers were at work until the next renewal."""
+    holder = new_holder()
+    before, after = (Lease(Store.LOCAL, KEY, name, bid=bid) for name in (holder, renamed(holder)))
+    assert before.acquired(run_packed(server, before.acquire()))
+    assert after.acquired(run_packed(server, after.acquire())), "it need not wait for itself"
+    assert run_packed(server, before.release()) == 0
+    assert run_packed(server, before.set(b"noted", b"late")) == 0
+    assert run_packed(server, after.renew()) == 1
+    other = Lease(Store.LOCAL, KEY, new_holder(), bid=bid)
+    assert not other.acquired(run_packed(server, other.acquire()))
+
+
+def test_a_shipper_that_bids_under_one_name_is_served_under_the_next(server: redis.Redis) -> None:
+    bid, holder = b"bid", new_holder()
+    application = Lease(Store.LOCAL, KEY, new_holder(), bid=bid)
+    agent, again = (Lease(Store.LOCAL, KEY, name, bid=bid, preferred=True) for name in (holder, renamed(holder)))
+    assert application.acquired(run_packed(server, application.acquire()))
+    assert not agent.acquired(run_packed(server, agent.acquire()))
+    assert run_packed(server, application.release()) == 1
+    assert not application.acquired(run_packed(server, application.acquire())), "somebody preferred waits"
+    assert again.acquired(run_packed(server, again.acquire()))
+    assert not server.exists(bid)
