@@ -138,10 +138,11 @@ class Pairing:
         was_wiped = self._board.is_wiped(store)
         if store is Store.CLOUD:
             self._wait_for_local_mark()
+        record = self._next_life(Store.LOCAL) if begins_anew else FIRST
         if begins_anew and greeting.mark == OUTDATED:
             self._mark_outdated(store, wire)
-        else:
-            self._mark(store, wire, self._next_life(Store.LOCAL) if begins_anew else FIRST)
+        elif not self._mark(store, wire, record, had_mark=greeting.mark is not None):
+            return self._greet(store, wire)
         return Evidence.MARKED if begins_anew or was_wiped else Evidence.ANSWERED
 
     def _refuse_foreign(self, store: Store, greeting: _Greeting) -> None:
@@ -157,12 +158,15 @@ class Pairing:
         other, down = store.other, StoreState.DOWN
         self._heard.wait_for(lambda: other in self._greetings or self._board.state(other) is down, PARTNER_S)
 
-    def _mark(self, store: Store, wire: Wire, record: Authority) -> None:
-        """Learn the store's mark and record; create what is missing. A record older than `record` was left by a shipper
-        that did not know yet how much was lost."""
+    def _mark(self, store: Store, wire: Wire, record: Authority, *, had_mark: bool = False) -> bool:
+        """Learn the store's mark and record; create what is missing. False for a store that was emptied since it was
+        seen to have a mark: a new one would hide that. A record older than `record` was left by a shipper that did not
+        know yet how much was lost."""
         names = self._names
         look = ("GET", names.identity), ("GET", names.authority)
         mark, found = checked(wire, *look)
+        if mark is None and had_mark:
+            return False
         if mark is None or found is None:  # a store that is full would refuse what is not needed either
             *_, mark, found = checked(
                 wire,
@@ -181,6 +185,7 @@ class Pairing:
             self._endpoints[store].renew_record(record)
             authority = record
         self._board.learn(authority, source=store)
+        return True
 
     def _wait_for_local_mark(self) -> None:
         """Of two URLs that lead to one server it is the cloud store's that is refused."""
