@@ -137,8 +137,9 @@ class Board:
                     self.last_written = (0, 0)
                     self.acks[authority.store].begin(authority.epoch)
                 self.authority = authority
-                # Whoever hands it back reaches the local store, even if this process does not.
-                handed_back = authority.holder in (Holder.HANDOVER, Holder.LOCAL)
+                # Whoever hands it back reaches the local store, even if this process does not. The first record that
+                # it meets may be of any age, and says nothing of who reaches what now.
+                handed_back = authority.holder in (Holder.HANDOVER, Holder.LOCAL) and not first
                 self._relay = handed_back and self.state(Store.LOCAL) is StoreState.DOWN
             if moved:
                 self.moved_s = time.monotonic()

@@ -69,6 +69,23 @@ def test_a_store_that_is_not_there(rig: Rig, store: Store, fault: str, paired: b
     assert client.mget("new", "n", "old", "kept") == [b"1", b"2", None, b"2" if paired else None]
 
 
+def test_a_local_store_that_is_not_there_again(rig: Rig) -> None:
+    """The record that the cloud store holds since the last failback does not say that anybody reaches the local one."""
+    rig.link(Store.CLOUD, 0.02)
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url) as before:
+        before.incr("n")
+        assert before.wait_in_sync(HEAL_S)
+        rig.local.kill()
+        before.incr("n")
+        rig.local.start()
+        rig.assert_healed(before)
+    rig.local.kill()
+    client = opened(rig)
+    assert client.incr("n") == 3
+    rig.local.start()
+    rig.assert_healed(client)
+
+
 def test_a_local_store_that_has_no_address_yet(rig: Rig, tmp_path: Path, server: object) -> None:
     """Its socket does not exist until the container that holds it starts."""
     socket = tmp_path / "redis.sock"

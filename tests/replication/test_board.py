@@ -318,6 +318,23 @@ def test_who_arrives_late_hears_of_no_failover(make: Callable[..., Board], told:
     assert (moved.authority, moved.epoch) == (LOCAL, 4)
 
 
+def test_who_alone_has_lost_the_local_store_relies_on_others_once_it_is_handed_back(failed_over: Board) -> None:
+    failed_over.learn(RETURNED, source=CLOUD)
+    assert failed_over.routes.relayed
+
+
+@pytest.mark.parametrize("record", [HANDOVER, RETURNED])
+def test_the_first_record_does_not_say_that_others_reach_the_local_store(
+    make: Callable[..., Board], record: Authority
+) -> None:
+    board = make()
+    board.observe(LOCAL, Evidence.REFUSED)
+    board.learn(record, source=CLOUD)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    assert board.routes.claim
+    assert not board.routes.relayed
+
+
 def test_a_handover_is_no_move(failed_over: Board, told: Told) -> None:
     failed_over.wrote((5, 0))
     failed_over.learn(HANDOVER, source=CLOUD)
