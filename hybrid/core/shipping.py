@@ -15,12 +15,24 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
-from hybrid.core.commands import keys_of, lookup, written_keys
+from hybrid.core.commands import is_blind, keys_of, lookup, written_keys
 from hybrid.core.effects import absolute
 from hybrid.core.resp import pack, unpack
 from hybrid.core.transaction import may_set_expiry
 
-__all__ = ["REPLAY_WITHIN_MS", "Entry", "Field", "Group", "Run", "failed", "groups", "plain_run", "plan"]
+__all__ = [
+    "REPLAY_WITHIN_MS",
+    "Entry",
+    "Field",
+    "Group",
+    "Run",
+    "by_state",
+    "failed",
+    "groups",
+    "parts",
+    "plain_run",
+    "plan",
+]
 
 REPLAY_WITHIN_MS: Final = 1000
 """Half the expiry guard of `hybrid.core.transaction`, so that every key that may have expired on the way was hinted."""
@@ -103,14 +115,14 @@ class Group:
         return now_ms - self.ms > REPLAY_WITHIN_MS
 
     def is_timeless(self, lasting: Set[bytes]) -> bool:
-        """Whether it can be replayed however late: none of its keys expires, as long as `lasting` ones do not."""
-        if not lasting:
+        """Whether it can be replayed however late: it lets nothing expire, and asks nothing of a key that may have
+        expired by then, as those that are `lasting` do not."""
+        if not (self.keys and self.names <= {b"v", b"i"}):
             return False
-        return bool(self.keys) and self.names <= {b"v", b"i"} and self.touched <= lasting and not self._sets_expiry
-
-    @cached_property
-    def _sets_expiry(self) -> bool:
-        return any(may_set_expiry(lookup(args), args) for args in map(unpack, self.commands))
+        return all(
+            not may_set_expiry(command, args) and (is_blind(command, args) or lasting >= set(keys_of(command, args)))
+            for command, args in ((lookup(args), args) for args in map(unpack, self.commands))
+        )
 
     @property
     def commands(self) -> tuple[bytes, ...]:
@@ -240,6 +252,42 @@ def plan(
     if skip.keys().isdisjoint(group.keys):
         return group.keys
     return tuple(key for key in group.keys if skip.get(key, (0, 0)) < group.place)
+
+
+def parts(logged: Iterable[Group]) -> Iterator[Sequence[Group]]:
+    """What stands in the log between two moments at which all keys changed, each with the group that it begins with."""
+    part: list[Group] = []
+    for group in logged:
+        if part and (group.empties or group.refills or part[0].refills):
+            yield part
+            part = []
+        part.append(group)
+    if part:
+        yield part
+
+
+def by_state(
+    logged: Sequence[Group], planned: Sequence[Iterable[bytes] | None]
+) -> tuple[Sequence[bool], Iterable[bytes]]:
+    """Which of these groups go by state if one copy is to serve for all of them, and the keys to be copied. `planned`
+    is what `plan` says of each.
+
+    A state that is copied is that of a later moment: whatever else touches such a key goes by state as well. What was
+    to expire is logged by state behind the command that found it so, and perhaps behind others that go on from what
+    that one left: where it expires on the way, all of these would do something else.
+    """
+    by_state = [keys is not None for keys in planned]
+    copied = dict.fromkeys(key for keys in planned for key in keys or ())
+    moved = copied.keys() | {key for group in logged if group.names == {b"s"} for key in group.keys}
+    spreads = bool(moved)
+    while spreads:
+        spreads = False
+        for index, group in enumerate(logged):
+            if not by_state[index] and not moved.isdisjoint(group.touched):
+                by_state[index] = spreads = True
+                copied.update(dict.fromkeys(group.keys))
+                moved.update(group.keys)
+    return by_state, copied
 
 
 def failed(replies: Sequence[Any]) -> Exception | None:

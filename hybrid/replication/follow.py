@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hybrid.core.authority import Position, position
 from hybrid.core.resp import pack
-from hybrid.core.shipping import Entry, Group, Run, failed, groups, plain_run, plan
+from hybrid.core.shipping import Entry, Group, Run, by_state, failed, groups, parts, plain_run, plan
 from hybrid.core.slots import crosses_slots
 from hybrid.core.transaction import EXPIRY_GUARD_MS
 from hybrid.replication.catch_up import CatchUp
@@ -27,23 +27,6 @@ BLOCK_MS: Final = {Store.LOCAL: 250, Store.CLOUD: 30_000}
 LINGER_S: Final = 0.002
 LONG_LINGER_S: Final = 0.005
 BURST_ENTRIES: Final = 8
-
-
-class _ByState:
-    """Groups of a batch that go by state, not copied yet: their keys, the place of the last one, their tokens."""
-
-    def __init__(self) -> None:
-        self.keys: dict[bytes, None] = {}
-        self.place: Position | None = None
-        self.tokens: list[bytes | None] = []
-
-    def add(self, group: Group, keys: Iterable[bytes]) -> None:
-        self.keys.update(dict.fromkeys(keys))
-        self.place = group.place
-        self.tokens.append(group.token)
-
-    def clear(self) -> None:
-        self.keys, self.place, self.tokens = {}, None, []
 
 
 class Follow:
@@ -142,34 +125,34 @@ class Follow:
             self._replayed(group, [next(rest) for _ in group.fields])
 
     def _forward_groups(self, logged: Iterable[Group], now_ms: int) -> None:
-        stream, logged = self._stream, tuple(logged)
-        waiting = _ByState()
-        # What was to expire is logged by state behind the command that found it so, and perhaps behind others that go
-        # on from what that one left: where it expires on the way, all of these would do something else.
-        named = {key for group in logged if group.names == {b"s"} for key in group.keys}
-        for group in logged:
-            if group.refills:
-                self._refill(group.place)
+        for part in parts(logged):
+            first = part[0]
+            if first.refills:
+                self._refill(first.place)
                 continue
-            if group.empties:
+            if first.empties:
                 # What stood before is gone on both stores; what follows starts from nothing.
                 self._catch_up.empty()
-                waiting.keys.clear()
-            joins = self._joins(group, waiting, now_ms) or not named.isdisjoint(group.touched)
-            keys = group.keys if joins else self._plan(group, now_ms)
-            if keys is not None:
+            self._forward_part(part, now_ms)
+
+    def _forward_part(self, part: Sequence[Group], now_ms: int) -> None:
+        stream, copied = self._stream, self._catch_up.copied
+        went, keys = by_state(part, [self._plan(group, now_ms) for group in part])
+        for group, goes_by_state in zip(part, went, strict=True):
+            if goes_by_state:
+                # One copy serves for all: a read between replays takes round trips.
+                self._catch_up.copy(keys)
+                keys = ()
                 self._catch_up.push_keyless(group)
-                waiting.add(group, keys)
+                stream.note(group.place, group.token)
+                stream.push_advance(group.place)
                 continue
-            self._copy_waiting(waiting)
             payload, count = group.replay(stream_counters=stream.capabilities.has_stream_counters)
             stream.note(group.place, group.token)
-            lasting = self._catch_up.copied.lasting
-            is_timeless = group.is_timeless(lasting)
+            is_timeless = group.is_timeless(copied.lasting)
             if not is_timeless:
-                lasting.difference_update(group.keys)
+                copied.lasting.difference_update(group.keys)
             stream.push(payload, count, partial(self._replayed, group, is_timeless=is_timeless))
-        self._copy_waiting(waiting)
 
     def _refill(self, place: Position) -> None:
         """Dual write begins again: the other store missed what was written meanwhile, whatever the log says."""
@@ -178,24 +161,14 @@ class Follow:
         self._catch_up.hydrate()
         self._stream.push_advance(place)
 
-    def _joins(self, group: Group, waiting: _ByState, now_ms: int) -> bool:
-        """Whether the group goes by state because others do."""
-        if group.empties:
-            return True
-        if not waiting.keys:
-            return False
-        # One copy serves for the rest of a batch where reading states takes two of the cloud's round trips, or many
-        # entries are waiting: between replays each would be read by itself.
-        is_one_copy = self._stream.source is Store.CLOUD or group.is_late(now_ms)
-        return is_one_copy or not waiting.keys.keys().isdisjoint(group.touched)
-
     def _plan(self, group: Group, now_ms: int) -> tuple[bytes, ...] | None:
         copied = self._catch_up.copied
         keys = plan(group, copied.places, now_ms, copied.lasting)
-        by_state = keys is None and (
-            self._volatile.concern(group) or self._was_refused(group) or self._crosses_slots(group)
-        )
-        return group.keys if by_state else keys
+        if keys is None and (
+            group.empties or self._volatile.concern(group) or self._was_refused(group) or self._crosses_slots(group)
+        ):
+            return group.keys
+        return keys
 
     def _crosses_slots(self, group: Group) -> bool:
         return self._stream.capabilities.is_cluster and crosses_slots(group.commands)
@@ -203,15 +176,6 @@ class Follow:
     def _was_refused(self, group: Group) -> bool:
         """Whether the other store has another value than a replay would start from."""
         return bool(self._catch_up.refused) and not self._catch_up.refused.isdisjoint(group.touched)
-
-    def _copy_waiting(self, waiting: _ByState) -> None:
-        if waiting.place is None:
-            return
-        self._catch_up.copy(waiting.keys)
-        self._stream.push_advance(waiting.place)
-        for token in waiting.tokens:
-            self._stream.note(waiting.place, token)
-        waiting.clear()
 
     def _replayed(self, group: Group, replies: list[Any], *, is_timeless: bool = False) -> None:
         is_right = failed(replies) is None and self._wrong.keys().isdisjoint(group.touched)

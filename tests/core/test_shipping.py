@@ -15,7 +15,19 @@ from hybrid.core.commands import lookup, policy_of
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.scripts import FLUSH_SHA
-from hybrid.core.shipping import REPLAY_WITHIN_MS, RUN_BYTES, Entry, Field, Group, failed, groups, plain_run, plan
+from hybrid.core.shipping import (
+    REPLAY_WITHIN_MS,
+    RUN_BYTES,
+    Entry,
+    Field,
+    Group,
+    by_state,
+    failed,
+    groups,
+    parts,
+    plain_run,
+    plan,
+)
 from hybrid.core.tokens import KEPT_WIRES, Shipped, token
 from hybrid.core.transaction import EXPIRY_GUARD_MS, TOKEN_BYTES, Write, transaction
 
@@ -228,30 +240,37 @@ def test_what_follows_promptly_is_replayed() -> None:
 def test_what_is_late_is_copied() -> None:
     late_ms = MS + REPLAY_WITHIN_MS + 1
     assert plan(group("v SET a 1", "t EXPIRE b 5"), {}, late_ms) == (b"a", b"b")
+    assert plan(group("v SET a 1", "v INCR a"), {}, late_ms) == (b"a",)
     assert plan(group("v SCRIPT LOAD x"), {}, late_ms) == ()
 
 
 @pytest.mark.parametrize(
-    ("line", "is_replayed"),
+    ("line", "where_keys_last", "in_any_case"),
     [
-        ("v RPUSH a x", True),
-        ("v SET a 1", True),
-        ("v RENAME a b", True),
-        ("v PERSIST a", True),
-        ("v RPUSH c x", False),
-        ("v LMOVE c a LEFT LEFT", False),
-        ("v PEXPIREAT a 5", False),
-        ("v SET a 1 KEEPTTL", False),
-        ("v RESTORE a 5 x", False),
-        ("t EXPIRE a 5", False),
-        ("s a", False),
-        ("f 1", False),
+        ("v RPUSH a x", True, False),
+        ("v SET a 1", True, True),
+        ("v SET c 1", True, True),
+        ("v MSET a 1 c 2", True, True),
+        ("v DEL a c", True, True),
+        ("v RENAME a b", True, False),
+        ("v PERSIST a", True, False),
+        ("v RPUSH c x", False, False),
+        ("v LMOVE c a LEFT LEFT", False, False),
+        ("v PEXPIREAT a 5", False, False),
+        ("v SET a 1 KEEPTTL", False, False),
+        ("v SET a 1 PXAT 5", False, False),
+        ("v RESTORE a 0 x REPLACE", False, False),
+        ("t EXPIRE a 5", False, False),
+        ("s a", False, False),
+        ("f 1", False, False),
     ],
 )
-def test_what_is_late_is_replayed_on_keys_that_do_not_expire(line: str, is_replayed: bool) -> None:
+def test_what_is_late_is_replayed_if_it_asks_nothing_of_a_key_that_expires(
+    line: str, where_keys_last: bool, in_any_case: bool
+) -> None:
     late, lasting = MS + REPLAY_WITHIN_MS + 1, {b"a", b"b"}
-    assert (plan(group(line), {}, late, lasting) is None) is is_replayed
-    assert plan(group(line), {}, late) is not None
+    assert (plan(group(line), {}, late, lasting) is None) is where_keys_last
+    assert (plan(group(line), {}, late) is None) is in_any_case
     assert plan(group(line, "v EXPIREAT a 5"), {}, late, lasting) is not None
 
 
@@ -403,3 +422,31 @@ def test_an_entry_with_counters_is_looked_into_where_they_are_not_understood() -
     assert plain_run([with_counters], 2) is not None
     assert plain_run([with_counters], 2, stream_counters=False) is None
     assert plain_run([entry(1, "v XACK x g 5-0")], 2, stream_counters=False) is not None
+
+
+# -- what one copy serves for
+
+
+def together(*lines: str, late: bool = False) -> tuple[str, list[str]]:
+    """How each of these goes, S by state, R replayed, and the keys that are copied."""
+    logged = [group(line) for line in lines]
+    now_ms = MS + (REPLAY_WITHIN_MS + 1 if late else 0)
+    went, keys = by_state(logged, [plan(one, {}, now_ms, {b"l"}) for one in logged])
+    return "".join("RS"[goes] for goes in went), [key.decode() for key in keys]
+
+
+def test_one_copy_serves_for_all_that_goes_by_state() -> None:
+    assert together("v RPUSH l x", "t EXPIRE a 5", "v RPUSH l y", "v INCR b", late=True) == ("RSRS", ["a", "b"])
+    assert together("v INCR a", "v INCR b") == ("RR", [])
+
+
+def test_what_touches_a_key_of_the_copy_goes_by_state_wherever_it_stands() -> None:
+    assert together("v INCR a", "s a", "v GETDEL a") == ("SSS", ["a"])
+    assert together("v RPUSH l x", "v COPY l a", "s a") == ("RSS", ["a"])
+    assert together("v INCR c", "v RENAME b c", "v RENAME a b", "s a") == ("SSSS", ["a", "b", "c"])
+
+
+def test_a_flush_or_a_refill_begins_a_part() -> None:
+    lines = ["v INCR a", "f 1", "v INCR b", "r 1", "v INCR c", "f 1"]
+    assert [len(part) for part in parts(map(group, lines))] == [1, 2, 1, 1, 1]
+    assert not list(parts([]))
