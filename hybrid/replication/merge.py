@@ -37,6 +37,8 @@ from hybrid.types import Store
 __all__ = ["REFUSED", "Keep", "Merge"]
 
 BATCH_KEYS: Final = 200
+MOST_KEYS: Final = 2000
+"""A batch takes two round trips or three, so batches grow as long as all goes into one call."""
 SCANNED_KEYS: Final = 1000
 TRIES: Final = 50
 LARGE_BYTES: Final = 512 * 1024
@@ -203,7 +205,7 @@ class Merge:
             some, keys = keys[:size], keys[size:]
             alone, rest = self._merge(some)
             left, keys = left + alone, rest + keys
-            size = max(len(some) - len(rest), 1) if rest else min(2 * size, BATCH_KEYS)
+            size = max(len(some) - len(rest), 1) if rest else min(2 * size, MOST_KEYS)
         return left
 
     def _merge(self, keys: list[bytes]) -> tuple[list[bytes], list[bytes]]:

@@ -28,6 +28,9 @@ CONTESTED: Final = (Decision.KEEP_AUTHORITY, Decision.KEEP_RETURNING)
 CALL_BYTES: Final = 4 * 1024 * 1024
 """What one call brings, unless a single key is more: Upstash takes 10 MB, and the server answers nobody meanwhile."""
 
+CALL_COMMANDS: Final = 5000
+"""The server takes about 4 µs for each."""
+
 Values = dict[bytes, Snapshot]
 """Of keys on the authority: each with the place of the log up to which it contains what was written."""
 
@@ -49,7 +52,7 @@ class Plan:
         settle: bool = False,
     ) -> None:
         self._merge = merge
-        self._bytes = 0
+        self._bytes = self._commands = 0
         self.steps: list[Step] = []
         self.rest: set[bytes] = set()
         self.refused: set[bytes] = set()
@@ -71,19 +74,20 @@ class Plan:
             self.steps.append(Step(merge.names.conflicts, [pack(logged(merge.names, merge.names.conflicts))]))
 
     def _has_room(self, key: bytes) -> bool:
-        if self._bytes >= CALL_BYTES:
+        if self._bytes >= CALL_BYTES or self._commands >= CALL_COMMANDS:
             self.rest.add(key)
         return key not in self.rest
 
     def _add(self, step: Step | None) -> None:
         if step is None:
             return
-        size = sum(map(len, step.commands))
-        if self._bytes and self._bytes + size > CALL_BYTES:
+        size, count = sum(map(len, step.commands)), len(step.commands)
+        if self.steps and (self._bytes + size > CALL_BYTES or self._commands + count > CALL_COMMANDS):
             self.rest.add(step.key)
             return
         self.steps.append(step)
         self._bytes += size
+        self._commands += count
 
     @property
     def commands(self) -> list[bytes]:

@@ -109,6 +109,12 @@ def merge(
     return list(log.recent())
 
 
+def merge_in_batches(monkeypatch: pytest.MonkeyPatch, keys: int) -> None:
+    """Of so many keys each."""
+    monkeypatch.setattr(merging, "BATCH_KEYS", keys)
+    monkeypatch.setattr(merging, "MOST_KEYS", keys)
+
+
 @pytest.fixture
 def apart(stores: Stores) -> Iterator[Apart]:
     made = Apart(stores)
@@ -608,7 +614,7 @@ def test_large_values_and_binary_keys(apart: Apart) -> None:
 
 
 def test_a_lost_lease_ends_the_merge_and_the_next_one_goes_on(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "BATCH_KEYS", 2)
+    merge_in_batches(monkeypatch, 2)
     names = [f"n{number}" for number in range(6)]
     apart.write(apart.local, *(f"INCR {name}" for name in names))
     apart.write(apart.cloud, *(f"INCR {name}" for name in names))
@@ -626,7 +632,7 @@ def test_what_was_left_alone_is_merged_by_the_next_one(
     apart: Apart, monkeypatch: pytest.MonkeyPatch, batch_keys: int
 ) -> None:
     """Also when later batches were merged meanwhile."""
-    monkeypatch.setattr(merging, "BATCH_KEYS", batch_keys)
+    merge_in_batches(monkeypatch, batch_keys)
     names = [f"n{number}" for number in range(6)]
     apart.write(apart.local, *(f"INCR {name}" for name in names))
     apart.write(apart.cloud, *(f"INCR {name}" for name in names))
@@ -640,7 +646,7 @@ def test_what_was_left_alone_is_merged_by_the_next_one(
 
 
 def test_a_merge_that_ends_in_a_later_round_repeats_nothing(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(merging, "BATCH_KEYS", 2)
+    merge_in_batches(monkeypatch, 2)
     names = [f"n{number}" for number in range(6)]
     for store in (apart.local, apart.cloud):
         apart.write(store, *(f"INCR {name}" for name in names))
@@ -708,7 +714,7 @@ def test_what_is_still_on_its_way_from_the_returning_store_does_not_arrive(apart
 
 def test_what_had_to_be_read_once_more_is_merged_by_the_next_one(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first key is written on the authority after its value was looked at; then the shipper dies."""
-    monkeypatch.setattr(merging, "BATCH_KEYS", 1)
+    merge_in_batches(monkeypatch, 1)
     apart.write(apart.local, "SET a local", "SET b local")
     guard, waiting = merging.Merge._guard, ["SET a cloud"]
 
@@ -834,7 +840,7 @@ def test_kill_9_in_the_middle_of_a_merge(apart: Apart) -> None:
         import sys
         from hybrid.replication import merge as merging
         from replication.test_rejoin import merge
-        merging.BATCH_KEYS = 3
+        merging.BATCH_KEYS = merging.MOST_KEYS = 3
         batches = 0
         def keep():
             global batches
