@@ -138,8 +138,8 @@ class ServerProcess:
                 self.wait_ready(timeout_s)
                 break
             except EmbeddedServerError:
-                lost_race = self._pick_port and not self.running and not port_is_free(self.port)
-                self.kill()
+                self.kill()  # what listens there now is another server
+                lost_race = self._pick_port and not port_is_free(self.port)
                 if not lost_race or attempt == _PORT_ATTEMPTS:
                     raise
                 self.port = 0

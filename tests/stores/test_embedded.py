@@ -15,6 +15,7 @@ import redis
 from servers import client, wait_until
 
 from hybrid.errors import EmbeddedServerError
+from hybrid.stores import processes
 from hybrid.stores.embedded import EmbeddedStores, find_server
 from hybrid.stores.link import Faults
 from hybrid.stores.ports import free_port, port_is_free
@@ -25,6 +26,7 @@ from hybrid.stores.remote_link import RemoteLink
 USER = """
 import sys, json
 from pathlib import Path
+from hybrid.stores import processes
 from hybrid.stores.embedded import EmbeddedStores
 stores = EmbeddedStores.start(Path(sys.argv[1]), round_trip_s=0)
 print(json.dumps([stores.local_url, stores.cloud_url, stores.pids]), flush=True)
@@ -336,6 +338,20 @@ def test_a_server_that_is_not_our_child_is_refused(valkey: ServerProcess, tmp_pa
         with pytest.raises(EmbeddedServerError, match=rf"answered by another server \(pid {valkey.pid}\)"):
             ours.wait_ready()
         ours.port = port
+
+
+def test_a_port_that_another_server_takes_first_is_given_up_for_another_one(
+    valkey: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when that one answers before the new one has found out."""
+    program, server = tmp_path / "server", find_server().path
+    program.write_text(f'#!/bin/sh\ncase "$*" in *"port {valkey.port}"*) exec sleep 60;; esac\nexec {server} "$@"\n')
+    program.chmod(0o755)
+    ports, looks = iter((valkey.port, free_port())), iter((True,))
+    monkeypatch.setattr(processes, "free_port", lambda: next(ports))
+    monkeypatch.setattr(processes, "port_is_free", lambda port: next(looks, port != valkey.port))
+    with ServerProcess(tmp_path / "ours", ServerBinary(program, "PATH")) as ours:
+        assert answers(ours) and ours.port != valkey.port
 
 
 @pytest.mark.parametrize("content", [None, "no program"])
