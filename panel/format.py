@@ -12,6 +12,7 @@ __all__ = [
     "change",
     "clock",
     "count",
+    "currency",
     "duration",
     "escaped",
     "latency",
@@ -108,8 +109,13 @@ def money(value_usd: float | None) -> str:
     if value_usd is None:
         return _(UNKNOWN)
     if value_usd == 0 or value_usd >= 0.1:
-        return f"${number(value_usd, ',.2f')}" if value_usd else "$0"
-    return f"${number(value_usd, '.4f')}" if value_usd >= 0.0001 else _("under $0.0001")
+        return f"{currency()}{number(value_usd, ',.2f')}" if value_usd else f"{currency()}0"
+    return f"{currency()}{number(value_usd, '.4f')}" if value_usd >= 0.0001 else _("under $0.0001")
+
+
+def currency() -> str:
+    """What stands before an amount of US dollars: where the reader's own money is written with $ too, which ones."""
+    return _("$")
 
 
 def clock(at_s: float | None, zone: str | None = None, *, with_seconds: bool = False) -> str:

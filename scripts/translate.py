@@ -6,14 +6,15 @@ Run it in the project's folder: `python -m scripts.translate`. Translate what it
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from string import Formatter
+from typing import Final
 
 from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -22,7 +23,8 @@ from panel.i18n import DOMAIN, LANGUAGES, LOCALE
 ROOT = Path(__file__).resolve().parent.parent
 TRANSLATED = list(LANGUAGES)[1:]
 FOLDERS = ("panel", "pages")
-KEYWORDS: dict[str, tuple[int, ...] | None] = {"_": None, "N_": None, "ngettext": (1, 2)}
+KEYWORDS: Final = {"_": 1, "N_": 1, "ngettext": 2}
+"""How many of the arguments are texts."""
 
 
 def main(arguments: list[str]) -> int:
@@ -37,12 +39,26 @@ def main(arguments: list[str]) -> int:
 
 
 def extracted() -> Catalog:
-    """Every text that the sources mark, without line numbers: they would change the catalogues with every commit."""
+    """Every text that the sources mark, without line numbers: they would change the catalogues with every commit.
+
+    Read from the syntax tree: before Python 3.12 an f-string is one token, and hides the calls inside it.
+    """
     found = Catalog()
     for path in sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
-        for _line, texts, comments, _context in extract_from_file("python", path, KEYWORDS, ["i18n:"]):
-            found.add(texts, locations=[(path.relative_to(ROOT).as_posix(), 0)], auto_comments=comments)
+        for texts in marked(ast.parse(path.read_text())):
+            found.add(texts, locations=[(path.relative_to(ROOT).as_posix(), 0)])
     return found
+
+
+def marked(tree: ast.AST) -> Iterator[str | tuple[str, ...]]:
+    """The literals of each marking call, in the order of the source."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
+        count = KEYWORDS.get(ast.unparse(call.func), 0)
+        literals = [part.value for part in call.args[:count] if isinstance(part, ast.Constant)]
+        texts = [text for text in literals if isinstance(text, str) and text]
+        if count and len(texts) == count:
+            yield texts[0] if count == 1 else tuple(texts)
 
 
 def po_path(language: str) -> Path:

@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 from typing import Any
 
 from panel.charts import STORE_COLORS
-from panel.format import date_pattern, day_pattern, number
+from panel.format import currency, date_pattern, day_pattern, number
 from panel.i18n import N_, _
 from panel.metrics.axes import (
     DAY_MS,
@@ -55,11 +55,14 @@ def plotly(chart: Chart, zone: str | None) -> dict[str, Any]:
 def _layout(since_s: float, until_s: float, zone: str | None) -> dict[str, Any]:
     return {
         "height": HEIGHT,
-        "margin": {"l": 8, "r": 8, "t": 34, "b": 4},
+        "margin": {"l": 8, "r": 8, "t": 30, "b": 4},  # at the top stand the buttons
         "hovermode": "x unified",
         "showlegend": True,
         "hoverlabel": {"namelength": -1},
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom", "font": {"size": 11}},
+        "legend": {
+            "orientation": "h", "x": 0, "y": 0, "yref": "container", "xanchor": "left", "yanchor": "bottom",
+            "font": {"size": 11},
+        },
         "xaxis": {
             "type": "date", "range": [moment(since_s, zone), moment(until_s, zone)], "showgrid": False,
             "automargin": True, "nticks": 7, **time_formats(),
@@ -179,7 +182,7 @@ def cost_figure(rows: Sequence[CostRow]) -> dict[str, Any]:
             "x": [row["day"] for row in rows if row["purpose"] == purpose],
             "y": [row["commands"] for row in rows if row["purpose"] == purpose],
             "customdata": [row["usd"] for row in rows if row["purpose"] == purpose],
-            "hovertemplate": _("%{y:,} commands, $%{customdata:.4f}"),
+            "hovertemplate": _("%{y:,} commands") + f", {currency()}%{{customdata:.4f}}",
         }
         for purpose in purposes
     ]  # fmt: skip
@@ -214,25 +217,26 @@ def month_figure(costs: Costs) -> dict[str, Any]:
     data: list[dict[str, Any]] = [
         {
             "type": "scatter", "mode": "lines+markers" if len(days) < 3 else "lines", "name": _("So far"),
-            "x": [str(day) for day in days], "y": sums, "line": line, "hovertemplate": "$%{y:.4f}",
+            "x": [str(day) for day in days], "y": sums, "line": line, "hovertemplate": f"{currency()}%{{y:.4f}}",
         },
         {
             "type": "scatter", "mode": "lines", "name": _("Projected"), "x": [str(costs.today), str(last)],
-            "y": [sums[-1], costs.month.projected_usd], "line": {**line, "dash": "dot"}, "hovertemplate": "$%{y:.4f}",
+            "y": [sums[-1], costs.month.projected_usd], "line": {**line, "dash": "dot"},
+            "hovertemplate": f"{currency()}%{{y:.4f}}",
         },
     ]  # fmt: skip
     if costs.month.budget_usd:
         data.append({
             "type": "scatter", "mode": "lines", "name": _("Budget"), "x": [str(first), str(last)],
             "y": [costs.month.budget_usd] * 2, "line": {"color": LEVEL_COLORS["error"], "width": 1.2, "dash": "dash"},
-            "hovertemplate": "$%{y:.2f}",
+            "hovertemplate": f"{currency()}%{{y:.2f}}",
         })  # fmt: skip
     layout = _layout(0, 0, None)
     layout["xaxis"] |= {"range": [str(first), str(last)], **_days()}
     layout["yaxis"] = {
         "gridcolor": GRID,
         "automargin": True,
-        "tickprefix": "$",
+        "tickprefix": currency(),
         "exponentformat": "none",
         "rangemode": "tozero",
     }

@@ -206,7 +206,7 @@ def _budget(costs: Costs) -> None:
 
 def _price(costs: Costs, snapshot: Overview | None) -> str:
     price = _("At {usd} for 100,000 commands (`HYBRID_CLOUD_PRICE`).").format(
-        usd=f"${format.number(costs.price_usd, '.2f')}"
+        usd=f"{format.currency()}{format.number(costs.price_usd, '.2f')}"
     )
     if snapshot is not None and snapshot.embedded:
         other = _("The embedded cloud store bills nobody: this is what the same traffic would cost.")

@@ -51,7 +51,7 @@ def test_numbers_are_written_as_in_the_readers_language(monkeypatch: pytest.Monk
     monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
     shown = (format.number(1234.5, ",.1f"), format.count(1234567), format.latency(1400), format.size(3_300_000))
     assert shown == ("1.234,5", "1.234.567", "1,4 s", "3,15 MB")
-    assert (format.money(12.3), format.seconds(0.42)) == ("$12,30", "0,4 s")
+    assert (format.money(12.3), format.seconds(0.42)) == ("US$ 12,30", "0,4 s")
     assert (format.seconds(0.04), format.seconds(0)) == ("40 ms", "0,0 s")
 
 

@@ -33,6 +33,12 @@ def marked_calls() -> list[tuple[Path, ast.Call]]:
     ]
 
 
+def test_a_text_inside_another_is_collected_too() -> None:
+    """Before Python 3.12 an f-string hides what is inside it from tools that read tokens."""
+    inside = """f"**{_('New key')}**: {ngettext('{n} key', '{n} keys', 2)}" + N_("a " "b")"""
+    assert list(translate.marked(ast.parse(inside))) == ["New key", ("{n} key", "{n} keys"), "a b"]
+
+
 def test_no_text_is_put_together_before_it_is_translated() -> None:
     """An f-string inside `_()` is extracted by nobody, and would stay English silently."""
     wrong = [

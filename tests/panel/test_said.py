@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,12 +27,14 @@ from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 from panel import i18n
+from panel.format import money, sentence
 from panel.metrics.queries import NOT_READ
 from panel.repair.weather import obstacle
 from panel.said import said
 from panel.setup.queries import plan
 
-PAPER = (Path(__file__).resolve().parents[2] / "docs" / "events.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+PAPER = (ROOT / "docs" / "events.md").read_text()
 EVENTS = re.findall(r"^\| `\w+` \|.*\| `(.+)` \|$", PAPER, re.MULTILINE)
 ERRORS = (
     "Connection refused", "Timeout reading from socket", "Name or service not known", "certificate verify failed",
@@ -212,3 +215,39 @@ def test_overview_speaks_portuguese_throughout(
 def test_why_a_change_of_settings_is_refused(portuguese: None) -> None:
     why = "dual write cannot be switched off while the cloud store takes the writes: wait for the local store"
     assert "escrita dupla" in said(why)
+
+
+REFUSING = (
+    *(f"hybrid/ops/{name}" for name in ("conflicts.py", "env_file.py", "transfer.py", "keys", "sync", "drills")),
+    *(f"hybrid/core/{name}.py" for name in ("shell", "live", "export")),
+    "panel/repair", "panel/keys", "panel/insights", "panel/metrics", "panel/drills",
+)  # fmt: skip
+NO_FORM_ASKS = re.compile(
+    "author must not be empty|expires_at_ms|say from which store|only fields, members, scores|there is no drill|"
+    "deletes much|is there already|has none of these keys|a value of several lines| 7$|s7$"
+)
+"""What only code can get wrong, and what is put together of parts that are known."""
+
+
+def refusals() -> Iterator[str]:
+    """The sentences of errors that an operator can meet, with 7 for every value."""
+    paths = [
+        path for name in REFUSING for path in ([ROOT / name] if name[-3:] == ".py" else (ROOT / name).glob("*.py"))
+    ]
+    for node in (node for path in paths for node in ast.walk(ast.parse(path.read_text()))):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            parts = node.exc.args[0].values if isinstance(node.exc.args[0], ast.JoinedStr) else node.exc.args[:1]
+            words = "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in parts)
+            if re.search(r"Error|Failed|Down", ast.unparse(node.exc.func)) and " " in words:
+                yield words
+
+
+def test_every_refusal(portuguese: None) -> None:
+    found = [text for text in refusals() if not NO_FORM_ASKS.search(text)]
+    assert len(found) > 30
+    assert [text for text in found if said(sentence(text)) == sentence(text)] == []
+
+
+def test_money_says_whose_dollars(portuguese: None) -> None:
+    assert money(0.25) == "US$ 0,25"
+    assert money(0) == "US$ 0"
