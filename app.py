@@ -48,7 +48,7 @@ SWITCH_S = 0.0005
 
 async def probe(request: Request) -> JSONResponse:
     """From memory and on the loop: threads may all be busy with pages, and a monitor waits for nobody."""
-    queries.probed()
+    queries.inquire()
     code, document = queries.probes()[request.url.path]()
     return JSONResponse(document, code, AT_ONCE)
 
@@ -69,7 +69,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     await to_thread.run_sync(process().start)
     sys.setswitchinterval(SWITCH_S)
     threading.Thread(target=load_pages, name="panel-load", daemon=True).start()
-    door = Door(asyncio.get_running_loop(), access.config, answers, queries.probed)
+    door = Door(asyncio.get_running_loop(), access.config, answers, queries.inquire)
     for line in start_lines():
         say(line)
     try:

@@ -121,9 +121,9 @@ class Agent:
             parts.update(duty.health())
         return observed_health(self.observer, parts)
 
-    def probed(self) -> None:
-        """A monitor has asked for the health: have a cloud store that nobody uses asked whether it is there, within the
-        allowance for that. Returns at once."""
+    def inquire(self) -> None:
+        """Somebody wants to know how the stores are, a monitor or who opens a page: have a cloud store that nobody uses
+        asked whether it is there, within the allowance for that. Returns at once."""
         self.client._engine.reach.inquire()
 
     def close(self) -> None:

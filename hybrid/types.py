@@ -87,13 +87,15 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """One store as this process sees it. `since_s` is a Unix time; `address` never holds credentials."""
+    """One store as this process sees it. `since_s` is a Unix time; `address` never holds credentials. `refuses`: it
+    answers, and takes nothing of what is shipped to it, because of `reason`."""
 
     store: Store
     state: StoreState
     since_s: float
     reason: str
     address: str
+    refuses: bool = False
 
     @property
     def is_new(self) -> bool:

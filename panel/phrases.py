@@ -31,6 +31,7 @@ EVENTS: Final = (
     N_("{store} store cannot hold the key {key}: {reason}"),
     N_("{store} store does not know {command}: it was run on the other store only"),
     N_("{store} store refuses what is shipped to it ({reason}): {advice}"),
+    N_("{store} store refuses what is shipped to it ({reason})"),
     N_("{store} store's log folded: {n} entry is now the key it names"),
     N_("{store} store's log folded: {n} entries are now the keys they name"),
     N_("settings changed: {changes} (version {n}, by {author})"),

@@ -58,6 +58,7 @@ __all__ = [
     "defused",
     "demo_running",
     "env_plan",
+    "inquire",
     "introduced",
     "jobs",
     "live",
@@ -65,7 +66,6 @@ __all__ = [
     "metrics",
     "overview",
     "patience_s",
-    "probed",
     "probes",
     "processes",
     "setting_rows",
@@ -114,10 +114,10 @@ def probes() -> dict[str, Probe]:
     return dict.fromkeys(PROBE_PATHS, _nothing_runs) if agent is None else agent_probes(agent)
 
 
-def probed() -> None:
-    """A monitor has asked for the health."""
+def inquire() -> None:
+    """Somebody wants to know how the stores are: one of which nothing was heard lately is asked, in the background."""
     if (agent := process().agent) is not None:
-        agent.probed()
+        agent.inquire()
 
 
 def _nothing_runs() -> tuple[int, dict[str, Any]]:

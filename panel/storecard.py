@@ -28,6 +28,7 @@ FILLED = (N_("Being filled"), ":material/sync:", "orange")
 EVICTS = N_(
     "Takes any key when its memory is full, hybrid's own too (maxmemory-policy {policy}): set it to noeviction."
 )
+REFUSES = (N_("Refuses writes"), ":material/block:", "red")
 LEFT_ALONE = (N_("Left alone"), ":material/link_off:", "orange")
 
 
@@ -55,6 +56,8 @@ def store_card(snapshot: Overview, store: Store, since_s: float, span: str) -> N
 def _state(facts: StoreFacts) -> tuple[str, str, str]:
     if is_stranger(facts):
         return LEFT_ALONE
+    if facts.status.refuses or (facts.status.state is StoreState.UP and facts.is_full):
+        return REFUSES
     return FILLED if facts.status.is_new else STATES[facts.status.state]
 
 

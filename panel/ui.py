@@ -17,6 +17,7 @@ st.set_page_config(
     menu_items={"About": _(ABOUT)},
 )  # fmt: skip
 st.logo(":material/hub:")
+queries.inquire()
 frame()
 notice()
 say_now()

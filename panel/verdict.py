@@ -5,17 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from panel.format import clock, escaped, number
-from panel.i18n import _, ngettext
+from panel.format import clock, escaped, number, sentence, size
+from panel.i18n import N_, _, ngettext
 from panel.queries import Ack, Overview, ReadPreference, Store, StoreFacts, StoreState
 from panel.said import said as in_words
 
 __all__ = [
-    "FRESH_S", "Tone", "Verdict", "facts_of", "is_current", "is_stranger", "named", "nothing_serves",
-    "reading_store", "roles", "stranger", "unpaired", "verdict", "writing_store",
+    "FRESH_S", "Tone", "Verdict", "facts_of", "full", "is_current", "is_stranger", "named", "nothing_serves",
+    "reading_store", "refusing", "remedy", "roles", "stranger", "unpaired", "verdict", "writing_store",
 ]  # fmt: skip
 
 NO_PAIR = ("never paired", "halves of different pairs")  # in the reason that the library gives
+PASSWORD = N_(
+    "It answers at {address}, and refuses the password ({reason}): put the right one into {variable} in .env, and "
+    "start every process again."
+)
+REMEDIES = {
+    "password required": PASSWORD,
+    "wrong user name or password": PASSWORD,
+    "its user lacks a permission": N_(
+        "It answers at {address}, and its user lacks a permission: grant it; it catches up then."
+    ),
+    "still loading its data": N_("It was started, and loads its data ({address}). Nothing to do; it catches up then."),
+}
+VARIABLES = {Store.LOCAL: "REDIS_URL", Store.CLOUD: "UPSTASH_REDIS_URL"}
 FRESH_S = 150.0  # two reads of a cloud store that bills them missed
 ROUNDED_S = 2.0  # a store tells whole seconds of how long it runs
 
@@ -159,6 +172,9 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
         return _one_down_alone(by_state[StoreState.DOWN][0], zone)
     if by_state[StoreState.DOWN]:
         return _one_down(overview, by_state[StoreState.DOWN][0], zone)
+    found = refusing(overview, zone) or full(overview)
+    if found is not None:
+        return found
     if by_state[StoreState.CATCHING_UP]:
         return _catching_up(by_state[StoreState.CATCHING_UP][0], zone)
     if by_state[StoreState.UNKNOWN]:
@@ -172,6 +188,51 @@ def nothing_serves(overview: Overview, zone: str | None = None) -> Verdict | Non
     wiped = [facts for facts in known if facts.status.state is StoreState.WIPED]
     down = [facts for facts in known if facts.status.state is StoreState.DOWN]
     return _wiped(wiped[0], down, zone) if wiped and down else None
+
+
+def refusing(overview: Overview, zone: str | None = None) -> Verdict | None:
+    """That one store answers and takes nothing of what is shipped to it, and what to do; None when it is not so."""
+    sides = (overview.local, overview.cloud)
+    facts = next((each for each in sides if each is not None and each.status.refuses), None)
+    if facts is None:
+        return None
+    sentence_ = _(
+        "The {store} store answers, and takes nothing of what is shipped to it ({reason}): it is behind since {since}. "
+        "The {other} store carries on."
+    )
+    said = {
+        "store": named(facts.status.store), "other": named(facts.status.store.other),
+        "reason": escaped(in_words(facts.status.reason).rstrip(".")), "since": clock(facts.status.since_s, zone),
+    }  # fmt: skip
+    advice = sentence(in_words(facts.advice)) if facts.advice else _("Its log may say more.")
+    then = _("It catches up by itself then.")
+    return Verdict(Tone.WARNING, _("Refuses writes"), sentence_.format(**said), f"{advice} {then}")
+
+
+def full(overview: Overview) -> Verdict | None:
+    """That the memory of a store that answers is used up, and what to do; None when it is not so, or not known."""
+    for facts in (overview.local, overview.cloud):
+        if facts is not None and facts.is_full and is_current(facts, overview.taken_at_s):
+            sentence_ = _(
+                "The {store} store is full: it uses {used} of {limit}, and drops nothing (noeviction). Writes that "
+                "need memory are refused; reads and deletions go on."
+            )
+            said = {
+                "store": named(facts.status.store), "used": size(facts.memory_bytes),
+                "limit": size(facts.memory_limit_bytes),
+            }  # fmt: skip
+            leads = writing_store(overview) is facts.status.store
+            tone = Tone.ALARM if leads else Tone.WARNING
+            return Verdict(tone, _("Full"), sentence_.format(**said), _("Delete keys, or raise its maxmemory."))
+    return None
+
+
+def remedy(facts: StoreFacts) -> str:
+    """What to do about a store that is down."""
+    status = facts.status
+    text = _(REMEDIES.get(status.reason, N_("Bring back {address} ({reason}); it catches up by itself.")))
+    why = escaped(in_words(status.reason) or _("no reason known"))
+    return text.format(address=status.address, reason=why, variable=VARIABLES[status.store])
 
 
 def _all_down(overview: Overview, zone: str | None) -> Verdict:
@@ -228,12 +289,8 @@ def _one_down(overview: Overview, facts: StoreFacts, zone: str | None) -> Verdic
         )
     kept = _kept(overview, facts)
     word = _("Local down") if store is Store.LOCAL else _("Cloud down")
-    advice = _("Bring back {address} ({reason}); it catches up by itself.")
-    why = escaped(in_words(facts.status.reason) or _("no reason known"))
-    return Verdict(
-        Tone.WARNING, word, f"{sentence} {kept}".strip().format(**said, n=number(waiting or 0)),
-        advice.format(**said, reason=why),
-    )  # fmt: skip
+    told = f"{sentence} {kept}".strip().format(**said, n=number(waiting or 0))
+    return Verdict(Tone.WARNING, word, told, remedy(facts))
 
 
 def _kept(overview: Overview, down: StoreFacts) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from panel import queries
 from panel.queries import Overview, StoreState
-from panel.verdict import verdict
+from panel.verdict import full, verdict
 from panel.widgets import answer_line, zone
 
 __all__ = ["follow_weather", "weather_line"]
@@ -21,7 +21,7 @@ def weather_line() -> None:
 
 
 def follow_weather(drawn: Overview | None) -> None:
-    """Draw the whole page anew once a store's state, or the write mode, is another one than in `drawn`."""
+    """Draw the whole page anew once what a store does, or the write mode, is another one than in `drawn`."""
     seen = _weather(drawn)
 
     def look() -> None:
@@ -36,7 +36,8 @@ def _draw() -> None:
     if snapshot is None:
         return
     sides = (snapshot.local, snapshot.cloud)
-    if any(facts is not None and facts.status.state is not StoreState.UP for facts in sides):
+    is_up = all(facts is None or facts.status.state is StoreState.UP for facts in sides)
+    if not is_up or full(snapshot) is not None:
         answer_line(verdict(snapshot, zone()))
 
 
@@ -44,4 +45,6 @@ def _weather(snapshot: Overview | None) -> tuple[object, ...]:
     if snapshot is None:
         return ()
     sides = (snapshot.local, snapshot.cloud)
-    return (snapshot.settings.write_both, *(facts.status.state if facts is not None else None for facts in sides))
+    found = full(snapshot)
+    known = [(facts.status.state, facts.status.refuses) for facts in sides if facts is not None]
+    return (snapshot.settings.write_both, None if found is None else found.tone, *known)

@@ -48,8 +48,13 @@ _TABLE: dict[StoreState, dict[Evidence, StoreState]] = {
 
 
 def next_view(view: View, evidence: Evidence, now_s: float, reason: str = "") -> View:
-    """The view after `evidence`; the same object when nothing changes, so that callers can tell by identity."""
+    """The view after `evidence`; the same object when nothing changes, so that callers can tell by identity.
+
+    A store that stays down may do so for another `reason`: one that is started again loads its data first.
+    """
     state = _TABLE[view.state].get(evidence)
+    if view.state is StoreState.DOWN and evidence in _FAILED and reason not in ("", view.reason):
+        return replace(view, reason=reason)
     if state is None or state is view.state:
         return view
     return replace(view, state=state, since_s=now_s, reason=reason or evidence.value)

@@ -133,13 +133,15 @@ def _cost(cost: CostSummary | None) -> Iterable[Reading]:
 
 def _refused(status: Status, refused: int | None) -> Reading:
     """By the other store, what is shipped to it; by either one, what applications send."""
-    if refused is None and status.refused_keys is None:
+    refusing = [store for store in (status.local, status.cloud) if store is not None and store.refuses]
+    if refused is None and status.refused_keys is None and not refusing:
         return Reading("refused", "", None)
     keys = status.refused_keys or 0
     commands = counted(refused or 0, "command was", "commands were")
     said = [f"{commands} refused in the last minute"] * bool(refused)
     said += [f"{counted(keys, 'key', 'keys')} cannot be held by the {status.authority.other} store"] * bool(keys)
-    return Reading("refused", "", (refused or 0) + keys, "; ".join(said) or "commands are taken again")
+    said += [f"{each.store} store refuses what is shipped to it ({each.reason})" for each in refusing]
+    return Reading("refused", "", (refused or 0) + keys + len(refusing), "; ".join(said) or "commands are taken again")
 
 
 def _certificate(store: Store, days: float | None) -> Reading:

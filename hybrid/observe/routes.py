@@ -42,5 +42,5 @@ def metrics_route(agent: Agent) -> Reply:
 
 
 def _document(agent: Agent, probe: Probe) -> Reply:
-    agent.probed()
+    agent.inquire()
     return json_reply(*probe())

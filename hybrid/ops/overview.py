@@ -8,6 +8,7 @@ thread takes the client's status, at once after an event and else by the clock o
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from typing import Protocol
 import redis
 
 from hybrid.core.names import Names
+from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.events import Event, EventLog, InSync, Recovered, StoreUp
 from hybrid.observe.latency import LatencySummary, LatencyWindow
 from hybrid.ops.facts import ServerFacts, server_facts
@@ -41,6 +43,12 @@ BILLED_INTERVAL_S = 60.0
 """Where each command to the cloud store has its price: INFO once a minute is 1,440 commands a day."""
 
 OWN_KEYS_INTERVAL_S = 3600.0
+CHANGED_INTERVAL_S = 300.0
+"""How often hybrid's own keys are counted in the cloud, at most and while the number of keys changes."""
+
+FULL_SHARE = 0.99
+"""Of its memory limit. What a full store uses goes up and down by what its connections need."""
+
 OWN = Names()
 BACK = (StoreUp, Recovered, InSync)
 """Events of a store that answers again."""
@@ -65,6 +73,21 @@ class StoreFacts:
     latency_p99_ms: float | None
     observed_at_s: float | None
     eviction_policy: str | None = None
+
+    @property
+    def is_full(self) -> bool | None:
+        """Whether its memory limit is reached and it drops nothing: it refuses what needs memory; None when that is
+        unknown."""
+        if self.eviction_policy is None or self.memory_bytes is None:
+            return None
+        limit_bytes = self.memory_limit_bytes or math.inf
+        return self.eviction_policy == "noeviction" and self.memory_bytes >= FULL_SHARE * limit_bytes
+
+    @property
+    def advice(self) -> str:
+        """What to do about a store that takes nothing of what is shipped to it; "" where nobody can tell."""
+        refusal = refusal_of(self.status.reason) if self.status.refuses else Refusal.THIS_KEY
+        return "" if refusal is Refusal.THIS_KEY else refusal.value
 
     @property
     def evicts_any_key(self) -> bool | None:
@@ -121,6 +144,7 @@ class StoreWatch:
         self._own_keys = own_keys
         self._own_count = 0
         self._own_counted_at_s = -OWN_KEYS_INTERVAL_S
+        self._own_counted_of = 0
         self._probes = LatencyWindow(keep=100, horizon_s=120.0)
         self._connection: tuple[str, redis.Redis] | None = None
         self._last = ServerFacts()
@@ -133,6 +157,7 @@ class StoreWatch:
             facts = self._read_facts(self._connected())
         except (redis.RedisError, OSError) as error:
             logger.debug("%s store not observed: %s", self._store, error)
+            self._own_counted_at_s = -OWN_KEYS_INTERVAL_S
             return Sample(time.time(), self._store, None, None, None, None)
         latency = self._client.latency(self._store) or self._probes.summary()
         now = time.time()
@@ -167,7 +192,7 @@ class StoreWatch:
         keys = facts.keys
         if keys is None or self._store is Store.LOCAL:
             keys = int(connection.dbsize())
-        return replace(facts, keys=max(keys - self._own(connection), 0))
+        return replace(facts, keys=max(keys - self._own(connection, keys), 0))
 
     def _probed_info(self, connection: redis.Redis) -> Mapping[str, object]:
         """INFO, with one round trip timed: a PING, or in the cloud INFO itself, one command instead of two."""
@@ -189,12 +214,13 @@ class StoreWatch:
             logger.debug("INFO is refused: %s", error)
             return {}
 
-    def _own(self, connection: redis.Redis) -> int:
+    def _own(self, connection: redis.Redis, keys: int) -> int:
         """How many of hybrid's own keys are in the key count; in the cloud asked rarely, because EXISTS is billed."""
-        now = time.monotonic()
-        if self._store is Store.LOCAL or now - self._own_counted_at_s >= OWN_KEYS_INTERVAL_S:
+        age_s = time.monotonic() - self._own_counted_at_s
+        changed = keys != self._own_counted_of and age_s >= CHANGED_INTERVAL_S
+        if self._store is Store.LOCAL or changed or age_s >= OWN_KEYS_INTERVAL_S:
             self._own_count = int(connection.exists(*self._own_keys))
-            self._own_counted_at_s = now
+            self._own_counted_at_s, self._own_counted_of = time.monotonic(), keys
         return self._own_count
 
     def _connected(self) -> redis.Redis:

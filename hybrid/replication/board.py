@@ -29,6 +29,9 @@ __all__ = ["SEAL_S", "Board"]
 SEAL_S: Final = 1.0
 """How long the shipper's last word on a lost local store is waited for."""
 
+REFUSAL_S: Final = 15.0
+"""How long it is believed that a store takes nothing of what is shipped to it. Whoever ships tries each second."""
+
 
 class Board:
     """Shared by the client, the watchers and the shipper of one process. Thread-safe."""
@@ -60,6 +63,7 @@ class Board:
         now_s = time.time()
         self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
         self._news = News(log)
+        self._refusals: dict[Store, tuple[str, float]] = {}
         self._unexplained_s: deque[float] = deque(maxlen=16)
         self.authority = FIRST
         self.moved_s = 0.0
@@ -84,6 +88,12 @@ class Board:
 
     def is_wiped(self, store: Store) -> bool:
         return self._views[store].state is StoreState.WIPED
+
+    def refusal(self, store: Store) -> str:
+        """Why the store, which answers, takes nothing of what is shipped to it; "" where nobody says so."""
+        reason, said_s = self._refusals.get(store, ("", 0.0))
+        is_behind = self.state(store) is StoreState.CATCHING_UP
+        return reason if is_behind and time.monotonic() - said_s < REFUSAL_S else ""
 
     def is_last(self, store: Store) -> bool:
         """Whether there is no other store to go to."""
@@ -121,6 +131,11 @@ class Board:
         if changes:
             self._wake_waiters()
         self._announce(changes)
+
+    def refused(self, store: Store, reason: str) -> None:
+        """The store answers, and takes nothing of what is shipped to it: it falls behind."""
+        self._refusals[store] = (reason, time.monotonic())
+        self.observe(store, Evidence.BEHIND, reason)
 
     def learn(self, authority: Authority | None, *, source: Store) -> None:
         """Take note of the authority record of `source`; only a higher epoch changes anything."""
@@ -166,6 +181,8 @@ class Board:
         if after is before:
             return []
         self._views[store] = after
+        if after.state is before.state:
+            return []
         if store is Store.LOCAL and after.state is not StoreState.DOWN:
             self._relay = False
             self._served = self._served or after.state is StoreState.UP

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NoReturn
 
+import redis
+
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.tokens import Shipped
+from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
 from hybrid.replication.checkpoints import Checkpoints
@@ -65,6 +68,9 @@ def forward(
     except (NotSent, ReplyLost) as error:
         if source is Store.LOCAL and stream.is_open:
             LastWord(stream).source_lost(error)
+        raise
+    except (HybridError, redis.ResponseError):
+        stream.settle_control()
         raise
     finally:
         stream.close(in_order=ended in (Outcome.MOVED, Outcome.HANDED_BACK))

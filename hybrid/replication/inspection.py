@@ -47,8 +47,9 @@ def taken_status(engine: Engine) -> Status:
 
 
 def _store_status(engine: Engine, store: Store) -> StoreStatus:
-    view = engine.board.view(store)
-    return StoreStatus(store, view.state, view.since_s, view.reason, engine.endpoints[store].address)
+    view, refusal = engine.board.view(store), engine.board.refusal(store)
+    address = engine.endpoints[store].address
+    return StoreStatus(store, view.state, view.since_s, refusal or view.reason, address, bool(refusal))
 
 
 def _ask(engine: Engine, *commands: tuple[Any, ...]) -> list[Any] | None:

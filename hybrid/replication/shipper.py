@@ -18,7 +18,6 @@ import redis
 
 from hybrid import events
 from hybrid.core.authority import Position
-from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.refusals import refusal_of
@@ -38,7 +37,7 @@ from hybrid.replication.rejoin import merge_tail
 from hybrid.replication.tail import Superseded
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
-from hybrid.types import Store, StoreState
+from hybrid.types import Store
 
 __all__ = ["Shipper"]
 
@@ -221,7 +220,7 @@ class Shipper(threading.Thread):
             if not isinstance(error, DumpRefused):  # that is to be remembered: else the next stream fails as this one
                 for endpoint in self._endpoints.values():
                     endpoint.retire()  # perhaps another server answers there now, which can do other things
-            self._report(source.other, str(error))
+            self._report(source, control, str(error))
             return Outcome.BROKEN
         self._refused = ""
         self._has_reserved = outcome is Outcome.HANDED_BACK
@@ -239,12 +238,16 @@ class Shipper(threading.Thread):
             return False
         return True
 
-    def _report(self, target: Store, reason: str) -> None:
-        """The other store answers but does not take what it is sent: it falls behind, and that is said once."""
-        if self._board.state(target) is StoreState.UP:
-            self._board.observe(target, Evidence.BEHIND, reason)
-        if reason != self._refused:
+    def _report(self, source: Store, control: Wire, reason: str) -> None:
+        """The other store answers but does not take what it is sent: it falls behind. That becomes one event; the other
+        processes are told each time, for those that came, where telling is not billed."""
+        board, target, is_new = self._board, source.other, reason != self._refused
+        board.refused(target, reason)
+        if is_new:
             self._refused = reason
             advice = refusal_of(reason).value
-            self._board.events.emit(events.ShippingRefused(store=target, reason=reason, advice=advice))
-        self._board.wait(1.0)
+            board.events.emit(events.ShippingRefused(store=target, reason=reason, advice=advice))
+        if is_new or source is Store.LOCAL:
+            told = Progress(Word.BEHIND, (0, 0), reason.encode()).packed
+            control.exchange(pack(("PUBLISH", self._endpoints[source].applied, told)), 1)
+        board.wait(1.0)

@@ -284,7 +284,7 @@ class Watcher(threading.Thread):
             return
         try:
             progress = Progress.parse(message[2])
-            seal = Seal.parse(progress.seal) if progress.word is Word.SEAL else None
+            seal = Seal.parse(progress.rest) if progress.word is Word.SEAL else None
         except ValueError:
             logger.warning("a message on %r that is not hybrid's was ignored", message[1])
             return
@@ -302,6 +302,9 @@ class Watcher(threading.Thread):
             if live and self._board.is_wiped(self._store.other):
                 # Perhaps the shipper has not noticed yet: its mark tells whether it was refilled.
                 self._board.on_refilled(self._store.other)
+                return
+            if progress.rest:
+                self._board.refused(self._store.other, progress.rest.decode(errors="replace"))
                 return
             self._board.observe(self._store.other, Evidence.CAUGHT_UP if live else Evidence.BEHIND)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from panel.format import clock
 from panel.i18n import N_, _
 from panel.queries import Overview, Store, StoreState
-from panel.verdict import Tone, Verdict, named, nothing_serves, unpaired, writing_store
+from panel.verdict import Tone, Verdict, full, named, nothing_serves, refusing, remedy, unpaired, writing_store
 
 __all__ = ["notice"]
 
@@ -32,7 +32,11 @@ def notice(snapshot: Overview | None, zone: str | None = None) -> Verdict | None
         values = {"store": named(store), "other": named(store.other), "since": clock(facts.status.since_s, zone)}
         sentence = _("The {store} store is down since {since}: only keys of the {other} store are shown.")
         advice = _(_changes(snapshot, store))
-        return Verdict(Tone.WARNING, _("Down"), sentence.format(**values), advice.format(**values))
+        told = f"{advice.format(**values)} {remedy(facts)}"
+        return Verdict(Tone.WARNING, _("Down"), sentence.format(**values), told)
+    found = refusing(snapshot, zone) or full(snapshot)
+    if found is not None:
+        return found
     for facts in sides:
         values = {"store": named(facts.status.store), "since": clock(facts.status.since_s, zone)}
         if facts.status.state is StoreState.CATCHING_UP:

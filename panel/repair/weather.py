@@ -5,7 +5,7 @@ from __future__ import annotations
 from panel.format import clock
 from panel.i18n import _
 from panel.queries import Overview, Store, StoreFacts, StoreState
-from panel.verdict import Tone, Verdict, named, nothing_serves, unpaired
+from panel.verdict import Tone, Verdict, named, nothing_serves, refusing, remedy, unpaired
 
 __all__ = ["obstacle", "repair_obstacle"]
 
@@ -29,6 +29,9 @@ def obstacle(snapshot: Overview | None, zone: str | None = None) -> Verdict | No
         addresses = [facts.status.address for facts in down]
         advice = _("Start or reconnect {local} and {cloud}; the panel notices by itself.")
         return Verdict(Tone.ALARM, _("Both down"), sentence, advice.format(local=addresses[0], cloud=addresses[1]))
+    found = None if down else refusing(snapshot, zone)
+    if found is not None:
+        return found
     for facts in known:
         if facts.status.state is not StoreState.UP:
             return _not_up(facts, zone)
@@ -51,14 +54,13 @@ def _not_up(facts: StoreFacts, zone: str | None) -> Verdict:
         "store": named(status.store),
         "other": named(status.store.other),
         "time": clock(status.since_s, zone),
-        "address": status.address,
     }
     match status.state:
         case StoreState.DOWN:
             word = _("Local down") if status.store is Store.LOCAL else _("Cloud down")
             sentence = _("The {store} store is down since {time}: the two cannot be compared until it answers again.")
-            advice = _("Bring back {address}. What was written meanwhile follows by itself, without a sync.")
-            return Verdict(Tone.WARNING, word, sentence.format(**said), advice.format(**said))
+            follows = _("What was written meanwhile needs no sync.")
+            return Verdict(Tone.WARNING, word, sentence.format(**said), f"{remedy(facts)} {follows}")
         case StoreState.CATCHING_UP:
             sentence = _("The {store} store is catching up since {time}: until it is done, what differs is on its way.")
             advice = _("Nothing to do; compare when it is up.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,14 @@ def test_next_view(was: str, seen: str, then: str) -> None:
 def test_a_reason_says_more_than_the_evidence() -> None:
     view = View(StoreState.UP, 1.0)
     assert next_view(view, Evidence.REFUSED, 2.0, "password required").reason == "password required"
+
+
+def test_a_store_that_stays_down_may_have_another_reason() -> None:
+    down = View(StoreState.DOWN, 1.0, "connection refused")
+    assert next_view(down, Evidence.REFUSED, 2.0, "still loading its data") == replace(
+        down, reason="still loading its data"
+    )
+    assert next_view(down, Evidence.REFUSED, 2.0, "connection refused") is down
 
 
 def test_a_store_that_returns_serves_only_once_it_caught_up() -> None:

@@ -12,7 +12,7 @@ from refusing import QUOTA, Refusing, refusing
 from rig import HEAL_S, PATIENT, Rig, is_well, state_of
 from servers import client, wait_until
 
-from hybrid import Store, StoreState
+from hybrid import HybridRedis, Store, StoreState
 from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.events import Event, KeyRefused, ShippingRefused, StoreDown
 from hybrid.ops.compare import compare
@@ -25,6 +25,11 @@ def assert_equal(rig: Rig) -> None:
     with client(rig.local.url) as local, client(rig.cloud.url) as cloud:
         result = compare(local, cloud)
         assert (result.equal > 0, result.different) == (True, 0), result.differences
+
+
+def refuses(hybrid: HybridRedis) -> bool:
+    cloud = hybrid.status().cloud
+    return cloud is not None and cloud.refuses
 
 
 def test_a_key_that_the_other_store_cannot_hold(rig: Rig) -> None:
@@ -55,6 +60,7 @@ def test_a_store_that_is_full(rig: Rig) -> None:
     hybrid = rig.client(ack="local", hooks=(told.append,), **PATIENT)
     hybrid.set("before", 1)
     assert hybrid.wait_in_sync(HEAL_S)
+    other = rig.client(**PATIENT)  # it does not ship
     with client(rig.cloud.url) as cloud:
         cloud.config_set("maxmemory", 1)
         hybrid.set("while full", 1)
@@ -62,8 +68,14 @@ def test_a_store_that_is_full(rig: Rig) -> None:
         said = next(event for event in told if isinstance(event, ShippingRefused))
         assert "free space" in said.message
         assert hybrid.status().refused_keys == 0, "it is not that key's fault"
+        for each in (hybrid, other):
+            wait_until(lambda each=each: refuses(each), "every process knows", HEAL_S)
+            assert "used memory" in (seen := each.status().cloud).reason
+            assert seen.state is StoreState.CATCHING_UP
         cloud.config_set("maxmemory", 0)
     assert hybrid.wait_in_sync(HEAL_S)
+    for each in (hybrid, other):
+        wait_until(lambda each=each: not refuses(each), "every process knows that it is over", HEAL_S)
     assert_equal(rig)
 
 

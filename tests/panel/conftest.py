@@ -41,8 +41,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(process_module.FOLDER_VARIABLE, str(tmp_path))
 
 
-def facts(store: Store, state: StoreState, *, read: bool = True, reason: str = "") -> StoreFacts:
-    status = StoreStatus(store, state, NOW - 600, reason, f"{store}.example:6379")
+def facts(store: Store, state: StoreState, *, read: bool = True, reason: str = "", refuses: bool = False) -> StoreFacts:
+    status = StoreStatus(store, state, NOW - 600, reason, f"{store}.example:6379", refuses)
     if not read:
         return StoreFacts(status, None, None, None, None, None, None, None, None, None)
     observed_at_s = NOW - (1 if state is not StoreState.DOWN else 600)
@@ -71,6 +71,9 @@ UP, DOWN, UNKNOWN = StoreState.UP, StoreState.DOWN, StoreState.UNKNOWN
 LOCAL_UP, CLOUD_UP = facts(Store.LOCAL, UP), facts(Store.CLOUD, UP)
 LOCAL_DOWN = facts(Store.LOCAL, DOWN, reason="connection refused")
 CLOUD_DOWN = facts(Store.CLOUD, DOWN, reason="timed out after 0.2 s")
+OUT_OF_MEMORY = "command not allowed when used memory > 'maxmemory'."
+CLOUD_REFUSES = facts(Store.CLOUD, StoreState.CATCHING_UP, reason=OUT_OF_MEMORY, refuses=True)
+LOCAL_FULL = replace(LOCAL_UP, memory_limit_bytes=3_300_000, eviction_policy="noeviction")
 WEATHERS: dict[str, Overview | None] = {
     "starting": None,
     "healthy": overview(LOCAL_UP, CLOUD_UP),
@@ -82,6 +85,10 @@ WEATHERS: dict[str, Overview | None] = {
     "cloud down": overview(LOCAL_UP, CLOUD_DOWN, lag_entries=40, lag_s=600.0),
     "both down": overview(LOCAL_DOWN, CLOUD_DOWN, lag_entries=None, lag_s=None),
     "catching up": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.CATCHING_UP), lag_entries=900),
+    "cloud refuses": overview(LOCAL_UP, CLOUD_REFUSES, lag_entries=2, lag_s=60.0),
+    "local full": overview(LOCAL_FULL, CLOUD_UP),
+    "wrong password": overview(LOCAL_UP, facts(Store.CLOUD, DOWN, reason="wrong user name or password")),
+    "loading": overview(facts(Store.LOCAL, DOWN, reason="still loading its data"), CLOUD_UP, authority=Store.CLOUD),
     "wiped": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_UP, authority=Store.CLOUD),
     "filled first": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.WIPED, reason=NEW)),
     "wiped, other down": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_DOWN, lag_entries=None, lag_s=None),
@@ -157,7 +164,7 @@ def panel_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[PanelProcess]:
     """A process state of this test's own, with a running agent that is a stand-in."""
     holder = types.ModuleType(process_module.HOLDER)
     fresh = PanelProcess()
-    fresh.agent = types.SimpleNamespace(client=FakeClient(), alerts=None)  # type: ignore[assignment]
+    fresh.agent = types.SimpleNamespace(client=FakeClient(), alerts=None, inquire=lambda: None)  # type: ignore[assignment]
     holder.__dict__["instance"] = fresh
     monkeypatch.setitem(sys.modules, process_module.HOLDER, holder)
     yield fresh

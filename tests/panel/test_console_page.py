@@ -41,7 +41,7 @@ def page(
 ) -> Callable[..., AppTest]:
     """The page on real stores, as a person of this role."""
     set_weather("healthy")
-    panel_process.agent = SimpleNamespace(client=client)  # type: ignore[assignment]
+    panel_process.agent = SimpleNamespace(client=client, inquire=lambda: None)  # type: ignore[assignment]
     return lambda role="operator": open_page(PAGE, role)
 
 

@@ -157,7 +157,7 @@ def test_deep_link_opens_the_cause_and_the_key(
     [
         ("starting", "The panel is starting"),
         ("local down", "The local store is down since"),
-        ("cloud down", "What was written meanwhile follows by itself"),
+        ("cloud down", "What was written meanwhile needs no sync"),
         ("both down", "No store answers since"),
         ("catching up", "what differs is on its way"),
         ("wiped", "is filled again from the cloud store"),

@@ -47,7 +47,7 @@ def hybrid(
 ) -> HybridRedis:
     opened.flushall()
     assert opened.wait_in_sync(10)
-    panel_process.agent = types.SimpleNamespace(client=opened)  # type: ignore[assignment]
+    panel_process.agent = types.SimpleNamespace(client=opened, inquire=lambda: None)  # type: ignore[assignment]
     set_weather("healthy")
     monkeypatch.setattr(queries, "BADGE_PATIENCE_S", 2.0)  # here nobody draws the page again when they come later
     return opened

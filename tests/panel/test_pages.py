@@ -57,6 +57,11 @@ def test_page_stands_every_weather(weather: str, name: str, open_page: OpenPage,
         ("no cloud", "no cloud store is configured"),
         ("no cloud, down", "No store answers"),
         ("local only", "writes stay local"),
+        ("cloud refuses", "takes nothing of what is shipped to it (command not allowed when used memory"),
+        ("cloud refuses", "free space or raise the limit. It catches up by itself then."),
+        ("local full", "The local store is full: it uses 3.15 MB of 3.15 MB, and drops nothing"),
+        ("wrong password", "put the right one into UPSTASH_REDIS_URL in .env"),
+        ("loading", "It was started, and loads its data"),
         ("conflicts", "2 keys had another value on each store"),
         ("starting", "starting"),
     ],
@@ -185,6 +190,36 @@ def test_a_later_comparison_of_everything_tells_how_equal_the_stores_are() -> No
     assert agreement.found_last(None, [compared(NOW, ending=Ending.CANCELLED)]) is None
 
 
+@pytest.mark.parametrize("name", ["keys", "diff", "sync", "tests", "insights", "console"])
+def test_a_store_that_answers_and_refuses_is_said_to_and_the_remedy_with_it(
+    name: str, set_weather: SetWeather, open_page: OpenPage, text_of: TextOf
+) -> None:
+    """Each of these pages said that the store was catching up, and that there was nothing to do."""
+    set_weather("cloud refuses")
+    text = text_of(open_page(PAGES[name].path))
+    assert "takes nothing of what is shipped to it" in text and "behind since" in text
+    assert "free space or raise the limit" in text and "Nothing to do" not in text
+
+
+def test_a_full_store_is_said_to_be_while_it_answers(
+    set_weather: SetWeather, open_page: OpenPage, text_of: TextOf, weathers: Mapping[str, Overview | None]
+) -> None:
+    """Writes fail there, and everything was said to be fine."""
+    set_weather("local full")
+    for name in ("keys", "insights", "console"):
+        assert "Writes that need memory are refused" in text_of(open_page(PAGES[name].path))
+    full = weathers["local full"]
+    assert full is not None and full.cloud is not None
+    for policy, used, expected in (
+        ("allkeys-lru", 3_300_000, False),
+        ("noeviction", 3_000_000, False),
+        (None, 3_300_000, None),
+        ("noeviction", None, None),
+    ):
+        assert replace(full.local, eviction_policy=policy, memory_bytes=used).is_full is expected
+    assert replace(full.cloud, eviction_policy="noeviction").is_full is False, "it has no limit"
+
+
 @pytest.mark.parametrize("name", ["tests", "measurements", "insights", "console", "alerts", "settings", "setup"])
 def test_pages_about_something_else_say_what_is_wrong_since_when_and_what_to_do(
     name: str, set_weather: SetWeather, open_page: OpenPage, text_of: TextOf
@@ -202,6 +237,20 @@ def test_pages_about_something_else_say_what_is_wrong_since_when_and_what_to_do(
         assert then in text
     set_weather("healthy")
     assert "Everything is fine" not in text_of(open_page(PAGES[name].path))
+
+
+def test_who_opens_a_page_has_a_silent_store_asked(
+    set_weather: SetWeather, open_page: OpenPage, panel_process: PanelProcess
+) -> None:
+    """A cloud store that hung while nobody used it was said to be up for half a minute."""
+    asked: list[str] = []
+    assert panel_process.agent is not None
+    panel_process.agent.inquire = lambda: asked.append("asked")  # type: ignore[method-assign]
+    set_weather("healthy")
+    at = open_page()
+    assert len(asked) == 1
+    at.run()
+    assert len(asked) == 2
 
 
 def test_unknown_is_never_shown_as_a_number(set_weather: SetWeather, open_page: OpenPage) -> None:

@@ -200,7 +200,7 @@ def test_every_section_stands_every_weather(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("cloud down", "follows by itself, without a sync"),
+        ("cloud down", "What was written meanwhile needs no sync"),
         ("both down", "No store answers since"),
         ("catching up", "catching up since"),
         ("local only", "Choose the write mode"),

@@ -30,7 +30,7 @@ def test_a_seal_says_which_writes_were_shipped() -> None:
     seal = Seal(Authority(Holder.CLOUD, 2), 2, (7, 1), (8, 0), shipped)
     message = Progress.parse(Progress(Word.SEAL, (7, 1), seal.packed).packed)
     assert message.place == (7, 1)
-    heard = Seal.parse(message.seal)
+    heard = Seal.parse(message.rest)
     assert (heard.under, heard.place, heard.maybe_to) == (seal.under, seal.place, seal.maybe_to)
     there = heard.shipped
     assert there.holds(token(b"aaaaaaaa", 3)) and there.holds(token(b"bbbbbbbb", 3))
