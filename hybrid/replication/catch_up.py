@@ -138,7 +138,8 @@ class CatchUp:
         self._push_again(missed.commands)
         if missed.keys and not self._is_brief(missed):
             stream.fall_behind()
-            stream.board.events.emit(events.CatchingUp(store=stream.target, keys=len(missed.keys)))
+            if not stream.board.refusal(stream.target):  # or else each try would push the refusal out of sight
+                stream.board.events.emit(events.CatchingUp(store=stream.target, keys=len(missed.keys)))
         keys = list(missed.keys)
         for start in range(0, len(keys), FORGET_KEYS):
             some = keys[start : start + FORGET_KEYS]

@@ -14,7 +14,7 @@ from servers import client, wait_until
 
 from hybrid import HybridRedis, Store, StoreState
 from hybrid.aio import HybridRedis as AsyncHybridRedis
-from hybrid.events import Event, KeyRefused, ShippingRefused, StoreDown
+from hybrid.events import CatchingUp, Event, KeyRefused, ShippingRefused, StoreDown
 from hybrid.ops.compare import compare
 from hybrid.replication import packed_copy
 
@@ -72,6 +72,8 @@ def test_a_store_that_is_full(rig: Rig) -> None:
             wait_until(lambda each=each: refuses(each), "every process knows", HEAL_S)
             assert "used memory" in (seen := each.status().cloud).reason
             assert seen.state is StoreState.CATCHING_UP
+        wait_until(lambda: cloud.info("errorstats").get("errorstat_OOM", {}).get("count", 0) >= 5, "tries", HEAL_S)
+        assert sum(isinstance(event, CatchingUp) for event in told) <= 1, "each try was told"
         cloud.config_set("maxmemory", 0)
     assert hybrid.wait_in_sync(HEAL_S)
     for each in (hybrid, other):
