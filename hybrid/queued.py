@@ -175,10 +175,13 @@ class Queue:
         client._board.learn(wire.authority, source=loan.store)
         answers = replies[:-2]
         if isinstance(answers[-1], Exception):
-            refusal = prepared.refusal(answers[1:-1], answers[-1])
-            if isinstance(refusal, WritesRefused):
-                yield from flows.take_over(client._board, loan.store, refusal)
-                raise redis.WatchError(f"the other store takes the writes now: {refusal}")
+            refusal: Exception | None = prepared.refusal(answers[1:-1], answers[-1])
+        else:
+            refusal = prepared.refused_writes(_ran(answers))
+        if isinstance(refusal, WritesRefused):
+            yield from flows.take_over(client._board, loan.store, refusal)
+            raise redis.WatchError(f"the other store takes the writes now: {refusal}")
+        if refusal is not None:
             raise refusal.error if isinstance(refusal, LogRefused) else refusal
         settled = yield from self._settled(loan.store, epoch, prepared, _ran(answers))
         yield from client.explained(writes, settled)

@@ -290,6 +290,39 @@ def test_the_store_that_takes_writes_answers_and_takes_none(rig: Rig, reason: st
     assert hybrid.get("n") == b"2" and hybrid.xlen("stream") == 1
 
 
+@pytest.mark.parametrize("asks", ["a client", "a task"])
+def test_a_script_alone_in_a_transaction_meets_a_store_that_takes_no_writes(rig: Rig, asks: str) -> None:
+    """It is queued, and refused when it runs."""
+    hybrid = rig.client(ack="local", **PATIENT)
+    hybrid.sadd("set", "a")
+    assert hybrid.wait_in_sync(HEAL_S)
+    begins, _ = NO_WRITES["without its replicas"]
+
+    async def run() -> None:
+        async with AsyncHybridRedis.from_urls(rig.local_url, rig.cloud_url, ack="local", **PATIENT) as other:
+            while (await other.status()).cloud.state is not StoreState.UP:
+                await asyncio.sleep(0.01)
+            async with other.pipeline() as pipeline:
+                await pipeline.watch("set")
+                begins(local)
+                pipeline.multi()
+                with pytest.raises(redis.WatchError):
+                    await pipeline.spop("set").execute()
+            assert await other.spop("set") == b"a"
+
+    with client(rig.local.url) as local:
+        if asks == "a task":
+            asyncio.run(run())
+        else:
+            with hybrid.pipeline() as pipeline:
+                pipeline.watch("set")
+                begins(local)
+                pipeline.multi()
+                with pytest.raises(redis.WatchError):
+                    pipeline.spop("set").execute()
+            assert hybrid.spop("set") == b"a"
+
+
 @pytest.mark.parametrize("cloud", ["down", "there"])
 def test_a_transaction_meets_a_store_that_takes_no_writes(rig: Rig, cloud: str) -> None:
     hybrid = rig.client(ack="local", **PATIENT)
