@@ -68,7 +68,7 @@ class Shipper(threading.Thread):
         self._names = names
         self._claim = claim
         self._refused = ""
-        self._has_reserved = False
+        self._reserved: Lease | None = None
         self._looked_s = 0.0
         self._looked_at: Position = (0, 0)
         self._holder = new_holder()
@@ -192,11 +192,11 @@ class Shipper(threading.Thread):
 
     def _leave(self) -> None:
         """The lease that came with the authority (`HandBack`) is not left to run out when this client closes first."""
-        if not self._has_reserved:
+        if self._reserved is None:
             return
         with suppress(NotSent, ReplyLost):
             control = self._endpoints[Store.LOCAL].connect_raw()
-            self._resign(Lease(Store.LOCAL, self._names.lease, self._holder), control)
+            self._resign(self._reserved, control)
             control.disconnect()
 
     def _resign(self, lease: Lease, control: Wire) -> None:
@@ -223,7 +223,8 @@ class Shipper(threading.Thread):
             self._report(source, control, str(error))
             return Outcome.BROKEN
         self._refused = ""
-        self._has_reserved = outcome is Outcome.HANDED_BACK
+        is_handed_back = outcome is Outcome.HANDED_BACK
+        self._reserved = Lease(Store.LOCAL, self._names.lease, lease.holder) if is_handed_back else None
         return outcome
 
     def _merge(self, returning: Store, lease: Lease) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from rig import PATIENT, Rig, shipper_pid
+from rig import HEAL_S, PATIENT, Rig, shipper_pid
 from servers import wait_until
 
 from hybrid import Store
+from hybrid.replication import shipper
 
 READERS = ("local", "cloud", "fastest", "local")
 THREADS, TURNS = 16, 157
@@ -31,3 +32,26 @@ def test_kill_9_of_the_process_that_ships(rig: Rig, ack: str) -> None:
     assert not history.unclear
     assert not history.stale
     assert shipper_pid(rig.local) != pid
+
+
+def test_who_closes_between_a_failback_and_its_next_lease(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lease that came with the authority does not run out: writers of other processes would wait for that."""
+    closing = rig.client(**PATIENT)
+    closing.set("k", 1)
+    assert closing.wait_in_sync(HEAL_S)
+    rig.local.kill()
+    closing.set("k", 2)
+    board, begins = closing._board, shipper.renamed
+
+    def closes(holder: str) -> str:
+        if board.authority.store is Store.LOCAL:
+            board.close()
+        return begins(holder)
+
+    monkeypatch.setattr(shipper, "renamed", closes)
+    rig.local.start()
+    thread = closing._engine.shipper
+    assert thread is not None
+    thread.join(HEAL_S)
+    assert not thread.is_alive()
+    assert not shipper_pid(rig.local)
