@@ -50,6 +50,13 @@ SAME: Final = (
     "UPSTASH_REDIS_URL out"
 )
 
+COMPLETE: Final = (
+    "if ARGV[3]=='1' or redis.call('EXISTS',KEYS[1])==1 then "
+    "redis.call('SET',KEYS[1],ARGV[1],'NX') redis.call('SET',KEYS[2],ARGV[2],'NX') end "
+    "return redis.call('MGET',KEYS[1],KEYS[2])"
+)
+"""Gives a store the mark and the record that it lacks; one that had its mark and has lost it since gets neither."""
+
 PARTNER_S: Final = 0.5
 """How long a store without a mark waits for word of its partner."""
 
@@ -168,12 +175,10 @@ class Pairing:
         if mark is None and had_mark:
             return False
         if mark is None or found is None:  # a store that is full would refuse what is not needed either
-            *_, mark, found = checked(
-                wire,
-                ("SET", names.identity, secrets.token_hex(8), "NX"),
-                ("SET", names.authority, record.record, "NX"),
-                *look,
-            )
+            new = secrets.token_hex(8), record.record, int(mark is None)
+            [(mark, found)] = checked(wire, ("EVAL", COMPLETE, 2, names.identity, names.authority, *new))
+            if mark is None:
+                return False
         if store is Store.LOCAL and mark != self._endpoints[store].mark:
             self._board.acks[store].begin_anew()
         with self._heard:

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from refusing import refusing
@@ -19,8 +20,10 @@ from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown, Store, StoreState
 from hybrid.aio import HybridRedis as AsyncHybridRedis
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.ops.compare import compare
+from hybrid.replication import pairing
 from hybrid.replication.checkpoints import EVERY_ENTRIES
 from hybrid.stores.processes import ServerProcess
+from hybrid.stores.wire import Wire
 
 KEYS = 200
 HEAL_S = 30.0
@@ -206,6 +209,32 @@ def test_a_cloud_store_emptied_by_hand_that_nobody_reads(forgetful: dict[Store, 
             wait_until(lambda: connection.get("hybrid:identity") not in (None, OUTDATED), "it is refilled", HEAL_S)
         wait_until(lambda: connection.exists("k7"), "what nobody has written since is there again", HEAL_S)
         assert_equal(hybrid, forgetful, KEYS)
+
+
+def test_a_cloud_store_emptied_before_it_gets_the_record_that_it_lacks(
+    forgetful: dict[Store, ServerProcess], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = [forgetful[store].url for store in Store]
+    with HybridRedis.from_urls(*urls, **PATIENT) as hybrid:
+        hybrid.mset({f"k{number}": number for number in range(KEYS)})
+        assert hybrid.wait_in_sync(HEAL_S)
+    asks = pairing.checked
+
+    def emptying(wire: Wire, *commands: tuple[Any, ...]) -> list[Any]:
+        replies = asks(wire, *commands)
+        if replies[0] is not None and replies[1:] == [None]:
+            cloud.flushall()
+        return replies
+
+    with client(urls[1]) as cloud, HybridRedis.from_urls(*urls, **PATIENT) as ships:
+        ships.set("k", 1)
+        assert ships.wait_in_sync(HEAL_S)
+        cloud.delete("hybrid:authority")
+        monkeypatch.setattr(pairing, "checked", emptying)
+        with HybridRedis.from_urls(*urls, **PATIENT) as hybrid:
+            hybrid.start()
+            wait_until(lambda: cloud.exists("k7"), "it is refilled", HEAL_S)
+            assert_equal(hybrid, forgetful, KEYS + 1)
 
 
 def test_another_database_of_the_same_server_is_emptied(
