@@ -25,6 +25,9 @@ __all__ = ["RelayWorker"]
 SHIPPED_S: Final = 0.5
 """How long the shipping process waits until the cloud store has what it ran, before it answers."""
 
+KEPT_S: Final = 2.0
+"""Longer than anybody waits for an answer."""
+
 LOOK_S: Final = 0.05
 IDLE_S: Final = 5.0
 
@@ -40,8 +43,15 @@ class _Waiting(NamedTuple):
     replies: bytes
 
 
+class _Given(NamedTuple):
+    """An answer, and when it was published."""
+
+    answer: Answer
+    at_s: float
+
+
 class RelayWorker(threading.Thread):
-    """Runs what others ask, in order, and answers each when the cloud store has it."""
+    """Runs what others ask, in order, and answers each when the cloud store has it; again, if it is asked again."""
 
     def __init__(self, endpoints: Mapping[Store, Endpoint], board: Board, names: Names) -> None:
         super().__init__(name="hybrid-relay", daemon=True)
@@ -50,6 +60,7 @@ class RelayWorker(threading.Thread):
         self._names = names
         self._requests: deque[Request] = deque()
         self._waiting: deque[_Waiting] = deque()
+        self._given: dict[bytes, _Given] = {}
         self._woken = threading.Event()
         self._wires: dict[int, Wire] = {}
 
@@ -76,13 +87,20 @@ class RelayWorker(threading.Thread):
     def _turn(self) -> None:
         answers = []
         while self._requests:
-            answers += self._run(self._requests.popleft())
+            request = self._requests.popleft()
+            if (given := self._given.get(request.name)) is not None:
+                answers.append(given.answer)
+            else:
+                answers += self._run(request)
         applied, now_s = self._board.acks[Store.LOCAL].applied, time.monotonic()
         while self._waiting and (self._waiting[0].place <= applied or self._waiting[0].until_s < now_s):
             waiting = self._waiting.popleft()
             answers.append(Answer(waiting.name, applied, waiting.replies))
         if answers:
+            self._given |= {answer.name: _Given(answer, now_s) for answer in answers}
             self._publish(answers)
+        while self._given and now_s - next(iter(self._given.values())).at_s > KEPT_S:
+            del self._given[next(iter(self._given))]
 
     def _run(self, request: Request) -> list[Answer]:
         """Run it, and have its answer wait. The result is the answer if nothing was run; none if that is not known."""

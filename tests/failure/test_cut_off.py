@@ -13,7 +13,9 @@ from servers import wait_until
 
 import hybrid.aio
 from hybrid import HybridRedis, Store, StoreState
+from hybrid.core.relay import Answer
 from hybrid.events import AuthorityMoved, Event
+from hybrid.replication.relay_worker import RelayWorker
 
 FAR = {"cloud_timeout_s": 2.0}
 
@@ -88,6 +90,30 @@ def test_an_asyncio_client_that_is_cut_off(rig: Rig) -> None:
 
     asyncio.run(write())
     assert moves.seen == [Store.CLOUD, Store.LOCAL]
+    rig.local_url = direct
+    rig.assert_healed(near)
+
+
+def test_an_answer_that_is_lost_is_given_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    moves, publish, lost = Moves(), RelayWorker._publish, list[Answer]()
+    near = rig.client(**PATIENT, hooks=[moves])
+    direct, link = rig.local_url, rig.link(Store.LOCAL, 0.0)
+
+    def lose_the_first(self: RelayWorker, answers: list[Answer]) -> None:
+        if lost:
+            publish(self, answers)
+        else:
+            lost.extend(answers)
+
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url, **FAR) as far:
+        far.incr("far")
+        link.apply(refuse=True, cut=True)
+        far.incr("far")
+        moves.wait_back()
+        monkeypatch.setattr(RelayWorker, "_publish", lose_the_first)
+        assert far.incr("far") == 3 and lost
+        assert moves.seen == [Store.CLOUD, Store.LOCAL]
+        link.heal()
     rig.local_url = direct
     rig.assert_healed(near)
 
