@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from panel import actions, format
 from panel.i18n import N_, _
@@ -24,6 +25,7 @@ __all__ = [
     "perform",
     "perform_in_dialog",
     "say_now",
+    "slot",
     "title",
     "titled",
     "zone",
@@ -99,6 +101,12 @@ def metric(label: str, value: str, note: str, help: str | None = None) -> None:
     shown = _(":gray[unknown]") if value == _(format.UNKNOWN) else value
     st.metric(label, shown, delta=" ", delta_color="gray", delta_arrow="off", delta_description=note, help=help,
               border=True)  # fmt: skip
+
+
+def slot() -> DeltaGenerator:
+    """The place of something that is not always there. Without one all that follows is made anew when it comes or goes,
+    and what somebody types there is lost."""
+    return st.container()
 
 
 def answer_line(answer: Verdict) -> None:

@@ -19,6 +19,7 @@ from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading
 from panel.said import said
 from panel.verdict import named
+from panel.widgets import slot
 
 __all__ = ["draw"]
 
@@ -51,7 +52,8 @@ def draw(key: bytes, authority: Store) -> None:
                     st.caption(facts_line(found.value))
         elsewhere = bool(infos) and authority in lacking
         editview.toolbar(authority.other if elsewhere else None)
-        commands(key, infos)
+        with slot():
+            commands(key, infos)
         kinds = {one.kind for one in infos.values()}
         main = infos.get(authority) or next(iter(infos.values()), None)
         if main is not None:
@@ -84,8 +86,9 @@ def head(key: bytes, stores: tuple[Store, ...], seen: KeyRow | None) -> KeyRow |
             jobview.follow(not isinstance(answer, Known) and answer.pending, "keys-badge")
         word, _mark, icon, color = BADGES[row.badge if row else Badge.UNKNOWN]
         st.badge(_(word), icon=icon, color=color)  # type: ignore[arg-type]
-    if row is not None and row.detail:
-        st.caption(format.sentence(said(row.detail)))
+    with slot():
+        if row is not None and row.detail:
+            st.caption(format.sentence(said(row.detail)))
     return row
 
 

@@ -16,6 +16,7 @@ from panel.keys.saving import buttons, save
 from panel.keys.valueforms import HINTS
 from panel.repair.links import key_from, key_text
 from panel.verdict import named
+from panel.widgets import slot
 
 __all__ = ["create_form", "draw", "toolbar"]
 
@@ -29,9 +30,10 @@ ELSEWHERE = N_(
 def toolbar(elsewhere: Store | None) -> None:
     """What can be done with the whole key. `elsewhere`: only this store has it, and it takes no writes."""
     fixed = not panel_actions.is_operator()
-    if elsewhere:
-        text = _(ELSEWHERE).format(store=named(elsewhere), other=named(elsewhere.other))
-        st.caption(f":material/info: {text}")
+    with slot():
+        if elsewhere:
+            text = _(ELSEWHERE).format(store=named(elsewhere), other=named(elsewhere.other))
+            st.caption(f":material/info: {text}")
     with st.container(horizontal=True, key="keys-toolbar"):
         for name, label, icon in (
             ("expire", _("Expiry"), ":material/timer:"),
@@ -111,10 +113,10 @@ def delete_form(key: bytes, kind: str | None) -> None:
 
 def create_form() -> None:
     """A new key on both stores."""
-    opened = state.form()
+    opened, place = state.form(), slot()
     if opened is None or opened[0] != "create":
         return
-    with st.container(border=True, key="keys-form-box"):
+    with place, st.container(border=True, key="keys-form-box"):
         st.markdown(f":material/add: **{_('New key on both stores')}**")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input(_("Name"), key="keys-form-name", placeholder="user:42", width=320)

@@ -13,6 +13,7 @@ from panel.i18n import _
 from panel.keys import actions, state
 from panel.keys.queries import ConfigurationError, Edit, KeyUndo
 from panel.said import said as translated
+from panel.widgets import slot
 
 __all__ = ["buttons", "said", "save"]
 
@@ -20,10 +21,11 @@ __all__ = ["buttons", "said", "save"]
 def said() -> None:
     """What came of the last edit, store by store, with a way to take it back."""
     last = st.session_state.get("keys-said")
+    place = slot()
     if last is None:
         return
     outcome, words = last
-    with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-said-box"):
+    with place, st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-said-box"):
         icon = ":material/check_circle:" if outcome.done else ":material/error:"
         color = "green" if outcome.done else "red"
         title = f"**{escaped(translated(words))}** " if words else ""

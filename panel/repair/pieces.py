@@ -15,7 +15,7 @@ from panel.queries import Store
 from panel.repair.queries import Cause, Cost, Facts, Unknown
 from panel.said import said
 from panel.verdict import Tone, Verdict
-from panel.widgets import COLORS, STORE_ICONS, answer_line, zone
+from panel.widgets import COLORS, STORE_ICONS, answer_line, slot, zone
 
 __all__ = ["CAUSES", "cost_text", "facts_text", "missing", "obstacle_line", "store_heading", "store_name", "tinted"]
 
@@ -82,9 +82,8 @@ def missing(answer: Unknown[Any], what: str) -> None:
 
 def obstacle_line(found: Verdict | None) -> None:
     """Why something cannot be done now, and what to do; nothing when it can."""
-    if found is None:
-        return
-    if found.tone is Tone.NOTE:
-        st.info(f"{found.sentence} {found.advice}".strip(), icon=":material/info:")
-    else:
-        answer_line(found)
+    with slot():
+        if found is not None and found.tone is Tone.NOTE:
+            st.info(f"{found.sentence} {found.advice}".strip(), icon=":material/info:")
+        elif found is not None:
+            answer_line(found)

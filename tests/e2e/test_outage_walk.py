@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from e2e.test_first_walk import ARTIFACTS, PATIENT_MS, Watch
 from playwright.sync_api import Browser, Page, expect
+from servers import client
 
 from hybrid.stores.processes import ServerProcess
 from scripts.screenshots import MODES, RunningPanel, open_context, photograph
@@ -61,3 +62,33 @@ def open_page(page: Page, name: str) -> None:
 def expect_said(page: Page, words: str) -> None:
     """The page says so, without being asked again."""
     expect(page.get_by_text(words).first).to_be_visible(timeout=PATIENT_MS)
+
+
+def test_what_is_typed_outlives_the_weather(
+    chromium: Browser, server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    """It is on its way to nobody yet: a store that comes or goes shall not take it away."""
+    local, cloud = server(persistent=True), server(persistent=True)
+    patient = {"REDIS_LOCAL_TIMEOUT": "0.9", "REDIS_CLOUD_TIMEOUT": "0.9"}
+    with RunningPanel(tmp_path, {"REDIS_URL": local.url, "UPSTASH_REDIS_URL": cloud.url, **patient}) as panel:
+        page = open_context(chromium, MODES[0]).new_page()
+        watch = Watch(page)
+        page.goto(panel.link())
+        expect_said(page, "Everything is fine")
+        with client(local.url) as plain:
+            plain.set("greeting", "hello")
+        page.goto(f"{panel.address}/keys?pattern=greeting&key=greeting")
+        expect_said(page, "only local")
+        page.get_by_role("button", name="Edit", exact=True).click(timeout=PATIENT_MS)
+        field = page.get_by_label("Value", exact=True)
+        field.fill("typed, and not sent", timeout=PATIENT_MS)
+        for store, words in ((cloud, "only keys of the local store are shown"), (local, "no key can be shown")):
+            store.kill()
+            expect_said(page, words)
+            expect(field).to_have_value("typed, and not sent")
+        for store in (local, cloud):
+            store.start()
+        expect(page.get_by_text("is down since")).to_have_count(0, timeout=PATIENT_MS)
+        expect(page.get_by_text("no key can be shown")).to_have_count(0, timeout=PATIENT_MS)
+        expect(field).to_have_value("typed, and not sent")
+        assert watch.errors == []
