@@ -15,8 +15,8 @@ LAST_TRY_S: Final = 0.5
 and the greeting take 0.4 s."""
 
 RETURN_S: Final = 2.0
-"""For a local store that catches up, where this process cannot reach the cloud store: others may be about to give it
-the authority back."""
+"""For a local store that catches up or is refilled, where this process cannot reach the cloud store: others may be
+about to give it the authority back."""
 
 
 class Hope:
@@ -39,11 +39,11 @@ class Hope:
         """It is still down."""
         self._untried.discard(store)
 
-    def take_in(self, has_writer: bool, down: Iterable[Store], catches_up: bool, now_s: float) -> tuple[Store, ...]:
+    def take_in(self, has_writer: bool, down: Iterable[Store], is_returning: bool, now_s: float) -> tuple[Store, ...]:
         """What the stores are like now: whether one takes writes, which ones are down, and whether the local one
-        catches up. The stores to try once more."""
+        catches up or is refilled. The stores to try once more."""
         was_last, was_returning = self._has_writer and not has_writer, self._returning
-        self._has_writer, self._returning = has_writer, catches_up and not has_writer
+        self._has_writer, self._returning = has_writer, is_returning and not has_writer
         if has_writer:
             self._untried.clear()
         elif was_last:

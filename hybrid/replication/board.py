@@ -315,8 +315,8 @@ class Board:
     def _replan(self) -> None:
         self.routes, self._last = self._planned(), self._planned_last()
         down = [store for store in Store if self.state(store) is StoreState.DOWN]
-        catches_up = self.state(Store.LOCAL) is StoreState.CATCHING_UP
-        self._to_try += self._hope.take_in(self.routes.writer is not None, down, catches_up, time.monotonic())
+        is_returning = self.state(Store.LOCAL) in (StoreState.CATCHING_UP, StoreState.WIPED)
+        self._to_try += self._hope.take_in(self.routes.writer is not None, down, is_returning, time.monotonic())
         self._changed.notify_all()
         for bell in tuple(self.bells):
             bell.ring()

@@ -132,12 +132,15 @@ def test_when_the_last_store_is_lost_all_that_are_down_are_tried_once_more(board
     assert not tried, "the one that failed once more has the other one tried again, and so on"
 
 
-def test_a_local_store_that_catches_up_is_waited_for_where_the_cloud_store_is_lost(failed_over: Board) -> None:
+@pytest.mark.parametrize("evidence", [Evidence.ANSWERED, Evidence.WIPED], ids=["catches up", "is refilled"])
+def test_a_local_store_that_returns_is_waited_for_where_the_cloud_store_is_lost(
+    failed_over: Board, evidence: Evidence
+) -> None:
     failed_over.observe(CLOUD, Evidence.REFUSED)
     for store in Store:
         failed_over.tried(store)
     assert not failed_over.hopeful
-    failed_over.observe(LOCAL, Evidence.ANSWERED)
+    failed_over.observe(LOCAL, evidence)
     assert failed_over.hopeful and failed_over.routes.writer is None
 
 
