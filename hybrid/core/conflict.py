@@ -36,6 +36,12 @@ class Side:
     def commands(self) -> Iterator[Command]:
         return unpack_all(self.value)
 
+    @property
+    def apart(self) -> bytes | None:
+        """The key of hybrid's own that holds the value, on `store` alone, where it is too large for the archive."""
+        first = next(self.commands, None)
+        return first[1] if first and first[0] == b"COPY" else None
+
 
 @dataclass(frozen=True, slots=True)
 class Conflict:

@@ -22,13 +22,25 @@ from hybrid.core.resp import pack, unpack, unpack_all
 from hybrid.core.state import Absent
 from hybrid.core.transaction import Write
 from hybrid.errors import ConfigurationError, HybridError
-from hybrid.replication.archive import fitted, put_of
+from hybrid.replication.archive import ENTRY_BYTES, fitted, put_of
 from hybrid.replication.copy import read_state
 from hybrid.replication.records import several
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.types import Store
 
-__all__ = ["Conflict", "Side", "count", "discard", "discard_all", "find", "is_decided", "keep", "listed", "restore"]
+__all__ = [
+    "ENTRY_BYTES",
+    "Conflict",
+    "Side",
+    "count",
+    "discard",
+    "discard_all",
+    "find",
+    "is_decided",
+    "keep",
+    "listed",
+    "restore",
+]
 
 logger = logging.getLogger("hybrid.control")
 
@@ -49,13 +61,10 @@ def listed(client: HybridRedis, *, limit: int = 100, before: str | None = None) 
 
 def find(client: HybridRedis, conflict_id: str) -> Conflict:
     """The conflict with this id."""
-    try:
-        entries = _ask(client, "XRANGE", _archive(client), conflict_id, conflict_id)
-    except redis.ResponseError:
-        entries = []
+    entries = _entries(client, conflict_id)
     if not entries:
         raise HybridError(f"there is no conflict {conflict_id}; see `python -m hybrid conflicts list`")
-    return Conflict.parse(*entries[0])
+    return entries[0]
 
 
 def is_decided(client: HybridRedis, conflict: Conflict) -> bool:
@@ -72,6 +81,7 @@ def keep(client: HybridRedis, conflict_id: str, *, author: str, force: bool = Fa
     if not force and not is_decided(client, conflict):
         raise HybridError(_changed(conflict))
     _remove(client, [conflict_id], author, "keeps the live value of")
+    _drop_apart(client, [conflict])
     return conflict
 
 
@@ -100,22 +110,62 @@ def restore(client: HybridRedis, conflict_id: str, *, author: str, force: bool =
         except redis.WatchError:
             raise HybridError(f"the key of {conflict_id} is being written just now; try again") from None
     _remove(client, [conflict_id], author, "restores the archived value of")
+    _drop_apart(client, [conflict])
     return conflict
 
 
 def discard(client: HybridRedis, conflict_ids: Sequence[str], *, author: str) -> int:
     """Throw archived values away for good; how many there were of these."""
-    return sum(
+    discarded = [entry for conflict_id in conflict_ids for entry in _entries(client, conflict_id)]
+    removed = sum(
         _remove(client, conflict_ids[start : start + IDS_AT_ONCE], author, "discards")
         for start in range(0, len(conflict_ids), IDS_AT_ONCE)
     )
+    _drop_apart(client, discarded)
+    return removed
 
 
 def discard_all(client: HybridRedis, *, author: str) -> int:
     """Empty the archive; how many conflicts it held."""
+    discarded = list(_large(client))
     removed = int(_write(client, author, "XTRIM", _archive(client), "MAXLEN", 0))
+    _drop_apart(client, discarded)
     logger.info("%s discards all %d conflicts", author, removed)
     return removed
+
+
+def _entries(client: HybridRedis, conflict_id: str) -> list[Conflict]:
+    """The conflict with this id; none when there is none, or it is no id."""
+    try:
+        return [Conflict.parse(*entry) for entry in _ask(client, "XRANGE", _archive(client), conflict_id, conflict_id)]
+    except redis.ResponseError:
+        return []
+
+
+def _large(client: HybridRedis) -> Iterator[Conflict]:
+    """The conflicts whose archived value stands in a key of its own."""
+    page = listed(client)
+    while page:
+        yield from (conflict for conflict in page if conflict.lost.apart is not None)
+        page = listed(client, before=page[-1].id)
+
+
+def _drop_apart(client: HybridRedis, conflicts: Sequence[Conflict]) -> None:
+    """Values in keys of their own go with their entries. Where their store does not answer, they end by themselves, 30
+    days after they lost."""
+    for store in Store:
+        found = [conflict.lost.apart for conflict in conflicts if conflict.lost.store is store]
+        keys = [key for key in found if key is not None]
+        if not keys:
+            continue
+        try:
+            wire = client._engine.endpoints[store].connect_raw(timeout_s=10.0)
+            try:
+                several(wire, ("UNLINK", *keys))
+            finally:
+                wire.disconnect()
+        except (HybridError, redis.RedisError, OSError) as error:
+            logger.info("%s store keeps %d large archived values for now: %s", store, len(keys), error)
 
 
 def _changed(conflict: Conflict) -> str:

@@ -11,6 +11,7 @@ import streamlit as st
 from panel import actions, format
 from panel.i18n import N_, _
 from panel.jobview import follow
+from panel.nav import page
 from panel.queries import Overview, Store
 from panel.repair import conflictactions as repair
 from panel.repair import queries
@@ -86,7 +87,7 @@ def table(entries: Sequence[Conflict]) -> Conflict | None:
             _("Key"): key_text(entry.key),
             _("Live value from"): store_name(entry.kept.store),
             _("Archived value from"): store_name(entry.lost.store),
-            _("Size"): format.size(entry.size_bytes),
+            _("Size"): size_of(entry),
             _("Why"): said(entry.why),
         }
         for entry in entries
@@ -97,6 +98,13 @@ def table(entries: Sequence[Conflict]) -> Conflict | None:
     )  # fmt: skip
     chosen = picked["selection"]["rows"]
     return entries[chosen[0]] if chosen and chosen[0] < len(entries) else None
+
+
+def size_of(entry: Conflict) -> str:
+    """Of both values; of one that is too large for the archive only that much is known without asking its store."""
+    if entry.lost.apart is None and entry.kept.value:
+        return format.size(entry.size_bytes)
+    return _("over {size}").format(size=format.size(queries.ENTRY_BYTES))
 
 
 def detail(entry: Conflict) -> None:
@@ -112,21 +120,39 @@ def detail(entry: Conflict) -> None:
                     when = format.clock(side.at_ms / 1000 if side.at_ms else None, zone(), with_seconds=True)
                     said_of = _("{state} · written at {time} by {who}") if side.by else _("{state} · written at {time}")
                     st.caption(said_of.format(state=state, time=when, who=side.by))
+                    if side is entry.lost and side.apart is not None:
+                        large(side.apart, _(APART))
+                    elif not side.value:
+                        large(entry.key, _(LEFT_OUT))
         values_table(entry)
         decision(entry)
 
 
+APART = N_("Too large for the archive: it stands whole in a key of hybrid's own, on this store only, for 30 days.")
+LEFT_OUT = N_("Not copied to the archive: both values together are too large for that.")
+
+
+def large(key: bytes, why: str) -> None:
+    """A value that is not in the entry, and where it can be looked at."""
+    st.caption(f":material/database_upload: {why}")
+    st.page_link(
+        page("keys"), label=_("Look at it on the page Keys"), icon=":material/key:",
+        query_params={"key": key_text(key), "store": "both"},
+    )  # fmt: skip
+
+
 def values_table(entry: Conflict) -> None:
-    sides = {side.store: dict(value_rows(side.commands)) for side in (entry.kept, entry.lost)}
+    """Place by place, of the values that the entry itself holds."""
+    held = [side for side in (entry.kept, entry.lost) if side.value and side.apart is None]
+    sides = {side.store: dict(value_rows(side.commands)) for side in held}
     places = list(dict.fromkeys(place for rows in sides.values() for place in rows))
     rows = [
         {
             _("Where"): place,
-            store_name(Store.LOCAL): shortened(sides[Store.LOCAL].get(place)),
-            store_name(Store.CLOUD): shortened(sides[Store.CLOUD].get(place)),
+            **{store_name(store): shortened(sides[store].get(place)) for store in Store if store in sides},
         }
         for place in sorted(
-            places[:SHOWN_ROWS], key=lambda place: sides[Store.LOCAL].get(place) == sides[Store.CLOUD].get(place)
+            places[:SHOWN_ROWS], key=lambda place: len({rows.get(place) for rows in sides.values()}) < 2
         )
     ]
     if rows:
@@ -145,7 +171,9 @@ def shortened(text: str | None) -> str:
 
 def decision(entry: Conflict) -> None:
     fixed = not actions.is_operator()
-    force = st.toggle(_("Also if the key was written since"), key=f"conflict-force-{entry.id}", disabled=fixed)
+    unlike = _("Also if the key was written since")
+    label = unlike if entry.kept.value else _("Although what is live is too large to be compared with what was kept")
+    force = st.toggle(label, key=f"conflict-force-{entry.id}", disabled=fixed)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.button(
             _("Keep the live value"), icon=":material/check:", key="conflict-keep", disabled=fixed,

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from hybrid.client import HybridRedis
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.ops import conflicts as archive
-from hybrid.ops.conflicts import Conflict
+from hybrid.ops.conflicts import ENTRY_BYTES, Conflict
 from hybrid.ops.diff import (
     Budget,
     Cause,
@@ -55,6 +55,7 @@ from panel.reads import Answer, Known, ReadFailed, Unknown
 __all__ = [
     "CONFLICTS_PAGE",
     "DIFF_JOB",
+    "ENTRY_BYTES",
     "MERGED_PARTS",
     "Action",
     "Answer",

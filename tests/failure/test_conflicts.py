@@ -10,6 +10,7 @@ from servers import wait_until
 from hybrid import HybridRedis, Store, StoreState
 from hybrid.errors import HybridError
 from hybrid.ops import conflicts
+from hybrid.replication import archive
 
 ARCHIVE = "hybrid:conflicts"
 
@@ -33,6 +34,45 @@ def healed(rig: Rig) -> HybridRedis:
     rig.local.start()
     rig.assert_healed(hybrid)
     return hybrid
+
+
+@pytest.fixture
+def parted(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> tuple[HybridRedis, list[conflicts.Conflict]]:
+    """Three keys whose values that lost were too large for the archive, and stand on the local store."""
+    monkeypatch.setattr(archive, "ENTRY_BYTES", 1000)
+    hybrid = rig.client(**PATIENT)
+    hybrid.mset({"a": "old", "b": "old", "c": "old"})
+    assert hybrid.wait_in_sync(30)
+    rig.cloud.kill()
+    hybrid.mset(dict.fromkeys("abc", "local" * 1000))
+    wait_until(lambda: state_of(hybrid, Store.CLOUD) is StoreState.DOWN, "the cloud store's end is noticed")
+    rig.local.kill()
+    rig.cloud.start()
+    wait_until(lambda: takes_writes(hybrid), "the cloud store takes over")
+    hybrid.mset(dict.fromkeys("abc", "cloud"))
+    rig.local.start()
+    rig.assert_healed(hybrid)
+    return hybrid, sorted(conflicts.listed(hybrid), key=lambda conflict: conflict.key)
+
+
+def test_a_large_value_that_lost_goes_with_its_entry(
+    rig: Rig, parted: tuple[HybridRedis, list[conflicts.Conflict]]
+) -> None:
+    hybrid, [first, second, third] = parted
+    with plain(rig.local.url) as local:
+
+        def apart() -> set[bytes]:
+            return set(local.scan_iter("hybrid:lost:*"))
+
+        assert apart() == {each.lost.apart for each in (first, second, third)}
+        conflicts.restore(hybrid, first.id, author="test")
+        assert hybrid.get("a") == b"local" * 1000
+        assert apart() == {second.lost.apart, third.lost.apart}
+        assert conflicts.discard(hybrid, [second.id], author="test") == 1
+        assert apart() == {third.lost.apart}
+        assert conflicts.discard_all(hybrid, author="test") >= 1
+        assert apart() == set()
+    rig.assert_healed(hybrid)
 
 
 def write(hybrid: HybridRedis, who: str) -> None:

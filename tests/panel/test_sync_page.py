@@ -152,6 +152,30 @@ def test_conflicts_show_both_values_and_are_decided(
     wait_until(lambda: local.get("c2") == cloud.get("c2") == b"archived", "the restored value")
 
 
+def test_what_is_too_large_for_the_archive_can_be_looked_at(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], archived: list[str], open_page: OpenPage,
+    text_of: TextOf,
+) -> None:  # fmt: skip
+    """Neither value is said to be missing, or to be as small as what stands for it."""
+    apart = "hybrid:lost:1{c3}"
+    large = Conflict(
+        "", b"c3", Side(Store.CLOUD, pack(("COPY", apart, "c3", "REPLACE"))), Side(Store.LOCAL, b""), "why"
+    )
+    for store in drift:
+        store.xadd("hybrid:conflicts", _paired(large.fields), id="3000-0")
+    at = open_page(PAGE, query={"section": "conflicts"})
+    grid = next(frame for frame in at.dataframe if "Why" in frame.value.columns)
+    assert grid.value["Size"][0] == "over 8.00 MB"
+    at.session_state[grid.key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception
+    assert "stands whole in a key of hybrid's own" in text_of(at)
+    assert "not there" not in text_of(at)
+    assert not any("Where" in frame.value.columns for frame in at.dataframe)
+    links = [link.proto.query_string for link in at.get("page_link")]
+    assert any("hybrid%3Alost" in link for link in links) and any("key=c3" in link for link in links)
+
+
 def test_what_is_said_of_conflicts_is_true_of_every_way_to_decide_them(
     real_panel: SimpleNamespace, archived: list[str], open_page: OpenPage, text_of: TextOf, set_weather: SetWeather
 ) -> None:
