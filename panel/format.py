@@ -11,6 +11,7 @@ from panel.i18n import N_, _
 __all__ = [
     "change",
     "clock",
+    "code",
     "count",
     "currency",
     "duration",
@@ -153,3 +154,12 @@ def _zone(name: str | None) -> ZoneInfo | None:
 def escaped(text: str) -> str:
     """Anyone's data as plain text within a line of Markdown."""
     return "".join(f"\\{mark}" if mark in "\\`*_[]|~$:<>" else mark for mark in text)
+
+
+def code(text: str) -> str:
+    """Anyone's data as a code span of Markdown, whatever is in it; what is empty as quotes."""
+    fence = "`"
+    while fence in text:
+        fence += "`"
+    padding = " " if text[:1] in ("`", " ") or text[-1:] in ("`", " ") else ""
+    return f"{fence}{padding}{text or chr(34) * 2}{padding}{fence}"

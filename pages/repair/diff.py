@@ -17,7 +17,7 @@ obstacle = weather.obstacle(snapshot, zone)
 found = repair.diffs()
 results = found.value if isinstance(found, repair.Known) else []
 answer = diffview.answer(results[0] if results else None)
-widgets.headline(_("Diff"), answer)
+widgets.headline(_("Diff"), obstacle or answer)
 st.caption(answer.sentence)
 pieces.obstacle_line(obstacle)
 if not isinstance(found, repair.Known):

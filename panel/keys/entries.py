@@ -6,6 +6,8 @@ import difflib
 import json
 import time
 from collections.abc import Callable
+from enum import Enum, auto
+from math import isinf, isnan
 
 import streamlit as st
 
@@ -13,30 +15,44 @@ from panel import format
 from panel.i18n import N_, _
 from panel.keys.queries import ConfigurationError
 
-__all__ = ["checked", "expiry_input", "left_s", "parts", "value_input"]
+__all__ = ["checked", "expiry_input", "left_s", "parts", "score", "score_input", "value_input"]
 
 DAY_S = 86_400
 UNITS = {1: N_("seconds"), 60: N_("minutes"), 3600: N_("hours"), DAY_S: N_("days")}
 SHOWN_DIFF = 200
 
 
-def editable(value: bytes) -> tuple[str, bool]:
-    """A value as text to be changed, and whether it is written in hex: it would lose bytes as text."""
+class Written(Enum):
+    """How a value is written in a field of the browser, which knows lines that end in LF only."""
+
+    TEXT = auto()
+    CRLF = auto()
+    HEX = auto()
+
+
+def editable(value: bytes) -> tuple[str, Written]:
+    """A value as text to be changed; in hex where it would lose bytes as text."""
     try:
         text = value.decode()
     except UnicodeDecodeError:
-        return value.hex(" "), True
-    return (value.hex(" "), True) if any(ord(c) < 32 and c not in "\t\n\r" for c in text) else (text, False)
+        return value.hex(" "), Written.HEX
+    lines = text.replace("\r\n", "\n")
+    if any(ord(c) < 32 and c not in "\t\n" for c in lines) or (lines != text and "\n" in text.replace("\r\n", "")):
+        return value.hex(" "), Written.HEX
+    return lines, Written.TEXT if lines == text else Written.CRLF
 
 
-def entered(text: str, in_hex: bool) -> bytes:
+def entered(text: str, written: Written) -> bytes:
     """What was entered, as bytes. Raises ConfigurationError."""
-    if not in_hex:
-        return text.encode()
+    if written is not Written.HEX:
+        return (text.replace("\n", "\r\n") if written is Written.CRLF else text).encode()
     try:
         return bytes.fromhex(text)
     except ValueError:
         raise ConfigurationError(_("This is no hex: write two digits for each byte.")) from None
+
+
+NOTES = {Written.HEX: N_("in hex"), Written.CRLF: N_("its lines end in CR LF, and go on doing so")}
 
 
 def differences(before: str, after: str) -> None:
@@ -52,13 +68,13 @@ def differences(before: str, after: str) -> None:
 
 def value_input(label: str, before: bytes, name: str = "keys-form-value") -> Callable[[], bytes]:
     """A field for a value, and what saving would change; returns what reads the entry when the button is pressed."""
-    text, in_hex = editable(before)
-    if in_hex:
-        label = f"{label} ({_('in hex')})"
+    text, written = editable(before)
+    if written in NOTES:
+        label = f"{label} ({_(NOTES[written])})"
     st.session_state.setdefault(name, text)
     now = st.text_area(label, key=name, height=160 if len(text) > 200 or "\n" in text else 90)
     differences(text, now or "")
-    return lambda: entered(str(st.session_state.get(name) or ""), in_hex)
+    return lambda: entered(str(st.session_state.get(name) or ""), written)
 
 
 def expiry_input(name: str, default_s: float | None) -> Callable[[], int | None]:
@@ -95,7 +111,7 @@ def parts(text: str, kind: str) -> list[bytes]:
         checked(text)
     if kind in ("string", "json"):
         return [text.encode()] if text or kind == "string" else []
-    lines = [line for line in text.splitlines() if line]
+    lines = [line for line in text.split("\n") if line]
     if kind in ("list", "set"):
         return [line.encode() for line in lines]
     return [part for line in lines for part in two(line, kind)]
@@ -111,9 +127,20 @@ def two(line: str, kind: str) -> list[bytes]:
     return [name.strip().encode(), value.strip().encode()]
 
 
+def score_input(start: str) -> Callable[[], float]:
+    """A field for a score, which a field of numbers could not hold: inf, and 17 digits where three were written."""
+    st.session_state.setdefault("keys-form-score", start)
+    st.text_input(_("Score"), key="keys-form-score", help=_("A number; also inf and -inf."))
+    return lambda: score(str(st.session_state.get("keys-form-score") or ""))
+
+
 def score(text: str) -> float:
+    """A score that was entered. Raises ConfigurationError, also for what is beyond the greatest number."""
     try:
-        return float(text)
+        number = float(text.replace("_", "?"))
+        if isnan(number) or (isinf(number) and "inf" not in text.lower()):
+            raise ValueError
+        return number
     except ValueError:
         raise ConfigurationError(_("“{text}” is no number.").format(text=text[:60])) from None
 

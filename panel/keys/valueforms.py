@@ -6,8 +6,9 @@ import json
 
 import streamlit as st
 
+from panel.format import code
 from panel.i18n import N_, _
-from panel.keys.entries import checked, expiry_input, left_s, parts, value_input
+from panel.keys.entries import checked, expiry_input, left_s, parts, score, score_input, value_input
 from panel.keys.queries import Edit, Element, Store, edits
 from panel.keys.saving import buttons
 from panel.repair.links import key_from, key_text
@@ -59,14 +60,11 @@ def element_form(key: bytes, kind: str, one: Element, authority: Store) -> None:
     moment = one.local_expires_at_ms if authority is Store.LOCAL else one.cloud_expires_at_ms
     start = seen if seen is not None else one.cloud if one.local is None else one.local
     titles = {"hash": _("Field"), "list": _("Item"), "zset": _("Score of")}
-    st.markdown(f"**{titles.get(kind, kind)}** `{key_text(one.name)}`")
+    st.markdown(f"**{titles.get(kind, kind)}** {code(key_text(one.name))}")
     if kind == "zset":
-        st.session_state.setdefault("keys-form-score", float(start or 0))
-        st.number_input(_("Score"), key="keys-form-score", format="%.17g", step=1.0)
+        read_score = score_input((start or b"0").decode())
         was = None if seen is None else float(seen)
-        buttons(
-            _("Save on both stores"), lambda: edits.set_score(key, one.name, was, st.session_state["keys-form-score"])
-        )
+        buttons(_("Save on both stores"), lambda: edits.set_score(key, one.name, was, read_score()))
         return
     read = value_input(_("Value"), start or b"")
     if kind == "list":
@@ -80,7 +78,7 @@ def element_form(key: bytes, kind: str, one: Element, authority: Store) -> None:
 def remove_form(key: bytes, kind: str, one: Element, authority: Store) -> None:
     seen = one.local if authority is Store.LOCAL else one.cloud
     name = key_text(one.name)
-    st.markdown(_("Delete {name} on both stores?").format(name=f"`{name}`"))
+    st.markdown(_("Delete {name} on both stores?").format(name=code(name)))
 
     def build() -> Edit:
         match kind:
@@ -99,7 +97,7 @@ def remove_form(key: bytes, kind: str, one: Element, authority: Store) -> None:
 def field_expiry_form(key: bytes, one: Element, authority: Store) -> None:
     seen = one.local if authority is Store.LOCAL else one.cloud
     moment = one.local_expires_at_ms if authority is Store.LOCAL else one.cloud_expires_at_ms
-    st.markdown(f"**{_('Expiry of field')}** `{key_text(one.name)}`")
+    st.markdown(f"**{_('Expiry of field')}** {code(key_text(one.name))}")
     read = expiry_input("keys-form-expiry", left_s(moment))
     buttons(_("Save on both stores"), lambda: edits.expire_field(key, one.name, seen, read()))
 
@@ -114,7 +112,7 @@ def add_form(key: bytes, kind: str) -> None:
     if kind in ("hash", "zset", "set"):
         st.text_input(_("Field") if kind == "hash" else _("Member"), key="keys-form-name")
     if kind == "zset":
-        st.number_input(_("Score"), key="keys-form-score", value=0.0, step=1.0, format="%.17g")
+        score_input("0")
     if kind in ("hash", "list"):
         st.text_area(_("Value"), key="keys-form-value")
     if kind == "list":
@@ -135,6 +133,6 @@ def addition(key: bytes, kind: str) -> Edit:
         case "list":
             return edits.push_item(key, value, first=values["keys-form-where"] == "first")
         case "zset":
-            return edits.set_score(key, name, None, float(values["keys-form-score"]))
+            return edits.set_score(key, name, None, score(str(values.get("keys-form-score") or "")))
         case _:
             return edits.add_member(key, name)

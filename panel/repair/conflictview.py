@@ -110,8 +110,7 @@ def size_of(entry: Conflict) -> str:
 def detail(entry: Conflict) -> None:
     """Both values side by side, and the decision."""
     with st.container(border=True, key="conflict-detail"):
-        name = key_text(entry.key).replace("`", "'")
-        st.markdown(f":material/key: `{name}`")
+        st.markdown(f":material/key: {format.code(key_text(entry.key))}")
         with st.grid(2, min_column_width=240):
             sides = ((entry.kept, _("live since then")), (entry.lost, _("archived")))
             for side, state in sorted(sides, key=lambda named: named[0].store is Store.CLOUD):

@@ -55,7 +55,7 @@ def key_view(key: bytes, entry: Difference | None, obstacle: Verdict | None) -> 
     """The key as both stores have it now. `entry` is what a comparison found: the guard of a value too big to read."""
     with st.container(border=True, key="diff-detail"):
         if obstacle is not None:
-            st.markdown(f":material/key: `{ticked(key)}`")
+            st.markdown(f":material/key: {format.code(key_text(key))}")
             if entry is not None:
                 cards(entry.local, entry.cloud)
             obstacle_line(obstacle)
@@ -81,13 +81,9 @@ def key_view(key: bytes, entry: Difference | None, obstacle: Verdict | None) -> 
         merge_form(look, difference, places_table(look))
 
 
-def ticked(key: bytes) -> str:
-    return key_text(key).replace("`", "'")
-
-
 def heading(key: bytes) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/key: `{ticked(key)}`", width="stretch")
+        st.markdown(f":material/key: {format.code(key_text(key))}", width="stretch")
         if "keys" in PAGES:
             st.page_link(page("keys"), label=_("Keys"), icon=":material/key:", query_params={"key": key_text(key)})
         st.button(

@@ -228,7 +228,7 @@ def change(at: AppTest, kind: str) -> AppTest:
     if kind == "list":
         at.text_area(key="keys-form-value").set_value("z")
     if kind == "zset":
-        at.number_input(key="keys-form-score").set_value(7.0)
+        at.text_input(key="keys-form-score").set_value("7")
     if kind == "stream":
         at.text_area(key="keys-form-value").set_value("more=1")
     return press(at, "keys-form-save")
