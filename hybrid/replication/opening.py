@@ -22,10 +22,12 @@ from hybrid.core.lua import NOTED
 from hybrid.core.marks import Marks
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
+from hybrid.core.shipping import failed
 from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.replication.volatile import ASK_FIELDS
 from hybrid.stores.capabilities import run_of
 from hybrid.stores.pipe import ignore
+from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
 if TYPE_CHECKING:
@@ -115,7 +117,10 @@ class Opening:
         taken = pack(("EVAL", TAKE_OVER, 1, names.stream, UNKNOWN_STREAM))
         about_pair = pack(("MGET", names.identity, names.partner))
         questions = taken + about_pair + pack(("TIME",)) + ASK_FIELDS
-        before, marks, (seconds, micros), keyspace = stream.states.exchange(questions, 4)
+        *answers, keyspace = stream.states.exchange(questions, 4)
+        if (refused := failed(answers)) is not None:
+            raise NotSent(plain_reason(refused))
+        before, marks, (seconds, micros) = answers
         stream.growth.note_keyspace(keyspace)
         self.offset_ms = int(seconds) * 1000 + int(micros) / 1000 - time.monotonic() * 1000
         self._source_marks = Marks(*marks)
@@ -134,7 +139,9 @@ class Opening:
     def _check_mark(self, replies: list[Any]) -> None:
         """A store that came back empty may be met here before its watcher has greeted it: what the log names would then
         be taken for all that it lacks."""
-        stream, marks = self._stream, Marks(*replies[0])
+        stream = self._stream
+        stream.accepted(replies)
+        marks = Marks(*replies[0])
         if marks.own in (None, OUTDATED) and not stream.board.is_wiped(stream.target):
             endpoint = stream.endpoints[stream.target]
             endpoint.retire()

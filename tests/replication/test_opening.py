@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis
 from servers import client, run_packed
 
 from hybrid.core.authority import FIRST, Authority
+from hybrid.core.names import Names
+from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
+from hybrid.errors import HybridError
 from hybrid.replication.endings import Ended, Outcome, TargetLost
 from hybrid.replication.opening import Opening, _warn_of, _warn_of_eviction
+from hybrid.replication.stream import Stream
 from hybrid.stores.processes import ServerProcess
 from hybrid.types import Store, StoreState
 
@@ -36,7 +42,11 @@ class Board:
 def opening(board: Board, source: Store = Store.LOCAL) -> Opening:
     endpoint = SimpleNamespace(retire=lambda: None, is_lost=lambda mark: True)
     stream: Any = SimpleNamespace(
-        board=board, source=source, target=source.other, endpoints=dict.fromkeys(Store, endpoint)
+        board=board,
+        source=source,
+        target=source.other,
+        endpoints=dict.fromkeys(Store, endpoint),
+        accepted=partial(Stream.accepted, None),
     )
     return Opening(stream)
 
@@ -51,6 +61,17 @@ def test_a_store_that_lost_the_authority_is_not_copied_over_the_one_that_has_it(
 @pytest.mark.parametrize("record", [b"local 1", b"local 4", None])
 def test_any_other_record_is_no_obstacle(record: bytes | None) -> None:
     opening(Board())._check_record([record])
+
+
+def test_a_store_that_refuses_whatever_it_is_asked_is_told_by_its_words() -> None:
+    """Its password was changed between the connection and the first question."""
+    refused = redis.AuthenticationError("NOAUTH Authentication required.")
+    with pytest.raises(HybridError, match="Authentication required"):
+        opening(Board())._check_mark([refused])
+    stream = opening(Board())._stream
+    stream.names, stream.states = Names(), SimpleNamespace(exchange=lambda *_: [refused] * 4)
+    with pytest.raises(NotSent, match="password required"):
+        Opening(stream)._end_previous()
 
 
 def test_a_store_without_its_mark_is_refilled_by_another_stream() -> None:
