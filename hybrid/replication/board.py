@@ -96,7 +96,7 @@ class Board:
         return reason if is_behind and time.monotonic() - said_s < REFUSAL_S else ""
 
     def is_last(self, store: Store) -> bool:
-        """Whether there is no other store to go to."""
+        """Whether there is no other store to go to that has everything."""
         return store in self._last
 
     @property
@@ -337,12 +337,12 @@ class Board:
         )
 
     def _planned_last(self) -> frozenset[Store]:
-        """The stores without another one to go to. A local store that catches up takes no writes until it has; a cloud
-        store does, with what it has."""
+        """The stores without another one to go to that has everything. A local store that catches up takes no writes
+        until it has; a cloud store does, with what it has, and shows older values to all processes then."""
         states = {store: self._views[store].state for store in Store}
         away = {store for store, state in states.items() if state.is_lost or state is StoreState.UNKNOWN}
-        if states[Store.LOCAL] is StoreState.CATCHING_UP and self.authority.store is Store.CLOUD:
-            away.add(Store.LOCAL)
+        if states[behind := self.authority.store.other] is StoreState.CATCHING_UP:
+            away.add(behind)
         return frozenset(store for store in Store if store.other in away)
 
     def _announce(self, changes: list[Change]) -> None:

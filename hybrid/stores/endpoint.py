@@ -50,7 +50,7 @@ class Endpoint:
         self.names = names
         self.timeout_s = timeout_s
         self.is_last: Callable[[], bool] = lambda: False
-        """Whether there is no other store to go to."""
+        """Whether there is no other store to go to that has everything."""
         self.pace = Pace(timeout_s)
         self.mark: bytes | None = None
         """The store's mark (`hybrid.replication.pairing`), as it was last greeted."""
@@ -102,13 +102,14 @@ class Endpoint:
     @property
     def patience_s(self) -> float:
         """How long the store may stay silent now: for its timeout, and longer where it has been slow lately
-        (`hybrid.core.pace`), or where giving it up would fail every command, because the other one does not answer."""
+        (`hybrid.core.pace`), or where giving it up would fail every command, because the other one does not answer, or
+        show older values, because that one lacks something."""
         usual_s = self.usual_patience_s
         return max(LAST_STORE_S, usual_s) if self.is_last() else usual_s
 
     @property
     def usual_patience_s(self) -> float:
-        """The same where the other store answers."""
+        """The same where the other store has everything."""
         return self.pace.patience_s(time.monotonic())
 
     @property

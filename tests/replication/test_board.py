@@ -97,7 +97,9 @@ def test_the_last_store_is_known(board: Board) -> None:
     board.observe(CLOUD, Evidence.REFUSED)
     assert board.is_last(LOCAL) and not board.is_last(CLOUD)
     board.observe(CLOUD, Evidence.ANSWERED)
-    assert not board.is_last(LOCAL), "the cloud store takes over with what it has"
+    assert board.is_last(LOCAL), "the cloud store would take over with what it has, and show older values"
+    board.observe(CLOUD, Evidence.CAUGHT_UP)
+    assert not board.is_last(LOCAL) and not board.is_last(CLOUD)
     board.observe(CLOUD, Evidence.WIPED)
     assert board.is_last(LOCAL)
 
