@@ -137,6 +137,7 @@ class Follow:
 
     def _forward_part(self, part: Sequence[Group], now_ms: int) -> None:
         stream, copied = self._stream, self._catch_up.copied
+        self._volatile.meet(part)
         went, keys = by_state(part, [self._plan(group, now_ms) for group in part])
         for group, goes_by_state in zip(part, went, strict=True):
             if goes_by_state:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from hybrid.core.authority import Authority, Holder
 from hybrid.core.outcomes import NotSent, ReplyLost
@@ -21,6 +22,10 @@ from hybrid.types import Store
 
 __all__ = ["HandBack"]
 
+TAKEN_BACK_S: Final = (1.0, 8.0)
+"""How long after a handover that writers took back, because it took too long, the next one begins: at first, and at the
+most. They have waited, and have much to write now."""
+
 
 class HandBack:
     """Of the cloud store's authority, over `stream`, which ships the cloud store's log."""
@@ -29,12 +34,15 @@ class HandBack:
         self._stream = stream
         self._follow = follow
         self._packed = packed
+        self._pause_s, self._due_s = TAKEN_BACK_S[0], 0.0
 
     def run(self) -> bool:
         """Try once; whether the local store has the authority now. Reads go on throughout.
 
         Raises TargetLost when the local store is lost in between: the cloud store has the authority again then.
         """
+        if time.monotonic() < self._due_s:
+            return False
         board, cloud = self._stream.board, self._stream.endpoints[Store.CLOUD]
         packs = self._packed.can_pack()  # to find out takes a while: now, not while writers wait
         generation, wire = cloud.take_fenced(board.authority.epoch)
@@ -43,7 +51,11 @@ class HandBack:
             halted = record.succeeded_by(Holder.HANDOVER)
             board.learn(halted, source=Store.CLOUD)
             rest = self._halt(cloud, wire, halted, packs)
-            handed_back = wire.authority == halted and self._completed(cloud, wire, halted, rest)
+            if is_halted := wire.authority == halted:
+                handed_back = self._completed(cloud, wire, halted, rest)
+            if is_halted and not handed_back:
+                self._due_s = time.monotonic() + self._pause_s
+                self._pause_s = min(2 * self._pause_s, TAKEN_BACK_S[1])
         elif record is not None and record.holder is Holder.HANDOVER:
             # Begun by a shipper that died, or whose connection was cut: nobody else would complete it.
             handed_back = self._completed(cloud, wire, record, self._rest())

@@ -34,6 +34,8 @@ PACKED_BYTES: Final = 256 * 1024
 PACKED_S: Final = 0.001
 """What a script may take of the server's own processor time: its other clients wait meanwhile. With twice as much a
 full copy took as long."""
+REST_KEY_BYTES, REST_BYTES, REST_S = 1024 * 1024, 2 * 1024 * 1024, 0.02
+"""The same while nobody writes, and writers wait: what is left out costs more round trips than they have patience."""
 AHEAD: Final = 2
 """Requests that the source has at a time: it never waits for this process. It may run them back to back."""
 
@@ -125,7 +127,7 @@ def dump_command(keys: Sequence[bytes]) -> bytes:
 def rest_command(log: bytes, after: bytes, count: int) -> bytes:
     """The request for at most `count` entries behind `after`, with the keys that go by state there packed; its reply
     goes to `rest_of`."""
-    return pack((b"EVAL", REST_SCRIPT, 1, log, BIG_BYTES, PACKED_BYTES, PACKED_S, after, count))
+    return pack((b"EVAL", REST_SCRIPT, 1, log, REST_KEY_BYTES, REST_BYTES, REST_S, after, count))
 
 
 def rest_of(reply: Any) -> tuple[list[Entry], Packed]:

@@ -4,6 +4,7 @@ only, and a field may expire on the way."""
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from hybrid.core.resp import pack
@@ -45,12 +46,19 @@ class VolatileHashes:
         stream = self._stream
         return stream.growth.may_have_expiring_fields and capabilities_of(stream.snapshots).has_field_ttl
 
+    def meet(self, groups: Sequence[Group]) -> None:
+        """Take note of those that these groups change. All fields are asked for at once: on the cloud store each
+        question takes a round trip, for which writers wait while it hands the authority back."""
+        for group in groups:
+            if group.times_fields:
+                self._learn(group.keys)
+        if self.may_be_met:
+            pairs = dict.fromkeys(pair for group in groups for pair in group.asked_fields)
+            if asked := [pair for pair in pairs if pair not in self._lasting and pair[0] not in self._known]:
+                self._ask(asked)
+
     def concern(self, group: Group) -> bool:
-        """Whether the group changes or reads such a hash."""
-        if group.times_fields:
-            self._learn(group.keys)
-        if self.may_be_met and (asked := [pair for pair in group.asked_fields if pair not in self._lasting]):
-            self._ask(asked)
+        """Whether the group, which was met, changes or reads such a hash."""
         return bool(self._known) and not self._known.isdisjoint(group.touched)
 
     def _ask(self, pairs: list[tuple[bytes, bytes]]) -> None:

@@ -84,7 +84,7 @@ def test_the_rest_of_a_log_comes_with_the_states_that_go_along(source: redis.Red
     """Where an entry names a key, its state is to be copied; a command is repeated as it stands."""
     source.rpush("list", "a", "b")
     source.set("text", "x", pxat=FAR_MS)
-    source.set("large", bytes(100_000))
+    source.set("large", bytes(2_000_000))
     read = source.xadd(LOG, {"s": "read before"})
     source.xadd(LOG, {"s": "list"})
     source.xadd(LOG, {"v": "a command", "w": "token"})
