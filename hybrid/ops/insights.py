@@ -34,6 +34,8 @@ __all__ = [
     "ServerInsights",
     "SlowCall",
     "connected",
+    "disconnect",
+    "empty_slow_log",
     "masked_address",
     "not_offered",
     "server_insights",
@@ -152,6 +154,23 @@ def server_insights(connection: RedisConnection, store: Store) -> ServerInsights
         info=not_offered("INFO", replies["info"]) or info_fields(replies["info"]),
         channels=not_offered("PUBSUB CHANNELS", replies["channels"]) or _channels(connection, replies["channels"]),
     )
+
+
+def disconnect(connection: RedisConnection, client_id: int) -> bool:
+    """Close the connection of one client (`ClientRow.id`); False when it has gone already. Raises redis.RedisError."""
+    return bool(_done(connection, (b"CLIENT", b"KILL", b"ID", b"%d" % client_id)))
+
+
+def empty_slow_log(connection: RedisConnection) -> None:
+    """Have the server forget its slow calls. Raises redis.RedisError."""
+    _done(connection, (b"SLOWLOG", b"RESET"))
+
+
+def _done(connection: RedisConnection, command: tuple[bytes, ...]) -> Any:
+    [reply] = exchange(connection, [command])
+    if isinstance(reply, redis.ResponseError):
+        raise reply
+    return reply
 
 
 def not_offered(command: str, reply: Any) -> NotOffered | None:

@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import RedisError, ResponseError
 
 from hybrid.errors import HybridError
-from hybrid.ops.insights import connected
+from hybrid.ops.insights import connected, disconnect, empty_slow_log
 from hybrid.ops.keyspace import Keyspace, ScanLimits, scan_keyspace
 from hybrid.ops.listen import HotKeys, ListenLimits, Message, MonitorLine, monitor, subscribe
 from hybrid.types import Store
@@ -22,7 +22,7 @@ from panel.jobs import Job, JobFailed, Progress
 from panel.process import process
 from panel.work import FAILURES, NO_CLIENT, client
 
-__all__ = ["ask_again", "post", "start_monitor", "start_scan", "start_subscription"]
+__all__ = ["ask_again", "cut_off", "forget_slow_calls", "post", "start_monitor", "start_scan", "start_subscription"]
 
 logger = logging.getLogger("hybrid.panel")
 
@@ -103,6 +103,41 @@ def post(channel: str, text: str) -> Outcome:
         return Outcome(False, sentence(error))
     record(author, f"message posted to {channel.strip()}")
     return Outcome(True, ngettext("{n} subscriber heard it.", "{n} subscribers heard it.", heard).format(n=heard))
+
+
+def cut_off(store: Store, client_id: int, address: str) -> Outcome:
+    """Close one client's connection to a server."""
+    was_there: list[bool] = []
+    done = _told(
+        store, lambda connection: was_there.append(disconnect(connection, client_id)),
+        f"client {address} of the {store} store disconnected",
+    )  # fmt: skip
+    if done is not None:
+        return done
+    if not was_there[0]:
+        return Outcome(True, _("{client} had gone already.").format(client=address))
+    return Outcome(True, _("{client} is disconnected.").format(client=address))
+
+
+def forget_slow_calls(store: Store) -> Outcome:
+    """Have a server begin its slow log anew."""
+    done = _told(store, empty_slow_log, f"slow log of the {store} store emptied")
+    return done or Outcome(True, _("The slow log is empty now."))
+
+
+def _told(store: Store, tell: Callable[[Any], object], deed: str) -> Outcome | None:
+    """Tell one server something at once; what to say when that failed."""
+    author, found = require_operator(), client()
+    if found is None:
+        return Outcome(False, _(NO_CLIENT))
+    try:
+        with connected(found, store) as connection:
+            tell(connection)
+    except FAILURES as error:
+        return Outcome(False, sentence(error))
+    record(author, deed)
+    process().reads.forget("server")
+    return None
 
 
 class _Hearing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -11,13 +12,14 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _
+from panel.insights import actions as acting
 from panel.insights import queries
 from panel.insights.queries import ClientRow, CommandUse, NotOffered, ServerInsights, SlowCall
 from panel.queries import Store
 from panel.reads import Answer, Known
 from panel.said import said
 from panel.tables import csv_button, numbered, table_height
-from panel.widgets import COLORS, STORE_ICONS, zone
+from panel.widgets import COLORS, STORE_ICONS, perform, zone
 
 __all__ = [
     "ages", "clients", "commands", "frame", "known_of", "refusal", "slow_log", "store_frame", "store_frames",
@@ -25,6 +27,7 @@ __all__ = [
 
 STORE_WORDS = {Store.LOCAL: N_("Local"), Store.CLOUD: N_("Cloud")}
 Rows = Sequence[Mapping[str, Any]]
+CHOSEN_CLIENT = "clients-chosen-"
 
 
 def store_frames(stores: Sequence[Store], draw: Callable[[Store], None]) -> None:
@@ -108,6 +111,11 @@ def slow_log(store: Store, answer: Answer[ServerInsights]) -> None:
         if not calls:
             st.caption(":material/check_circle: " + _("No call was that slow since the log was last emptied."))
             return
+        st.button(
+            _("Empty it"), icon=":material/delete_sweep:", key=f"slow-empty-{store}", type="tertiary",
+            disabled=not actions.is_operator(), on_click=perform, args=(acting.forget_slow_calls, store),
+            help=_("The server forgets these calls, so that what is slow from now on stands out."),
+        )  # fmt: skip
         st.dataframe(
             numbered([_slow_row(call) for call in calls], {_("Took"): (",.1f", " ms")}), hide_index=True,
             key=f"slow-table-{store}",
@@ -184,9 +192,38 @@ def clients(store: Store, answer: Answer[ServerInsights]) -> None:
     with frame(store, title, "clients", [asdict(row) for row in shown], note):
         if isinstance(found.clients, NotOffered):
             return refusal(found.clients)
+        # With other clients it is another table: its selection must not fall to the one that took a row over.
+        grid = f"clients-table-{store}-{hash(tuple(row.id for row in shown))}"
         st.dataframe(
-            pd.DataFrame(rows), hide_index=True, key=f"clients-table-{store}", height=table_height(len(rows), 14),
+            pd.DataFrame(rows), hide_index=True, key=grid, height=table_height(len(rows), 14),
+            on_select=partial(choose_client, grid, store, shown), selection_mode="single-row",
         )  # fmt: skip
+        cut_off_button(store, st.session_state.get(CHOSEN_CLIENT + store))
+
+
+def choose_client(grid: str, store: Store, shown: Sequence[ClientRow]) -> None:
+    rows = st.session_state[grid]["selection"]["rows"]
+    st.session_state[CHOSEN_CLIENT + store] = shown[rows[0]] if rows else None
+
+
+def cut_off(store: Store, row: ClientRow) -> None:
+    perform(acting.cut_off, store, row.id, row.address)
+    st.session_state.pop(CHOSEN_CLIENT + store, None)
+
+
+def cut_off_button(store: Store, row: ClientRow | None) -> None:
+    """Close the connection of the client that is selected."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            _("Disconnect"), icon=":material/link_off:", key=f"clients-cut-{store}",
+            disabled=row is None or not actions.is_operator(), on_click=cut_off,
+            args=(store, row),
+        )  # fmt: skip
+        if row is None:
+            st.caption(_("Choose a client to disconnect it."))
+        else:
+            name = format.escaped(" ".join(filter(None, (row.name, row.address))))
+            st.caption(_("{client}. Most clients connect again by themselves, hybrid's too.").format(client=name))
 
 
 def _client_row(row: ClientRow) -> dict[str, Any]:

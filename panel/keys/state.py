@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -20,6 +21,9 @@ __all__ = [
 ]  # fmt: skip
 
 PAGE_KEYS = 50
+SETTLES_S = 3.0
+"""How long after a visit began the browser may get a drawing before it got the first one, which set the controls."""
+
 KINDS = ("", "string", "hash", "list", "set", "zset", "stream", "json")
 TTLS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
     {
@@ -49,11 +53,17 @@ def restore() -> None:
     """Take from the address what this session has not chosen itself, and what the browser went back or forward to."""
     state = st.session_state
     state["keys-just-opened"] = opened = "keys-view" not in state
+    now_s = time.monotonic()
+    is_fresh = opened or now_s - state.setdefault("keys-opened-s", now_s) < SETTLES_S
+    if opened:
+        state["keys-opened-s"] = now_s
     for name in LINKED:
         value = linked(name, "list" if name == "view" else "")
         allowed = ALLOWED.get(name)
         if opened or has_gone_back(name, state[f"keys-{name}"]):
             state[f"keys-{name}"] = value if allowed is None or value in allowed else allowed[0]
+        elif is_fresh:
+            state[f"keys-{name}"] = state[f"keys-{name}"]  # sent again: the browser may have missed it
     if _is_led("prefix", opened):
         set_prefix(key_from(linked("prefix")))
         turn(0)

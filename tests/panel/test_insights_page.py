@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from servers import wait_until
+import streamlit as st
+from servers import client, wait_until
 from streamlit.testing.v1 import AppTest
 
 from hybrid.ops.insights import Channel, ClientRow, CommandUse, NotOffered, ServerInsights, SlowCall
@@ -198,6 +199,32 @@ def test_a_posted_message_is_heard(real_panel: types.SimpleNamespace) -> None:
         wait_until(lambda: (listening.get_message(timeout=0.1) or {}).get("data") == "hello", "the message")
     assert real_panel.agent.client.live.audit.history(1)[0].what == "message posted to news"
     assert not actions.post("  ", "hello").done
+
+
+@pytest.mark.usefixtures("as_operator")
+def test_a_client_is_disconnected_and_the_slow_log_emptied(
+    real_panel: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = real_panel.agent.client.settings.cloud_url
+    with client(url, client_name="stuck") as stuck, client(url) as other:
+        stuck.ping()
+        other.config_set("slowlog-log-slower-than", 0)
+        [row] = [each for each in other.client_list() if each["name"] == "stuck"]
+        found = actions.cut_off(Store.CLOUD, int(row["id"]), row["addr"])
+        assert (found.done, found.sentence) == (True, f"{row['addr']} is disconnected.")
+        assert "stuck" not in [each["name"] for each in other.client_list()]
+        assert "had gone already" in actions.cut_off(Store.CLOUD, int(row["id"]), row["addr"]).sentence
+        other.config_set("slowlog-log-slower-than", 10_000_000)
+        assert other.slowlog_len() > 0
+        assert actions.forget_slow_calls(Store.CLOUD).done
+        assert other.slowlog_len() == 0
+        other.config_set("slowlog-log-slower-than", 10_000)
+    said = [entry.what for entry in panel_queries.audit()]
+    assert f"client {row['addr']} of the cloud store disconnected" in said
+    assert "slow log of the cloud store emptied" in said
+    monkeypatch.setattr(st, "user", {"name": "guest", "role": "viewer"})
+    with pytest.raises(NotAllowed):
+        actions.cut_off(Store.CLOUD, 1, "nobody")
 
 
 @pytest.mark.usefixtures("healthy")

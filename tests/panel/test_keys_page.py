@@ -123,6 +123,16 @@ def test_a_list_says_what_both_stores_have(hybrid: HybridRedis, sides: dict[Stor
     assert "✓ equal" in [found[0] for found in grid(settled(frame.run()), "Stores")["Stores"]]
 
 
+def test_controls_that_the_address_has_set_are_sent_again(hybrid: HybridRedis, open_page: OpenPage) -> None:
+    """A browser that got the second drawing before the first one showed an empty search field above its results."""
+    hybrid.set("user:1", "v")
+    at = open_page(PAGE, query={"pattern": "user:*"})
+    for _ in range(2):
+        field = at.text_input(key="keys-pattern")
+        assert (field.value, field.proto.set_value) == ("user:*", True)
+        at.run()
+
+
 def test_an_address_opens_the_same_view(hybrid: HybridRedis, open_page: OpenPage) -> None:
     hybrid.mset({f"user:{n}": "v" for n in range(3)})
     hybrid.sadd("user:set", "m")
