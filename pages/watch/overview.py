@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from panel import charts, eventlist, firstday, pairfacts, queries, routing, storecard, widgets
+from panel.alerts import queries as alerts
+from panel.alerts.standing import with_incidents
 from panel.i18n import _
 from panel.links import from_address, to_address
 from panel.nav import page
@@ -43,7 +45,7 @@ course = st.container()
 def draw() -> None:
     """One tick: the last snapshot into every live part of the page. No store is asked."""
     snapshot = queries.overview()
-    found = verdict(snapshot, widgets.zone())
+    found = with_incidents(verdict(snapshot, widgets.zone()), alerts.snapshot())
     with head:
         widgets.headline(_("Overview"), found)
     with answer:

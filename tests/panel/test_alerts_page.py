@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -96,6 +97,24 @@ def test_what_fires_is_acknowledged_and_silenced(
     assert store.desk.quiets[0].until_s <= time.time()
     lines: Any = panel_process.agent
     assert [line.what.split()[1] for line in lines.client.lines] == ["ended", "silenced", "acknowledged"]
+
+
+def test_the_first_page_does_not_say_that_all_is_fine_while_something_fires(
+    store: FakeStore, open_page: OpenPage, text_of: TextOf, set_weather: Callable[[str], object]
+) -> None:
+    """Nothing could be written, both stores answered, and the first page was green."""
+    set_weather("healthy")
+    nobody = replace(OPEN, rule="no_shipper", subject="", text="no process ships the log")
+    store.desk = Desk(incidents=(nobody,))
+    text = text_of(open_page())
+    assert "1 incident is open: Nobody ships the log." in text and "Everything is fine" not in text
+    assert "Start an agent" in text
+    store.desk = Desk(incidents=(replace(nobody, rule="budget_near", severity=Severity.WARNING),))
+    text = text_of(open_page())
+    assert "Everything is fine" not in text and "1 incident is open: Cloud cost near its budget." in text
+    for calm in (OPEN, replace(nobody, state=IncidentState.ACKNOWLEDGED)):
+        store.desk = Desk(incidents=(calm,))
+        assert "incident is open" not in text_of(open_page())
 
 
 def test_maintenance_is_planned(store: FakeStore, open_page: OpenPage, text_of: TextOf) -> None:
