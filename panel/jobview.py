@@ -125,4 +125,7 @@ def finished_jobs(jobs: Sequence[Job], title: str | None = None) -> None:
         }
         for job in ended
     ]
+    if ended[0].state is JobState.BROKEN:  # longer than its place in the table
+        st.warning(f"{format.escaped(said(ended[0].title))}: {format.escaped(said(ended[0].problem or ''))}",
+                   icon=":material/warning:")  # fmt: skip
     st.dataframe(pd.DataFrame(rows), hide_index=True, key=f"finished-{title}")

@@ -334,6 +334,22 @@ def test_a_budget_stops_cleanly_and_the_rest_is_resumed(pair: Stores, tmp_path: 
     assert [known.id for known in history(tmp_path)] == [diff_id]
 
 
+def test_every_phase_is_told_with_how_far_it_is(pair: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the later looks at what is suspected, which take longest where much differs."""
+    monkeypatch.setattr("hybrid.ops.diff.run.CHECKPOINT_S", 0.0)
+    fill(pair, 5000)
+    seen: list[DiffProgress] = []
+    with client(pair.local.url) as local, client(pair.cloud.url) as cloud:
+        local.mset({f"only:{number}": 1 for number in range(300)})
+        run_diff(local, cloud, tmp_path, options=QUICK, on_progress=seen.append)
+    last = {progress.phase: (progress.keys_done, progress.keys_total) for progress in seen}
+    assert list(last) == ["planning", "comparing", "looking for keys only in the cloud", "confirming", "finished"]
+    assert last["comparing"] == (5300, 5300)
+    assert last["looking for keys only in the cloud"] == (5000, 5000)
+    done, total = last["confirming"]
+    assert done == total >= 300
+
+
 def test_a_job_is_watched_and_cancelled_from_another_thread(pair: Stores, tmp_path: Path) -> None:
     fill(pair, 5000)
     seen: list[DiffProgress] = []

@@ -22,12 +22,14 @@ __all__ = ["DiffPlan", "plan_diff"]
 
 @dataclass(frozen=True, slots=True)
 class DiffPlan:
-    """How a diff will be made, and its estimated cost. `keys_total` is about how many keys are to be looked at."""
+    """How a diff will be made, and its estimated cost. `keys_total` is about how many keys of the local store are to be
+    looked at, and `cloud_total` of the cloud store."""
 
     strategy: Strategy
     price: Price
     estimated: Cost
     keys_total: int
+    cloud_total: int
     local: FactsReader
     cloud: FactsReader
     strict_cloud: FactsReader  # reads what the first look leaves out
@@ -61,7 +63,9 @@ def plan_diff(local: Line, cloud: Line, scope: Scope, options: DiffOptions) -> D
         listed=scope.keys is not None,
         digests=plain.twin is not None,
     )
-    return DiffPlan(strategy, price, spent_on(local, cloud, price) + estimated, census.local_keys, here, there, strict)
+    estimated = spent_on(local, cloud, price) + estimated
+    cloud_total = census.cloud_keys if scope == Scope() else census.local_keys
+    return DiffPlan(strategy, price, estimated, census.local_keys, cloud_total, here, there, strict)
 
 
 def spent_on(local: Line, cloud: Line, price: Price) -> Cost:

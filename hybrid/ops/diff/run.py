@@ -52,8 +52,8 @@ class Run:
         self.before = self.file.result if self.file.recall("result") else None
         self.compared = self.before.compared if self.before else 0
         self.in_flight = 0
-        self.seen = 0
-        self.phase = "planning"
+        self.seen = self.total = 0
+        self.phase, self.phase_s = "planning", self.started_s
         self.checkpoint_s = self.started_s
         self.accounts = Account(), Account(self.options.budget.max_commands)
         self.plan: DiffPlan | None = None
@@ -65,16 +65,17 @@ class Run:
 
     def compare(self) -> None:
         self.plan = plan_diff(self.local, self.cloud, self.scope, self.options)
+        self.total = self.plan.keys_total
         self.checkpoint()
         self.look_at_local_keys(self.plan)
         if self.scope.keys is None:
-            self.look_for_cloud_keys()
+            self.look_for_cloud_keys(self.plan)
         self.confirm(self.plan)
 
     # -- the first look: all local keys, then those that only the cloud has
 
     def look_at_local_keys(self, plan: DiffPlan) -> None:
-        self.phase = "comparing"
+        self.begin("comparing", plan.keys_total)
         look: Look
         if isinstance(plan.local, ScriptReader) and isinstance(plan.cloud, ScriptReader):
             look = QuickLook(plan.local, plan.cloud, self.options.ttl_tolerance_ms)
@@ -87,9 +88,8 @@ class Run:
                 self.suspect(look.drain())
                 self.checkpoint(local_place=place)
 
-    def look_for_cloud_keys(self) -> None:
-        self.phase = "looking for keys only in the cloud"
-        self.seen = 0
+    def look_for_cloud_keys(self, plan: DiffPlan) -> None:
+        self.begin("looking for keys only in the cloud", plan.cloud_total)
         for place, keys in self.pages_of("cloud_place", self.cloud_scan):
             absent = absent_locally(self.local, keys, self.scope)
             self.suspect([(key, Sighting(None, UNREAD), 0) for key in absent])
@@ -120,16 +120,15 @@ class Run:
     # -- later looks
 
     def confirm(self, plan: DiffPlan) -> None:
-        self.phase = "confirming"
-        self.seen = 0
         looks = max(1, self.options.looks - (plan.strategy is Strategy.BILLED))
+        self.begin("confirming", self.file.suspected * looks)
         confirmation = Confirmation(
             self.file,
             plan.local,
             plan.strict_cloud,
             read_log=lambda: read_in_flight((self.local, self.cloud), self.options.names),
             pause=self.job.pause,
-            passed=self.passed,
+            passed=self.looked_again_at,
             looks=looks,
             pause_s=self.options.pause_s,
             ttl_tolerance_ms=self.options.ttl_tolerance_ms,
@@ -141,6 +140,15 @@ class Run:
             self.file.suspect(suspects)
 
     # -- what is told and kept
+
+    def begin(self, phase: str, total: int) -> None:
+        """From here on `seen` counts up to about `total`, in this phase."""
+        self.phase, self.phase_s, self.seen, self.total = phase, time.monotonic(), 0, total
+        self.job.say(self.progress())
+
+    def looked_again_at(self, count: int) -> None:
+        if self.passed(count):
+            self.job.say(self.progress())
 
     def passed(self, count: int) -> bool:
         """Count keys; whether a checkpoint is due. Raises when the job is to end."""
@@ -159,18 +167,17 @@ class Run:
         self.job.say(self.progress())
 
     def progress(self) -> DiffProgress:
-        total = self.plan.keys_total if self.plan else 0
-        rate = self.seen / max(1e-6, time.monotonic() - self.started_s)
-        left = max(0, total - self.seen)
+        rate = self.seen / max(1e-6, time.monotonic() - self.phase_s)
+        left = max(0, self.total - self.seen)
         return DiffProgress(
             phase=self.phase,
             keys_done=self.seen,
-            keys_total=max(total, self.seen),
+            keys_total=max(self.total, self.seen),
             suspected=self.file.suspected,
             different=self.file.different,
             cloud_commands=self.spent().cloud_commands,
             keys_per_s=rate,
-            eta_s=left / rate if rate and self.phase == "comparing" else None,
+            eta_s=left / rate if rate else None,
         )
 
     def spent(self) -> Cost:
