@@ -10,10 +10,13 @@ from typing import Final, NamedTuple
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.resp import pack
 
-__all__ = ["LARGEST_BYTES", "Answer", "Request", "claim", "parsed"]
+__all__ = ["LARGEST_BYTES", "NO_EPOCH", "Answer", "Request", "claim", "parsed"]
 
 LARGEST_BYTES: Final = 512 * 1024
 """A larger transaction is not relayed: services limit the size of a message."""
+
+NO_EPOCH: Final = 0
+"""Of a request that only asks whether anybody is there: no authority has it."""
 
 CLAIMS_MS: Final = 600_000
 

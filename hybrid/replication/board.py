@@ -50,6 +50,8 @@ class Board:
         """Whether this process ships rather than an application: it is an agent or a panel."""
         self.closing = False
         self._relay = False
+        self._unheard: Authority | None = None
+        self._has_gaps = False
         self._served = False
         self.wipes = dict.fromkeys(Store, 0)
         """How often each store was greeted without its mark: one that is being refilled may be emptied again."""
@@ -105,6 +107,13 @@ class Board:
         return self._hope.is_alive(time.monotonic())
 
     @property
+    def may_rely(self) -> bool:
+        """Whether others are to be asked whether they reach the local store, which this process has lost: the cloud
+        store lacks something, and all processes would go there."""
+        is_down = self.state(Store.LOCAL) is StoreState.DOWN
+        return is_down and self._has_gaps and not self._relay and self._unheard != self.authority
+
+    @property
     def may_return(self) -> bool:
         """Whether the local store may have the authority back now: not while a process that alone cannot reach it keeps
         taking it away."""
@@ -125,6 +134,8 @@ class Board:
         if self.apart and store is Store.CLOUD and evidence is Evidence.CAUGHT_UP:
             return  # dual write was off for a while: the log does not say what the cloud store lacks
         with self._changed:
+            if store is Store.CLOUD and evidence is Evidence.CAUGHT_UP:
+                self._has_gaps = False
             changes = [*self._transition(store, evidence, reason), *self._promote()]
             if changes:
                 self._replan()
@@ -152,6 +163,7 @@ class Board:
                     self.last_written = (0, 0)
                     self.acks[authority.store].begin(authority.epoch)
                 self.authority = authority
+                self._has_gaps = False
                 # Whoever hands it back reaches the local store, even if this process does not. The first record that
                 # it meets may be of any age, and says nothing of who reaches what now.
                 handed_back = authority.holder in (Holder.HANDOVER, Holder.LOCAL) and not first
@@ -200,6 +212,7 @@ class Board:
         if cloud is StoreState.CATCHING_UP and (local.is_lost or self.authority.store is Store.CLOUD):
             if self.authority.store is Store.LOCAL:
                 self._expect_seal()
+                self._has_gaps = self._served and local is StoreState.DOWN
             return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
         certain = self.authority.store is Store.LOCAL and (self.heard or cloud.is_lost)
         certain = certain or cloud is StoreState.WIPED
@@ -221,10 +234,16 @@ class Board:
         shown = self.version if version is None else version
         self.events.emit(events.SettingsChanged(changes=changes, version=shown, author=author))
 
+    def relay(self) -> None:
+        """Others reach the local store: they write for this process."""
+        with self._changed:
+            self._relay = self.state(Store.LOCAL) is StoreState.DOWN
+            self._replan()
+
     def stop_relaying(self) -> None:
         """Nobody wrote for this process: it claims the authority then."""
         with self._changed:
-            self._relay = False
+            self._relay, self._unheard = False, self.authority
             self._replan()
 
     def wrote(self, place: Position) -> None:

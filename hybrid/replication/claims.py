@@ -12,6 +12,7 @@ from hybrid.core.outcomes import Fenced, NotSent, ReplyLost
 from hybrid.core.resp import pack
 from hybrid.replication.opening import TAKE_OVER, UNKNOWN_STREAM
 from hybrid.replication.reach import Reach
+from hybrid.replication.relay import Relay
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
@@ -21,17 +22,21 @@ __all__ = ["Claims"]
 class Claims:
     """Of this process, on its own evidence."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, relay: Relay) -> None:
         self._reach = reach
+        self._relay = relay
         self._board = reach.board
         self._endpoints = reach.endpoints
 
     def claim(self) -> None:
         """Claim the authority for the store that is left: the other one is lost by this process's own evidence. A drain
-        that did not end is taken back instead, while the local store is there to write to."""
+        that did not end is taken back instead, while the local store is there to write to. A cloud store that lacks
+        something is claimed only where nobody else reaches the local one."""
         routes = self._board.routes
         if routes.claim and routes.writer is Store.LOCAL:
             self._claim_alone()
+        elif self._board.may_rely and self._relay.is_answered():
+            self._board.relay()
         else:
             self._claim_for_cloud()
 

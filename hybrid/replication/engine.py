@@ -113,7 +113,7 @@ class Engine:
     def equip(self, reach: Reach) -> None:
         """Have the stores reached in this way by all that asks them for the application."""
         self.reach = reach
-        self.claims = Claims(self.reach)
+        self.claims = Claims(self.reach, self.relay)
         self.confirmations = Confirmations(self.reach, self.claims)
         self.requests = Requests(self.reach, self.claims, self.relay)
         self._performs: dict[type[Any], Callable[[Any], Any]] = {

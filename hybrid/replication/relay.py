@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
-from hybrid.core.relay import LARGEST_BYTES, Answer, Request, claim, parsed
+from hybrid.core.relay import LARGEST_BYTES, NO_EPOCH, Answer, Request, claim, parsed
 from hybrid.core.resp import pack
 from hybrid.core.tokens import token
 from hybrid.core.transaction import Transaction
@@ -34,6 +34,9 @@ __all__ = ["Relay"]
 
 ANSWER_S: Final = 1.0
 """How long an answer is waited for, beyond what the transaction takes."""
+
+PRESENCE_S: Final = 0.5
+"""How long somebody who ships is waited for, where it is not known that anybody does."""
 
 ASK_AGAIN_S: Final = 0.25
 """Nobody may have been shipping just then."""
@@ -53,6 +56,18 @@ class Relay:
         self._worker: RelayWorker | None = None
 
     # -- asking
+
+    def is_answered(self) -> bool:
+        """Whether there is a process that ships, and reaches the local store: it refuses a request of no epoch."""
+        request = Request(secrets.token_hex(8).encode(), NO_EPOCH, 2, 0, scripted=False, payload=b"")
+        cloud = self._endpoints[Store.CLOUD]
+        try:
+            generation, wire = cloud.take()
+            answer = self._answer_within(request, wire, PRESENCE_S)
+            cloud.give(generation, wire)
+        except (NotSent, ReplyLost):
+            return False
+        return answer is not None
 
     def run(self, transaction: Transaction, *, decode: bool) -> tuple[list[Any], bytes]:
         """The replies of the local store to `transaction`, and the token it had.
@@ -91,20 +106,7 @@ class Relay:
     def _answered(self, request: Request, wire: Wire, work_s: float) -> Answer:
         if len(request.payload) > LARGEST_BYTES:
             raise NotSent("too large to be relayed")
-        until_s = time.monotonic() + ANSWER_S + work_s
-        self._answers[request.name] = answer = None
-        asked = False
-        try:
-            while answer is None and time.monotonic() < until_s and self._board.authority.epoch == request.epoch:
-                wire.exchange(pack(("PUBLISH", self._channel, request.packed)), 1)
-                asked = True
-                answer = self._heard_within(request, ASK_AGAIN_S)
-        except NotSent as error:
-            if asked:
-                raise ReplyLost(str(error), silent=error.silent) from None
-            raise
-        finally:
-            del self._answers[request.name]
+        answer = self._answer_within(request, wire, ANSWER_S + work_s)
         if answer is None:
             raise ReplyLost("the process that ships has not answered", silent=False)
         if not answer.replies:
@@ -112,10 +114,28 @@ class Relay:
         self._board.acks[Store.LOCAL].advance(answer.applied)
         return answer
 
-    def _heard_within(self, request: Request, seconds: float) -> Answer | None:
+    def _answer_within(self, request: Request, wire: Wire, seconds: float) -> Answer | None:
+        """None without one, or when the authority has moved. Raises NotSent or ReplyLost."""
+        until_s, epoch = time.monotonic() + seconds, self._board.authority.epoch
+        self._answers[request.name] = answer = None
+        asked = False
+        try:
+            while answer is None and time.monotonic() < until_s and self._board.authority.epoch == epoch:
+                wire.exchange(pack(("PUBLISH", self._channel, request.packed)), 1)
+                asked = True
+                answer = self._heard_within(request, epoch, ASK_AGAIN_S)
+        except NotSent as error:
+            if asked:
+                raise ReplyLost(str(error), silent=error.silent) from None
+            raise
+        finally:
+            del self._answers[request.name]
+        return answer
+
+    def _heard_within(self, request: Request, epoch: int, seconds: float) -> Answer | None:
         board, name = self._board, request.name
         with self._heard:
-            self._heard.wait_for(lambda: self._answers[name] or board.authority.epoch != request.epoch, seconds)
+            self._heard.wait_for(lambda: self._answers[name] or board.authority.epoch != epoch, seconds)
         return self._answers[name]
 
     @property

@@ -184,3 +184,35 @@ def test_who_cannot_reach_the_cloud_waits_for_a_local_store_that_catches_up(rig:
         link.heal()
     rig.cloud_url = direct
     rig.assert_healed(near)
+
+
+def test_it_takes_nobody_to_a_cloud_store_that_catches_up(rig: Rig) -> None:
+    """They would read there what was before, until the local store is merged with it."""
+    moves = Moves()
+    direct = rig.cloud_url
+    slow = rig.link(Store.CLOUD, 0.0)
+    near = rig.client(**PATIENT, hooks=[moves], ack="local")
+    near.set("k", 1)
+    assert near.wait_in_sync(HEAL_S)
+    straight, rig.cloud_url = rig.local_url, direct
+    link = rig.link(Store.LOCAL, 0.0)
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url, ack="local", **FAR) as far:
+        far.incr("far")
+        assert near.wait_in_sync(HEAL_S)
+        rig.cloud.kill()
+        for start in range(0, 20_000, 1000):
+            near.mset({f"k{number}": bytes(200) for number in range(start, start + 1000)})
+        near.set("k", 2)
+        slow.apply(slow=100_000)
+        rig.cloud.start()
+        wait_until(lambda: state_of(far, Store.CLOUD) is StoreState.CATCHING_UP, "the cloud store catches up", HEAL_S)
+        link.apply(refuse=True, cut=True)
+        for number in range(2, 5):
+            assert far.incr("far") == number
+        assert not moves.seen and near.get("k") == b"2"
+        slow.heal()
+        link.heal()
+    rig.local_url, rig.cloud_url = straight, direct
+    rig.assert_healed(near)
+    with plain(rig.local.url) as local:
+        assert local.get("far") == b"4"

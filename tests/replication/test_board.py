@@ -328,6 +328,26 @@ def test_who_alone_has_lost_the_local_store_relies_on_others_once_it_is_handed_b
     assert failed_over.routes.relayed
 
 
+def test_a_cloud_store_that_lacks_something_is_gone_to_only_where_nobody_reaches_the_local_one(board: Board) -> None:
+    for evidence in (Evidence.REFUSED, Evidence.ANSWERED):
+        board.observe(CLOUD, evidence)
+    board.observe(LOCAL, Evidence.REFUSED)
+    assert board.routes.claim and board.may_rely
+    board.relay()
+    assert board.routes.relayed and not board.may_rely
+    board.stop_relaying()
+    assert board.routes.claim and not board.routes.relayed and not board.may_rely
+
+
+def test_a_cloud_store_that_has_everything_is_gone_to_at_once(board: Board, make: Callable[..., Board]) -> None:
+    board.observe(LOCAL, Evidence.REFUSED)
+    assert board.routes.claim and not board.may_rely
+    begins = make()
+    begins.observe(LOCAL, Evidence.REFUSED)
+    begins.observe(CLOUD, Evidence.ANSWERED)
+    assert begins.routes.claim and not begins.may_rely, "of what it lacks, nothing is known"
+
+
 @pytest.mark.parametrize("record", [HANDOVER, RETURNED])
 def test_the_first_record_does_not_say_that_others_reach_the_local_store(
     make: Callable[..., Board], record: Authority
