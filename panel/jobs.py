@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["Job", "JobFailed", "JobState", "Jobs", "Progress"]
+__all__ = ["Job", "JobCancelled", "JobFailed", "JobState", "Jobs", "Progress"]
 
 logger = logging.getLogger("hybrid.panel")
 
@@ -32,6 +32,10 @@ class JobState(StrEnum):
 
 class JobFailed(Exception):
     """What the worker raises when it cannot go on for a reason that people should read: a store was lost, say."""
+
+
+class JobCancelled(JobFailed):
+    """What the worker raises to end because it was cancelled; the message says what there is of its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,8 @@ class Job:
     def run(self, work: Callable[[Job], Any]) -> None:
         try:
             self.result = work(self)
+        except JobCancelled as cancelled:
+            self.summary = str(cancelled)
         except JobFailed as failure:
             logger.warning("the %s job ended early: %s", self.kind, failure)
             self.problem = str(failure)

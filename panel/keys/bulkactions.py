@@ -18,7 +18,7 @@ from hybrid.ops.transfer import Conflict, Format, ImportResult, export_keys, imp
 from hybrid.types import Store
 from panel.actions import Outcome, record
 from panel.format import sentence
-from panel.jobs import Job, JobFailed, Progress
+from panel.jobs import Job, JobCancelled, JobFailed, Progress
 from panel.keys import queries
 from panel.repair.links import key_from
 from panel.work import in_background
@@ -189,7 +189,7 @@ class _Bounded(io.BytesIO):
 
     def write(self, content: bytes) -> int:  # type: ignore[override]
         if self._job.cancel.is_set():
-            raise JobFailed("Cancelled: nothing was kept.")
+            raise JobCancelled("Cancelled: nothing was kept.")
         if self.tell() + len(content) > MOST_EXPORT_BYTES:
             raise JobFailed("More than 256 MB: narrow the filter, or use `python -m hybrid keys export`.")
         return super().write(content)
@@ -211,7 +211,7 @@ def start_import(content: bytes, conflict: Conflict, *, preview: bool) -> Outcom
             job.note("undo", result.undo)
             if job.cancel.is_set():
                 written = f"Cancelled after {done:,} keys; those are written."
-                raise JobFailed("Cancelled: nothing was written." if preview else written)
+                raise JobCancelled("Cancelled: nothing was written." if preview else written)
 
         options = SyncOptions(author=author)
         try:

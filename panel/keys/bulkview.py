@@ -9,7 +9,7 @@ import streamlit as st
 from panel import actions as panel_actions
 from panel import confirm, format, jobview, queries
 from panel.i18n import N_, _, ngettext
-from panel.jobs import Job
+from panel.jobs import Job, JobState
 from panel.keys import bulkactions, state
 from panel.keys.bulkactions import BULK_JOB, COLLECT_JOB, EXPORT_JOB, IMPORT_JOB, Collected, Exported
 from panel.keys.queries import Conflict, Format, Store, leading, stores_up
@@ -195,17 +195,17 @@ def latest() -> None:
             jobview.finished_jobs(ended[1:], _("Bulk changes"))
 
 
+MARKS = {
+    JobState.FINISHED: ":green[:material/check_circle:]",
+    JobState.CANCELLED: ":gray[:material/stop_circle:]",
+    JobState.BROKEN: ":red[:material/error:]",
+}
+
+
 def result(job: Job) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-job-result"):
-        if job.problem:
-            st.markdown(
-                f":red[:material/error:] **{format.escaped(said(job.title))}** {said(job.problem)}", width="stretch"
-            )
-        else:
-            st.markdown(
-                f":green[:material/check_circle:] **{format.escaped(said(job.title))}** {said(job.summary)}",
-                width="stretch",
-            )
+        text = format.escaped(said(job.problem or job.summary or ""))
+        st.markdown(f"{MARKS[job.state]} **{format.escaped(said(job.title))}** {text}", width="stretch")
         done: Any = job.result
         if isinstance(done, Exported):
             ending, mime = FILES[done.form]

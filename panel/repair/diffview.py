@@ -107,7 +107,8 @@ def sums(result: DiffResult) -> None:
     """The sums of a comparison, with what it cost and what it was said to cost."""
     actual, estimated = result.actual, result.estimated
     with st.grid(5, min_column_width=150):
-        st.metric(_("Differ"), format.count(result.different))
+        differ = format.count(result.different)
+        st.metric(_("Differ"), _("{n} so far").format(n=differ) if result.suspected else differ)
         st.metric(_("Compared"), format.count(result.compared))
         st.metric(_("Being written"), format.count(result.in_flight), help=_(FLIGHT_HELP))
         guess = _("Estimated: {cost}").format(cost=cost_text(estimated))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from panel.jobs import Job, JobFailed, Jobs, JobState, Progress
+from panel.jobs import Job, JobCancelled, JobFailed, Jobs, JobState, Progress
 
 
 @pytest.fixture
@@ -46,6 +46,18 @@ def test_failures_are_told(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None
     bug = jobs.start("sync", lambda job: 1 / 0)
     assert bug.wait(5)
     assert bug.problem == "ZeroDivisionError: division by zero"
+
+
+def test_a_cancelled_job_says_what_there_is_and_is_no_failure(jobs: Jobs) -> None:
+    def work(job: Job) -> None:
+        job.cancel.wait(5)
+        raise JobCancelled("Cancelled after 7 keys; those are written.")
+
+    told = jobs.start("import", work)
+    told.cancel.set()
+    assert told.wait(5)
+    assert (told.state, told.problem) == (JobState.CANCELLED, None)
+    assert told.summary == "Cancelled after 7 keys; those are written."
 
 
 def test_what_runs_is_never_forgotten(jobs: Jobs) -> None:
