@@ -20,6 +20,7 @@ from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, failed, groups
 from hybrid.core.state import Absent, KeyState, check_field_ttl
 from hybrid.errors import CommandRefused, HybridError
+from hybrid.replication.archive_copy import extend_archive
 from hybrid.replication.copied import Copied
 from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.endings import TargetLost, log_unreadable
@@ -277,6 +278,8 @@ class CatchUp:
         waiting, stream = list(keys), self._stream
         if waiting:
             stream.flush()
+        if stream.names.conflicts in waiting and extend_archive(stream, self.copied):
+            waiting.remove(stream.names.conflicts)
         if self.packed.works or len(waiting) >= PACKED_FROM_KEYS:
             waiting = self.packed.copy(waiting)
         for start in range(0, len(waiting), BATCH_KEYS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rig import PATIENT, Rig, state_of, takes_writes
 from servers import client as plain
-from servers import wait_until
+from servers import commands, wait_until
 
 from hybrid import HybridRedis, Store, StoreState
 from hybrid.errors import HybridError
@@ -121,3 +121,46 @@ def test_what_commutes_merges_and_the_rest_is_archived(rig: Rig, healed: HybridR
     rig.assert_healed(healed)
     with plain(rig.local.url) as local, plain(rig.cloud.url) as cloud:
         assert local.xlen(ARCHIVE) == cloud.xlen(ARCHIVE) == 0
+
+
+NOTHING = ("PING",)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "whole"),
+    [
+        (NOTHING, NOTHING, False),
+        (("XTRIM", ARCHIVE, "MAXLEN", "250"), NOTHING, False),
+        (("XDEL", ARCHIVE, "150-0"), NOTHING, True),
+        (("XDEL", ARCHIVE, "300-0"), NOTHING, True),
+        (NOTHING, ("XDEL", ARCHIVE, "150-0"), True),
+        (NOTHING, ("XADD", ARCHIVE, "301-0", "key", "there"), True),
+        (NOTHING, ("DEL", ARCHIVE), True),
+        (("DEL", ARCHIVE), NOTHING, True),
+    ],
+    ids=["it grew", "cut off", "one gone", "the last one gone", "one lost", "one of its own", "all lost", "all gone"],
+)
+def test_the_archive_goes_to_the_other_store_by_what_is_new(
+    rig: Rig, here: tuple[str, ...], there: tuple[str, ...], whole: bool
+) -> None:
+    hybrid = rig.client(**PATIENT)
+    hybrid.set("k", 1)
+    assert hybrid.wait_in_sync(30)
+    with plain(rig.local.url) as local, plain(rig.cloud.url) as cloud:
+        for server, change in ((local, here), (cloud, there)):
+            pipe = server.pipeline(transaction=False)
+            for number in range(1, 301):
+                pipe.xadd(ARCHIVE, {"key": f"k{number}", "restore": "x"}, id=f"{number}-0")
+            pipe.execute()
+            server.execute_command(*change)
+        for number in range(120):
+            local.xadd(ARCHIVE, {"key": f"new{number}"}, id=f"1000-{number}")
+        local.execute_command(*(here if here[0] == "DEL" else NOTHING))
+        cloud.config_resetstat()
+        local.xadd("hybrid:log", {"s": ARCHIVE})
+        hybrid.set("k", 2)
+        assert hybrid.wait_in_sync(30)
+        assert cloud.xrange(ARCHIVE) == local.xrange(ARCHIVE)
+        assert cloud.exists(ARCHIVE) == (here[0] != "DEL")
+        added = commands(cloud).get("xadd", 0)
+    assert added > 300 if whole and here[0] != "DEL" else added <= 121
