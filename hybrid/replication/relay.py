@@ -63,11 +63,12 @@ class Relay:
         cloud = self._endpoints[Store.CLOUD]
         try:
             generation, wire = cloud.take()
-            answer = self._answer_within(request, wire, PRESENCE_S)
-            cloud.give(generation, wire)
+            try:
+                return self._answer_within(request, wire, PRESENCE_S) is not None
+            finally:
+                cloud.give(generation, wire)
         except (NotSent, ReplyLost):
             return False
-        return answer is not None
 
     def run(self, transaction: Transaction, *, decode: bool) -> tuple[list[Any], bytes]:
         """The replies of the local store to `transaction`, and the token it had.
