@@ -238,11 +238,20 @@ class CatchUp:
         if stream.refills:
             # Whoever meets it half filled, when all who refill it have died, is to go on.
             stream.push(pack(("SET", stream.names.identity, OUTDATED)), 1, stream.accepted)
+        self._push_again(self._libraries())
         copied = self._copy_all(self._listed_by_target()) if known else 0
         copied += self._copy_all(self._listed_by_source())
         self.copy((stream.names.conflicts,))
         self._check_source()  # a listing that a wipe has cut short is no whole one
         stream.board.events.emit(events.CatchingUp(store=stream.target, keys=copied))
+
+    def _libraries(self) -> list[bytes]:
+        """The packed commands that load the source's functions; none where it has none, or does not tell."""
+        found = self._stream.states.exchange(pack(("FUNCTION", "LIST", "WITHCODE")), 1)[0]
+        if isinstance(found, Exception):
+            return []
+        facts = (dict(zip(library[::2], library[1::2], strict=True)) for library in found)
+        return [pack(("FUNCTION", "LOAD", "REPLACE", each[b"library_code"])) for each in facts]
 
     def _copy_all(self, pages: Iterable[list[bytes]]) -> int:
         """Copy the keys of these pages; one that the source lacks is deleted."""

@@ -211,6 +211,25 @@ def test_a_cloud_store_emptied_by_hand_that_nobody_reads(forgetful: dict[Store, 
         assert_equal(hybrid, forgetful, KEYS)
 
 
+@pytest.mark.parametrize("store", list(Store))
+def test_functions_are_there_again_where_a_restart_forgot_them(
+    filled: HybridRedis, forgetful: dict[Store, ServerProcess], store: Store
+) -> None:
+    library = (
+        "#!lua name=lib\nredis.register_function('push', function(k, a) return redis.call('RPUSH', k[1], a[1]) end)"
+    )
+    filled.function_load(library)
+    assert filled.fcall("push", 1, "list", "a") == 1
+    assert filled.wait_in_sync(HEAL_S)
+    forgetful[store].kill()
+    forgetful[store].start()
+    wait_until(lambda: is_missed(filled.status(), store) or state_of(filled, store) is not StoreState.UP, "its loss")
+    assert_equal(filled, forgetful, KEYS + 2)
+    with client(forgetful[Store.CLOUD].url) as cloud, client(forgetful[Store.LOCAL].url) as local:
+        assert local.function_list(withcode=True) == cloud.function_list(withcode=True) != []
+    assert filled.fcall("push", 1, "list", "b") == 2
+
+
 def test_a_cloud_store_emptied_before_it_gets_the_record_that_it_lacks(
     forgetful: dict[Store, ServerProcess], monkeypatch: pytest.MonkeyPatch
 ) -> None:
