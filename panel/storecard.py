@@ -29,6 +29,9 @@ EVICTS = N_(
     "Takes any key when its memory is full, hybrid's own too (maxmemory-policy {policy}): set it to noeviction."
 )
 REFUSES = (N_("Refuses writes"), ":material/block:", "red")
+AGED_S = 5.0
+"""From when on numbers are told how old they are: beside newer ones of the other store they look like a difference."""
+
 LEFT_ALONE = (N_("Left alone"), ":material/link_off:", "orange")
 
 
@@ -80,7 +83,10 @@ def _where(facts: StoreFacts, now_s: float) -> str:
         clients = _("clients unknown")
     else:
         clients = ngettext("{n} client", "{n} clients", facts.clients).format(n=format.number(facts.clients))
-    return " · ".join([address, facts.software or _("software unknown"), up, clients])
+    parts = [address, facts.software or _("software unknown"), up, clients]
+    if facts.observed_at_s is not None and now_s - facts.observed_at_s > AGED_S:
+        parts.append(_("as of {time}").format(time=format.clock(facts.observed_at_s, zone(), with_seconds=True)))
+    return " · ".join(parts)
 
 
 def _facts(snapshot: Overview, facts: StoreFacts, since_s: float, span: str) -> None:

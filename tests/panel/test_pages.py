@@ -253,6 +253,20 @@ def test_who_opens_a_page_has_a_silent_store_asked(
     assert len(asked) == 2
 
 
+def test_older_numbers_say_how_old_they_are(
+    panel_process: PanelProcess, open_page: OpenPage, text_of: TextOf, weathers: Mapping[str, Overview | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """The cloud store is read rarely: beside the local store's numbers its own looked like a difference."""
+    healthy = weathers["healthy"]
+    assert healthy is not None and healthy.cloud is not None
+    for age_s, said in ((2.0, False), (40.0, True)):
+        cloud = replace(healthy.cloud, observed_at_s=NOW - age_s)
+        monkeypatch.setattr(queries, "overview", lambda cloud=cloud: replace(healthy, cloud=cloud, taken_at_s=NOW))
+        [line] = [caption.value for caption in open_page().caption if "cloud.example" in caption.value]
+        assert ("as of" in line) is said
+
+
 def test_unknown_is_never_shown_as_a_number(set_weather: SetWeather, open_page: OpenPage) -> None:
     set_weather("both down")
     metrics = open_page().metric
