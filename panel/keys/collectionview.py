@@ -99,14 +99,17 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
 
 
 def shown(found: bytes) -> str:
+    """In quotes where there is nothing to see: an empty cell says that a store has none."""
     text = key_text(found)
+    if not text.strip():
+        return f'"{text}"'
     return text if len(text) <= CUT else f"{text[:CUT]}…"
 
 
 def in_a_cell(found: bytes) -> str:
     """A value on one line, or in hex where it is no text."""
     try:
-        lines = found.decode().splitlines()
+        lines = found.decode().replace("\r\n", "\n").split("\n")
     except UnicodeDecodeError:
         return shown(found)
     return shown(LINE_END.join(lines).replace("\t", " ").encode())

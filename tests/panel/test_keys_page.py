@@ -244,6 +244,14 @@ def change(at: AppTest, kind: str) -> AppTest:
     return press(at, "keys-form-save")
 
 
+def test_what_is_empty_is_not_what_is_not_there(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
+    hybrid.hset("h", mapping={"": "v", "empty": "", "line": "a\n"})
+    sides[Store.CLOUD].hdel("h", "empty")
+    at = opened_key(open_keys(), "h")
+    rows = {row["Field"]: (row["Local"], row["Cloud"]) for row in grid(at, "Field").to_dict("records")}
+    assert rows == {'""': ("v", "v"), "empty": ('""', ""), "line": ("a ↵ ", "a ↵ ")}
+
+
 def test_an_element_is_changed_and_its_value_shown_beside_the_other(
     hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any
 ) -> None:
