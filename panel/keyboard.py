@@ -1,11 +1,14 @@
-"""Keys that work on every page: `/` searches, `?` helps (`r` refreshes: Streamlit's own). And the page's language; on a
-phone, where what was opened stands below the list that it was opened from, the way there; and in words for screen
-readers what the small charts of numbers show, which Streamlit leaves without any.
+"""Keys that work on every page: `/` searches, `?` helps (`r` refreshes: Streamlit's own). And the page's language. On a
+phone, where what was opened stands below the list that it was opened from, the way there, and the menu out of the
+way of a page chosen in it. And in words for screen readers what the small charts of numbers show, which Streamlit
+leaves without any.
 
 The one script of the panel's own. It asks nothing of any server.
 """
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -18,6 +21,7 @@ COURSE = N_("Course of {label}: {value} now, {change}")
 SCRIPT = """
 const NARROW = 640
 let shown = ''
+let place = ''
 const typing = (target) => target.closest?.('input, textarea, select, [contenteditable="true"], [role="dialog"]')
 const textOf = (metric, part) => metric.querySelector(`[data-testid="stMetric${part}"]`)?.textContent.trim() ?? ''
 const describe = (words) => {
@@ -44,6 +48,10 @@ export default function({data, setTriggerValue}) {
     opened?.scrollIntoView({behavior: 'smooth'})
   }
   shown = data.opened
+  const menuIsOpen = !document.querySelector('[data-testid="stExpandSidebarButton"]')
+  if (data.place !== place && menuIsOpen && window.innerWidth < NARROW)
+    document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click()
+  place = data.place
   const pressed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return
     if (event.key === '?') setTriggerValue('help', true)
@@ -72,6 +80,7 @@ def keyboard(language: str, opened: str) -> bool:
     heard = component(
         data={
             "language": language, "cookie": LANGUAGE_KEY, "age": COOKIE_S, "opened": opened,
+            "place": urlsplit(st.context.url or "").path,
             "words": {"kind": _("small line chart"), "course": _(COURSE)},
         },
         key="keyboard", height=0, on_help_change=lambda: None,
