@@ -13,6 +13,7 @@ from typing import Any, Final
 from hybrid.core.metrics import Record, by_slot
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
+from hybrid.replication.records import checked
 from hybrid.stores.wire import Wire
 
 __all__ = ["KEPT_S", "fold", "keys_by_span", "records_of"]
@@ -46,15 +47,14 @@ def records_of(entries: Iterable[tuple[bytes, Sequence[bytes]]]) -> list[Record]
 
 
 def fold(wire: Wire, names: Names) -> None:
-    """Fold what is due. Raises NotSent or ReplyLost."""
+    """Fold what is due. Raises NotSent, also where the store refuses to be read, or ReplyLost."""
     _fold(wire, names.metrics_10, names.metrics_60, 60, names.metrics_days)
     _fold(wire, names.metrics_60, names.metrics_600, 600, None)
 
 
 def _fold(wire: Wire, source: bytes, target: bytes, span_s: int, days: bytes | None) -> None:
-    asked = (("WATCH", target), ("TIME",), ("XREVRANGE", target, "+", "-", "COUNT", 1))
-    _, clock, last = wire.exchange(b"".join(map(pack, asked)), len(asked))
-    done_ms = int(last[0][0].partition(b"-")[0]) if last and not isinstance(last, Exception) else 0
+    _, clock, last = checked(wire, ("WATCH", target), ("TIME",), ("XREVRANGE", target, "+", "-", "COUNT", 1))
+    done_ms = int(last[0][0].partition(b"-")[0]) if last else 0
     until_ms = int(clock[0]) // span_s * span_s * 1000
     entries: Any = []
     if until_ms > done_ms:

@@ -142,6 +142,20 @@ def test_records_wait_for_the_local_store_and_none_is_lost(endpoint: Endpoint, l
     assert not publisher._waiting
 
 
+def test_a_store_that_forbids_it_is_no_error(
+    endpoint: Endpoint, local: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = Publisher(Recorder(), endpoint, NAMES, lambda: True)
+    publisher._publish()
+    publisher._folded_minute = 0
+    local.execute_command("ACL", "SETUSER", "default", "-@all", "+acl")
+    try:
+        publisher._publish()
+    finally:
+        local.execute_command("ACL", "SETUSER", "default", "+@all")
+    assert not caplog.records
+
+
 def raw(local: redis.Redis, key: bytes) -> list[tuple[bytes, list[bytes]]]:
     return [(place, [part for item in fields.items() for part in item]) for place, fields in local.xrange(key)]
 
