@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from panel import command_phrases
 from panel.i18n import N_
 
 __all__ = ["EXACT", "TEMPLATES"]
@@ -325,6 +326,7 @@ CONSOLE: Final = (
     N_("each line has a connection of its own here, so this would have no effect"),
     N_("it never stops answering; Insights shows it within limits"),
     N_("a viewer reads data; this takes an operator"),
+    N_("the panel is read-only (HYBRID_PANEL_READ_ONLY)"),
     N_("hybrid does not know it, so it could not be replicated; ask one store directly"),
     N_("it cannot be replicated"),
     N_("it would wait; use its form that does not block"),
@@ -431,6 +433,8 @@ EXACT: Final = frozenset(
         *CONSOLE,
         *URLS,
         *FORMS,
+        *command_phrases.GROUPS,
+        *command_phrases.NOTES,
     )
     if "{" not in text
 )

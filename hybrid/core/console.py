@@ -11,7 +11,7 @@ from hybrid.core.commands import COMMANDS, Command, Policy, keys_of, lookup, pol
 from hybrid.core.names import RESERVED
 from hybrid.errors import CommandRefused, ConfigurationError
 
-__all__ = ["Judgement", "Target", "completions", "judged", "size_question"]
+__all__ = ["Judgement", "OperatorNeeded", "Target", "completions", "judged", "size_question"]
 
 
 class Target(StrEnum):
@@ -34,6 +34,10 @@ class Judgement:
     changes: bool
     phrase: str = ""
     effect: str = ""
+
+
+class OperatorNeeded(CommandRefused):
+    """Only an operator may run this line; a viewer asked."""
 
 
 _STATEFUL: Final = "each line has a connection of its own here, so this would have no effect"
@@ -98,7 +102,8 @@ def judged(words: Sequence[bytes], target: Target, *, operator: bool, past_hybri
     """Whether this line may run, and what it asks first. `past_hybrid`: the operator has said that writes to one store
     alone, which are not replicated, are meant.
 
-    Raises ConfigurationError for an empty line, CommandRefused with the reason for what is not to be run.
+    Raises ConfigurationError for an empty line, CommandRefused with the reason for what is not to be run; that is
+    OperatorNeeded where an operator might.
     """
     if not words:
         raise ConfigurationError("type a command, such as: GET some:key")
@@ -109,7 +114,7 @@ def judged(words: Sequence[bytes], target: Target, *, operator: bool, past_hybri
     policy = Policy.REFUSED if command is None else policy_of(command, words)
     changes = policy is not Policy.READ and name not in _QUIET and not name.endswith(" HELP")
     if not operator and (changes or name in _SECRETIVE or name in _DANGERS):
-        raise CommandRefused(name, "a viewer reads data; this takes an operator")
+        raise OperatorNeeded(name, "a viewer reads data; this takes an operator")
     if target is Target.CLIENT:
         _through_client(name, command, policy)
     elif changes:

@@ -20,7 +20,7 @@ from redis.client import NEVER_DECODE
 
 from hybrid.client import HybridRedis
 from hybrid.core.commands import COMMANDS, Command, Policy
-from hybrid.core.console import Judgement, Target, completions, judged, size_question, too_long
+from hybrid.core.console import Judgement, OperatorNeeded, Target, completions, judged, size_question, too_long
 from hybrid.core.shell import bounded, masked_line, printed, split_line
 from hybrid.errors import CommandRefused, HybridError
 from hybrid.ops.metrics import raw_store
@@ -28,7 +28,18 @@ from hybrid.stores.exchange import exchange
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
-__all__ = ["COMMANDS", "Answer", "Command", "Console", "Judgement", "Line", "Policy", "Target", "completions"]
+__all__ = [
+    "COMMANDS",
+    "Answer",
+    "Command",
+    "Console",
+    "Judgement",
+    "Line",
+    "OperatorNeeded",
+    "Policy",
+    "Target",
+    "completions",
+]
 
 TIMEOUT_S: Final = 5.0
 CONNECT_S: Final = 1.0

@@ -51,7 +51,9 @@ if snapshot is None:
 assert snapshot is not None
 target = view.target_choice(cloud=snapshot.cloud is not None)
 past_hybrid = False
-if not actions.is_operator():
+if actions.is_read_only():
+    st.caption(_(":material/lock: You may read here. What changes data or a server is off: this panel is read-only."))
+elif not actions.is_operator():
     st.caption(_(":material/visibility: You may read here. What changes data or a server takes an operator."))
 elif target in (Target.LOCAL, Target.CLOUD):
     past_hybrid = st.toggle(

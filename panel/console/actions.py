@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from hybrid.errors import HybridError
-from hybrid.ops.console import Console, Line, Target
+from hybrid.errors import CommandRefused, HybridError
+from hybrid.ops.console import Console, Line, OperatorNeeded, Target
 from panel import actions
 from panel.console.queries import RUNS, Run, keep_run, remember_line, runs
 from panel.i18n import _
@@ -18,6 +18,8 @@ from panel.process import process
 __all__ = ["clear", "person", "planned", "run_line"]
 
 logger = logging.getLogger("hybrid.panel")
+
+READ_ONLY = "the panel is read-only (HYBRID_PANEL_READ_ONLY)"
 
 
 def person() -> str:
@@ -34,6 +36,8 @@ def planned(state: MutableMapping[Any, Any], text: str, target: Target, past_hyb
             text, target, operator=actions.is_operator(), past_hybrid=past_hybrid and actions.is_operator()
         )
     except HybridError as error:
+        if isinstance(error, OperatorNeeded) and actions.is_read_only():
+            error = CommandRefused(error.command, READ_ONLY)
         keep_run(state, Run(_next(state), text, text, target, refused=str(error)))
         return None
 

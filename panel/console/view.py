@@ -73,7 +73,7 @@ def _option(option: tuple[str, str]) -> str:
     kind, text = option
     if kind == "line":
         return _("{line} (earlier)").format(line=text)
-    return f"{text} · {COMMANDS[text].group}"
+    return f"{text} · {said(COMMANDS[text].group)}"
 
 
 def _put_found() -> None:
@@ -90,9 +90,9 @@ def put(text: str) -> None:
 
 def help_of(command: Command) -> None:
     """What hybrid's command table says of a command."""
-    parts = [f"**{command.name}**", command.group, _(POLICIES[command.policy])]
+    parts = [f"**{command.name}**", said(command.group), _(POLICIES[command.policy])]
     if command.note:
-        parts.append(command.note)
+        parts.append(said(command.note))
     st.caption(":material/help: " + " · ".join(parts))
 
 

@@ -16,6 +16,7 @@ from hybrid import HybridRedis
 from hybrid.ops.console import Answer
 from hybrid.types import Store
 from panel import actions
+from panel.access import Access, AccessConfig
 from panel.console import actions as console
 from panel.console import queries
 from panel.console.queries import Run, Target
@@ -103,6 +104,17 @@ def test_viewer_reads_and_writes_nothing(page: Callable[..., AppTest], client: H
     assert codes(send(at, "GET seen"))[1] == '"yes"'
     assert "takes an operator" in send(at, "SET seen no").warning[0].value
     assert client.get("seen") in ("yes", b"yes")
+
+
+def test_read_only_panel_says_so_to_everybody(
+    page: Callable[..., AppTest], panel_process: PanelProcess, client: HybridRedis, text_of: TextOf
+) -> None:
+    client.set("seen", "yes")
+    panel_process.access = Access(AccessConfig("127.0.0.1", read_only=True))
+    at = send(page("operator"), "SET seen no")
+    assert at.warning[0].value.startswith("SET is refused: the panel is read-only")
+    assert "takes an operator" not in text_of(at)
+    assert codes(send(at, "GET seen"))[1] == '"yes"'
 
 
 def test_action_itself_checks_the_role(

@@ -13,6 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from hybrid.core.alert_rules import RULES
+from hybrid.core.commands import COMMANDS
 from hybrid.core.divergence import Divergence
 from hybrid.core.health import Evidence
 from hybrid.core.refusals import Refusal
@@ -27,6 +28,7 @@ from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 from panel import i18n
+from panel.command_phrases import GROUPS, NOTES
 from panel.format import money, sentence
 from panel.metrics.queries import NOT_READ
 from panel.repair.weather import obstacle
@@ -246,6 +248,15 @@ def test_every_refusal(portuguese: None) -> None:
     found = [text for text in refusals() if not NO_FORM_ASKS.search(text)]
     assert len(found) > 30
     assert [text for text in found if said(sentence(text)) == sentence(text)] == []
+
+
+def test_everything_that_the_table_says_of_commands(portuguese: None) -> None:
+    """Every group and note is marked for translation, and `test_i18n` holds that what is marked is translated; none
+    marked is said no more."""
+    assert set(GROUPS) == {command.group for command in COMMANDS.values()}
+    assert set(NOTES) == {command.note for command in COMMANDS.values()} - {""}
+    assert [note for note in NOTES if said(note) == note] == []
+    assert said("Sorted sets and geo") == "Conjuntos ordenados e geo"
 
 
 def test_money_says_whose_dollars(portuguese: None) -> None:
