@@ -334,6 +334,55 @@ def test_a_budget_stops_cleanly_and_the_rest_is_resumed(pair: Stores, tmp_path: 
     assert [known.id for known in history(tmp_path)] == [diff_id]
 
 
+def test_what_is_looked_at_again_after_a_break_is_counted_once(
+    pair: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A budget breaks it off some pages behind the last checkpoint, as a store that is killed does."""
+    monkeypatch.setattr("hybrid.ops.diff.run.CHECKPOINT_S", 0.0)
+    fill(pair, 15_000)
+    checkpoints: list[int] = []
+
+    def end_checkpoints(progress: DiffProgress) -> None:
+        if progress.phase == "comparing" and progress.keys_done:
+            checkpoints.append(progress.keys_done)
+            monkeypatch.setattr("hybrid.ops.diff.run.CHECKPOINT_S", float("inf"))
+
+    options = DiffOptions(pause_s=0.01, price=FREE, budget=Budget(100))
+    broken, _ = differences(pair, tmp_path, options=options, on_progress=end_checkpoints)
+    assert broken.ending is Ending.BUDGET
+    assert [broken.compared] == checkpoints
+    resumed, _ = differences(pair, tmp_path, resume=broken.id)
+    assert (resumed.equal, resumed.compared) == (True, 15_000)
+    assert resumed.actual.cloud_commands > 150 + broken.actual.cloud_commands - 100  # what was spent, was spent
+
+
+@pytest.mark.parametrize("phase", ["comparing", "looking for keys only in the cloud"])
+def test_no_key_is_passed_over_by_a_comparison_that_goes_on_after_a_store_has_started_again(
+    server: Callable[..., ServerProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    """A server that has started again keeps its keys in another order: a cursor of before says nothing of it."""
+    monkeypatch.setattr("hybrid.ops.diff.run.CHECKPOINT_S", 0.0)
+    stores = Stores(server(persistent=True), server(persistent=True))
+    fill(stores, 5000)
+    with client(stores.cloud.url) as cloud:
+        cloud.mset({f"key:{number}": "drifted" for number in range(0, 5000, 50)})
+        cloud.mset({f"extra:{number}": "v" for number in range(100)})
+    cancel = threading.Event()
+
+    def cancel_in_phase(progress: DiffProgress) -> None:
+        if progress.phase == phase and progress.keys_done:
+            cancel.set()
+
+    broken, _ = differences(stores, tmp_path, cancel=cancel, on_progress=cancel_in_phase)
+    assert broken.ending is Ending.CANCELLED and broken.compared > 0
+    for store in (stores.local, stores.cloud):
+        store.kill()
+        store.start()
+    resumed, _ = differences(stores, tmp_path, resume=broken.id)
+    assert resumed.counts == {Cause.VALUE: 100, Cause.ONLY_CLOUD: 100}
+    assert resumed.compared == 5100
+
+
 def test_every_phase_is_told_with_how_far_it_is(pair: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also the later looks at what is suspected, which take longest where much differs."""
     monkeypatch.setattr("hybrid.ops.diff.run.CHECKPOINT_S", 0.0)

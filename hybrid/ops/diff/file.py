@@ -149,9 +149,11 @@ class DiffFile:
         with self._lock:
             self._db.commit()
 
-    def remember_result(self, result: DiffResult) -> None:
+    def remember_result(self, result: DiffResult, **facts: Any) -> None:
+        """Keep the sums, with the facts that they belong to: a process that is killed leaves both or neither."""
         kept = asdict(replace(result, scope=Scope(), counts={}))
-        self.remember(result={name: value for name, value in kept.items() if name not in ("scope", "counts")})
+        sums = {name: value for name, value in kept.items() if name not in ("scope", "counts")}
+        self.remember(result=sums, **facts)
 
     def remember_scope(self, scope: Scope) -> None:
         keys = None if scope.keys is None else [key.hex() for key in scope.keys]

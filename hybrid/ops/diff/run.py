@@ -22,11 +22,13 @@ from hybrid.ops.diff.looks import FactsLook, Look, QuickLook, absent_locally
 from hybrid.ops.diff.options import DiffOptions, DiffProgress
 from hybrid.ops.diff.plan import DiffPlan, plan_diff
 from hybrid.ops.diff.readers import ScriptReader
-from hybrid.ops.diff.scan import END, scan_pages
+from hybrid.ops.diff.scan import END, Place, scan_pages
+from hybrid.stores.capabilities import capabilities_of
 
 __all__ = ["Run"]
 
 CHECKPOINT_S = 1.0
+LOCAL, CLOUD = "local_scan", "cloud_scan"  # under which the places of the last checkpoint are kept
 PAGES_TOGETHER = 4  # on a billed store a page is little: several share a round trip
 
 
@@ -50,7 +52,7 @@ class Run:
         self.file = job.file
         self.started_s = time.monotonic()
         self.before = self.file.result if self.file.recall("result") else None
-        self.compared = self.before.compared if self.before else 0
+        self.places = {name: Place(*(self.file.recall(name) or ())) for name in (LOCAL, CLOUD)}
         self.in_flight = 0
         self.seen = self.total = 0
         self.phase, self.phase_s = "planning", self.started_s
@@ -81,31 +83,43 @@ class Run:
             look = QuickLook(plan.local, plan.cloud, self.options.ttl_tolerance_ms)
         else:
             look = FactsLook(plan.local, plan.cloud, self.options.ttl_tolerance_ms)
-        for place, keys in self.pages_of("local_place", self.local_scan):
+        place = self.place_in(LOCAL, self.local)
+        for cursor, keys in self.pages_from(place, self.local_scan):
             self.suspect(look.feed(keys))
-            self.compared += len(keys)
-            if self.passed(len(keys)) or not place or plan.strategy is Strategy.BILLED:
+            place = place.passed(cursor, len(keys))
+            if self.passed(len(keys)) or not cursor or plan.strategy is Strategy.BILLED:
                 self.suspect(look.drain())
-                self.checkpoint(local_place=place)
+                self.places[LOCAL] = place
+                self.checkpoint()
 
     def look_for_cloud_keys(self, plan: DiffPlan) -> None:
         self.begin("looking for keys only in the cloud", plan.cloud_total)
-        for place, keys in self.pages_of("cloud_place", self.cloud_scan):
+        place = self.place_in(CLOUD, self.cloud)
+        for cursor, keys in self.pages_from(place, self.cloud_scan):
             absent = absent_locally(self.local, keys, self.scope)
             self.suspect([(key, Sighting(None, UNREAD), 0) for key in absent])
-            self.compared += len(absent)
-            if self.passed(len(keys)) or not place:
-                self.checkpoint(cloud_place=place)
+            place = place.passed(cursor, len(absent))
+            if self.passed(len(keys)) or not cursor:
+                self.places[CLOUD] = place
+                self.checkpoint()
 
-    def pages_of(self, name: str, line: Line) -> Iterator[tuple[str, list[bytes]]]:
-        """Pages of keys behind the last checkpoint, each with the place behind it: "" at the end."""
-        place = self.file.recall(name)
-        if place == "":
+    def place_in(self, name: str, line: Line) -> Place:
+        """Where to go on: at the last checkpoint, or at the start if its cursor leads nowhere on this server."""
+        place = self.places[name]
+        known = None if self.scope.keys is not None else capabilities_of(line).run
+        run = known.decode() if known else None
+        if place.cursor and place.run != run:
+            place = self.places[name] = Place(run=run)
+        return place
+
+    def pages_from(self, place: Place, line: Line) -> Iterator[tuple[str, list[bytes]]]:
+        """Pages of keys behind the place, each with the cursor behind it: "" at the end."""
+        if not place.cursor:
             return
         if self.scope.keys is not None:
-            yield from self.listed_pages(int(place or 0))
+            yield from self.listed_pages(int(place.cursor))
             return
-        pages = scan_pages(line, self.scope, place.encode() if place else END)
+        pages = scan_pages(line, self.scope, place.cursor.encode())
         billed = self.plan is not None and self.plan.strategy is Strategy.BILLED
         while group := list(islice(pages, PAGES_TOGETHER if billed else 1)):
             cursor = group[-1][0]
@@ -148,7 +162,7 @@ class Run:
 
     def looked_again_at(self, count: int) -> None:
         if self.passed(count):
-            self.job.say(self.progress())
+            self.checkpoint()
 
     def passed(self, count: int) -> bool:
         """Count keys; whether a checkpoint is due. Raises when the job is to end."""
@@ -160,9 +174,8 @@ class Run:
         self.checkpoint_s = now_s
         return True
 
-    def checkpoint(self, **places: str) -> None:
-        """From here on this run can be resumed."""
-        self.file.remember(**places)
+    def checkpoint(self) -> None:
+        """From `places` on this run can be resumed."""
         self.end(Ending.FAILED)
         self.job.say(self.progress())
 
@@ -193,7 +206,7 @@ class Run:
         )
 
     def end(self, ending: Ending) -> None:
-        """Write the sums as they are now."""
+        """Write what was found up to the last checkpoint, and what was spent until now."""
         sampled = self.plan is not None and self.plan.strategy is Strategy.BILLED and not self.options.all_ttls
         self.file.remember_result(
             DiffResult(
@@ -203,13 +216,14 @@ class Run:
                 ending=ending,
                 started_at_s=self.begun_at_s,
                 ended_at_s=time.time(),
-                compared=self.compared,
+                compared=sum(place.compared for place in self.places.values()),
                 in_flight=self.in_flight,
                 suspected=0 if ending is Ending.FINISHED else self.file.suspected,
                 ttl_share=1 / TTL_SAMPLE if sampled else 1.0,
                 estimated=self.before.estimated if self.before else self.plan.estimated if self.plan else Cost(),
                 actual=self.spent() + (self.before.actual if self.before else Cost()),
-            )
+            ),
+            **self.places,
         )
         if ending is not Ending.FAILED:
             self.job.say(replace(self.progress(), phase=ending.value, eta_s=None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import redis
 
@@ -11,9 +12,25 @@ from hybrid.core.drift import Scope
 from hybrid.core.names import RESERVED
 from hybrid.ops.diff.line import Line
 
-__all__ = ["END", "scan_pages", "type_name"]
+__all__ = ["END", "Place", "scan_pages", "type_name"]
 
 END = b"0"
+
+
+class Place(NamedTuple):
+    """How far the keys of one store have been looked at: up to `cursor`, "" when all were, `compared` of them.
+
+    A server that starts again keeps its keys in another order: its cursors lead on only in the same `run` (see
+    `hybrid.stores.capabilities.run_of`).
+    """
+
+    cursor: str = "0"
+    compared: int = 0
+    run: str | None = None
+
+    def passed(self, cursor: str, compared: int) -> Place:
+        """The place at `cursor`, with so many more keys compared."""
+        return self._replace(cursor=cursor, compared=self.compared + compared)
 
 
 def scan_pages(line: Line, scope: Scope, cursor: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
