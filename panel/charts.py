@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil, floor, log10
 from typing import Any
 
+from panel.format import ms_text
 from panel.i18n import _
 from panel.queries import Sample, Store
 
-__all__ = ["STORE_COLORS", "TIME_LABELS", "latency_chart", "sparkline", "thinned"]
+__all__ = ["STORE_COLORS", "TIME_LABELS", "latency_chart", "ms_log_axes", "sparkline", "thinned"]
 
 # One colour per store in both themes; both have at least 3:1 contrast on either background.
 STORE_COLORS = {Store.LOCAL: "#4a82f2", Store.CLOUD: "#9c62f2"}
@@ -59,9 +61,30 @@ def latency_chart(samples: Sequence[Sample], stores: Sequence[Store], since_s: f
             "type": "time", "min": round(start_s * 1000), "max": round(until_s * 1000), "splitNumber": 4,
             "axisLabel": {"formatter": TIME_LABELS},
         },
-        "yAxis": {"type": "log", "axisLabel": {"formatter": "{value} ms"}, "minorSplitLine": {"show": False}},
+        "yAxis": ms_log_axes(value for one in series for _, value in one["data"]),
         "series": series,
     }  # fmt: skip
+
+
+def ms_log_axes(values: Iterable[float | None]) -> list[dict[str, Any]]:
+    """Axes of ECharts for milliseconds, from one power of ten to another around the positive values.
+
+    ECharts writes numbers in English only. So the log axis writes none, and beside it stands one of categories, as far
+    apart as its powers: with the texts, in the reader's language.
+    """
+    known = [log10(value) for value in values if value is not None] or [-1.0, 1.0]
+    low = floor(min(known))
+    high = max(ceil(max(known)), low + 1)
+    hidden = {"show": False}
+    return [
+        {
+            "type": "log", "min": 10.0**low, "max": 10.0**high, "axisLabel": hidden, "minorSplitLine": hidden,
+        },
+        {
+            "type": "category", "data": [ms_text(10.0**power) for power in range(low, high + 1)], "position": "left",
+            "boundaryGap": False, "axisLine": hidden, "axisTick": hidden, "axisPointer": hidden,
+        },
+    ]  # fmt: skip
 
 
 LINES: tuple[tuple[str, str, Pick], ...] = (

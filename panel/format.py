@@ -19,6 +19,7 @@ __all__ = [
     "latency",
     "local_time",
     "money",
+    "ms_text",
     "number",
     "plural",
     "seconds",
@@ -47,6 +48,11 @@ def latency(value_ms: float | None) -> str:
     if value_ms >= 1000:
         return f"{number(value_ms / 1000, '.1f')} s"
     return f"{number(value_ms, '.2f' if value_ms < 1 else '.1f' if value_ms < 10 else '.0f')} ms"
+
+
+def ms_text(value_ms: float) -> str:
+    """A round value at an axis: 0.05 ms, 20 ms, 5 s."""
+    return f"{number(value_ms / 1000, 'g')} s" if value_ms >= 1000 else f"{number(value_ms, 'g')} ms"
 
 
 def count(value: int | None) -> str:

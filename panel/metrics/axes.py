@@ -9,8 +9,7 @@ from panel.format import date_pattern, day_pattern, local_time, number
 from panel.metrics.charts import Unit
 
 __all__ = [
-    "DAY_MS", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment",
-    "ms_text", "time_formats",
+    "DAY_MS", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment", "time_formats",
 ]  # fmt: skip
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -45,11 +44,6 @@ def log_ticks(least: float, most: float) -> list[float]:
     below = [tick for tick in ticks if tick <= least]
     above = [tick for tick in ticks if tick >= most]
     return [tick for tick in ticks if below[-1] <= tick <= above[0]]
-
-
-def ms_text(value_ms: float) -> str:
-    """0.05 ms, 20 ms, 5 s."""
-    return f"{number(value_ms / 1000, 'g')} s" if value_ms >= 1000 else f"{number(value_ms, 'g')} ms"
 
 
 def byte_unit(most: float) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 from typing import Any
 
 from panel.charts import STORE_COLORS
-from panel.format import currency, date_pattern, day_pattern, number
+from panel.format import currency, date_pattern, day_pattern, ms_text, number
 from panel.i18n import N_, _
 from panel.metrics.axes import (
     DAY_MS,
@@ -18,7 +18,6 @@ from panel.metrics.axes import (
     byte_ticks,
     log_ticks,
     moment,
-    ms_text,
     time_formats,
 )  # fmt: skip
 from panel.metrics.charts import HEIGHT, Chart, Line, Mark, Unit

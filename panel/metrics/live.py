@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from math import ceil, floor, log10
 from typing import Any
 
-from panel.charts import TIME_LABELS
-from panel.metrics.axes import LEVEL_COLORS, MUTED, SUFFIXES, byte_unit, log_ticks
+from panel.charts import TIME_LABELS, ms_log_axes
+from panel.metrics.axes import LEVEL_COLORS, MUTED, SUFFIXES, byte_unit
 from panel.metrics.charts import Chart, Line, Unit
 
 __all__ = ["echarts"]
@@ -30,7 +29,7 @@ def echarts(chart: Chart) -> dict[str, Any]:
     if series and chart.marks:
         series[0]["markLine"] = {**marked, "lineStyle": {"type": "dotted", "width": 1}}
     known = [value for line in chart.lines for _, value in line.points if value is not None]
-    axis: dict[str, Any] = {"type": "log" if chart.log else "value", "minorSplitLine": {"show": False}}
+    axis: dict[str, Any] = {"type": "value", "minorSplitLine": {"show": False}}
     if chart.unit is Unit.BYTES:
         unit_bytes, unit = byte_unit(max(known, default=1024.0))
         axis["axisLabel"] = {"formatter": f"{{value}} {unit}"}
@@ -38,9 +37,6 @@ def echarts(chart: Chart) -> dict[str, Any]:
             one["data"] = [[at, None if value is None else round(value / unit_bytes, 2)] for at, value in one["data"]]
     else:
         axis["axisLabel"] = {"formatter": f"{{value}}{SUFFIXES[chart.unit]}"}
-    if chart.log:
-        ticks = log_ticks(min(known, default=0.1), max(known, default=10.0))
-        axis |= {"min": 10 ** floor(log10(ticks[0])), "max": 10 ** ceil(log10(ticks[-1]))}
     return {
         "animation": False,
         "grid": {"left": 8, "right": 16, "top": 36, "bottom": 4, "containLabel": True},
@@ -53,7 +49,7 @@ def echarts(chart: Chart) -> dict[str, Any]:
             "type": "time", "min": round(chart.since_s * 1000), "max": round(chart.until_s * 1000), "splitNumber": 4,
             "axisLabel": {"formatter": TIME_LABELS},
         },
-        "yAxis": axis,
+        "yAxis": ms_log_axes(known) if chart.log else axis,
         "series": series,
     }  # fmt: skip
 

@@ -87,5 +87,17 @@ def test_latency_chart_shows_a_gap_where_a_store_did_not_answer() -> None:
     assert figure["animation"] is False
 
 
+def test_a_ticking_log_axis_is_labelled_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, texts = charts.ms_log_axes([0.3, None, 42.0])
+    assert (values["min"], values["max"]) == (0.1, 100)
+    assert texts["data"] == ["0.1 ms", "1 ms", "10 ms", "100 ms"]
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    assert charts.ms_log_axes([0.3, 42.0])[1]["data"] == ["0,1 ms", "1 ms", "10 ms", "100 ms"]
+    samples = [Sample(at, Store.LOCAL, 1.0, 1.0, 1, 1) for at in (10.0, 12.0)]
+    assert charts.latency_chart(samples, [Store.LOCAL], 0.0, 20.0)["yAxis"] == charts.ms_log_axes([1.0])
+    assert charts.ms_log_axes([1.0])[1]["data"] == ["1 ms", "10 ms"], "an axis has a length"
+    assert charts.ms_log_axes([])[1]["data"] == ["0,1 ms", "1 ms", "10 ms"]
+
+
 def test_data_is_no_markup() -> None:
     assert format.escaped("news* of :red[x] `k_1`") == r"news\* of \:red\[x\] \`k\_1\`"

@@ -16,8 +16,9 @@ from hybrid.core.metrics import Happening, Record
 from hybrid.core.spending import CostSummary
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
+from panel.format import ms_text
 from panel.metrics import charts, figures, live, queries
-from panel.metrics.axes import byte_ticks, log_ticks, ms_text
+from panel.metrics.axes import byte_ticks, log_ticks
 from panel.metrics.charts import Unit
 from panel.metrics.queries import CostRow, Costs, HeatRow, Measured
 from panel.reads import Known, Unknown
