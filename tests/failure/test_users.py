@@ -71,7 +71,7 @@ def test_a_user_without_dangerous_commands_serves_as_both_stores(
 @pytest.mark.parametrize(
     ("rights", "reason"),
     [
-        (("~*", "&*", "+@read", "+@connection", "+@pubsub"), "no permissions to run the 'set' command"),
+        (("~*", "&*", "+@read", "+@connection", "+@pubsub"), "no permissions to run the 'eval' command"),
         (("~app:*", "&*", "+@all"), "its user may not touch hybrid's own keys (hybrid:*)"),
     ],
     ids=["may-not-write", "may-not-touch-hybrid's-keys"],
