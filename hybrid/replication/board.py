@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 from hybrid import events
@@ -28,6 +29,9 @@ __all__ = ["SEAL_S", "Board"]
 
 SEAL_S: Final = 1.0
 """How long the shipper's last word on a lost local store is waited for."""
+
+RESTARTED_S: Final = 2.0
+"""For so long a connection that was closed explains why others took the authority away."""
 
 REFUSAL_S: Final = 15.0
 """How long it is believed that a store takes nothing of what is shipped to it. Whoever ships tries each second."""
@@ -67,6 +71,7 @@ class Board:
         self._news = News(log)
         self._refusals: dict[Store, tuple[str, float]] = {}
         self._unexplained_s: deque[float] = deque(maxlen=16)
+        self._broken_s = -inf
         self.authority = FIRST
         self.moved_s = 0.0
         """When this process heard of its last move (monotonic clock)."""
@@ -143,6 +148,12 @@ class Board:
             self._wake_waiters()
         self._announce(changes)
 
+    def broke(self, store: Store) -> None:
+        """The connection over which `store` is watched was closed: it may have been started again, which others found
+        out before."""
+        if store is Store.LOCAL:
+            self._broken_s = time.monotonic()
+
     def refused(self, store: Store, reason: str) -> None:
         """The store answers, and takes nothing of what is shipped to it: it falls behind."""
         self._refusals[store] = (reason, time.monotonic())
@@ -170,8 +181,9 @@ class Board:
                 self._relay = handed_back and self.state(Store.LOCAL) is StoreState.DOWN
             if moved:
                 self.moved_s = time.monotonic()
-                if authority.store is Store.CLOUD and not authority.held and self.state(Store.LOCAL) is StoreState.UP:
-                    self._unexplained_s.append(time.monotonic())
+                answers = self.state(Store.LOCAL) is StoreState.UP and self.moved_s - self._broken_s > RESTARTED_S
+                if authority.store is Store.CLOUD and not authority.held and answers:
+                    self._unexplained_s.append(self.moved_s)
                 if authority.store is Store.CLOUD and not first and self.state(Store.CLOUD) is StoreState.CATCHING_UP:
                     self._expect_seal()
                 changes = self._transition(authority.store, Evidence.CAUGHT_UP)

@@ -160,6 +160,7 @@ class Watcher(threading.Thread):
                 self._fail(error)
             else:
                 # It is tried anew: a refusal then says that the store is down. Perhaps another server answers.
+                self._board.broke(self._store)
                 self._endpoint.retire()
         finally:
             wire.disconnect()

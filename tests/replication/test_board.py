@@ -146,6 +146,20 @@ def test_a_local_store_that_returns_is_waited_for_where_the_cloud_store_is_lost(
     assert failed_over.hopeful and failed_over.routes.writer is None
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_local_store_that_was_started_again_explains_why_it_lost_the_authority(
+    board: Board, is_restarted: bool
+) -> None:
+    for epoch in range(2, 20, 3):
+        if is_restarted:
+            board.broke(LOCAL)
+        board.learn(Authority(Holder.CLOUD, epoch), source=CLOUD)
+        board.observe(LOCAL, Evidence.CAUGHT_UP)
+        if epoch < 17:
+            board.learn(Authority(Holder.LOCAL, epoch + 2), source=CLOUD)
+    assert board.may_return is is_restarted
+
+
 def test_who_waits_for_a_store_is_woken(board: Board, threads: ThreadPoolExecutor) -> None:
     for end in (lambda: board.observe(LOCAL, Evidence.ANSWERED), lambda: [board.tried(store) for store in Store]):
         for store in Store:
