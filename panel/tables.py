@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
@@ -14,11 +14,20 @@ from panel import format
 from panel.i18n import _
 from panel.queries import defused
 
-__all__ = ["THREE_DIGITS", "csv_button", "csv_of", "heading", "numbered", "table_height"]
+__all__ = ["ONE_CLICK", "THREE_DIGITS", "clicked", "csv_button", "csv_of", "heading", "numbered", "table_height"]
+
+ONE_CLICK: Literal["single-cell"] = "single-cell"
+"""The selection of a table whose rows open by a click anywhere on them, not on a box in front of them alone."""
 
 THREE_DIGITS = "three digits"
 ROW_PX = 33  # at the theme's font size
 Rows = Sequence[Mapping[str, Any]]
+
+
+def clicked(selection: Mapping[str, Any], rows: int) -> int | None:
+    """Which of so many rows was clicked, in a table that selects with ONE_CLICK."""
+    cells = selection.get("cells", ())
+    return int(cells[0][0]) if cells and cells[0][0] < rows else None
 
 
 def csv_of(rows: Rows) -> str:

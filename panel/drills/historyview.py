@@ -15,7 +15,7 @@ from panel.i18n import N_, _
 from panel.jobview import follow
 from panel.metrics.axes import moment, time_formats
 from panel.said import said
-from panel.tables import csv_button, table_height
+from panel.tables import ONE_CLICK, clicked, csv_button, table_height
 from panel.widgets import zone
 
 __all__ = ["history", "trend_figure"]
@@ -118,12 +118,12 @@ def _table(reports: Sequence[DrillReport]) -> None:
         csv_button(rows, "drills", _("Runs"))
     frame = pd.DataFrame([_row(report) for report in reports])
     chosen = st.dataframe(
-        frame, hide_index=True, key="drill-runs", on_select="rerun", selection_mode="single-row",
+        frame, hide_index=True, key="drill-runs", on_select="rerun", selection_mode=ONE_CLICK,
         height=table_height(min(len(reports), 10)),
     )  # fmt: skip
-    selected = chosen["selection"]["rows"]
-    if selected and selected[0] < len(reports):
-        found = reports[selected[0]]
+    row = clicked(chosen["selection"], len(reports))
+    if row is not None:
+        found = reports[row]
         reportview.report(found, f"{found.started_at_s:.3f}", expanded=True)
 
 

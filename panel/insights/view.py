@@ -18,7 +18,7 @@ from panel.insights.queries import ClientRow, CommandUse, NotOffered, ServerInsi
 from panel.queries import Store
 from panel.reads import Answer, Known
 from panel.said import said
-from panel.tables import csv_button, numbered, table_height
+from panel.tables import ONE_CLICK, clicked, csv_button, numbered, table_height
 from panel.widgets import COLORS, STORE_ICONS, perform, zone
 
 __all__ = [
@@ -196,14 +196,14 @@ def clients(store: Store, answer: Answer[ServerInsights]) -> None:
         grid = f"clients-table-{store}-{hash(tuple(row.id for row in shown))}"
         st.dataframe(
             pd.DataFrame(rows), hide_index=True, key=grid, height=table_height(len(rows), 14),
-            on_select=partial(choose_client, grid, store, shown), selection_mode="single-row",
+            on_select=partial(choose_client, grid, store, shown), selection_mode=ONE_CLICK,
         )  # fmt: skip
         cut_off_button(store, st.session_state.get(CHOSEN_CLIENT + store))
 
 
 def choose_client(grid: str, store: Store, shown: Sequence[ClientRow]) -> None:
-    rows = st.session_state[grid]["selection"]["rows"]
-    st.session_state[CHOSEN_CLIENT + store] = shown[rows[0]] if rows else None
+    row = clicked(st.session_state[grid]["selection"], len(shown))
+    st.session_state[CHOSEN_CLIENT + store] = shown[row] if row is not None else None
 
 
 def cut_off(store: Store, row: ClientRow) -> None:

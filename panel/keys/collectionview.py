@@ -16,6 +16,7 @@ from panel.keys.queries import Element, ElementPage, KeyInfo, Known, Store
 from panel.keys.valueview import CUT, format_input, side_by_side
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading, tinted
+from panel.tables import ONE_CLICK, clicked
 
 __all__ = ["collection", "groups"]
 
@@ -91,11 +92,11 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
     wide = {_(store.title()): st.column_config.TextColumn(width="medium") for store in stores}
     event = st.dataframe(
         tinted(pd.DataFrame(columns)), key=f"keys-elements-{key.hex()[:64]}-{number}", hide_index=True,
-        on_select="rerun", selection_mode="single-row", height=height_of(len(page.elements), 460),
+        on_select="rerun", selection_mode=ONE_CLICK, height=height_of(len(page.elements), 460),
         column_config=wide | {" ": st.column_config.TextColumn(width=40)},
     )  # fmt: skip
-    rows = event["selection"].get("rows", ())
-    return page.elements[rows[0]] if rows and rows[0] < len(page.elements) else None
+    row = clicked(event["selection"], len(page.elements))
+    return page.elements[row] if row is not None else None
 
 
 def shown(found: bytes) -> str:

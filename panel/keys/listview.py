@@ -18,6 +18,7 @@ from panel.keys.queries import Badge, Filter, KeyRow, Known, Listing, Store, Wal
 from panel.repair.links import key_text
 from panel.repair.pieces import missing
 from panel.said import said
+from panel.tables import ONE_CLICK, clicked
 from panel.verdict import named
 from panel.widgets import COLORS
 
@@ -187,7 +188,7 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
     grid = f"keys-grid-{name}"
     event = st.dataframe(
         frame, key=grid, hide_index=True, on_select=partial(pick, grid, compared),
-        selection_mode=["multi-row", "single-cell"],
+        selection_mode=["multi-row", ONE_CLICK],
         height=height_of(len(compared), HEIGHT),
         column_config={
             _("Key"): st.column_config.TextColumn(width="medium"),
@@ -209,8 +210,8 @@ def height_of(rows: int, most_px: int) -> int | Literal["auto"]:
 
 def pick(grid: str, rows: Sequence[KeyRow]) -> None:
     """Open a key that was clicked: once, so that it can be closed while the cell stays selected."""
-    clicked = [cell[0] for cell in st.session_state[grid]["selection"].get("cells", ())]
-    row = rows[clicked[0]] if clicked and clicked[0] < len(rows) else None
+    at = clicked(st.session_state[grid]["selection"], len(rows))
+    row = rows[at] if at is not None else None
     if row is not None and st.session_state.get("keys-clicked") != (grid, row.key):
         state.open_key(row.key, row)
     st.session_state["keys-clicked"] = (grid, row.key) if row is not None else None

@@ -12,6 +12,7 @@ from panel.keys.listview import HEIGHT, follow, height_of, nothing, pager, table
 from panel.keys.queries import Known, Level, Listing, Store, Walk
 from panel.repair.links import key_text
 from panel.repair.pieces import missing
+from panel.tables import ONE_CLICK, clicked
 
 __all__ = ["tree"]
 
@@ -89,11 +90,11 @@ def folders(level: Level, number: int, folder: bytes) -> None:
     )
     event = st.dataframe(
         frame, key=f"keys-folders-{number}-{folder.hex()}", hide_index=True, on_select="rerun",
-        selection_mode="single-cell", height=height_of(len(shown), HEIGHT // 2),
+        selection_mode=ONE_CLICK, height=height_of(len(shown), HEIGHT // 2),
     )  # fmt: skip
-    cells = event["selection"].get("cells", ())
-    if cells and cells[0][0] < len(shown):
-        enter(shown[cells[0][0]].prefix)
+    row = clicked(event["selection"], len(shown))
+    if row is not None:
+        enter(shown[row].prefix)
         st.rerun()
     if len(level.folders) > MANY_FOLDERS:
         more = len(level.folders) - MANY_FOLDERS

@@ -20,6 +20,7 @@ from panel.repair.pieces import missing, store_heading, store_name, tinted
 from panel.repair.queries import Conflict, Known
 from panel.repair.syncview import snapshot_blocks
 from panel.said import said
+from panel.tables import ONE_CLICK, clicked
 from panel.widgets import perform, zone
 
 __all__ = ["conflicts", "value_rows"]
@@ -94,10 +95,10 @@ def table(entries: Sequence[Conflict]) -> Conflict | None:
     ]
     picked = st.dataframe(
         pd.DataFrame(rows), hide_index=True, key=f"conflicts-{entries[0].id if entries else ''}", on_select="rerun",
-        selection_mode="single-row", height=320 if len(rows) > 10 else "auto", alt=_("Conflicts"),
+        selection_mode=ONE_CLICK, height=320 if len(rows) > 10 else "auto", alt=_("Conflicts"),
     )  # fmt: skip
-    chosen = picked["selection"]["rows"]
-    return entries[chosen[0]] if chosen and chosen[0] < len(entries) else None
+    row = clicked(picked["selection"], len(entries))
+    return entries[row] if row is not None else None
 
 
 def size_of(entry: Conflict) -> str:

@@ -18,10 +18,10 @@ from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
 from panel.repair.links import key_text, link, linked
-from panel.repair.pieces import CAUSES, cost_text, facts_text, store_name, tinted
+from panel.repair.pieces import CAUSES, cost_text, facts_text, price_text, store_name, tinted
 from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Selection
 from panel.said import said
-from panel.tables import csv_of, numbered, table_height
+from panel.tables import ONE_CLICK, clicked, csv_of, numbered, table_height
 from panel.verdict import Tone, Verdict
 from panel.widgets import perform, zone
 
@@ -114,7 +114,7 @@ def sums(result: DiffResult) -> None:
         guess = _("Estimated: {cost}").format(cost=cost_text(estimated))
         st.metric(_("Cloud commands"), format.count(actual.cloud_commands), help=guess)
         wire = _("{size} over the wire").format(size=format.size(actual.cloud_bytes))
-        st.metric(_("Cost"), format.money(actual.usd), help=wire)
+        st.metric(_("Cost"), price_text(actual), help=wire)
     if result.suspected:
         open_ = _("{n} keys are suspected, and not confirmed: resume it.").format(n=format.number(result.suspected))
         st.caption(f":material/help: {open_}")
@@ -155,7 +155,7 @@ def differences_table(file: DiffFile, selection: Selection) -> int:
     grid = f"diff-grid-{selection}-{page}"
     st.dataframe(
         tinted(pd.DataFrame([row_of(difference) for difference in found])),
-        hide_index=True, key=grid, selection_mode="single-row", on_select=partial(choose, grid, found),
+        hide_index=True, key=grid, selection_mode=ONE_CLICK, on_select=partial(choose, grid, found),
         height=table_height(len(found), 12),
         column_config={_("Key"): st.column_config.TextColumn(width="medium"),
                        _("Detail"): st.column_config.TextColumn(width="large")},
@@ -196,9 +196,9 @@ def chosen_key(*, just_opened: bool) -> str:
 
 
 def choose(grid: str, found: Sequence[Difference]) -> None:
-    """Open the key that was selected in the table."""
-    rows = st.session_state[grid]["selection"]["rows"]
-    chosen = found[rows[0]] if rows and rows[0] < len(found) else None
+    """Open the key that was clicked in the table."""
+    row = clicked(st.session_state[grid]["selection"], len(found))
+    chosen = found[row] if row is not None else None
     st.session_state[KEY] = key_text(chosen.key) if chosen else ""
     st.session_state[ENTRY] = chosen
 
@@ -248,7 +248,7 @@ def history_table(results: Sequence[DiffResult]) -> None:
             _("Keys"): result.compared,
             _("Differ"): result.different,
             _("Cloud commands"): result.actual.cloud_commands,
-            _("Cost"): format.money(result.actual.usd),
+            _("Cost"): price_text(result.actual),
             _("Took"): format.seconds(result.actual.seconds),
         }
         for result in results

@@ -17,7 +17,17 @@ from panel.said import said
 from panel.verdict import Tone, Verdict
 from panel.widgets import COLORS, STORE_ICONS, answer_line, slot, zone
 
-__all__ = ["CAUSES", "cost_text", "facts_text", "missing", "obstacle_line", "store_heading", "store_name", "tinted"]
+__all__ = [
+    "CAUSES",
+    "cost_text",
+    "facts_text",
+    "missing",
+    "obstacle_line",
+    "price_text",
+    "store_heading",
+    "store_name",
+    "tinted",
+]
 
 CAUSES = {
     Cause.ONLY_LOCAL: N_("only local"),
@@ -67,7 +77,12 @@ def cost_text(cost: Cost) -> str:
     count = cost.cloud_commands
     commands = ngettext("{n} cloud command", "{n} cloud commands", count).format(n=format.number(count))
     took = format.seconds(cost.seconds) if cost.seconds >= 0.1 else _("under 0.1 s")
-    return " · ".join([commands, format.size(cost.cloud_bytes), took, format.money(cost.usd)])
+    return " · ".join([commands, format.size(cost.cloud_bytes), took, price_text(cost)])
+
+
+def price_text(cost: Cost) -> str:
+    """$0.0024; that a store asks nothing for its commands is said in words, as $0 looks like a mistake."""
+    return _("not billed") if cost.cloud_commands and not cost.usd else format.money(cost.usd)
 
 
 def missing(answer: Unknown[Any], what: str) -> None:

@@ -98,11 +98,15 @@ def plan_text(preview: PlanPreview) -> str:
         said.append(text.format(n=format.number(sums.asked)))
     if not said:
         return _("There is nothing to do.")
-    cost = _("About {n} cloud commands, {size}. {m} values are overwritten or deleted, and can be had back for 7 days.")
-    filled = cost.format(
-        n=format.number(sums.cloud_commands), size=format.size(sums.size_bytes), m=format.number(sums.overwritten)
+    cost = _("About {n} cloud commands, {size}.").format(
+        n=format.number(sums.cloud_commands), size=format.size(sums.size_bytes)
     )
-    return f":material/preview: {'; '.join(said)}. {filled}"
+    lost = ngettext(
+        "{n} value is overwritten or deleted, and can be had back for 7 days.",
+        "{n} values are overwritten or deleted, and can be had back for 7 days.",
+        sums.overwritten,
+    ).format(n=format.number(sums.overwritten))
+    return f":material/preview: {'; '.join(said)}. {cost} {lost if sums.overwritten else ''}".rstrip()
 
 
 def actions_table(first: tuple[Action, ...], total: int) -> None:

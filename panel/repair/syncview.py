@@ -19,6 +19,7 @@ from panel.repair.links import linked
 from panel.repair.pieces import missing
 from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, SyncEnding, SyncResult
 from panel.said import said
+from panel.tables import ONE_CLICK, clicked
 from panel.verdict import Tone, Verdict, facts_of, named, writes_first
 from panel.widgets import EVERYWHERE, metric, perform, zone
 
@@ -209,11 +210,11 @@ def history(obstacle: Verdict | None) -> None:
     rows = [row_of(result) for result in results]
     picked = st.dataframe(
         pd.DataFrame(rows), hide_index=True, key=f"sync-history-{results[0].id}", on_select="rerun",
-        selection_mode="single-row", height=420 if len(rows) > 10 else "auto", alt=_("Syncs"),
+        selection_mode=ONE_CLICK, height=420 if len(rows) > 10 else "auto", alt=_("Syncs"),
     )  # fmt: skip
-    chosen = picked["selection"]["rows"]
-    if chosen and chosen[0] < len(results):
-        undo_form(results[chosen[0]], obstacle)
+    row = clicked(picked["selection"], len(results))
+    if row is not None:
+        undo_form(results[row], obstacle)
     else:
         st.caption(_("Select one to see what it did, or to undo it."))
 

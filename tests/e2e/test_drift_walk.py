@@ -89,10 +89,10 @@ def merge_one_key_by_hand(page: Page) -> None:
 
 
 def select_first_row(table: Locator) -> None:
-    """Rows are drawn on a canvas: the box of the first one is below the header, at the left edge."""
+    """Rows are drawn on a canvas: the first one is below the header. A click on its name opens it."""
     box = table.bounding_box()
     assert box is not None
-    table.page.mouse.click(box["x"] + 18, box["y"] + 35 + 17)
+    table.page.mouse.click(box["x"] + 60, box["y"] + 35 + 17)
 
 
 def sync_the_rest(page: Page) -> None:

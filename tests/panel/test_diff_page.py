@@ -20,7 +20,7 @@ from panel.process import PanelProcess
 from panel.queries import Store
 from panel.repair import actions, conflictactions, queries
 from panel.repair.conflictview import value_rows
-from panel.repair.diffview import as_text, exported
+from panel.repair.diffview import KEY, as_text, choose, exported
 from panel.repair.links import key_from, key_text
 from panel.repair.queries import Cause, Direction, Scope, Selection
 
@@ -52,6 +52,7 @@ def test_compare_find_and_fix_one_key_by_field(
     at.run()
     assert not at.exception
     assert "4 keys differ" in text_of(at)
+    assert next(metric.value for metric in at.metric if metric.label == "Cost") == "not billed"
     pills = at.get_by_key(f"diff-causes-{real_panel.process.jobs.of('diff')[0].result}")
     assert pills.options == ["only local · 1", "only cloud · 1", "value · 2"]
 
@@ -71,6 +72,21 @@ def test_compare_find_and_fix_one_key_by_field(
     assert "Both stores have the same value" in text_of(at.run())
 
 
+def test_a_click_anywhere_on_a_row_opens_its_key(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    with queries.existing_diff(compared(real_panel)) as file:
+        found = list(file.differences(Cause.VALUE))
+    state: dict[str, object] = {"grid": {"selection": {"rows": [], "columns": [], "cells": [(1, "Detail")]}}}
+    monkeypatch.setattr(st, "session_state", state)
+    choose("grid", found)
+    assert state[KEY] == "user"
+    state["grid"] = {"selection": {"rows": [], "columns": [], "cells": []}}
+    choose("grid", found)
+    assert state[KEY] == "", "clicked again: it is closed"
+
+
 def test_all_differences_are_made_equal_on_the_page(
     real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage,
     text_of: TextOf,
@@ -81,6 +97,7 @@ def test_all_differences_are_made_equal_on_the_page(
     at.get_by_key("diff-direction").set_value("local-to-cloud").run()
     assert not at.exception
     assert "3 keys are copied to the cloud store" in text_of(at)
+    assert "2 values are overwritten or deleted" in text_of(at)
     at.button(key="diff-run").click().run()
     assert real_panel.process.jobs.of("sync")[0].wait(30)
     wait_until(lambda: cloud.get("text") == local.get("text") and bool(cloud.exists("mine")), "the sync")

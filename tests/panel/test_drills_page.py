@@ -126,7 +126,7 @@ def test_history_tells_runs_of_all_processes_and_shows_one_again(
     assert list(frame["Drill"]) == ["no-longer-known", "Cloud hung"]
     assert list(frame["Outcome"]) == ["passed", "too busy to judge"]
     assert len(at.get("plotly_chart")) == 1
-    at.session_state["drill-runs"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    at.session_state["drill-runs"] = {"selection": {"rows": [], "columns": [], "cells": [[1, "Key"]]}}
     assert "after 200 ms" in text_of(at.run())
 
 

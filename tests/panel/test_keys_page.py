@@ -312,7 +312,7 @@ def test_the_chosen_row_is_shown_whole_as_it_is_read_best(
     for key, shown in (("job", '"a": ['), ("due", '"id": 7'), ("events", "what=a b\nwho=c")):
         at = opened_key(at, key)
         assert not any(shown in code.value for code in at.code)
-        selection = {"selection": {"rows": [0], "columns": [], "cells": []}}
+        selection = {"selection": {"rows": [], "columns": [], "cells": [[0, "Key"]]}}
         at.session_state[f"keys-elements-{key.encode().hex()}-1"] = selection
         at = settled(at.run())
         assert any(shown in code.value for code in at.code), key

@@ -66,7 +66,7 @@ def test_plan_is_shown_then_run_then_undone(
     assert not at.exception
     history = next(frame for frame in at.dataframe if "Direction" in frame.value.columns)
     assert history.value["Direction"].iloc[0] == "local-to-cloud"
-    at.session_state[history.key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.session_state[history.key] = {"selection": {"rows": [], "columns": [], "cells": [[0, "Key"]]}}
     at.run()
     at.button(key="sync-undo-run").click().run()
     assert real_panel.process.jobs.of("sync")[0].wait(30)
@@ -143,7 +143,7 @@ def test_conflicts_show_both_values_and_are_decided(
     assert not at.exception
     grid = next(frame for frame in at.dataframe if "Why" in frame.value.columns)
     assert list(grid.value["Key"]) == ["c2", "c1"]
-    at.session_state[grid.key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.session_state[grid.key] = {"selection": {"rows": [], "columns": [], "cells": [[0, "Key"]]}}
     at.run()
     values = next(frame.value for frame in at.dataframe if "Where" in frame.value.columns)
     assert values.to_dict("records") == [{"Where": "value", "Local": "live", "Cloud": "archived"}]
@@ -166,7 +166,7 @@ def test_what_is_too_large_for_the_archive_can_be_looked_at(
     at = open_page(PAGE, query={"section": "conflicts"})
     grid = next(frame for frame in at.dataframe if "Why" in frame.value.columns)
     assert grid.value["Size"][0] == "over 8.00 MB"
-    at.session_state[grid.key] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.session_state[grid.key] = {"selection": {"rows": [], "columns": [], "cells": [[0, "Key"]]}}
     at.run()
     assert not at.exception
     assert "stands whole in a key of hybrid's own" in text_of(at)
