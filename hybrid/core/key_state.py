@@ -134,6 +134,19 @@ class KeyState:
         return payload_bytes(self.body)
 
     @property
+    def has_number(self) -> bool:
+        """Whether there is something in it that commands count up."""
+        match self.body:
+            case String(value=value):
+                return _is_number(value)
+            case Hash(fields=fields):
+                return any(map(_is_number, fields.values()))
+            case ZSet() | Json():
+                return True
+            case _:
+                return False
+
+    @property
     def element_count(self) -> int:
         """Fields, items, members or entries; 1 for a string or a document."""
         match self.body:
@@ -163,6 +176,14 @@ def payload_bytes(body: Body) -> int:
             return sum(len(entry_id) + sum(map(len, fields)) for entry_id, fields in entries)
         case Unsupported():
             return 0
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def id_order(entry_id: bytes) -> tuple[int, int]:

@@ -17,7 +17,6 @@ runs what waits in its sockets): it never counts as the newer one, because what 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -27,15 +26,14 @@ from hybrid.core.command_rules import xadd_id_at
 from hybrid.core.commands import lookup, written_keys
 from hybrid.core.effects import absolute
 from hybrid.core.folding import Folded
-from hybrid.core.lacking import Count, count_of
+from hybrid.core.footprint import Counted, Effect, Footprint
+from hybrid.core.lacking import count_of
 from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Group
 
 __all__ = [
     "Branch",
-    "Counted",
     "Decision",
-    "Footprint",
     "Repeat",
     "again",
     "commutes",
@@ -54,66 +52,6 @@ class Decision(Enum):
     KEEP_AUTHORITY = "conflict: the authority's value is the newer one"
     KEEP_RETURNING = "conflict: the returning store's value is the newer one"
     DONE = "its writers ran everything again themselves"
-
-
-class Effect(NamedTuple):
-    """What one command does to one key. `puts`: elements and what they become, None if that depends on more.
-
-    `adds`: elements it adds a number to. `appends`: it adds an element of its own. `edits`: it moves or removes
-    elements by place. `times`: it changes the key's expiry only. `counted`: applied twice, it would count twice.
-    """
-
-    family: str = ""
-    puts: tuple[tuple[bytes, bytes | None], ...] = ()
-    adds: tuple[bytes, ...] = ()
-    appends: bool = False
-    edits: bool = False
-    times: bool = False
-    counted: bool = False
-
-
-class Counted(NamedTuple):
-    """What stands at this place of a log, in the transaction with this token."""
-
-    place: Position
-    token: bytes | None
-    change: Count
-
-
-@dataclass(slots=True)
-class Footprint:
-    """Everything one log did to one key. `whole`: it replaced or removed it, or did what is not known in detail.
-    `last`: its last entry; `fresh`: its last one that was not run again on the other store; `counts`: by how much it
-    changed it; `ends_ms`: the expiry that it gave it last, None without."""
-
-    last: Position = (0, 0)
-    fresh: Position = (0, 0)
-    token: bytes | None = None
-    family: str = ""
-    whole: bool = False
-    edits: bool = False
-    times: bool = False
-    ends_ms: int | None = None
-    counted: bool = False
-    doubtful: bool = False
-    puts: dict[bytes, bytes | None] = field(default_factory=dict)
-    adds: set[bytes] = field(default_factory=set)
-    counts: list[Counted] = field(default_factory=list)
-
-    def add(self, effect: Effect | None) -> None:
-        """Take in one more effect; None for one that is not known in detail."""
-        if effect is None or (self.family and effect.family and self.family != effect.family):
-            self.whole = True
-        if effect is None or self.whole:
-            self.puts.clear()
-            self.adds.clear()
-            return
-        self.family = self.family or effect.family
-        self.puts.update(effect.puts)
-        self.adds.update(effect.adds)
-        self.edits |= effect.edits
-        self.times |= effect.times
-        self.counted |= effect.counted
 
 
 class Branch:
@@ -155,6 +93,7 @@ class Branch:
             if self._keys is None or key in self._keys:
                 footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None))
                 footprint.add(effect)
+                footprint.by_state |= args is _NOT_TOLD
                 if effect is not None and effect.times:
                     footprint.ends_ms = _deadline_ms(args, group.ms)
                 if self._counts and (change := count_of(args)):
@@ -171,7 +110,7 @@ class Branch:
         for key, place in folded.keys.items():
             if self._keys is None or key in self._keys:
                 doubtful = place <= self._doubt
-                self.footprints[key] = Footprint(last=place, fresh=place, whole=True, doubtful=doubtful)
+                self.footprints[key] = Footprint(place, place, whole=True, by_state=True, doubtful=doubtful)
 
     def of(self, key: bytes) -> Footprint | None:
         """None if nothing happened to the key here."""
@@ -206,8 +145,12 @@ def why_kept(returning: Footprint | None, authority: Footprint | None) -> str:
 
 
 def hides_a_sum(returning: Footprint | None, authority: Footprint | None) -> bool:
-    """Whether equal values prove nothing, because both added to the same number and one sum is kept."""
-    return returning is not None and authority is not None and bool(returning.adds & authority.adds)
+    """Whether equal values prove nothing, because both added to the same number, or may have, and one sum is kept."""
+    if returning is None or authority is None:
+        return False
+    if returning.by_state or authority.by_state:
+        return all(side.by_state or side.counted for side in (returning, authority))
+    return bool(returning.adds & authority.adds)
 
 
 def commutes(returning: Footprint, authority: Footprint) -> bool:
@@ -286,7 +229,7 @@ def _deadline_ms(args: list[bytes], entry_ms: int) -> int | None:
 def _effects(group: Group) -> Iterator[tuple[bytes, Effect | None, list[bytes]]]:
     for name, payload in group.fields:
         if name == b"s":
-            yield payload, None, [b""]
+            yield payload, None, _NOT_TOLD
     for args, _ in _commands(group):
         keys = _written(args)
         effect = _effect(args)
@@ -319,6 +262,7 @@ def _effect(args: list[bytes]) -> Effect | None:
 
 
 _Rule = Callable[[list[bytes]], Effect | None]
+_NOT_TOLD: Final = [b""]
 _GONE: Final = b"\x00gone"
 _ADD: Final = Effect("counter", adds=(b"",), counted=True)
 _EDIT_LIST: Final = Effect("list", edits=True)

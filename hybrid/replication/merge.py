@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
+from hybrid.core.footprint import Footprint
 from hybrid.core.lacking import lacking
 from hybrid.core.merge_script import Mark, Step, merge_call
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.refusals import Refusal, refusal_of
-from hybrid.core.rejoin import Branch, Decision, Footprint, Repeat, again, decision, hides_a_sum
+from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
 from hybrid.core.state import Absent, KeyState
@@ -324,8 +325,8 @@ class Merge:
             return Decision.AGAIN if self._told.get(key) else Decision.KEEP_AUTHORITY
         return what
 
-    def hides_a_sum(self, key: bytes) -> bool:
-        return hides_a_sum(*self.footprints(key))
+    def hides_a_sum(self, key: bytes, value: KeyState | Absent) -> bool:
+        return isinstance(value, KeyState) and value.has_number and hides_a_sum(*self.footprints(key))
 
     def again(self, keys: list[bytes]) -> dict[bytes, list[bytes]]:
         """The commands to apply again, by what the authority is known to have done."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from hybrid.core.authority import position_text
 from hybrid.core.conflict import Conflict, Side
+from hybrid.core.footprint import Footprint
 from hybrid.core.merge_script import Step
 from hybrid.core.refusals import Refusal, refusal_of
-from hybrid.core.rejoin import Decision, Footprint, why_kept
+from hybrid.core.rejoin import Decision, why_kept
 from hybrid.core.resp import pack, unpack
 from hybrid.core.state import Absent, KeyState, plan_put
 from hybrid.errors import HybridError, StoreUnavailable
@@ -65,7 +66,9 @@ class Plan:
                 continue
             if decisions[key] is Decision.COPY:
                 self._add(self._copied(key, ours[key]))
-            elif decisions[key] in CONTESTED and (merge.hides_a_sum(key) or not same(ours[key], theirs[key][0])):
+            elif decisions[key] in CONTESTED and (
+                merge.hides_a_sum(key, ours[key]) or not same(ours[key], theirs[key][0])
+            ):
                 self._add(self._settle(key, decisions[key], ours[key], theirs[key][0]))
         if settle:
             # What only the returning store wrote is not in the authority's log yet.

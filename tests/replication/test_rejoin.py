@@ -539,6 +539,19 @@ def store_state(store: redis.Redis, key: str, members: int) -> None:
     store.xadd(NAMES.log, {"s": key})
 
 
+def test_what_scripts_counted_on_both_stores_is_archived_though_the_sums_are_equal(apart: Apart) -> None:
+    """Scripts are logged by the keys that they wrote."""
+    for store in (apart.local, apart.cloud):
+        store.incr("n")
+        store.hincrby("h", "n", 1)
+        store.zincrby("z", 1, "m")
+        store.set("s", "text")
+        for key in ("n", "h", "z", "s", "gone"):
+            store.xadd(NAMES.log, {"s": key})
+    apart.merge()
+    assert sorted(apart.archive) == [b"h", b"n", b"z"]
+
+
 def test_a_store_that_is_emptied_by_hand_while_it_is_merged_takes_nothing_along(
     apart: Apart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
