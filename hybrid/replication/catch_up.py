@@ -151,10 +151,13 @@ class CatchUp:
     def _is_brief(self, missed: Folded) -> bool:
         """Whether the cloud store lacks only what was on its way when the stream before this broke. It stays in use:
         writers go on waiting for it, for were the local store lost now, what they take for confirmed would be gone."""
+        is_whole = missed.refilled is not None or self._stream.refills
+        return not is_whole and self._stays_in_use(len(missed.keys))
+
+    def _stays_in_use(self, lacks: int) -> bool:
         stream = self._stream
-        is_whole = missed.refilled is not None or stream.refills
         is_up = stream.board.state(stream.target) is StoreState.UP
-        return stream.source is Store.LOCAL and is_up and not is_whole and len(missed.keys) <= FEW_KEYS
+        return stream.source is Store.LOCAL and is_up and lacks <= FEW_KEYS
 
     def _forget(self, command: bytes) -> None:
         """What was folded is on the other store, once all that was pushed is answered."""
@@ -165,7 +168,8 @@ class CatchUp:
         """Nothing is in doubt: what stands in the log is new, and what was trimmed from it has arrived. The other store
         counts as caught up once it has answered what it was asked when the stream was opened."""
         stream, log = self._stream, self._stream.names.log
-        described, entries, mark = self._asked(ask_place(log), ("XRANGE", log, "-", "+", "COUNT", 1), self._mark)
+        first = ("XRANGE", log, "-", "+", "COUNT", 1)
+        described, entries, waiting, mark = self._asked(ask_place(log), first, ("XLEN", log), self._mark)
         stream.opening.check_source_mark(mark)
         stream.live_from = (0, 0)
         stream.sent_to = before(position(entries[0][0])) if entries else place_in(described)
@@ -175,7 +179,7 @@ class CatchUp:
             stream.read_to, stream.at_end = position_text(stream.sent_to), True
         elif stream.now_ms() - position(entries[0][0])[0] < CLOSE_MS:
             stream.push(b"", 0, lambda _: stream.come_close())
-        else:
+        elif not self._stays_in_use(waiting):
             stream.fall_behind()
         stream.flush()
 
