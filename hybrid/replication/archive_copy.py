@@ -40,7 +40,7 @@ def extend_archive(stream: Stream, copied: Copied) -> bool:
         if len(page) < PAGE_ENTRIES:
             break
         oldest, page, length = _asked(stream, *_look(key, b"(" + new[-1][0]))
-        if failed((oldest, page, length)):
+        if failed((oldest, page, length)) or not oldest:
             return False
         new = page
     stream.push(pack(("XTRIM", key, "MINID", "=", oldest[0][0])) + pack(("XLEN", key)), 2, answers.extend)
