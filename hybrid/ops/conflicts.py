@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import redis
@@ -221,17 +222,21 @@ def _read(client: HybridRedis, store: Store, at: bytes, key: bytes) -> bytes:
 
 
 def _archive_replaced(client: HybridRedis, conflict: Conflict, live: bytes, author: str) -> None:
+    """The two values have changed places. One that is too large for the archive stands where it was live."""
     engine = client._engine
     store = engine.board.authority.store
+    since = None if is_same_value(live, conflict.kept.value) else Side(conflict.kept.store, live)
     replaced = Conflict(
         "",
         conflict.key,
-        lost=Side(store, live, by=author),
-        kept=Side(store.other, conflict.lost.value, conflict.lost.at_ms, conflict.lost.by),
+        lost=since or replace(conflict.kept, value=live),
+        kept=conflict.lost,
         why=f"replaced when {author} restored {conflict.id}",
     )
     replaced, aside = fitted(replaced, conflict.id.encode())
     if aside:
+        lost, kept = replace(replaced.lost, store=store), replace(replaced.kept, store=store.other)
+        replaced = replace(replaced, lost=lost, kept=kept)
         wire = engine.endpoints[store].connect_raw(timeout_s=10.0)
         try:
             several(wire, *map(tuple, map(unpack, aside)))
