@@ -1,4 +1,4 @@
-"""The elements of one key, both stores in one table, page by page; and a stream's consumer groups."""
+"""The elements of one key, both stores in one table, page by page."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from panel.keys.listview import height_of, left_text
 from panel.keys.queries import Element, ElementPage, KeyInfo, Known, Store
 from panel.keys.valueview import CUT, format_input, side_by_side
 from panel.repair.links import key_text
-from panel.repair.pieces import missing, store_heading, tinted
+from panel.repair.pieces import missing, tinted
 from panel.tables import ONE_CLICK, clicked
 
-__all__ = ["collection", "groups"]
+__all__ = ["collection", "shown"]
 
 NAMES = {"hash": N_("Field"), "list": N_("Index"), "set": N_("Member"), "zset": N_("Member"), "stream": N_("Entry")}
 FEW = 20
@@ -153,39 +153,3 @@ def element_buttons(kind: str, picked: Element | None) -> None:
         )  # fmt: skip
         if picked is None:
             st.caption(_("Choose a row to change it."))
-
-
-def groups(key: bytes, stores: tuple[Store, ...]) -> None:
-    """Consumer groups of a stream, side by side."""
-    with st.expander(_("Consumer groups"), icon=":material/groups:"):
-        for column, store in zip(st.columns(max(1, len(stores))), stores, strict=True):
-            with column:
-                store_heading(store)
-                group_list(store, key)
-
-
-def group_list(store: Store, key: bytes) -> None:
-    answer = queries.groups(store, key)
-    if not isinstance(answer, Known):
-        missing(answer, _("Groups"))
-        jobview.follow(answer.pending, f"keys-groups-{store}")
-        return
-    if not answer.value:
-        st.caption(_("No groups."))
-    for group in answer.value:
-        lag = _("unknown") if group.lag is None else format.number(group.lag)
-        st.markdown(f"**{format.escaped(shown(group.name))}** · {group.last_delivered_id.decode()} · {_('lag')} {lag}")
-        consumers = format.escaped(", ".join(map(shown, group.consumers))) or _("none")
-        pending = format.number(group.pending_count)
-        st.caption(_("{n} pending; consumers: {names}").format(n=pending, names=consumers))
-        if group.pending:
-            rows = [
-                {
-                    _("Entry"): entry.entry_id.decode(),
-                    _("Consumer"): shown(entry.consumer),
-                    _("Idle"): format.duration(entry.idle_ms / 1000),
-                    _("Deliveries"): entry.deliveries,
-                }
-                for entry in group.pending
-            ]
-            st.dataframe(pd.DataFrame(rows), hide_index=True, key=f"keys-pending-{store}-{group.name.hex()}")

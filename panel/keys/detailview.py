@@ -10,7 +10,8 @@ from panel import actions as panel_actions
 from panel import format, jobview
 from panel.i18n import _, ngettext
 from panel.keys import editview, queries, state
-from panel.keys.collectionview import collection, groups
+from panel.keys.collectionview import collection
+from panel.keys.groupsview import groups
 from panel.keys.listview import BADGES, left_text
 from panel.keys.queries import Badge, Form, KeyInfo, KeyRow, Known, Store
 from panel.keys.valueview import CUT, download_buttons, format_input, side_by_side
@@ -130,7 +131,7 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
     elif kind in queries.COLLECTIONS:
         collection(key, kind, infos, authority)
         if kind == "stream":
-            groups(key, tuple(infos))
+            groups(key, tuple(infos), authority)
     else:
         st.info(_("Values of type {kind} cannot be shown.").format(kind=kind), icon=":material/info:")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import streamlit as st
 
 from panel import actions as panel_actions
 from panel.i18n import N_, _
-from panel.keys import state, valueforms
+from panel.keys import groupsview, state, valueforms
 from panel.keys.entries import expiry_input, left_s, parts
 from panel.keys.queries import Edit, KeyInfo, Store, edits
 from panel.keys.saving import buttons, save
@@ -79,6 +78,10 @@ def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *
                 valueforms.element_form(key, kind, about, authority)
             case "remove":
                 valueforms.remove_form(key, kind, about, authority)
+            case "acknowledge":
+                groupsview.acknowledge_form(key, *about)
+            case "claim":
+                groupsview.claim_form(key, *about)
             case "field-expiry":
                 valueforms.field_expiry_form(key, about, authority)
             case _:
@@ -100,7 +103,7 @@ def rename_form(key: bytes, kind: str) -> None:
     def build() -> Edit:
         return edits.rename_key(key, key_from(str(st.session_state["keys-form-name"])), kind)
 
-    buttons(_("Rename"), build, closes_key=True)
+    buttons(_("Rename"), build, opens=lambda edit: edit.keys[-1])
 
 
 def delete_form(key: bytes, kind: str | None) -> None:
@@ -108,7 +111,7 @@ def delete_form(key: bytes, kind: str | None) -> None:
         _("The key is deleted on both stores. It can be had back with Undo if it is not larger than 8 MB."),
         icon=":material/delete:",
     )
-    buttons(_("Delete"), lambda: edits.delete_key(key, kind), closes_key=True)
+    buttons(_("Delete"), lambda: edits.delete_key(key, kind), opens=lambda _edit: None)
 
 
 def create_form() -> None:
@@ -133,12 +136,7 @@ def create_form() -> None:
 
         with st.container(horizontal=True):
             st.button(
-                _("Create"), type="primary", icon=":material/check:", key="keys-form-save", on_click=create,
-                args=(build,), disabled=not panel_actions.is_operator(),
+                _("Create"), type="primary", icon=":material/check:", key="keys-form-save", on_click=save,
+                args=(build, lambda edit: edit.keys[0]), disabled=not panel_actions.is_operator(),
             )  # fmt: skip
             st.button(_("Cancel"), key="keys-form-cancel", on_click=state.close_form)
-
-
-def create(build: Callable[[], Edit]) -> None:
-    name = key_from(str(st.session_state.get("keys-form-name") or "").strip())
-    save(build, name)

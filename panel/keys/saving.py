@@ -62,8 +62,9 @@ def attempt(act: Callable[[], Any], words: str) -> bool:
     return bool(outcome.done)
 
 
-def save(build: Callable[[], Edit], opens: bytes | None = None, *, closes_key: bool = False) -> None:
-    """The callback of every form: build the edit from what was entered, run it, close the form."""
+def save(build: Callable[[], Edit], opens: Callable[[Edit], bytes | None] | None = None) -> None:
+    """The callback of every form: build the edit from what was entered, run it, close the form. `opens`: the key to
+    look at then, where it is another one; None closes the open one."""
     found: list[Edit] = []
 
     def act() -> Any:
@@ -76,8 +77,8 @@ def save(build: Callable[[], Edit], opens: bytes | None = None, *, closes_key: b
     words = found[0].words
     st.session_state["keys-said"] = (outcome, words[:1].upper() + words[1:] + ".")
     state.close_form()
-    if opens is not None or closes_key:
-        state.open_key(opens)
+    if opens is not None:
+        state.open_key(opens(found[0]))
         state.restart()
 
 

@@ -281,6 +281,27 @@ def test_groups_of_a_stream(lines: Lines, sides: dict[Store, Any]) -> None:
     assert (group.pending[0].entry_id, group.pending[0].consumer) == (b"1-0", b"ann")
 
 
+def test_pending_entries_are_claimed_and_acknowledged_on_both(
+    hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
+) -> None:
+    for number in (1, 2, 3):
+        hybrid.xadd("s", {"f": "v"}, id=f"{number}-0")
+    hybrid.xgroup_create("s", "g", "0")
+    hybrid.xreadgroup("g", "ann", {"s": ">"})
+    claimed = apply_edit(hybrid, edit.claim_entries(b"s", b"g", b"bea", [b"1-0", b"2-0"], 0))
+    assert claimed.stores == dict.fromkeys(Store, Reached.WRITTEN)
+    apply_edit(hybrid, edit.acknowledge_entries(b"s", b"g", [b"2-0"]))
+    apply_edit(hybrid, edit.claim_entries(b"s", b"g", b"cid", [b"3-0"], 3_600_000))
+    for store in Store:
+        [group] = read_groups(lines, store, b"s")
+        waiting = [(entry.entry_id, entry.consumer) for entry in group.pending]
+        assert waiting == [(b"1-0", b"bea"), (b"3-0", b"ann")], f"3-0 was not idle for so long: {store}"
+    assert claimed.undo is not None
+    with pytest.raises(ConfigurationError, match="name the consumer"):
+        edit.claim_entries(b"s", b"g", b"", [b"1-0"], 0)
+    assert sides[Store.CLOUD].xlen("s") == 3
+
+
 # -- formats
 
 

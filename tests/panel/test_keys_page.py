@@ -267,6 +267,52 @@ def test_an_element_is_changed_and_its_value_shown_beside_the_other(
     assert values(sides, "HGET", "h", "f") == [b"new", b"new"]
 
 
+def test_pending_entries_of_a_group_are_claimed_and_acknowledged(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any
+) -> None:
+    for number in (1, 2):
+        hybrid.xadd("s", {"f": "v"}, id=f"{number}-0")
+    hybrid.xgroup_create("s", "g", "0")
+    hybrid.xreadgroup("g", "ann", {"s": ">"})
+    assert hybrid.wait_in_sync(5)
+    at = opened_key(open_keys(), "s")
+    mark_pending(at, 0)
+    at = press(at, f"keys-claim-{b'g'.hex()}")
+    at.text_input(key="keys-form-name").set_value("bea")
+    at = press(at, "keys-form-save")
+    assert "Claim entries of group g. Local: written. Cloud: written." in said(at).replace("*", "")
+    assert [pending_of(store) for store in sides.values()] == [[("1-0", "bea"), ("2-0", "ann")]] * 2
+    mark_pending(at, 1)
+    at = press(press(at, f"keys-acknowledge-{b'g'.hex()}"), "keys-form-save")
+    assert [pending_of(store) for store in sides.values()] == [[("1-0", "bea")]] * 2
+    press(at, "keys-undo")
+    assert pending_of(sides[Store.LOCAL]) == [("1-0", "bea"), ("2-0", "ann")]
+
+
+def mark_pending(at: AppTest, row: int) -> None:
+    table = next(frame for frame in at.dataframe if str(frame.key).startswith("keys-pending-local"))
+    at.session_state[table.key] = {"selection": {"rows": [row], "columns": [], "cells": []}}
+    at.run()
+
+
+def pending_of(store: Any) -> list[tuple[str, str]]:
+    return [
+        (entry["message_id"].decode(), entry["consumer"].decode())
+        for entry in store.xpending_range("s", "g", "-", "+", 10)
+    ]
+
+
+def test_a_renamed_key_stays_open(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
+    hybrid.set("old", "v")
+    at = press(opened_key(open_keys(), "old"), "keys-do-rename")
+    at.text_input(key="keys-form-name").set_value("new")
+    at = press(at, "keys-form-save")
+    assert at.session_state["keys-open-key"] == "new"
+    assert values(sides, "GET", "new") == [b"v", b"v"]
+    at = press(press(at, "keys-do-delete"), "keys-form-save")
+    assert at.session_state["keys-open-key"] == ""
+
+
 def test_a_stale_form_changes_nothing(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
     hybrid.set("k", "old")
     at = press(opened_key(open_keys(), "k"), "keys-edit-text")

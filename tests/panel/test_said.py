@@ -141,6 +141,7 @@ def test_deeds(portuguese: None) -> None:
         edit.expire_field(key, name, text, 1), edit.set_item(key, 0, text, text), edit.push_item(key, text),
         edit.delete_item(key, 0, text), edit.add_member(key, text), edit.remove_member(key, "set", text),
         edit.set_score(key, text, 1.0, 2.0), edit.add_entry(key, [name, text]), edit.delete_entry(key, b"1-1"),
+        edit.acknowledge_entries(key, name, [b"1-1"]), edit.claim_entries(key, name, text, [b"1-1"], 1),
     )  # fmt: skip
     assert [each.words for each in edits if said(each.words) == each.words] == []
     assert said("undo of set the expiry of field f0") == "desfazer: definir a expiração do campo f0"

@@ -23,9 +23,11 @@ __all__ = [
     "Edit",
     "Edited",
     "Reached",
+    "acknowledge_entries",
     "add_entry",
     "add_member",
     "apply_edit",
+    "claim_entries",
     "create_key",
     "delete_entry",
     "delete_field",
@@ -310,6 +312,21 @@ def add_entry(key: bytes, fields: Sequence[bytes], entry_id: bytes = b"*") -> Ed
 
 def delete_entry(key: bytes, entry_id: bytes) -> Edit:
     return Edit((key,), (("XDEL", key, entry_id),), f"delete entry {_short(entry_id)}", _exists(key, "stream"))
+
+
+def acknowledge_entries(key: bytes, group: bytes, entry_ids: Sequence[bytes]) -> Edit:
+    """Pending entries of a consumer group are done with, whoever got them."""
+    words = f"acknowledge entries of group {_short(group)}"
+    return Edit((key,), (("XACK", key, group, *entry_ids),), words, _exists(key, "stream"))
+
+
+def claim_entries(key: bytes, group: bytes, consumer: bytes, entry_ids: Sequence[bytes], idle_ms: int) -> Edit:
+    """Pending entries are delivered to this consumer instead. Those that were delivered anew since the editor saw them,
+    and so are not idle for `idle_ms` any more, stay where they are."""
+    if not consumer:
+        raise ConfigurationError("name the consumer who is to get them")
+    words = f"claim entries of group {_short(group)}"
+    return Edit((key,), (("XCLAIM", key, group, consumer, idle_ms, *entry_ids),), words, _exists(key, "stream"))
 
 
 def _short(name: bytes) -> str:
