@@ -95,10 +95,11 @@ class Checkpoints:
 
 def set_outdated(wire: Wire, names: Names, mark: bytes | None) -> None:
     """Have everybody who greets the store take it for wiped, unless it was refilled already (has another mark). Its log
-    is as old as its data, and must not be merged."""
+    is as old as its data, and must not be merged; nor must what is written there from now on, so the record goes, which
+    whoever writes watches."""
     _, found = checked(wire, ("WATCH", names.identity), ("GET", names.identity))
     if found != mark:
         checked(wire, ("UNWATCH",))
         return
-    keys = names.log, names.folded, names.folded_commands, names.stream, names.sent
+    keys = names.authority, names.log, names.folded, names.folded_commands, names.stream, names.sent
     checked(wire, ("MULTI",), ("SET", names.identity, OUTDATED), ("DEL", *keys), ("EXEC",))

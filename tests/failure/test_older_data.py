@@ -12,6 +12,8 @@ from servers import wait_until
 
 from hybrid import HybridRedis, Store
 from hybrid.core.checkpoint import OUTDATED
+from hybrid.core.resp import pack
+from hybrid.replication.checkpoints import set_outdated
 from hybrid.stores.processes import ServerProcess
 
 BEFORE, AFTER = 100, 200
@@ -112,3 +114,23 @@ def test_what_it_costs(rig: Rig) -> None:
             client.set("k", number)
         assert client.wait_in_sync(HEAL_S)
         assert 500 < cloud.info("commandstats")["cmdstat_set"]["calls"] - before <= 500 * 1.05
+
+
+def test_nobody_writes_to_a_store_that_was_found_outdated(rig: Rig) -> None:
+    """By another process: this one is connected, and has not greeted the store yet. What it wrote there would be
+    merged, and the rest of the key with it."""
+    hybrid = rig.client(**PATIENT)
+    write(hybrid, BEFORE)
+    engine = hybrid._engine
+    endpoint = engine.endpoints[Store.LOCAL]
+    _, wire = endpoint.take_fenced(engine.board.authority.epoch)
+    finder = endpoint.connect_raw()
+    try:
+        set_outdated(finder, engine.names, endpoint.mark)
+        *_, ran = wire.exchange(pack(("MULTI",)) + pack(("SET", "k0", "lost")) + pack(("EXEC",)), 3)
+    finally:
+        finder.disconnect()
+        wire.disconnect()
+    assert ran is None
+    rig.assert_healed(hybrid)
+    assert hybrid.get("k0") == b"%d" % BEFORE
