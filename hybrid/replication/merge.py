@@ -40,6 +40,8 @@ __all__ = ["REFUSED", "Keep", "Merge"]
 BATCH_KEYS: Final = 200
 MOST_KEYS: Final = 2000
 """A batch takes two round trips or three, so batches grow as long as all goes into one call."""
+MOST_PARTS: Final = 16
+"""Of values that are held at a time, a few megabytes or one big key each."""
 SCANNED_KEYS: Final = 1000
 TRIES: Final = 50
 LARGE_BYTES: Final = 512 * 1024
@@ -213,7 +215,9 @@ class Merge:
         """Those that are left for later, and those that were too much for one call."""
         if not self._keep():
             raise Superseded("the shipper's lease was lost during the merge")
-        ours = self.tail.states(keys)
+        ours = self.tail.states(keys, MOST_PARTS)
+        later = [key for key in keys if key not in ours]
+        keys = [key for key in keys if key in ours]
         theirs = read_states(self.reader, self._unread(keys, {}), log_key=self.names.log)
         watched = self._named.intersection(keys)
         self._guard(watched)
@@ -223,21 +227,22 @@ class Merge:
         self._tell_apart(self._untold(ready), ours, theirs)
         plan = Plan(self, ready, ours, theirs)
         steps = [step._replace(guarded=step.guarded and step.key not in watched) for step in plan.steps]
-        done, left = max(keys[-1], self._done or b""), (self._left - set(keys)).union(unread, plan.rest)
+        done = max(keys[-1], self._done or b"")
+        left = (self._left - set(keys)).union(later, unread, plan.rest)
         try:
             ran = self._run(steps, Mark(self._end, done, left, frozenset(plan.refused)))
         except TooLarge:
             if len(keys) > 1:
-                return [], keys
+                return [], sorted([*keys, *later])
             ran = self._run([], Mark(self._end, done, left, frozenset(keys)))
         if ran is None:
             self._left |= set(keys)
             self._alone |= dict.fromkeys(watched, self._seen_to)
-            return keys, []
+            return keys, later
         self._alone |= dict.fromkeys(alone := ran, self._seen_to)
         self.archived += sum(step.conflict and step.key not in alone for step in steps)
         self._settle_refused()
-        return sorted(alone.union(unread)), sorted(plan.rest)
+        return sorted(alone.union(unread)), sorted(plan.rest.union(later))
 
     def _run(self, steps: list[Step], mark: Mark) -> set[bytes] | None:
         """Which keys were left alone, because they were written or named meanwhile; None if nothing was done. Raises

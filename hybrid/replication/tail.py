@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
@@ -14,7 +15,7 @@ from hybrid.core.shipping import Field, Group, groups
 from hybrid.core.state import Absent, KeyState
 from hybrid.core.state_replies import log_position
 from hybrid.errors import HybridError, StoreUnavailable
-from hybrid.replication.copy import read_states
+from hybrid.replication.copy import Snapshot, read_in_parts
 from hybrid.replication.fold import folded
 from hybrid.replication.records import one
 from hybrid.stores.wire import Wire
@@ -120,10 +121,15 @@ class Tail:
             branch.add(group)
         return branch
 
-    def states(self, keys: list[bytes]) -> dict[bytes, KeyState | Absent]:
-        """Raises Superseded when the log does not end where it did: somebody has emptied the store, and the absence of
+    def states(self, keys: list[bytes], most_parts: int | None = None) -> dict[bytes, KeyState | Absent]:
+        """Of those of these keys that are read first where only so many parts are wanted: a few megabytes, or one big
+        key, are a part.
+
+        Raises Superseded when the log does not end where it did: somebody has emptied the store, and the absence of
         these keys must not be taken for their end."""
-        found = read_states(self.wire, keys, log_key=self._log)
+        found: dict[bytes, Snapshot] = {}
+        for part in islice(read_in_parts(self.wire, keys, log_key=self._log), most_parts):
+            found |= part
         if any(position(place) != self.end for _, place in found.values()):
             raise Superseded("the returning store's log has moved")
         return {key: state for key, (state, _) in found.items()}

@@ -23,6 +23,7 @@ from hybrid.core.names import Names
 from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SCRIPT
+from hybrid.core.state import KeyState, List
 from hybrid.core.tokens import Seal
 from hybrid.core.transaction import Write, transaction
 from hybrid.errors import HybridError
@@ -31,7 +32,7 @@ from hybrid.replication import archive, merge_plan, rejoin
 from hybrid.replication import merge as merging
 from hybrid.replication.acks import Acks
 from hybrid.replication.board import Board
-from hybrid.replication.tail import Superseded
+from hybrid.replication.tail import Superseded, Tail
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.wire import Wire
@@ -559,9 +560,9 @@ def test_a_store_that_is_emptied_by_hand_while_it_is_merged_takes_nothing_along(
     apart.write(apart.local, "SET k new")
     states = merging.Tail.states
 
-    def emptied(self: merging.Tail, keys: list[bytes]) -> Any:
+    def emptied(self: merging.Tail, *args: Any) -> Any:
         apart.local.flushall()
-        return states(self, keys)
+        return states(self, *args)
 
     monkeypatch.setattr(merging.Tail, "states", emptied)
     with pytest.raises(Superseded):
@@ -840,6 +841,27 @@ def test_keys_that_never_stand_still_are_merged_all_the_same(apart: Apart, monke
     assert int(apart.cloud.get("n") or 0) == 11 + disturbed.times  # type: ignore[attr-defined]
     assert apart.cloud.mget("k", "only") == [b"cloud", b"1"]
     assert set(apart.archive) == {b"k"}
+
+
+def test_few_values_are_held_at_a_time(apart: Apart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large ones are read one by one, before the small ones of their batch."""
+    monkeypatch.setattr(merging, "MOST_PARTS", 2)
+    large, most = "x" * 100_000, list[int]()
+    states = Tail.states
+
+    def counted(self: Tail, *args: Any) -> Any:
+        found = states(self, *args)
+        most.append(sum(isinstance(it, KeyState) and isinstance(it.body, List) for it in found.values()))
+        return found
+
+    monkeypatch.setattr(Tail, "states", counted)
+    for number in range(9):
+        apart.write(apart.local, f"RPUSH k{number}:large {large}", f"SET k{number}:small 1")
+    apart.merge()
+    assert max(most) <= 2
+    for number in range(9):
+        assert apart.cloud.lrange(f"k{number}:large", 0, -1) == [large.encode()]
+        assert apart.cloud.get(f"k{number}:small") == b"1"
 
 
 def test_kill_9_in_the_middle_of_a_merge(apart: Apart) -> None:
