@@ -13,7 +13,7 @@ from hybrid.client import HybridRedis
 from hybrid.errors import HybridError
 from hybrid.ops.compare import compare
 from hybrid.testing.store import FaultyStore
-from hybrid.types import Health, Store
+from hybrid.types import Health, Status, Store
 
 __all__ = ["StorePair", "two_stores"]
 
@@ -54,7 +54,7 @@ class StorePair:
         # A client of its own is patient: a busy machine must not make it take a store for a dead one.
         client = self._clients[-1] if self._clients else self.client(**PATIENT)
         deadline_s = time.monotonic() + timeout_s
-        while not (client.status().health is Health.HEALTHY and client.wait_in_sync(POLL_S)):
+        while not (_is_well(client.status()) and client.wait_in_sync(POLL_S)):
             if time.monotonic() > deadline_s:
                 raise AssertionError(f"not healthy in {timeout_s:g} s: {client.status()}")
             time.sleep(POLL_S)
@@ -87,6 +87,11 @@ class StorePair:
         self.close_clients()
         self.local.close()
         self.cloud.close()
+
+
+def _is_well(status: Status) -> bool:
+    """Healthy is a pair, too, of which the cloud store takes the writes."""
+    return status.health is Health.HEALTHY and status.authority is Store.LOCAL
 
 
 @contextmanager

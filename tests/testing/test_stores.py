@@ -9,6 +9,7 @@ import pytest
 from servers import wait_until
 
 from hybrid import HybridRedis, OutcomeUnknown, Store, StoreState
+from hybrid.ops.failover import failback, failover
 from hybrid.testing import StorePair, two_stores
 
 pytest_plugins = ["hybrid.testing.fixtures"]
@@ -50,6 +51,18 @@ def test_a_wiped_store_is_refilled(hybrid_stores: StorePair, hybrid_redis: Hybri
     hybrid_stores.assert_identical()
     with hybrid_stores.cloud.direct(decode_responses=True) as cloud:
         assert cloud.get("k") == "v"
+
+
+def test_while_the_cloud_store_takes_the_writes_they_are_not_healthy(
+    hybrid_stores: StorePair, hybrid_redis: HybridRedis
+) -> None:
+    hybrid_redis.set("k", 1)
+    hybrid_stores.wait_healthy()
+    failover(hybrid_redis, author="test")
+    with pytest.raises(AssertionError, match=r"not healthy in 0\.5 s"):
+        hybrid_stores.wait_healthy(0.5)
+    failback(hybrid_redis, author="test")
+    hybrid_stores.wait_healthy()
 
 
 def test_a_lost_reply_is_not_counted_twice(hybrid_stores: StorePair, hybrid_redis: HybridRedis) -> None:
