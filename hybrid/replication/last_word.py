@@ -91,12 +91,10 @@ class LastWord:
         covers_s = time.monotonic() - stream.lease.taken_s
         seal = Seal(record, epoch, stream.sent_to, maybe_to, stream.shipped, stream.ahead.whole, covers_s)
         channel = stream.endpoints[Store.CLOUD].applied
-        stream.push(
-            pack(("PUBLISH", channel, Progress(Word.SEAL, stream.sent_to, seal.packed).packed)),
-            1,
-            lambda _: stream.board.acks[Store.LOCAL].seal(seal),
-        )
+        word = pack(("PUBLISH", channel, Progress(Word.SEAL, stream.sent_to, seal.packed).packed))
         with stream.target_errors():
+            # Not by the stream: where its window is full it waits, and finds out once more that it has to end.
+            stream.pipe.push(word, 1, lambda _: stream.board.acks[Store.LOCAL].seal(seal))
             stream.pipe.flush()
 
     def _keep(self) -> None:

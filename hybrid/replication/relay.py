@@ -35,7 +35,7 @@ __all__ = ["Relay"]
 ANSWER_S: Final = 1.0
 """How long an answer is waited for, beyond what the transaction takes."""
 
-PRESENCE_S: Final = 0.5
+PRESENCE_S: Final = 1.0
 """How long somebody who ships is waited for, where it is not known that anybody does."""
 
 ASK_AGAIN_S: Final = 0.25
