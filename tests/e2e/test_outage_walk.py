@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,23 @@ from scripts.screenshots import MODES, RunningPanel, open_context, photograph
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def test_follow_an_outage(chromium: Browser, server: Callable[..., ServerProcess], tmp_path: Path) -> None:
-    local, cloud = server(persistent=True), server(persistent=True)
+@contextmanager
+def opened(
+    chromium: Browser, local: ServerProcess, cloud: ServerProcess, folder: Path
+) -> Iterator[tuple[RunningPanel, Page, Watch]]:
+    """The panel of these two stores, its first page, and what watches that."""
     patient = {"REDIS_LOCAL_TIMEOUT": "0.9", "REDIS_CLOUD_TIMEOUT": "0.9"}
-    with RunningPanel(tmp_path, {"REDIS_URL": local.url, "UPSTASH_REDIS_URL": cloud.url, **patient}) as panel:
+    with RunningPanel(folder, {"REDIS_URL": local.url, "UPSTASH_REDIS_URL": cloud.url, **patient}) as panel:
         page = open_context(chromium, MODES[0]).new_page()
         watch = Watch(page)
         page.goto(panel.link())
         expect_said(page, "Everything is fine")
+        yield panel, page, watch
 
+
+def test_follow_an_outage(chromium: Browser, server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+    local, cloud = server(persistent=True), server(persistent=True)
+    with opened(chromium, local, cloud, tmp_path) as (panel, page, watch):
         cloud.kill()
         expect_said(page, "The cloud store is down since")
         expect(page.locator(".st-key-card-cloud")).to_contain_text("Down", timeout=PATIENT_MS)
@@ -69,12 +78,7 @@ def test_what_is_typed_outlives_the_weather(
 ) -> None:
     """It is on its way to nobody yet: a store that comes or goes shall not take it away."""
     local, cloud = server(persistent=True), server(persistent=True)
-    patient = {"REDIS_LOCAL_TIMEOUT": "0.9", "REDIS_CLOUD_TIMEOUT": "0.9"}
-    with RunningPanel(tmp_path, {"REDIS_URL": local.url, "UPSTASH_REDIS_URL": cloud.url, **patient}) as panel:
-        page = open_context(chromium, MODES[0]).new_page()
-        watch = Watch(page)
-        page.goto(panel.link())
-        expect_said(page, "Everything is fine")
+    with opened(chromium, local, cloud, tmp_path) as (panel, page, watch):
         with client(local.url) as plain:
             plain.set("greeting", "hello")
         page.goto(f"{panel.address}/keys?pattern=greeting&key=greeting")
