@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
-from hybrid.core.commands import is_blind, keys_of, lookup, written_keys
+from hybrid.core.commands import Command, is_blind, keys_of, lookup, written_keys
 from hybrid.core.effects import absolute
 from hybrid.core.resp import pack, unpack
 from hybrid.core.transaction import may_set_expiry
@@ -88,13 +88,12 @@ class Group:
         """Every key that the group may have changed."""
         if self.names == {b"s"}:
             return tuple(dict.fromkeys(payload for _, payload in self.fields))
-        keys: dict[bytes, None] = {}
+        keys, calls = dict[bytes, None](), iter(self._calls)
         for name, payload in self.fields:
             if name == b"s":
                 keys[payload] = None
             elif name in (b"v", b"t"):
-                args = unpack(payload)
-                keys.update(dict.fromkeys(written_keys(lookup(args), args)))
+                keys.update(dict.fromkeys(written_keys(*next(calls))))
         return tuple(keys)
 
     @cached_property
@@ -103,12 +102,7 @@ class Group:
         with a source (PFMERGE, BITOP, COPY, ...) would read the future."""
         if self.names == {b"s"}:
             return frozenset(self.keys)
-        touched = set(self.keys)
-        for name, payload in self.fields:
-            if name in (b"v", b"t"):
-                args = unpack(payload)
-                touched.update(keys_of(lookup(args), args))
-        return frozenset(touched)
+        return frozenset(self.keys).union(*(keys_of(*call) for call in self._calls))
 
     def is_late(self, now_ms: int) -> bool:
         """Whether it is so old that a key of it may expire before it arrives, other than the writer's guard expects."""
@@ -120,14 +114,18 @@ class Group:
         if not (self.keys and self.names <= {b"v", b"i"}):
             return False
         return all(
-            not may_set_expiry(command, args) and (is_blind(command, args) or lasting >= set(keys_of(command, args)))
-            for command, args in ((lookup(args), args) for args in map(unpack, self.commands))
+            not may_set_expiry(*call) and (is_blind(*call) or lasting >= set(keys_of(*call))) for call in self._calls
         )
 
     @property
     def commands(self) -> tuple[bytes, ...]:
         """The packed commands of the group."""
         return tuple(payload for name, payload in self.fields if name in (b"v", b"t"))
+
+    @cached_property
+    def _calls(self) -> tuple[tuple[Command, list[bytes]], ...]:
+        """The commands, with their rows of the table."""
+        return tuple((lookup(args), args) for args in map(unpack, self.commands))
 
     @property
     def times_fields(self) -> bool:
@@ -276,18 +274,18 @@ def by_state(
     to expire is logged by state behind the command that found it so, and perhaps behind others that go on from what
     that one left: where it expires on the way, all of these would do something else.
     """
-    by_state = [keys is not None for keys in planned]
+    goes = [keys is not None for keys in planned]
     copied = dict.fromkeys(key for keys in planned for key in keys or ())
     moved = copied.keys() | {key for group in logged if group.names == {b"s"} for key in group.keys}
     spreads = bool(moved)
     while spreads:
         spreads = False
         for index, group in enumerate(logged):
-            if not by_state[index] and not moved.isdisjoint(group.touched):
-                by_state[index] = spreads = True
+            if not goes[index] and not moved.isdisjoint(group.touched):
+                goes[index] = spreads = True
                 copied.update(dict.fromkeys(group.keys))
                 moved.update(group.keys)
-    return by_state, copied
+    return goes, copied
 
 
 def failed(replies: Sequence[Any]) -> Exception | None:
