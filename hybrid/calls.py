@@ -13,13 +13,14 @@ from hybrid.core import flows
 from hybrid.core.actions import Ask, Flow
 from hybrid.core.command_rules import copy_within
 from hybrid.core.command_types import word
-from hybrid.core.commands import Command, Policy, lookup, operands_of, policy_of, written_keys
+from hybrid.core.commands import Command, Policy, lookup, operands_of, policy_of
 from hybrid.core.effects import Blocking, blocking_twin, without_waiting
 from hybrid.core.libraries import NOT_FOUND, PAST_HYBRID, TWIN, as_written, is_loaded
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.script_keys import Scripts
-from hybrid.core.transaction import Transaction, Write, encoded_keys, hint, transaction
+from hybrid.core.transaction import Transaction, hint, transaction
 from hybrid.core.visible import SHOWN
+from hybrid.core.write import Write
 from hybrid.errors import CommandRefused, LogRefused, QueueRefused
 from hybrid.reading import Reading
 from hybrid.replication.board import Board
@@ -173,7 +174,7 @@ class Calls(Reading):
     def _refuse_reserved(self, write: Write) -> None:
         # A key can only be reserved if the prefix is somewhere in the request: that is quick to see.
         if RESERVED in write.packed and write.is_logged:
-            for key in encoded_keys(written_keys(write.command, write.args)):
+            for key in write.written_keys:
                 if key.startswith(RESERVED):
                     raise CommandRefused(
                         write.command.name, f"keys that begin with {RESERVED.decode()!r} are hybrid's own"

@@ -17,7 +17,8 @@ from hybrid.core.hints import log_expiring, log_state
 from hybrid.core.outcomes import NotSent, ReplyLost, WritesRefused
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
-from hybrid.core.transaction import Transaction, Write, transaction, verdict
+from hybrid.core.transaction import Transaction, transaction, verdict
+from hybrid.core.write import Write
 from hybrid.errors import LogRefused, OutcomeUnknown, QueueRefused
 from hybrid.reading import Run
 from hybrid.types import Ack, Store

@@ -14,8 +14,8 @@ from hybrid.core.commands import Command, Policy, lookup
 from hybrid.core.libraries import as_counted
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
-from hybrid.core.transaction import Write
 from hybrid.core.visible import CURSOR_AT, LISTS, SHOWN, cursor_of, is_reserved, sent_cursor, shown
+from hybrid.core.write import Write
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
 from hybrid.types import Store

@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple
 from hybrid.core.authority import Position, position
 from hybrid.core.commands import Command, is_blind, keys_of, lookup, written_keys
 from hybrid.core.effects import absolute
+from hybrid.core.expiry_guard import may_set_expiry
 from hybrid.core.resp import pack, unpack
-from hybrid.core.transaction import may_set_expiry
 
 __all__ = [
     "REPLAY_WITHIN_MS",

@@ -5,10 +5,8 @@
 * The log entry is in the same transaction as the command: it is exactly as durable, and in the same order.
 * The trailing WATCH fences the *next* transaction of the connection: if the authority record changes meanwhile, its
   EXEC does nothing. The GET behind it shows whether the record changed in the gap before the WATCH.
-* PTTL goes first for commands whose result depends on what their keys held: a key about to expire here might expire
-  on the other store before the command arrives there, which would then start from nothing. Such keys are logged once
-  more, by state, and so are those that a command takes together with them: an `LMOVE` would move nothing. It goes
-  last, too, for a key that is given an expiry in the same transaction before.
+* PTTL goes first for commands whose result depends on what their keys held (`hybrid.core.expiry_guard`). It goes last,
+  too, for a key that is given an expiry in the same transaction before.
 
 Fields of an entry, in order, names repeating: `v` a packed command, `t` a packed command with a relative time,
 `i` the command that was asked for, where the `v` before it is only its result (a merge adds sums, not results),
@@ -20,35 +18,30 @@ on top of a state that already contains it would apply it twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
-from hybrid.core.commands import Command, Policy, is_blind, is_idempotent, keys_of, written_keys
+from hybrid.core.commands import Policy
+from hybrid.core.expiry_guard import EXPIRY_GUARD_MS, guarded_keys, timed_inside
 from hybrid.core.log_entry import NO_TOKEN, TOKEN_BYTES, Log, Part, Role
 from hybrid.core.names import Names
 from hybrid.core.outcomes import WritesRefused
 from hybrid.core.refusals import is_of_writes, is_out_of_memory
 from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
+from hybrid.core.write import Write
 from hybrid.errors import LogRefused, QueueRefused
 
 __all__ = [
     "ENTRY_BYTES",
-    "EXPIRY_GUARD_MS",
     "FLUSH_S",
     "LARGE_BYTES",
-    "TOKEN_BYTES",
-    "Part",
-    "Role",
     "Transaction",
     "Verdict",
-    "Write",
-    "encoded_keys",
     "hint",
-    "may_set_expiry",
     "refill",
     "transaction",
     "verdict",
@@ -60,42 +53,17 @@ LARGE_BYTES: Final = 32 * 1024
 ENTRY_BYTES: Final = 128 * 1024
 """A transaction is logged in several entries beyond this: a service takes and gives 10 MB at a time."""
 
-EXPIRY_GUARD_MS: Final = 2000
-"""A key with less than this to live is logged once more by its state; well above the usual lag of the other store."""
-
 FLUSH_S: Final = 10.0
 """Emptying a store of millions of keys keeps it busy for seconds; that is no silence."""
 
 COMMAND_S: Final = 50e-6
 BYTE_S: Final = 1 / 5_000_000
 _CRLF: Final = b"\r\n"
-_SETS_EXPIRY: Final = frozenset(
-    ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT", "SET", "SETEX", "PSETEX", "MSETEX", "GETEX", "RESTORE")
-)
 _LOGS_ITSELF: Final = frozenset(("EVAL", "EVALSHA", "FCALL"))
 """Commands that may log entries of their own, which belong with the next one: see `hybrid.core.script_keys`."""
 
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
-
-
-class Write(NamedTuple):
-    """One command that changes data, as the table judged it. `packed` is what goes over the wire; `first`, if any, goes
-    before it, and nobody wants its reply."""
-
-    args: tuple[Any, ...]
-    packed: bytes
-    command: Command
-    policy: Policy
-    first: bytes = b""
-
-    @property
-    def idempotent(self) -> bool:
-        return is_idempotent(self.command, self.args)
-
-    @property
-    def is_logged(self) -> bool:
-        return self.policy not in (Policy.READ, Policy.ONE_STORE)
 
 
 class Transaction(NamedTuple):
@@ -195,12 +163,12 @@ def transaction(
     its log, because it has no memory left; raises LogRefused if they are too many for that."""
     if not full and (usual := _usual(names, writes, atomic)) is not None:
         return usual
-    guarded = _guarded_keys(writes)
+    guarded = guarded_keys(writes)
     numbers = {key: number for number, key in enumerate(guarded)}
     parts = [Part(pack((b"PTTL", key)), Role.GUARD, number) for key, number in numbers.items()]
     idempotent = all(write.idempotent for write in writes)
     parts += _steps(Log(names, full), writes, resp3, traced=not idempotent, atomic=atomic)
-    parts += [Part(pack((b"PTTL", key)), Role.GUARD, numbers[key]) for key in _timed_inside(writes)]
+    parts += [Part(pack((b"PTTL", key)), Role.GUARD, numbers[key]) for key in timed_inside(writes)]
     name = writes[0].command.name if len(writes) == 1 else "pipeline"
     return _assembled(names, name, parts, tuple(guarded.values()), idempotent, len(writes))
 
@@ -214,7 +182,7 @@ def _usual(names: Names, writes: Sequence[Write], atomic: bool) -> Transaction |
         size_bytes += len(write.packed)
         if write.policy is not Policy.VERBATIM or write.first or len(write.packed) > LARGE_BYTES:
             return None
-        if not (is_blind(write.command, write.args) and write.idempotent):
+        if not (write.is_blind and write.idempotent):
             return None
         packed.append(write.packed)
     if size_bytes > ENTRY_BYTES:
@@ -301,42 +269,6 @@ def verdict(transaction: Transaction, replies: Sequence[Any]) -> Verdict:
     return Verdict(answers, position(place) if place else None, tuple(chain.from_iterable(expiring.values())))
 
 
-def _guarded_keys(writes: Sequence[Write]) -> dict[bytes, tuple[bytes, ...]]:
-    """The keys whose expiry decides what the commands do; with each, all that these commands take together."""
-    together: dict[bytes, dict[bytes, None]] = {}
-    for write in writes:
-        if write.is_logged and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
-            keys = encoded_keys(keys_of(write.command, write.args))
-            groups = {id(group): group for key in keys if (group := together.get(key))}
-            joined = max(groups.values(), key=len, default={})  # the others join it: each key moves seldom
-            moved = [key for group in groups.values() if group is not joined for key in group]
-            joined |= dict.fromkeys(added := [*moved, *keys])
-            together |= dict.fromkeys(added, joined)
-    shared = {id(group): group for group in together.values()}
-    lists = {number: tuple(group) for number, group in shared.items()}
-    return {key: lists[id(group)] for key, group in together.items()}
-
-
-def _timed_inside(writes: Sequence[Write]) -> tuple[bytes, ...]:
-    """The keys whose value depends on one that may have been given an expiry here before."""
-    timed: set[bytes] = set()
-    found: dict[bytes, None] = {}
-    for write in writes if len(writes) > 1 else ():
-        keys = encoded_keys(keys_of(write.command, write.args)) if write.is_logged else []
-        if not timed.isdisjoint(keys) and write.policy is not Policy.STATE and not is_blind(write.command, write.args):
-            timed.update(keys)
-            found.update(dict.fromkeys(keys))
-        if may_set_expiry(write.command, write.args):
-            timed.update(keys)
-    return tuple(found)
-
-
-def may_set_expiry(command: Command, args: Sequence[Any]) -> bool:
-    """Whether it may give one of its keys an expiry of its own accord, rather than that of another key."""
-    is_plain = command.name == "SET" and len(args) == 3
-    return command.name in _SETS_EXPIRY and not is_plain
-
-
 def _steps(log: Log, writes: Sequence[Write], resp3: bool, traced: bool, atomic: bool) -> list[Part]:
     parts: list[Part] = []
     pending: list[bytes] = []
@@ -371,7 +303,7 @@ def _steps(log: Log, writes: Sequence[Write], resp3: bool, traced: bool, atomic:
 def _scripted(names: Names, write: Write, index: int, alone: bool, resp3: bool, traced: bool) -> Part:
     if write.policy is Policy.FLUSH:
         return Part(pack((b"EVALSHA", FLUSH_SHA, b"1", names.log, b"1")), Role.EFFECT, index)
-    keys = encoded_keys(keys_of(write.command, write.args))
+    keys = write.keys
     traced = traced and alone
     mark = (b"0" if alone else b"1") + (NO_TOKEN if traced else b"")
     before = pack((b"EVALSHA", EFFECT_SHA, len(keys) + 1, names.log, *keys, mark))
@@ -391,23 +323,12 @@ def _split_name(args: tuple[Any, ...]) -> tuple[Any, ...]:
 def _goes_by_state(write: Write) -> bool:
     if write.policy in (Policy.STATE, Policy.BLOCKING):
         return True
-    return len(write.packed) > LARGE_BYTES and bool(written_keys(write.command, write.args))
+    return len(write.packed) > LARGE_BYTES and bool(write.written_keys)
 
 
 def _fields(write: Write) -> list[bytes]:
     if not write.is_logged:
         return []
     if _goes_by_state(write):
-        return [part for key in encoded_keys(written_keys(write.command, write.args)) for part in (b"s", key)]
+        return [part for key in write.written_keys for part in (b"s", key)]
     return [b"t" if write.policy is Policy.TIMED else b"v", write.packed]
-
-
-def encoded_keys(keys: Iterable[Any]) -> list[bytes]:
-    """Keys as the server sees them."""
-    return [_encoded_key(key) for key in keys]
-
-
-def _encoded_key(key: Any) -> bytes:
-    if isinstance(key, bytes):
-        return key
-    return bytes(key) if isinstance(key, bytearray | memoryview) else str(key).encode()

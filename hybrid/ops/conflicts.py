@@ -21,7 +21,7 @@ from hybrid.core.commands import lookup, policy_of
 from hybrid.core.conflict import Command, Conflict, Side, expires_at_ms, is_same_value
 from hybrid.core.resp import pack, unpack, unpack_all
 from hybrid.core.state import Absent
-from hybrid.core.transaction import Write
+from hybrid.core.write import Write
 from hybrid.errors import ConfigurationError, HybridError
 from hybrid.replication.archive import ENTRY_BYTES, fitted, put_of
 from hybrid.replication.copy import read_state

@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Final
 
 from hybrid.core.commands import Command, Policy, is_idempotent, lookup, policy_of
-from hybrid.core.transaction import Write
 from hybrid.core.visible import SHOWN
+from hybrid.core.write import Write
 from hybrid.errors import CommandRefused, Malformed
 from hybrid.proxy.execution import Execution
 from hybrid.proxy.replies import error_line

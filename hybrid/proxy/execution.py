@@ -12,7 +12,7 @@ from redis.client import NEVER_DECODE
 from hybrid.core import flows
 from hybrid.core.actions import Ask, Flow
 from hybrid.core.commands import Command
-from hybrid.core.transaction import Write
+from hybrid.core.write import Write
 from hybrid.pipeline import HybridPipeline
 from hybrid.proxy.lanes import Lane
 from hybrid.proxy.replies import NULL, NULL_ARRAY, encoded, error_line

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any, Final
 
 from hybrid.core.authority import Position, position
+from hybrid.core.expiry_guard import EXPIRY_GUARD_MS
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, Group, Run, by_state, failed, groups, parts, plain_run, plan
 from hybrid.core.slots import crosses_slots
-from hybrid.core.transaction import EXPIRY_GUARD_MS
 from hybrid.replication.catch_up import CatchUp
 from hybrid.replication.endings import log_unreadable
 from hybrid.replication.stream import Stream

@@ -43,7 +43,8 @@ from hybrid.core.names import Names
 from hybrid.core.outcomes import Committed, Confirmation, Fate, Fenced, NotSent, ReplyLost, WritesRefused
 from hybrid.core.resp import pack
 from hybrid.core.routing import Routes, planned_routes
-from hybrid.core.transaction import Transaction, Write, hint, transaction
+from hybrid.core.transaction import Transaction, hint, transaction
+from hybrid.core.write import Write
 from hybrid.errors import AllStoresDown, HybridError, OutcomeUnknown
 from hybrid.types import ReadPreference, Store, StoreState
 

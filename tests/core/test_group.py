@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 
 from hybrid.core.commands import lookup, policy_of
 from hybrid.core.group import group, shares
+from hybrid.core.log_entry import TOKEN_BYTES
 from hybrid.core.names import Names
 from hybrid.core.resp import pack, unpack
-from hybrid.core.transaction import TOKEN_BYTES, Transaction, Write, transaction
+from hybrid.core.transaction import Transaction, transaction
+from hybrid.core.write import Write
 
 NAMES = Names()
 COMMANDS = [("SET", "k", "v"), ("INCR", "n"), ("SPOP", "s"), ("RPUSH", "l", "a", "b"), ("DEL", "k"), ("GETEX", "k")]

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from redis import ResponseError
 
 from hybrid.core.commands import lookup, policy_of
+from hybrid.core.expiry_guard import EXPIRY_GUARD_MS
+from hybrid.core.log_entry import TOKEN_BYTES
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.scripts import FLUSH_SHA
@@ -29,7 +31,8 @@ from hybrid.core.shipping import (
     plan,
 )
 from hybrid.core.tokens import KEPT_WIRES, Shipped, token
-from hybrid.core.transaction import EXPIRY_GUARD_MS, TOKEN_BYTES, Write, transaction
+from hybrid.core.transaction import transaction
+from hybrid.core.write import Write
 
 MS = 1_000_000
 TOKEN = b"t" * TOKEN_BYTES

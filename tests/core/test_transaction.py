@@ -9,22 +9,14 @@ import pytest
 from redis import ResponseError
 
 from hybrid.core.commands import lookup, policy_of
+from hybrid.core.expiry_guard import EXPIRY_GUARD_MS
+from hybrid.core.log_entry import TOKEN_BYTES, Role
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
 from hybrid.core.shipping import groups
-from hybrid.core.transaction import (
-    ENTRY_BYTES,
-    EXPIRY_GUARD_MS,
-    LARGE_BYTES,
-    TOKEN_BYTES,
-    Role,
-    Transaction,
-    Write,
-    hint,
-    transaction,
-    verdict,
-)
+from hybrid.core.transaction import ENTRY_BYTES, LARGE_BYTES, Transaction, hint, transaction, verdict
+from hybrid.core.write import Write
 
 NAMES = Names()
 TOKEN = b"t" * TOKEN_BYTES

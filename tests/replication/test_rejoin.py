@@ -25,7 +25,8 @@ from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SCRIPT
 from hybrid.core.state import KeyState, List
 from hybrid.core.tokens import Seal
-from hybrid.core.transaction import Write, transaction
+from hybrid.core.transaction import transaction
+from hybrid.core.write import Write
 from hybrid.errors import HybridError
 from hybrid.events import ConflictsArchived, Event, EventLog, KeyRefused
 from hybrid.replication import archive, merge_plan, rejoin
