@@ -13,7 +13,8 @@ __all__ = ["Divergence"]
 class Divergence:
     """`sampled` keys were compared in this round through both stores and `differed` of them did; `_before` are those
     of the whole round before. `open_differences` are left for a person or for the next round, the oldest known since
-    `oldest_since_s`. Repairs and cloud commands are those of the day `day`. Times are Unix times.
+    `oldest_since_s`. Repairs and cloud commands are those of the day `day`. Times are Unix times. The cursors lead on
+    in the `run` of each server (its `run_id`).
     """
 
     sampled: int = 0
@@ -29,6 +30,8 @@ class Divergence:
     cloud_commands_today: int = 0
     local_cursor: str = "0"
     cloud_cursor: str = "0"
+    local_run: str | None = None
+    cloud_run: str | None = None
 
     @property
     def seen(self) -> int:
@@ -58,6 +61,17 @@ class Divergence:
     def on(self, day: str) -> Divergence:
         """The same on this day: the day's counts begin at zero."""
         return self if day == self.day else replace(self, day=day, repaired_today=0, cloud_commands_today=0)
+
+    def in_runs(self, local: str | None, cloud: str | None) -> Divergence:
+        """The same for servers in these runs: one that started again keeps its keys in another order, and is gone
+        through from the start."""
+        return replace(
+            self,
+            local_cursor=self.local_cursor if local == self.local_run else "0",
+            cloud_cursor=self.cloud_cursor if cloud == self.cloud_run else "0",
+            local_run=local,
+            cloud_run=cloud,
+        )
 
     @property
     def packed(self) -> bytes:

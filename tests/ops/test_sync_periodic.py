@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -131,6 +132,21 @@ def test_a_newer_local_write_wins(
     runner.step()
     assert hybrid.wait_in_sync(10)
     assert local.get("key:1") == cloud.get("key:1") == b"newer"
+
+
+def test_a_round_begins_anew_on_a_server_that_has_started_again(
+    hybrid: HybridRedis, both: tuple[redis.Redis, redis.Redis], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(periodic, "FREE_PAGES", 1)
+    monkeypatch.setattr(periodic, "PAGE_KEYS", 10)
+    local, _ = both
+    runner = AntiEntropy(hybrid._engine)
+    halfway = runner.step()
+    assert "0" not in (halfway.local_cursor, halfway.cloud_cursor)
+    local.set("hybrid:divergence", replace(halfway, cloud_run="of another life").packed)
+    anew = runner.step()
+    assert anew.cloud_cursor == halfway.cloud_cursor and anew.cloud_run == halfway.cloud_run
+    assert anew.local_cursor != halfway.local_cursor
 
 
 def test_it_runs_by_itself_in_the_process_that_ships(

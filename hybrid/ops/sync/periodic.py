@@ -73,6 +73,7 @@ class AntiEntropy:
         self._pair: Pair | None = None
         self._wires: dict[Store, Wire] = {}
         self._looks: tuple[FactsReader, FactsReader, FactsReader]
+        self._runs: list[str | None]
         self._billed = False
         self._rotation = 0
         self._since_s: dict[bytes, float] = {}
@@ -112,7 +113,7 @@ class AntiEntropy:
     def step(self) -> Divergence:
         """Compare the next keys and repair what differs. Raises StoreUnavailable, HybridError or redis.RedisError."""
         pair = self._opened()
-        before = self._recorded(pair).on(time.strftime("%Y-%m-%d", time.gmtime()))
+        before = self._recorded(pair).in_runs(*self._runs).on(time.strftime("%Y-%m-%d", time.gmtime()))
         spent_before = pair.cloud_commands
         most = self._budget(before)
         self._rotation = before.rounds
@@ -148,7 +149,9 @@ class AntiEntropy:
         billed = self._engine.board.settings.cloud_price > 0
         if (wires, billed) != (self._wires, self._billed):
             self._wires, self._billed = wires, billed
-            self._looks = self._readers_over(*(Line(cast("Connection", wires[store]), Account()) for store in Store))
+            lines = [Line(cast("Connection", wires[store]), Account()) for store in Store]
+            self._looks = self._readers_over(*lines)
+            self._runs = [run and run.decode() for run in (capabilities_of(line).run for line in lines)]
         return self._pair
 
     def _readers_over(self, local: Line, cloud: Line) -> tuple[FactsReader, FactsReader, FactsReader]:
