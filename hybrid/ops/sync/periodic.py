@@ -151,7 +151,7 @@ class AntiEntropy:
             self._wires, self._billed = wires, billed
             lines = [Line(cast("Connection", wires[store]), Account()) for store in Store]
             self._looks = self._readers_over(*lines)
-            self._runs = [run and run.decode() for run in (capabilities_of(line).run for line in lines)]
+            self._runs = [run.decode() if run else None for run in (capabilities_of(line).run for line in lines)]
         return self._pair
 
     def _readers_over(self, local: Line, cloud: Line) -> tuple[FactsReader, FactsReader, FactsReader]:
