@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 import redis
 from fleet import Fleet, Worker
 from history import History
-from servers import client
+from servers import client, wait_until
 
 from hybrid import HybridRedis, Status, Store, StoreState
 from hybrid.ops.compare import compare
@@ -98,6 +98,34 @@ class Rig:
         """The last lines of every worker's log."""
         logs = sorted(self.folder.glob("fleet-*/*.log"))
         return "\n".join(f"-- {log.name}\n{log.read_text()[-1500:]}" for log in logs)
+
+    def assert_outlived(
+        self,
+        store: Store,
+        ack: str,
+        fail: Callable[[ServerProcess], None],
+        recover: Callable[[ServerProcess], object],
+    ) -> None:
+        """Workers under load do not notice that `store` fails and recovers, and lose nothing."""
+        patience = patient_with(store.other)
+        fleet = self.fleet(("local", "cloud", "fastest"), ack=ack, threads=8, pause_s=0.02, **patience)
+        watcher = self.client(**patience)
+        fleet.go()
+        wait_until(fleet.after(25), "the first tokens of all workers", HEAL_S)
+        server = self.local if store is Store.LOCAL else self.cloud
+        fail(server)
+        wait_until(fleet.after(80), "tokens of all workers on the other store", HEAL_S)
+        assert is_missed(watcher.status(), store)
+        recover(server)
+        self.wait_well(watcher)
+        wait_until(fleet.after(25), "tokens of all workers after the return", HEAL_S)
+        history = fleet.stop()
+        print(store, ack, history)
+        self.assert_healed(watcher)
+        self.assert_kept(history)
+        assert not history.failed
+        if ack == "both":
+            assert not history.stale
 
     def assert_healed(self, watcher: HybridRedis) -> None:
         """By itself: local has the authority, both stores are up and hold the same, key by key."""

@@ -6,14 +6,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from rig import HEAL_S, Rig, is_missed, is_well, patient_with
+from rig import HEAL_S, Rig, is_well, patient_with
 from servers import wait_until
 
 from hybrid import Settings, Store, StoreState
 from hybrid.core.transaction import FLUSH_S
+from hybrid.stores.processes import ServerProcess
 
-READERS = ("local", "cloud", "fastest")
-LOAD = {"threads": 8, "pause_s": 0.02}
 FAR_S, NEAR_S = 0.06, 0.02
 
 
@@ -28,24 +27,7 @@ FAR_S, NEAR_S = 0.06, 0.02
 )
 def test_a_store_that_hangs_under_load(rig: Rig, store: Store, ack: str, round_trip_s: float) -> None:
     rig.link(Store.CLOUD, round_trip_s)
-    fleet = rig.fleet(READERS, ack=ack, **LOAD, **patient_with(store.other))
-    watcher = rig.client(**patient_with(store.other))
-    fleet.go()
-    wait_until(fleet.after(25), "the first tokens of all workers", HEAL_S)
-    server = rig.local if store is Store.LOCAL else rig.cloud
-    server.pause()
-    wait_until(fleet.after(80), "tokens of all workers on the other store", HEAL_S)
-    assert is_missed(watcher.status(), store)
-    server.resume()
-    rig.wait_well(watcher)
-    wait_until(fleet.after(25), "tokens of all workers after the return", HEAL_S)
-    history = fleet.stop()
-    print(store, ack, history)
-    rig.assert_healed(watcher)
-    rig.assert_kept(history)
-    assert not history.failed
-    if ack == "both":
-        assert not history.stale
+    rig.assert_outlived(store, ack, ServerProcess.pause, ServerProcess.resume)
 
 
 def test_who_does_not_ship_hears_of_a_hung_cloud_store_from_the_process_that_does(rig: Rig) -> None:
