@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hybrid.core.authority import Position, position
 from hybrid.core.expiry_guard import EXPIRY_GUARD_MS
+from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, Group, Run, by_state, failed, groups, parts, plain_run, plan
 from hybrid.core.slots import crosses_slots
@@ -17,12 +18,16 @@ from hybrid.replication.catch_up import CatchUp
 from hybrid.replication.endings import log_unreadable
 from hybrid.replication.stream import Stream
 from hybrid.replication.volatile import VolatileHashes
+from hybrid.stores.wire import SILENT
 from hybrid.types import Store
 
 __all__ = ["Follow"]
 
 BLOCK_MS: Final = {Store.LOCAL: 250, Store.CLOUD: 30_000}
 """How long the log is awaited before it is asked for anew, which the cloud bills."""
+
+RETURN_BLOCK_MS: Final = 1000
+"""The same for the cloud's log while the authority is about to go back to the local store: that is over soon."""
 
 LINGER_S: Final = 0.002
 LONG_LINGER_S: Final = 0.005
@@ -39,6 +44,7 @@ class Follow:
         self._wrong: Counter[bytes] = Counter()
         self._volatile = VolatileHashes(stream)
         self._asked = False
+        self._due_s = 0.0
         self._linger_s = 0.0
 
     def step(self) -> int:
@@ -54,6 +60,7 @@ class Follow:
             # patience costs those who wait for a confirmation.
             stream.linger(self._linger_s)
             self._linger_s = 0.0
+        awaits_log = stream.has_room
         readable = stream.poll()
         if stream.pipe.wire.fileno() in readable:
             stream.collect()
@@ -67,14 +74,19 @@ class Follow:
                 patience_s = LONG_LINGER_S if count >= BURST_ENTRIES else LINGER_S
                 self._linger_s = max(0.0, patience_s - (time.monotonic() - began_s))
             return count
+        overdue_s = time.monotonic() - self._due_s
+        if awaits_log and overdue_s > stream.endpoints[stream.source].patience_s and not stream.is_held_up:
+            # Nothing comes over this connection any more. Of the store that says nothing: see `Silence`.
+            raise ReplyLost(SILENT, silent=False)
         return 0
 
     def _ask(self) -> None:
         if not self._asked:
             stream, most = self._stream, ("COUNT", self._stream.batch_entries)
-            block = ("BLOCK", BLOCK_MS[stream.source])
-            stream.reader.send(pack(("XREAD", *most, *block, "STREAMS", stream.names.log, stream.read_to)))
-            self._asked = True
+            returns = stream.source is Store.CLOUD and not stream.board.authority.held
+            block_ms = RETURN_BLOCK_MS if returns else BLOCK_MS[stream.source]
+            stream.reader.send(pack(("XREAD", *most, "BLOCK", block_ms, "STREAMS", stream.names.log, stream.read_to)))
+            self._asked, self._due_s = True, time.monotonic() + block_ms / 1000
 
     def forward(self, reply: Any) -> int:
         """Forward the entries in the reply to an XREAD; the result is how many there were."""

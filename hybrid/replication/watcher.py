@@ -156,11 +156,13 @@ class Watcher(threading.Thread):
         try:
             self._listen(wire)
         except (NotSent, ReplyLost) as error:
-            if error.silent:
+            if error.silent and self._board.reachable(self._store):
                 self._fail(error)
             else:
-                # It is tried anew: a refusal then says that the store is down. Perhaps another server answers.
-                self._board.broke(self._store)
+                # It is tried anew: a refusal then says that the store is down. Perhaps another server answers, or it
+                # was only the old connections on which nothing came any more.
+                if not error.silent:
+                    self._board.broke(self._store)
                 self._endpoint.retire()
         finally:
             wire.disconnect()
@@ -249,9 +251,11 @@ class Watcher(threading.Thread):
 
     def _ask(self, wire: Wire) -> None:
         generation, asked_s = self._endpoint.generation, time.monotonic()
+        # A store that is lost already is asked over a new connection soon.
+        timeout_s = None if self._board.reachable(self._store) else self._endpoint.usual_patience_s
         wire.send(pack(("PING",)))
         while True:
-            message = wire.receive(1)[0]
+            message = wire.receive(1, timeout_s=timeout_s)[0]
             if isinstance(message, Exception):
                 raise NotSent(plain_reason(message))
             if message[0] == b"pong":

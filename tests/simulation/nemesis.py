@@ -28,6 +28,10 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
         "stop shipper", "stop shipper", "kill shipper", "kill local", "hang local", "kill cloud", "cut off", "cut",
         "lose", "hang link",
     ),
+    "silent": (
+        "swallow", "swallow", "forget", "forget", "forget", "kill local", "hang local", "kill cloud", "hang cloud",
+        "cut off", "stop process", "stop shipper",
+    ),
     "mixed": (
         "kill local", "hang local", "kill cloud", "hang cloud", "cut", "refuse", "hang link", "slow", "lose",
         "kill process", "stop process", "stop shipper", "cut off", "wipe local", "wipe cloud",
@@ -160,6 +164,10 @@ class Nemesis:
             link.cut()
         elif fault == "hang link":
             link.hang = True
+        elif fault == "forget":
+            link.forget(random.choice((0.3, 1.0)))
+        elif fault == "swallow":
+            link.swallow = True
         elif fault == "slow":
             link.slow_s = random.choice((0.02, 0.06, 0.3))
         else:

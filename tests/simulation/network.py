@@ -22,6 +22,7 @@ class Link:
         self.slow_s = 0.0
         self.refuse = False
         self.hang = False
+        self.swallow = False
         self.lose_replies = 0
         self.sockets: dict[int, SimSocket] = {}
         self._held: list[Callable[[], None]] = []
@@ -44,9 +45,14 @@ class Link:
         for socket in list(self.sockets.values()):
             socket.reset()
 
+    def forget(self, some: float) -> None:
+        """Of so many of its connections nothing arrives any more, and neither end is told."""
+        for socket in list(self.sockets.values()):
+            socket.lost = socket.lost or self._scheduler.random.random() < some
+
     def heal(self) -> None:
         """Nothing is wrong any more. What a hanging link held back arrives now, late."""
-        self.refuse = self.hang = False
+        self.refuse = self.hang = self.swallow = False
         self.lose_replies, self.slow_s = 0, 0.0
         held, self._held = self._held, []
         for action in held:
@@ -61,7 +67,7 @@ class SimSocket(File):
         self._scheduler, self._link, self._server = scheduler, link, server
         self._timeout_s: float | None = None
         self._inbox = bytearray()
-        self._ended = self._broken = False
+        self._ended = self._broken = self.lost = False
         self._session: Session | None = None
         self._out_s = self._in_s = 0.0
         self._key = self.fileno()
@@ -70,7 +76,7 @@ class SimSocket(File):
 
     def connect(self, timeout_s: float | None) -> None:
         scheduler, link, server = self._scheduler, self._link, self._server
-        if link.hang:
+        if link.hang or link.swallow:
             scheduler.block(timeout_s)
             raise TimeoutError("timed out")
         delay_s = 2 * link.delay_s
@@ -160,7 +166,7 @@ class SimSocket(File):
     def _deliver(self, payload: bytes) -> None:
         if not payload:
             self._link.sockets.pop(self._key, None)
-        if not self._broken and self._session is not None:
+        if not self._swallowed() and not self._broken and self._session is not None:
             self._server.receive(self._session, payload)
 
     def _from_server(self, payload: bytes) -> None:
@@ -168,7 +174,7 @@ class SimSocket(File):
         self._link.carry(self._in_s, partial(self._take, payload))
 
     def _take(self, payload: bytes) -> None:
-        if self._broken or self.fileno() < 0:
+        if self._swallowed() or self._broken or self.fileno() < 0:
             return
         if self._link.lose_replies:
             self._link.lose_replies -= 1
@@ -181,7 +187,14 @@ class SimSocket(File):
         self._in_s = max(self._in_s, self._scheduler.now_s + self._link.delay_s)
         self._link.carry(self._in_s, self._end)
 
+    def _swallowed(self) -> bool:
+        """Whether what is on its way vanishes: once a part did, all that follows does."""
+        self.lost = self.lost or self._link.swallow
+        return self.lost
+
     def _end(self) -> None:
+        if self._swallowed():
+            return
         self._ended = True
         self.notify()
 

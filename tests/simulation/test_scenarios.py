@@ -21,11 +21,13 @@ from hybrid.core.tokens import Shipped
 from hybrid.replication import catch_up, growth
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
+from hybrid.replication.follow import Follow
 from hybrid.replication.lease import Lease
 from hybrid.replication.stream import Stream
 from hybrid.types import Store, StoreState
 
 from .keyspace import Value
+from .network import SimSocket
 from .world import Process, World, opened
 
 KEY = b"counter"
@@ -866,3 +868,47 @@ def test_a_store_catches_up_under_writes_to_a_key_that_takes_long_to_copy(
         process.stopping = True
         assert scheduler.run(world.is_quiet, scheduler.now_s + 30)
         assert len(local.data.values[b"list"].body) == len(cloud.data.values[b"list"].body) > 400
+
+
+@pytest.mark.parametrize("source", Store)
+def test_a_connection_on_which_the_log_is_awaited_for_ever_is_given_up(
+    source: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is between the shipper and the store has forgotten that one; the store answers on all others."""
+    ask, forgotten = Follow._ask, list[SimSocket]()
+    with opened(f"forgotten {source}", preempt=0.0, verbose=False) as world:
+        counting, local = Counting(world, ("p1", "p2")), world.stores[Store.LOCAL]
+
+        def forget(follow: Follow) -> None:
+            if follow._stream.source is source and not follow._asked and not forgotten:
+                forgotten.append(follow._stream.reader._sock)
+                forgotten[0].lost = True
+            ask(follow)
+
+        monkeypatch.setattr(Follow, "_ask", forget)
+        if source is Store.CLOUD:
+            local.crash()
+            wait(world, 0.5)
+            local.boot(local.data.values)
+        wait(world, 8.0)
+        assert forgotten
+        assert world.local_leads(), "nobody waits for the cloud's log for so long that the local store has to wait"
+        counting.end()
+
+
+@pytest.mark.parametrize("ack", ["both", "local"])
+def test_connections_that_were_forgotten_on_the_way_do_not_make_the_last_store_a_dead_one(ack: str) -> None:
+    """Those to the cloud store, on which nothing was asked for a while; over a new one it answers."""
+    with opened(f"last {ack}", preempt=0.0, verbose=False) as world:
+        counting, local = Counting(world, ("p1", "p2"), ack), world.stores[Store.LOCAL]
+        counting.pausing = True
+        wait(world, 0.5)
+        for process in world.processes:
+            world.link(process, Store.CLOUD).forget(1.0)
+        local.crash()
+        counting.pausing = False
+        wait(world, 2.0)
+        assert not world.scheduler.crashes
+        local.boot(local.data.values)
+        wait(world, 2.0)
+        counting.end()
