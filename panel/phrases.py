@@ -309,7 +309,8 @@ TITLES: Final = (
     N_("the rest follows by itself"),
 )  # fmt: skip
 DEEDS: Final = (
-    N_("create a {kind}"), N_("delete the key"), N_("rename"), N_("keep the key for ever"), N_("set the expiry"),
+    N_("create a {kind}"), N_("delete the key"), N_("rename"), N_("copy the key"), N_("keep the key for ever"),
+    N_("set the expiry"),
     N_("change the value"), N_("change the document"), N_("set field {field}"), N_("delete field {field}"),
     N_("set the expiry of field {field}"), N_("change item {index}"), N_("add an item"), N_("delete item {index}"),
     N_("add a member"), N_("remove member {member}"), N_("score {member}"), N_("add an entry"),
@@ -417,7 +418,8 @@ URLS: Final = (
 """Of the page Connect your stores: what is wrong with a URL, and what the store there can do."""
 FORMS: Final = (
     N_("It is no {form}: {error}."), N_("It begins like {packing}, but cannot be decompressed: {error}."),
-    N_("It is compressed with zstd. Install the package backports.zstd to read it."),
+    N_("It is compressed with {packing}. Install the package {package} to read it."),
+    N_("It is compressed with {packing}, which this Python was built without."),
 )  # fmt: skip
 """Of values that cannot be shown in a format."""
 EXACT: Final = frozenset(

@@ -21,21 +21,30 @@ from panel.tables import ONE_CLICK, clicked
 __all__ = ["collection", "shown"]
 
 NAMES = {"hash": N_("Field"), "list": N_("Index"), "set": N_("Member"), "zset": N_("Member"), "stream": N_("Entry")}
+ORDERS = {
+    "list": (N_("From the beginning"), N_("From the end")),
+    "zset": (N_("Lowest first"), N_("Highest first")),
+    "stream": (N_("Oldest first"), N_("Newest first")),
+}
 FEW = 20
 LINE_END = " ↵ "
 
 
 def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
     places: list[Any] = st.session_state.setdefault("keys-places", [None])
-    match = None
-    if kind in ("hash", "set", "zset") and max(info.length or 0 for info in infos.values()) > FEW:
-        text = st.text_input(
-            _("Find"), key="keys-match", type="search", placeholder="*", on_change=first_page, width=260,
-            help=_("A glob on fields or members: `user*`."),
-        )  # fmt: skip
-        match = text.strip().encode() if text and text.strip() else None
+    match, last_first = None, False
+    longest = max(info.length or 0 for info in infos.values())
+    with st.container(horizontal=True, vertical_alignment="bottom", key="keys-element-bar"):
+        if kind in ("hash", "set", "zset") and longest > FEW:
+            text = st.text_input(
+                _("Find"), key="keys-match", type="search", placeholder="*", on_change=first_page, width=260,
+                help=_("A glob on fields or members: `user*`."),
+            )  # fmt: skip
+            match = text.strip().encode() if text and text.strip() else None
+        if kind in ORDERS and longest > 1:
+            last_first = ordered(kind, found_by_name=match is not None)
     stores = queries.leading(infos, authority)
-    answer = queries.elements(key, kind, stores, places[-1], match)
+    answer = queries.elements(key, kind, stores, places[-1], match, last_first=last_first)
     found = answer if isinstance(answer, Known) else answer.last
     if not isinstance(answer, Known):
         missing(answer, _("The value"))
@@ -43,11 +52,21 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
     if found is None:
         return
     part: ElementPage = found.value
-    picked = element_table(key, kind, part, tuple(infos), len(places))
+    number = -len(places) if last_first else len(places)
+    picked = element_table(key, kind, part, tuple(infos), number)
     element_buttons(kind, picked)
     if picked is not None:
         element_value(kind, picked)
     turns(part, places)
+
+
+def ordered(kind: str, *, found_by_name: bool) -> bool:
+    """Whether the last elements come first. What is found by name comes in no order."""
+    chosen = st.segmented_control(
+        _("Order"), (False, True), default=False, required=True, key=f"keys-order-{kind}", on_change=first_page,
+        format_func=lambda last_first: _(ORDERS[kind][last_first]), disabled=found_by_name,
+    )  # fmt: skip
+    return bool(chosen) and not found_by_name
 
 
 def first_page() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -37,6 +38,7 @@ def toolbar(elsewhere: Store | None) -> None:
         for name, label, icon in (
             ("expire", _("Expiry"), ":material/timer:"),
             ("rename", _("Rename"), ":material/drive_file_rename_outline:"),
+            ("copy", _("Copy"), ":material/content_copy:"),
             ("delete", _("Delete"), ":material/delete:"),
         ):
             st.button(
@@ -70,6 +72,8 @@ def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *
                 expire_form(key, kind, infos)
             case "rename":
                 rename_form(key, kind)
+            case "copy":
+                copy_form(key)
             case "delete":
                 delete_form(key, None if elsewhere else kind)
             case "text":
@@ -97,13 +101,21 @@ def expire_form(key: bytes, kind: str, infos: dict[Store, KeyInfo]) -> None:
 
 def rename_form(key: bytes, kind: str) -> None:
     st.markdown(f"**{_('Rename on both stores')}**")
+    read = name_input(key)
+    buttons(_("Rename"), lambda: edits.rename_key(key, read(), kind), opens=lambda edit: edit.keys[-1])
+
+
+def copy_form(key: bytes) -> None:
+    st.markdown(f"**{_('Copy on both stores')}**")
+    read = name_input(key)
+    st.caption(_("With its expiry."))
+    buttons(_("Copy"), lambda: edits.copy_key(key, read()), opens=lambda edit: edit.keys[-1])
+
+
+def name_input(key: bytes) -> Callable[[], bytes]:
     st.session_state.setdefault("keys-form-name", key_text(key))
     st.text_input(_("New name"), key="keys-form-name", help=_("Nothing is overwritten: the name must be free."))
-
-    def build() -> Edit:
-        return edits.rename_key(key, key_from(str(st.session_state["keys-form-name"])), kind)
-
-    buttons(_("Rename"), build, opens=lambda edit: edit.keys[-1])
+    return lambda: key_from(str(st.session_state["keys-form-name"]))
 
 
 def delete_form(key: bytes, kind: str | None) -> None:

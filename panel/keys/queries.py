@@ -253,14 +253,16 @@ def leading(stores: Iterable[Store], authority: Store) -> tuple[Store, ...]:
     return tuple(sorted(stores, key=lambda store: store is not authority))
 
 
-def level(walk: Walk, walk_id: int, prefix: bytes, stores: tuple[Store, ...], names: int = TREE_NAMES) -> Answer[Level]:
+def level(
+    walk: Walk, walk_id: int, prefix: bytes, separator: bytes, stores: tuple[Store, ...], names: int = TREE_NAMES
+) -> Answer[Level]:
     """The folders and keys right below `prefix`, of the first `names` keys found there."""
 
     def ask(kept: Lines) -> Level:
         walk.fill(kept, stores, names, deadline_s=0.5)
-        return level_of(walk.names, prefix, walk.ended)
+        return level_of(walk.names, prefix, walk.ended, separator)
 
-    return _asked("level", (walk_id, prefix, stores, names), ask)
+    return _asked("level", (walk_id, prefix, separator, stores, names), ask)
 
 
 def info(store: Store, key: bytes, guess: str | None = None, patience_s: float = PATIENCE_S) -> Answer[KeyInfo | None]:
@@ -292,11 +294,13 @@ def elements(
     place: Place | None,
     match: bytes | None,
     patience_s: float = PATIENCE_S,
+    *,
+    last_first: bool = False,
 ) -> Answer[ElementPage]:
     return _asked(
         "elements",
-        (key, kind, stores, place, match),
-        lambda kept: read_elements(kept, stores, key, kind, place, match=match),
+        (key, kind, stores, place, match, last_first),
+        lambda kept: read_elements(kept, stores, key, kind, place, match=match, last_first=last_first),
         patience_s=patience_s,
     )
 

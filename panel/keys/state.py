@@ -15,9 +15,9 @@ from panel.links import has_gone_back, was_in_address
 from panel.repair.links import key_from, key_text, link, linked
 
 __all__ = [
-    "KINDS", "PAGE_KEYS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form",
+    "KINDS", "PAGE_KEYS", "SEPARATORS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form",
     "just_opened", "kind_seen", "last_kind", "open_form", "open_key", "opened_key", "prefix", "remember",
-    "restart", "restore", "row_seen", "set_prefix", "turn",
+    "restart", "restore", "row_seen", "separator", "set_prefix", "turn",
 ]  # fmt: skip
 
 PAGE_KEYS = 50
@@ -44,7 +44,9 @@ SIZES: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
         "1m": (N_("1 MB and more"), {"least_bytes": 1024 * 1024}),
     }
 )
-LINKED = ("pattern", "type", "store", "ttl", "size", "view")
+SEPARATORS = (":", "/", ".", "-", "_", "|")
+LINKED = ("pattern", "type", "store", "ttl", "size", "view", "separator")
+DEFAULTS = {"view": "list", "separator": ":"}
 STORES = ("", *(store.value for store in Store))
 ALLOWED = {"type": KINDS, "store": STORES, "ttl": tuple(TTLS), "size": tuple(SIZES), "view": ("list", "tree")}
 
@@ -58,12 +60,13 @@ def restore() -> None:
     if opened:
         state["keys-opened-s"] = now_s
     for name in LINKED:
-        value = linked(name, "list" if name == "view" else "")
+        value = linked(name, DEFAULTS.get(name, ""))
         allowed = ALLOWED.get(name)
         if opened or has_gone_back(name, state[f"keys-{name}"]):
             state[f"keys-{name}"] = value if allowed is None or value in allowed else allowed[0]
-        elif is_fresh:
-            state[f"keys-{name}"] = state[f"keys-{name}"]  # sent again: the browser may have missed it
+        elif is_fresh or name == "separator":
+            # Sent again: the browser may have missed it, and has none of the separator outside the tree.
+            state[f"keys-{name}"] = state[f"keys-{name}"]
     if _is_led("prefix", opened):
         set_prefix(key_from(linked("prefix")))
         turn(0)
@@ -81,7 +84,7 @@ def remember() -> None:
     """Put it into the address, to be handed on."""
     state = st.session_state
     values = {name: str(state.get(f"keys-{name}") or "") for name in LINKED}
-    values["view"] = "" if values["view"] == "list" else values["view"]
+    values |= {name: "" for name, usual in DEFAULTS.items() if values[name] == usual}
     link(**values, key=state["keys-open-key"], prefix=state["keys-open-prefix"])
     for name in LINKED:
         was_in_address(name, state.get(f"keys-{name}"))
@@ -138,6 +141,11 @@ def turn(page: int) -> None:
 def prefix() -> bytes:
     """The open folder of the tree."""
     return key_from(st.session_state["keys-open-prefix"])
+
+
+def separator() -> bytes:
+    """Where names are cut in the tree."""
+    return key_from(st.session_state["keys-separator"] or DEFAULTS["separator"])
 
 
 def set_prefix(folder: bytes) -> None:

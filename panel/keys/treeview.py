@@ -1,4 +1,4 @@
-"""The tree of keys: folders by the colons in their names."""
+"""The tree of keys: folders by a separator in their names."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MANY_FOLDERS = 200
 
 
 def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
-    """Folders by the colons in the names: what was found below the open one."""
-    folder = state.prefix()
-    crumbs(folder)
+    """Folders by the separator in the names: what was found below the open one."""
+    folder, separator = state.prefix(), state.separator()
+    crumbs(folder, separator)
     names = st.session_state.get("keys-tree-names", queries.TREE_NAMES)
-    answer = queries.level(walk, number, folder, stores, names)
+    answer = queries.level(walk, number, folder, separator, stores, names)
     found = answer if isinstance(answer, Known) else answer.last
     if not isinstance(answer, Known):
         missing(answer, _("Keys"))
@@ -32,7 +32,7 @@ def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
     if found is None:
         return ()
     level = found.value
-    folders(level, number, folder)
+    folders(level, number, folder, separator)
     marked: tuple[bytes, ...] = ()
     if level.keys:
         at = st.session_state.get("keys-page", 0)
@@ -62,13 +62,16 @@ def look_further(names: int) -> None:
     st.session_state["keys-tree-names"] = names * 2
 
 
-def crumbs(folder: bytes) -> None:
-    parts = folder.split(b":")[:-1]
+def crumbs(folder: bytes, separator: bytes) -> None:
+    parts = folder.split(separator)[:-1]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="keys-crumbs"):
         st.button(_("All keys"), icon=":material/home:", type="tertiary", key="keys-root", on_click=enter, args=(b"",))
         for index, part in enumerate(parts):
-            target = b":".join(parts[: index + 1]) + b":"
-            st.button(f"{key_text(part)}:", type="tertiary", key=f"keys-crumb-{index}", on_click=enter, args=(target,))
+            target = separator.join(parts[: index + 1]) + separator
+            st.button(
+                format.escaped(key_text(part + separator)), type="tertiary", key=f"keys-crumb-{index}", on_click=enter,
+                args=(target,),
+            )  # fmt: skip
 
 
 def enter(folder: bytes) -> None:
@@ -77,19 +80,19 @@ def enter(folder: bytes) -> None:
     st.session_state.pop("keys-tree-names", None)
 
 
-def folders(level: Level, number: int, folder: bytes) -> None:
+def folders(level: Level, number: int, folder: bytes, separator: bytes) -> None:
     shown = level.folders[:MANY_FOLDERS]
     if not shown:
         return
     least = "" if level.complete else "≥ "
     frame = pd.DataFrame(
         {
-            _("Folder"): [f"{key_text(one.name)}:" for one in shown],
+            _("Folder"): [key_text(one.name + separator) for one in shown],
             _("Keys"): [f"{least}{format.number(one.count)}" for one in shown],
         }
     )
     event = st.dataframe(
-        frame, key=f"keys-folders-{number}-{folder.hex()}", hide_index=True, on_select="rerun",
+        frame, key=f"keys-folders-{number}-{folder.hex()}-{separator.hex()}", hide_index=True, on_select="rerun",
         selection_mode=ONE_CLICK, height=height_of(len(shown), HEIGHT // 2),
     )  # fmt: skip
     row = clicked(event["selection"], len(shown))

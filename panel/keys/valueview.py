@@ -20,7 +20,7 @@ __all__ = ["CUT", "download_buttons", "format_input", "side_by_side"]
 
 FORMS = {
     "": N_("Auto"), Form.TEXT: N_("Text"), Form.JSON: "JSON", Form.HEX: "Hex", Form.BITS: N_("Bits"),
-    Form.MSGPACK: "MessagePack", Form.PICKLE: "Pickle",
+    Form.MSGPACK: "MessagePack", Form.PICKLE: "Pickle", Form.PHP: "PHP",
 }  # fmt: skip
 AS_STORED = (Form.HEX, Form.BITS)
 CUT = 2000
@@ -71,7 +71,7 @@ def _show(found: bytes, form: Form | None, whole: bool) -> None:
         st.caption(_("empty"))
         return
     shown = text[: 100 * CUT]
-    language = "json" if chosen in (Form.JSON, Form.MSGPACK) else None
+    language = "json" if chosen in (Form.JSON, Form.MSGPACK, Form.PICKLE, Form.PHP) else None
     wraps = chosen is Form.TEXT
     lines = shown.count("\n") + (len(shown) // LINE if wraps else 0)
     st.code(shown, language=language, wrap_lines=wraps, height=HEIGHT_PX if lines > FEW_LINES else "content")

@@ -6,7 +6,10 @@ import gzip
 import json
 import pickle
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from decimal import Decimal
+from importlib.util import find_spec
 from threading import Thread
 from typing import Any
 
@@ -250,7 +253,17 @@ def test_big_collections_come_in_pages_side_by_side(kind: str, lines: Lines, sid
     if kind == "list":
         assert [int(one.name) for one in found] == list(range(2000))
         assert found[0] == Element(b"0", b"0", b"10") and not found[0].same
+        found = elements(lines, kind, last_first=True)
+        assert [int(one.name) for one in found] == list(range(-1, -2001, -1))
+        assert found[0] == Element(b"-1", b"1999", b"2009")
         return
+    if kind in ("zset", "stream"):
+        names = [one.name for one in found]
+        backwards = [one.name for one in elements(lines, kind, last_first=True)]
+        if kind == "stream":
+            assert backwards == names[::-1]
+        else:  # what only the other store has comes last
+            assert backwards[:2000] == names[1999::-1] and set(backwards) == set(names)
     assert len({one.name for one in found}) == 2010
     assert sum(one.cloud is None for one in found) == sum(one.local is None for one in found) == 10
     assert sum(one.same for one in found) == 1990
@@ -305,6 +318,11 @@ def test_pending_entries_are_claimed_and_acknowledged_on_both(
 # -- formats
 
 
+class Someone:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
 class Trap:
     def __reduce__(self) -> tuple[Any, ...]:
         return (print, ("a pickle was run",))
@@ -320,17 +338,72 @@ def test_formats(capsys: pytest.CaptureFixture[str]) -> None:
         {"a": [1, -1, None], "b": 1.5}, indent=2
     )
     trapped = pickle.dumps(Trap())
-    assert guessed_form(trapped) is Form.PICKLE and "REDUCE" in rendered(trapped, Form.PICKLE)
+    assert guessed_form(trapped) is Form.PICKLE
+    assert json.loads(rendered(trapped, Form.PICKLE)) == {"<builtins.print>": ["a pickle was run"]}
     assert guessed_form(b"\x00\xff") is Form.HEX and rendered(b"\x00A", Form.HEX).endswith(".A")
     assert guessed_form(b"words") is Form.TEXT
     assert rendered(b"\x80" + bytes(8), Form.BITS).split() == ["0", "10000000", *["0" * 8] * 7, "64", "0" * 8]
     bomb = gzip.compress(bytes(50_000_000))
     part, whole = unpacked(bomb, Packing.GZIP)
     assert len(part) == 4 * 1024 * 1024 and not whole
-    for form in (Form.JSON, Form.MSGPACK, Form.PICKLE):
+    for form in (Form.JSON, Form.MSGPACK, Form.PICKLE, Form.PHP):
         with pytest.raises(NotInThisForm):
             rendered(b"\xc1 nonsense", form)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("packing", [Packing.XZ, Packing.BZIP2])
+def test_what_is_compressed_is_read_up_to_a_limit(packing: Packing) -> None:
+    module = pytest.importorskip("lzma" if packing is Packing.XZ else "bz2")
+    words, bomb = module.compress(b"words"), module.compress(bytes(50_000_000))
+    assert packing_of(words) is packing and unpacked(words, packing) == (b"words", True)
+    part, whole = unpacked(bomb, packing)
+    assert len(part) == 4 * 1024 * 1024 and not whole
+    with pytest.raises(NotInThisForm, match="cannot be decompressed"):
+        unpacked(words[:10] + bytes(20), packing)
+
+
+def test_what_reads_a_format_may_be_missing() -> None:
+    packed = b"\x04\x22\x4d\x18" + bytes(20)
+    assert packing_of(packed) is Packing.LZ4
+    if find_spec("lz4") is None:
+        with pytest.raises(NotInThisForm, match="Install the package lz4"):
+            unpacked(packed, Packing.LZ4)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_is_read_as_data(protocol: int) -> None:
+    held = {"a": (1, -2.5, None), 3: ["ü", True], "at": Decimal("1.5"), "who": Someone("Ann"), "o": OrderedDict(x=[1])}
+    assert json.loads(rendered(pickle.dumps(held, protocol), Form.PICKLE)) == {
+        "a": [1, -2.5, None], "3": ["ü", True], "at": {"<decimal.Decimal>": ["1.5"]},
+        "who": {f"<{__name__}.Someone>": {"name": "Ann"}}, "o": {"<collections.OrderedDict>": {"x": [1]}},
+    }  # fmt: skip
+
+
+def test_a_pickle_that_is_no_tree_is_listed() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    bomb: list[Any] = []
+    for _ in range(60):
+        bomb = [bomb, bomb]
+    for held in (endless, bomb):
+        assert "EMPTY_LIST" in rendered(pickle.dumps(held), Form.PICKLE)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (b'a:2:{s:4:"name";s:3:"Ann";s:3:"age";i:-30;}', {"name": "Ann", "age": -30}),
+        (b"a:3:{i:0;d:0.5;i:1;N;i:2;b:1;}", [0.5, None, True]),
+        (b'O:4:"User":2:{s:4:"name";s:3:"\xc3\xbcx";s:7:"\0User\0a";a:0:{}}', {"<User>": {"name": "üx", "a": []}}),
+        (b'a:1:{i:5;C:1:"X":3:{abc}}', {"5": {"<X>": "abc"}}),
+    ],
+)
+def test_what_php_wrote_is_read_as_data(value: bytes, shown: Any) -> None:
+    assert guessed_form(value) is Form.PHP and json.loads(rendered(value, Form.PHP)) == shown
+    for broken in (value[:-1], value + b"x", value.replace(b":", b"", 1)):
+        with pytest.raises(NotInThisForm):
+            rendered(broken, Form.PHP)
 
 
 # -- edits
@@ -419,6 +492,26 @@ def test_rename_and_expiry_and_their_undo(hybrid: HybridRedis, lines: Lines) -> 
     assert hybrid.pttl("a") == -1
     apply_edit(hybrid, edit.expire_key(b"a", "string", FAR_MS + 1))
     assert badges(lines, b"a")[b"a"].badge is Badge.EQUAL
+
+
+def test_a_copy_is_of_what_takes_writes_on_both(hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]) -> None:
+    hybrid.hset("a", mapping={"f": b"\xff", "g": "v"})
+    hybrid.pexpireat("a", FAR_MS)
+    assert hybrid.wait_in_sync(5)
+    sides[Store.CLOUD].hset("a", "f", "drift")
+    copied = apply_edit(hybrid, edit.copy_key(b"a", b"b"))
+    assert copied.stores == dict.fromkeys(Store, Reached.WRITTEN)
+    for store in sides.values():
+        assert store.hgetall("b") == {b"f": b"\xff", b"g": b"v"}
+        assert store.pexpiretime("b") == pytest.approx(FAR_MS, abs=1000)
+    assert sides[Store.CLOUD].hget("a", "f") == b"drift"
+    with pytest.raises(HybridError, match="of this name already"):
+        apply_edit(hybrid, edit.copy_key(b"a", b"b"))
+    assert copied.undo is not None
+    put_back(hybrid, copied.undo)
+    assert hybrid.exists("a") and not hybrid.exists("b")
+    with pytest.raises(HybridError, match="another one by now"):
+        apply_edit(hybrid, edit.copy_key(b"gone", b"b"))
 
 
 @pytest.mark.parametrize(("here", "there"), [(None, FAR_MS), (FAR_MS, None), (FAR_MS, FAR_MS + 60_000)])

@@ -28,6 +28,7 @@ __all__ = [
     "add_member",
     "apply_edit",
     "claim_entries",
+    "copy_key",
     "create_key",
     "delete_entry",
     "delete_field",
@@ -72,7 +73,8 @@ class Reached(StrEnum):
 class Edit:
     """Commands that run in one transaction, if `expects` holds: a read and the reply that the editor saw. `keys` are
     those that are changed, `words` say what is done. `elsewhere`: only the store that takes no writes has them.
-    `whole`: the key gets a whole value, and with it, on both stores, the expiry of the one that takes writes."""
+    `whole`: the key gets a whole value, and with it, on both stores, the expiry of the one that takes writes. `source`:
+    the key gets what this one holds."""
 
     keys: tuple[bytes, ...]
     commands: tuple[Command, ...]
@@ -80,6 +82,7 @@ class Edit:
     expects: tuple[Command, Any] | None = None
     elsewhere: bool = False
     whole: bool = False
+    source: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,12 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
             commands = edit.commands
             if edit.whole:
                 commands += tuple(_expiry(key, pipeline.immediate_execute_command("PTTL", key)) for key in edit.keys)
+            if edit.source is not None:
+                held = pipeline.immediate_execute_command("DUMP", edit.source, **{NEVER_DECODE: True})
+                if held is None:
+                    raise HybridError("nothing was changed: the key is another one by now; look again")
+                left_ms = pipeline.immediate_execute_command("PTTL", edit.source)
+                commands += tuple(("RESTORE", key, max(left_ms, 0), held) for key in edit.keys)
             pipeline.multi()
             for command in commands:
                 pipeline.execute_command(*command, **{NEVER_DECODE: True})
@@ -143,7 +152,7 @@ def _before(client: HybridRedis, edit: Edit) -> dict[bytes, KeyState | Absent] |
 
 def refuse_impossible(client: HybridRedis, edit: Edit) -> None:
     """Raises HybridError where one of the stores lacks what the edit is about: it would wait there for ever."""
-    ability, words = NEEDED.get(str(edit.commands[0][0]), ("", ""))
+    ability, words = NEEDED.get(str(edit.commands[0][0]) if edit.commands else "", ("", ""))
     if not ability:
         return
     with Pair.of(client, both=False) as pair:
@@ -227,6 +236,13 @@ def rename_key(key: bytes, new: bytes, kind: str) -> Edit:
     if not new or new == key:
         raise ConfigurationError("give the key another name")
     return Edit((key, new), (("RENAMENX", key, new),), "rename", (("EXISTS", new), 0))
+
+
+def copy_key(key: bytes, new: bytes) -> Edit:
+    """To a name that nothing has yet: what the store that takes writes holds of it, with its expiry."""
+    if not new or new == key:
+        raise ConfigurationError("give the key another name")
+    return Edit((new,), (), "copy the key", (("EXISTS", new), 0), source=key)
 
 
 def expire_key(key: bytes, kind: str, expires_at_ms: int | None) -> Edit:

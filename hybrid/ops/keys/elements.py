@@ -88,11 +88,15 @@ def read_elements(
     *,
     count: int = PAGE,
     match: bytes | None = None,
+    last_first: bool = False,
 ) -> ElementPage:
     """A page of a list, hash, set, sorted set or stream. `stores` are those that hold the key with this type, the one
-    that leads first. `match` is a glob on fields or members. Raises StoreUnavailable, HybridError."""
-    place = place or Place(stores[0], b"-" if kind == "stream" else b"0")
-    reader = _Reader(lines, tuple(stores), key, kind, count, match)
+    that leads first. `match` is a glob on fields or members. `last_first`: a list from its end, the items counted from
+    there (-1, -2, ...); a sorted set from its highest score, without `match`; a stream from its newest entry. Raises
+    StoreUnavailable, HybridError."""
+    start = b"0" if kind != "stream" else b"+" if last_first else b"-"
+    place = place or Place(stores[0], start)
+    reader = _Reader(lines, tuple(stores), key, kind, count, match, last_first)
     if kind == "list":
         return reader.items(place)
     if kind == "stream":
@@ -110,18 +114,24 @@ class _Reader:
     kind: str
     count: int
     match: bytes | None
+    last_first: bool
 
     def ask(self, store: Store, *command: bytes) -> Any:
         return self.lines.run(store, lambda line: line.ask(command)[0])
 
     def items(self, place: Place) -> ElementPage:
         start = int(place.at)
-        bounds = (b"%d" % start, b"%d" % (start + self.count - 1))
-        found: Mapping[Store, list[bytes]] = {s: self.ask(s, b"LRANGE", self.key, *bounds) for s in self.stores}
+        indexes = range(start, start + self.count)
+        if self.last_first:
+            indexes = range(-1 - start, -1 - start - self.count, -1)
+        bounds = (b"%d" % min(indexes), b"%d" % max(indexes))
+        found: Mapping[Store, list[bytes]] = {
+            s: self.ask(s, b"LRANGE", self.key, *bounds)[:: indexes.step] for s in self.stores
+        }
         longest = max(map(len, found.values()))
         rows = [
-            element(b"%d" % (start + n), {s: items[n] for s, items in found.items() if n < len(items)})
-            for n in range(longest)
+            element(b"%d" % index, {s: items[n] for s, items in found.items() if n < len(items)})
+            for n, index in enumerate(indexes[:longest])
         ]
         more = replace(place, at=b"%d" % (start + longest)) if longest == self.count else None
         return ElementPage(tuple(rows), more)
@@ -129,8 +139,9 @@ class _Reader:
     def entries(self, place: Place) -> ElementPage:
         """Streams are in the order of their ids on both sides, so the two are merged."""
         size = b"%d" % self.count
-        found = {s: dict(self.ask(s, b"XRANGE", self.key, place.at, b"+", b"COUNT", size)) for s in self.stores}
-        ids = sorted(set().union(*found.values()), key=id_order)[: self.count]
+        span = (b"XREVRANGE", self.key, place.at, b"-") if self.last_first else (b"XRANGE", self.key, place.at, b"+")
+        found = {s: dict(self.ask(s, *span, b"COUNT", size)) for s in self.stores}
+        ids = sorted(set().union(*found.values()), key=id_order, reverse=self.last_first)[: self.count]
         rows = [element(i, {s: _lined(entries[i]) for s, entries in found.items() if i in entries}) for i in ids]
         more = replace(place, at=b"(" + ids[-1]) if len(ids) == self.count else None
         return ElementPage(tuple(rows), more)
@@ -138,7 +149,8 @@ class _Reader:
     def ranks(self, place: Place) -> ElementPage:
         start = int(place.at)
         bounds = (b"%d" % start, b"%d" % (start + self.count - 1))
-        flat = self.ask(place.leader, b"ZRANGE", self.key, *bounds, b"WITHSCORES")
+        direction = (b"REV",) if self.last_first else ()
+        flat = self.ask(place.leader, b"ZRANGE", self.key, *bounds, *direction, b"WITHSCORES")
         page = self.beside(place.leader, pairs(flat))
         if len(flat) == 2 * self.count:
             return ElementPage(tuple(page), replace(place, at=b"%d" % (start + self.count)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickletools
+import re
 import zlib
 from collections.abc import Callable
 from enum import StrEnum
@@ -12,15 +13,19 @@ from importlib import import_module
 from typing import Any, Final
 
 from hybrid.core.msgpack import unpacked_msgpack
+from hybrid.core.php import unserialized
+from hybrid.core.pickled import unpickled
 
 __all__ = ["Form", "NotInThisForm", "Packing", "guessed_form", "packing_of", "rendered", "unpacked"]
 
 MOST_UNPACKED: Final = 4 * 1024 * 1024
 """A few kilobytes may unpack to gigabytes."""
 
+MOST_MEMORY: Final = 64 * 1024 * 1024
 MOST_OPCODES: Final = 20_000
 HEX_WIDTH: Final = 16
 BITS_WIDTH: Final = 8
+PHP_BEGINS: Final = re.compile(rb'a:\d+:\{|O:\d+:"')
 BINARY: Final = frozenset(set(range(32)) - {9, 10, 13})
 
 
@@ -37,6 +42,7 @@ class Form(StrEnum):
     BITS = "bits"
     MSGPACK = "msgpack"
     PICKLE = "pickle"
+    PHP = "PHP"
 
 
 class Packing(StrEnum):
@@ -45,14 +51,30 @@ class Packing(StrEnum):
     GZIP = "gzip"
     ZSTD = "zstd"
     ZLIB = "zlib"
+    XZ = "xz"
+    BZIP2 = "bzip2"
+    LZ4 = "lz4"
+
+
+BEGINNINGS: Final = {
+    b"\x1f\x8b\x08": Packing.GZIP, b"\x28\xb5\x2f\xfd": Packing.ZSTD, b"\xfd7zXZ\x00": Packing.XZ,
+    b"\x04\x22\x4d\x18": Packing.LZ4,
+}  # fmt: skip
+BZIP2_BEGINS: Final = re.compile(rb"BZh[1-9]1AY&SY")
+MODULES: Final = {
+    Packing.ZSTD: ("compression.zstd", "backports.zstd"), Packing.XZ: ("lzma",), Packing.BZIP2: ("bz2",),
+    Packing.LZ4: ("lz4.frame",),
+}  # fmt: skip
+PACKAGES: Final = {Packing.ZSTD: "backports.zstd", Packing.LZ4: "lz4"}
 
 
 def packing_of(value: bytes) -> Packing | None:
     """How the value is compressed, by its first bytes."""
-    if value.startswith(b"\x1f\x8b\x08"):
-        return Packing.GZIP
-    if value.startswith(b"\x28\xb5\x2f\xfd"):
-        return Packing.ZSTD
+    for beginning, packing in BEGINNINGS.items():
+        if value.startswith(beginning):
+            return packing
+    if BZIP2_BEGINS.match(value):
+        return Packing.BZIP2
     if (
         len(value) > 2
         and value[0] == 0x78
@@ -65,28 +87,34 @@ def packing_of(value: bytes) -> Packing | None:
 
 def unpacked(value: bytes, packing: Packing) -> tuple[bytes, bool]:
     """What was compressed, at most 4 MB of it, and whether that is all. Raises NotInThisForm."""
+    inflater, error_kind = _inflater(packing)
     try:
-        if packing is Packing.ZSTD:
-            return _unpacked_zstd(value)
-        inflater = zlib.decompressobj(wbits=31 if packing is Packing.GZIP else 15)
-        found = inflater.decompress(value, MOST_UNPACKED)
-    except zlib.error as error:
+        return inflater.decompress(value, MOST_UNPACKED), inflater.eof
+    except error_kind as error:
         raise NotInThisForm(f"It begins like {packing}, but cannot be decompressed: {error}.") from None
-    return found, inflater.eof
 
 
-def _unpacked_zstd(value: bytes) -> tuple[bytes, bool]:
-    for name in ("compression.zstd", "backports.zstd"):
+def _inflater(packing: Packing) -> tuple[Any, type[Exception]]:
+    """What decompresses step by step, and what it raises."""
+    if packing in (Packing.GZIP, Packing.ZLIB):
+        return zlib.decompressobj(wbits=31 if packing is Packing.GZIP else 15), zlib.error
+    for name in MODULES[packing]:
         try:
             module = import_module(name)
         except ImportError:
             continue
-        inflater = module.ZstdDecompressor()
-        try:
-            return inflater.decompress(value, MOST_UNPACKED), inflater.eof
-        except module.ZstdError as error:
-            raise NotInThisForm(f"It begins like zstd, but cannot be decompressed: {error}.") from None
-    raise NotInThisForm("It is compressed with zstd. Install the package backports.zstd to read it.")
+        match packing:
+            case Packing.ZSTD:
+                return module.ZstdDecompressor(), module.ZstdError
+            case Packing.XZ:
+                return module.LZMADecompressor(memlimit=MOST_MEMORY), module.LZMAError
+            case Packing.BZIP2:
+                return module.BZ2Decompressor(), OSError
+            case _:
+                return module.LZ4FrameDecompressor(), RuntimeError
+    if packing in PACKAGES:
+        raise NotInThisForm(f"It is compressed with {packing}. Install the package {PACKAGES[packing]} to read it.")
+    raise NotInThisForm(f"It is compressed with {packing}, which this Python was built without.")
 
 
 def guessed_form(value: bytes) -> Form:
@@ -101,11 +129,21 @@ def guessed_form(value: bytes) -> Form:
             return Form.JSON
     if value[:1] == b"\x80" and len(value) > 2 and value[1] <= 5 and value.endswith(b"."):
         return Form.PICKLE
+    if PHP_BEGINS.match(value) and _is(Form.PHP, value):
+        return Form.PHP
     try:
         value.decode()
     except UnicodeDecodeError:
         return Form.MSGPACK if _is_msgpack(value) else Form.HEX
     return Form.HEX if BINARY.intersection(value) else Form.TEXT
+
+
+def _is(form: Form, value: bytes) -> bool:
+    try:
+        rendered(value, form)
+    except NotInThisForm:
+        return False
+    return True
 
 
 def _is_msgpack(value: bytes) -> bool:
@@ -149,8 +187,20 @@ def _msgpack(value: bytes) -> str:
     return json.dumps(unpacked_msgpack(value), indent=2, ensure_ascii=False)
 
 
+def _php(value: bytes) -> str:
+    return json.dumps(unserialized(value), indent=2, ensure_ascii=False)
+
+
 def _pickle(value: bytes) -> str:
-    """Opcode by opcode, as pickletools lists them: nothing is imported, built or called."""
+    """What it holds; where that cannot be said, opcode by opcode, as pickletools lists them. Nothing is imported, built
+    or called."""
+    try:
+        return json.dumps(unpickled(value), indent=2, ensure_ascii=False)
+    except ValueError:
+        return _opcodes(value)
+
+
+def _opcodes(value: bytes) -> str:
     out = io.StringIO()
     for number, (opcode, argument, at) in enumerate(pickletools.genops(value)):
         if number == MOST_OPCODES:
@@ -176,4 +226,5 @@ RENDERERS: Final[dict[Form, Callable[[bytes], str]]] = {
     Form.BITS: _bits,
     Form.MSGPACK: _msgpack,
     Form.PICKLE: _pickle,
+    Form.PHP: _php,
 }

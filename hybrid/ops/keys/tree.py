@@ -1,14 +1,11 @@
-"""Keys as folders, cut at `:`. Pure."""
+"""Keys as folders, cut at a separator. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
-__all__ = ["SEPARATOR", "Folder", "Level", "level_of"]
-
-SEPARATOR: Final = b":"
+__all__ = ["Folder", "Level", "level_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +26,17 @@ class Level:
     complete: bool
 
 
-def level_of(names: Iterable[bytes], prefix: bytes, complete: bool) -> Level:
+def level_of(names: Iterable[bytes], prefix: bytes, complete: bool, separator: bytes = b":") -> Level:
     """The folders, most keys first, and the keys, in order, of those `names` that begin with `prefix`."""
     counts: dict[bytes, int] = {}
     keys: list[bytes] = []
     for name in list(names):
         if not name.startswith(prefix):
             continue
-        part, separator, _ = name[len(prefix) :].partition(SEPARATOR)
-        if separator:
+        part, found, _ = name[len(prefix) :].partition(separator)
+        if found:
             counts[part] = counts.get(part, 0) + 1
         else:
             keys.append(name)
-    folders = (Folder(prefix + part + SEPARATOR, part, count) for part, count in counts.items())
+    folders = (Folder(prefix + part + separator, part, count) for part, count in counts.items())
     return Level(tuple(sorted(folders, key=lambda one: (-one.count, one.name))), tuple(sorted(keys)), complete)
