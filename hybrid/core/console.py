@@ -194,10 +194,12 @@ def too_long(name: str, size: int) -> bool:
 
 
 def completions(text: str, limit: int = 8) -> tuple[Command, ...]:
-    """The commands whose name begins with `text`, then those that contain it."""
-    asked = " ".join(text.upper().split())
+    """The command of a line, then those whose name begins with `text`, then those that contain it."""
+    words = text.upper().split()
+    asked = " ".join(words)
     if not asked:
         return ()
+    whole = [COMMANDS[name] for name in (" ".join(words[:2]), words[0]) if name in COMMANDS]
     begin = [row for name, row in COMMANDS.items() if name.startswith(asked)]
     inside = [row for name, row in COMMANDS.items() if asked in name and not name.startswith(asked)]
-    return tuple([*begin, *inside][:limit])
+    return tuple(dict.fromkeys([*whole, *begin, *inside]))[:limit]

@@ -22,6 +22,7 @@ from hybrid.client import HybridRedis
 from hybrid.core.commands import COMMANDS, Command, Policy
 from hybrid.core.console import Judgement, OperatorNeeded, Target, completions, judged, size_question, too_long
 from hybrid.core.shell import bounded, masked_line, printed, split_line
+from hybrid.core.syntax import syntax_of
 from hybrid.errors import CommandRefused, HybridError
 from hybrid.ops.metrics import raw_store
 from hybrid.stores.exchange import exchange
@@ -94,6 +95,13 @@ class Console:
             stores.remove(Store.CLOUD)
         with ThreadPoolExecutor(max(len(stores), 1), "console") as pool:
             return tuple(pool.map(lambda store: self._answered(store, line), stores))
+
+    def syntax(self, name: str) -> str | None:
+        """How a command is written, as the local store tells it; None where it does not. Raises redis.RedisError."""
+        asked = (b"COMMAND", b"DOCS", name.replace(" ", "|").encode())
+        with raw_store(self._client, Store.LOCAL, socket_timeout=TIMEOUT_S, socket_connect_timeout=CONNECT_S) as raw:
+            [reply] = exchange(raw.connection_pool.get_connection(), [asked])
+        return None if isinstance(reply, Exception) else syntax_of(name, reply)
 
     def _answered(self, store: Store | None, line: Line) -> Answer:
         started_s, silent = time.perf_counter(), False

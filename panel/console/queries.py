@@ -8,7 +8,11 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hybrid.ops.console import COMMANDS, Answer, Command, Line, Policy, Target, completions
+from redis.exceptions import RedisError
+
+from hybrid.ops.console import COMMANDS, Answer, Command, Console, Line, Policy, Target, completions
+from panel import reads
+from panel.format import sentence
 from panel.process import process
 
 __all__ = [
@@ -24,12 +28,15 @@ __all__ = [
     "keep_run",
     "remember_line",
     "runs",
+    "syntax",
 ]
 
 RUNS = "console-runs"
 MOST_RUNS = 40
 MOST_CHARS = 2_000_000
 MOST_LINES = 200
+SYNTAX_S = 3600.0
+SYNTAX_PATIENCE_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +91,18 @@ def remember_line(user: str, text: str) -> None:
 def earlier_lines(user: str) -> tuple[str, ...]:
     """The lines of this person, newest first, each once."""
     return tuple(process().lines.get(user, ()))
+
+
+def syntax(name: str) -> reads.Answer[str | None]:
+    """How a command is written; None where the store does not tell."""
+
+    def ask() -> str | None:
+        agent = process().agent
+        if agent is None:
+            raise reads.ReadFailed("The panel's client is not running.")
+        try:
+            return Console(agent.client).syntax(name)
+        except RedisError as error:
+            raise reads.ReadFailed(sentence(error)) from None
+
+    return process().reads.get(("syntax", name), ask, max_age_s=SYNTAX_S, patience_s=SYNTAX_PATIENCE_S)

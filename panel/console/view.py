@@ -6,12 +6,13 @@ from typing import Any
 
 import streamlit as st
 
-from panel import format, widgets
+from panel import format, jobview, widgets
 from panel.console import actions as console
-from panel.console.queries import COMMANDS, Answer, Command, Policy, Run, Target, earlier_lines
+from panel.console.queries import COMMANDS, Answer, Command, Policy, Run, Target, earlier_lines, syntax
 from panel.i18n import N_, _, ngettext
 from panel.links import from_address, to_address
 from panel.queries import Store
+from panel.reads import Unknown
 from panel.said import said
 
 __all__ = ["LINE", "PAST", "TARGET", "finder", "help_of", "run_card", "target_choice"]
@@ -89,7 +90,12 @@ def put(text: str) -> None:
 
 
 def help_of(command: Command) -> None:
-    """What hybrid's command table says of a command."""
+    """How a command is written, and what hybrid's command table says of it."""
+    written = syntax(command.name)
+    if isinstance(written, Unknown):
+        jobview.follow(written.pending, "console-syntax")
+    elif written.value:
+        st.markdown(format.code(written.value))
     parts = [f"**{command.name}**", said(command.group), _(POLICIES[command.policy])]
     if command.note:
         parts.append(said(command.note))

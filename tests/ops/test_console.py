@@ -119,6 +119,11 @@ def test_completion_begins_with_what_was_typed_then_contains_it() -> None:
     assert completions("  ") == ()
 
 
+@pytest.mark.parametrize(("line", "name"), [("set k v", "SET"), ("get", "GET"), ("config get x", "CONFIG GET")])
+def test_a_line_is_explained_by_its_command(line: str, name: str) -> None:
+    assert completions(line)[0].name == name
+
+
 # -- real stores
 
 
@@ -154,6 +159,19 @@ def test_write_to_one_store_stays_there(pair: tuple[Stores, Console]) -> None:
     (done,) = run(console, "SET alone 1", Target.CLOUD, past_hybrid=True)
     assert (done.store, done.lines) == (Store.CLOUD, ("OK",))
     assert [answer.lines for answer in run(console, "GET alone")] == [("(nil)",), ('"1"',)]
+
+
+def test_a_server_tells_how_its_commands_are_written(pair: tuple[Stores, Console]) -> None:
+    _, console = pair
+    assert console.syntax("LLEN") == "LLEN key"
+    assert console.syntax("CONFIG GET") == "CONFIG GET parameter [parameter ...]"
+    assert console.syntax("ZRANGE") == (
+        "ZRANGE key start stop [BYSCORE | BYLEX] [REV] [LIMIT offset count] [WITHSCORES]"
+    )
+    written = console.syntax("XADD")
+    assert written is not None and written.endswith("<* | id> field value [field value ...]")
+    assert console.syntax("DBSIZE") == "DBSIZE"
+    assert console.syntax("NO.SUCH") is None
 
 
 def test_error_of_a_store_is_an_answer(pair: tuple[Stores, Console]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from servers import Pool, Stores
+from servers import Pool, Stores, wait_until
 from streamlit.testing.v1 import AppTest
 
 from hybrid import HybridRedis
@@ -158,6 +158,13 @@ def test_earlier_lines_outlive_the_session_and_can_be_chosen(page: Callable[...,
     assert at.selectbox(key="console-find").options[0] == "GET greeting (earlier)"
     at.selectbox(key="console-find").set_value(("line", "GET greeting")).run()
     assert at.text_input(key="console-line").value == "GET greeting"
+
+
+def test_a_line_that_was_run_stands_beside_how_its_command_is_written(
+    page: Callable[..., AppTest], text_of: TextOf
+) -> None:
+    at = send(page(), "LLEN one two")
+    wait_until(lambda: "`LLEN key`" in text_of(at.run()), "what the store tells")
 
 
 def test_again_runs_the_line_where_the_choice_says(page: Callable[..., AppTest]) -> None:
