@@ -26,8 +26,8 @@ __all__ = ["Follow"]
 BLOCK_MS: Final = {Store.LOCAL: 250, Store.CLOUD: 30_000}
 """How long the log is awaited before it is asked for anew, which the cloud bills."""
 
-RETURN_BLOCK_MS: Final = 1000
-"""The same for the cloud's log while the authority is about to go back to the local store: that is over soon."""
+BEHIND_BLOCK_MS: Final = 1000
+"""The same at the most, while the other store catches up: that is over soon."""
 
 LINGER_S: Final = 0.002
 LONG_LINGER_S: Final = 0.005
@@ -83,8 +83,7 @@ class Follow:
     def _ask(self) -> None:
         if not self._asked:
             stream, most = self._stream, ("COUNT", self._stream.batch_entries)
-            returns = stream.source is Store.CLOUD and not stream.board.authority.held
-            block_ms = RETURN_BLOCK_MS if returns else BLOCK_MS[stream.source]
+            block_ms = BLOCK_MS[stream.source] if stream.live else min(BLOCK_MS[stream.source], BEHIND_BLOCK_MS)
             stream.reader.send(pack(("XREAD", *most, "BLOCK", block_ms, "STREAMS", stream.names.log, stream.read_to)))
             self._asked, self._due_s = True, time.monotonic() + block_ms / 1000
 
