@@ -420,6 +420,7 @@ FORMS: Final = (
     N_("It is no {form}: {error}."), N_("It begins like {packing}, but cannot be decompressed: {error}."),
     N_("It is compressed with {packing}. Install the package {package} to read it."),
     N_("It is compressed with {packing}, which this Python was built without."),
+    N_("This form is read by the package {package}: install it."),
 )  # fmt: skip
 """Of values that cannot be shown in a format."""
 EXACT: Final = frozenset(

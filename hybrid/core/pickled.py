@@ -1,11 +1,12 @@
-"""A pickle, read only: what it holds as JSON could say it. Nothing in it is imported, built or called."""
+"""A pickle, read only: what it holds as JSON could say it. Nothing that it names is imported, built or called."""
 
 from __future__ import annotations
 
+import io
 import json
+import pickle
 import pickletools
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 __all__ = ["unpickled"]
 
@@ -13,39 +14,8 @@ MOST_PARTS: Final = 100_000
 """A few bytes may name the same list again and again, each time twice."""
 
 MOST_DEPTH: Final = 64
-MARK: Final = object()
-CONSTANTS: Final[dict[str, Any]] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-EMPTY: Final[dict[str, type]] = {"EMPTY_LIST": list, "EMPTY_TUPLE": list, "EMPTY_SET": list}
-MARKED: Final = frozenset({"LIST", "TUPLE", "FROZENSET"})
-TUPLES: Final = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-IGNORED: Final = frozenset({"PROTO", "FRAME", "STOP"})
-CALLS: Final = frozenset({"REDUCE", "NEWOBJ"})
-KEPT: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
-RECALLED: Final = frozenset({"GET", "BINGET", "LONG_BINGET"})
-REBUILT: Final = frozenset({"copyreg._reconstructor", "copy_reg._reconstructor"})
-
-
-@dataclass(slots=True)
-class _Name:
-    """What would be imported."""
-
-    text: str
-
-
-@dataclass(slots=True)
-class _Pairs:
-    pairs: list[tuple[Any, Any]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Made:
-    """What a call would have made, with the state and the parts it would have been given then."""
-
-    name: Any
-    arguments: list[Any]
-    state: Any = None
-    parts: list[Any] = field(default_factory=list)
-    pairs: _Pairs = field(default_factory=_Pairs)
+PUTS: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
+REBUILT: Final = frozenset({"<copyreg._reconstructor>", "<copy_reg._reconstructor>"})
 
 
 def unpickled(value: bytes) -> Any:
@@ -53,124 +23,55 @@ def unpickled(value: bytes) -> Any:
 
     Raises ValueError when it is no pickle, and when it is too much.
     """
+    for opcode, argument, _at in pickletools.genops(value):
+        if opcode.name in PUTS and int(argument or 0) > len(value):  # memory would be taken for so many
+            raise ValueError(f"it has no part {argument}")
     try:
-        machine = _Machine()
-        for opcode, argument, _at in pickletools.genops(value):
-            machine.run(opcode.name, argument)
-        [found] = machine.stack
-    except (IndexError, KeyError, TypeError, AttributeError) as error:
+        found = _Reader(io.BytesIO(value)).load()
+    except Exception as error:  # as the documentation has it: any, from bytes that are no pickle
         raise ValueError(f"its parts do not fit together: {error}") from None
     return _Shown().of(found, 0)
 
 
-class _Machine:
-    """The stack of a pickle, with names in the place of what would be imported."""
+class _Made:
+    """What a call would have made, with the state and the parts it would have been given then."""
 
-    def __init__(self) -> None:
-        self.stack: list[Any] = []
-        self._memo: dict[int, Any] = {}
+    def __new__(cls, *arguments: Any, **named: Any) -> _Made:
+        made = super().__new__(cls)
+        made.arguments = [*arguments, named] if named else list(arguments)
+        made.state = None
+        made.parts = []
+        made.pairs = []
+        return made
 
-    def run(self, name: str, argument: Any) -> None:
-        stack = self.stack
-        if name in IGNORED:
-            return
-        if name in CONSTANTS:
-            stack.append(CONSTANTS[name])
-        elif name in EMPTY:
-            stack.append(EMPTY[name]())
-        elif name in MARKED:
-            stack.append(self._marked())
-        elif name in TUPLES:
-            stack[-TUPLES[name] :] = [stack[-TUPLES[name] :]]
-        elif name in KEPT:
-            self._memo[int(argument)] = stack[-1]
-        elif name in RECALLED:
-            stack.append(self._memo[int(argument)])
-        elif name in CALLS:
-            arguments, called = stack.pop(), stack.pop()
-            stack.append(_made(called, arguments))
-        else:
-            self._other(name, argument)
+    arguments: list[Any]
+    state: Any
+    parts: list[Any]
+    pairs: list[tuple[Any, Any]]
 
-    def _other(self, name: str, argument: Any) -> None:
-        stack = self.stack
-        match name:
-            case "MARK":
-                stack.append(MARK)
-            case "MEMOIZE":
-                self._memo[len(self._memo)] = stack[-1]
-            case "POP":
-                stack.pop()
-            case "POP_MARK":
-                self._marked()
-            case "DUP":
-                stack.append(stack[-1])
-            case "EMPTY_DICT":
-                stack.append(_Pairs())
-            case "DICT":
-                items = self._marked()
-                stack.append(_Pairs(_two(items)))
-            case "APPEND":
-                item = stack.pop()
-                _list_of(stack[-1]).append(item)
-            case "APPENDS" | "ADDITEMS":
-                items = self._marked()
-                _list_of(stack[-1]).extend(items)
-            case "SETITEM":
-                item, key = stack.pop(), stack.pop()
-                _pairs_of(stack[-1]).append((key, item))
-            case "SETITEMS":
-                items = self._marked()
-                _pairs_of(stack[-1]).extend(_two(items))
-            case "GLOBAL":
-                stack.append(_Name(argument.replace(" ", ".")))
-            case "STACK_GLOBAL":
-                attribute, module = stack.pop(), stack.pop()
-                stack.append(_Name(f"{module}.{attribute}"))
-            case "NEWOBJ_EX":
-                named, arguments, called = stack.pop(), stack.pop(), stack.pop()
-                stack.append(_made(called, [*arguments, named] if named.pairs else arguments))
-            case "INST":
-                stack.append(_made(_Name(argument.replace(" ", ".")), self._marked()))
-            case "OBJ":
-                called, *arguments = self._marked()
-                stack.append(_made(called, arguments))
-            case "BUILD":
-                state = stack.pop()
-                stack[-1].state = state
-            case _ if argument is not None:
-                stack.append(argument)
-            case _:
-                raise ValueError(f"{name} cannot be shown")
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
 
-    def _marked(self) -> list[Any]:
-        """What lies above the latest mark, taken off with it."""
-        at = max(index for index, part in enumerate(self.stack) if part is MARK)
-        found = self.stack[at + 1 :]
-        del self.stack[at:]
-        return found
+    def append(self, part: Any) -> None:
+        self.parts.append(part)
+
+    add = append
+
+    def extend(self, parts: list[Any]) -> None:
+        self.parts.extend(parts)
+
+    def __setitem__(self, key: Any, part: Any) -> None:
+        self.pairs.append((key, part))
 
 
-def _two(items: list[Any]) -> list[tuple[Any, Any]]:
-    return list(zip(items[::2], items[1::2], strict=True))
+class _Reader(pickle.Unpickler):
+    """Classes and functions are classes of the same name that keep what they are given."""
 
+    def find_class(self, module: str, name: str) -> type[_Made]:
+        return type(f"<{module}.{name}>", (_Made,), {})
 
-def _list_of(found: Any) -> list[Any]:
-    parts: list[Any] = found.parts if isinstance(found, _Made) else found
-    return parts
-
-
-def _pairs_of(found: Any) -> list[tuple[Any, Any]]:
-    pairs: list[tuple[Any, Any]] = found.pairs.pairs if isinstance(found, _Made) else found.pairs
-    return pairs
-
-
-def _made(called: Any, arguments: list[Any]) -> _Made:
-    """Of an object of the oldest protocol what is told is its class, and what its base was made of."""
-    if isinstance(called, _Name) and called.text in REBUILT:
-        rebuilt, _base, of = arguments
-        return _Made(rebuilt, [] if of is None else [of])
-    return _Made(called, list(arguments))
+    def persistent_load(self, _pid: Any) -> NoReturn:
+        raise pickle.UnpicklingError("it refers to something outside")
 
 
 class _Shown:
@@ -186,26 +87,30 @@ class _Shown:
         match found:
             case bytes() | bytearray():
                 return found.decode(errors="backslashreplace")
-            case list():
+            case list() | tuple() | set() | frozenset():
                 return [self.of(part, depth + 1) for part in found]
-            case _Pairs(pairs):
-                return {self._key(key, depth): self.of(part, depth + 1) for key, part in pairs}
-            case _Name(text):
-                return f"<{text}>"
+            case dict():
+                return self._pairs(found.items(), depth)
+            case type():
+                return found.__name__
             case _Made():
-                return {self._name(found.name, depth): self._contents(found, depth)}
+                return self._made(found, depth)
         return found
 
-    def _contents(self, made: _Made, depth: int) -> Any:
-        told = {"arguments": made.arguments, "state": made.state, "items": made.parts or made.pairs}
-        there = {name: part for name, part in told.items() if part not in ([], None, _Pairs())}
-        if len(there) <= 1:
-            return self.of(next(iter(there.values()), []), depth + 1)
-        return {name: self.of(part, depth + 1) for name, part in there.items()}
-
-    def _name(self, name: Any, depth: int) -> str:
-        return f"<{name.text}>" if isinstance(name, _Name) else self._key(name, depth)
+    def _pairs(self, pairs: Any, depth: int) -> dict[str, Any]:
+        return {self._key(key, depth): self.of(part, depth + 1) for key, part in pairs}
 
     def _key(self, key: Any, depth: int) -> str:
         shown = self.of(key, depth + 1)
         return shown if isinstance(shown, str) else json.dumps(shown)
+
+    def _made(self, made: _Made, depth: int) -> dict[str, Any]:
+        """Of an object of the oldest protocol what is told is its class, and what its base was made of."""
+        name, arguments = type(made).__name__, made.arguments
+        if name in REBUILT:
+            rebuilt, _base, of = arguments
+            name, arguments = self._key(rebuilt, depth), [] if of is None else [of]
+        items: Any = self._pairs(made.pairs, depth) if made.pairs else made.parts
+        told = {"arguments": arguments, "state": made.state, "items": items}
+        there = {what: self.of(part, depth + 1) for what, part in told.items() if part not in ([], None)}
+        return {name: there if len(there) > 1 else next(iter(there.values()), [])}

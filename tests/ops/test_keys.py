@@ -337,6 +337,10 @@ def test_formats(capsys: pytest.CaptureFixture[str]) -> None:
     assert rendered(b"\x82\xa1a\x93\x01\xff\xc0\xa1b\xcb\x3f\xf8" + bytes(6), Form.MSGPACK) == json.dumps(
         {"a": [1, -1, None], "b": 1.5}, indent=2
     )
+    odd = b"\x84\x01\xc4\x01\x00\xa1a\xd6\xff\x00\x00\x00\x00\x92\x01\x02\xc0\xa1\xff\xd4\x05a"
+    assert json.loads(rendered(odd, Form.MSGPACK)) == {
+        "1": "<1 bytes: 00>", "a": "1970-01-01 00:00:00+00:00", "[1, 2]": None, "\\xff": "<extension 5: 61>",
+    }  # fmt: skip
     trapped = pickle.dumps(Trap())
     assert guessed_form(trapped) is Form.PICKLE
     assert json.loads(rendered(trapped, Form.PICKLE)) == {"<builtins.print>": ["a pickle was run"]}
@@ -378,6 +382,15 @@ def test_a_pickle_is_read_as_data(protocol: int) -> None:
         "a": [1, -2.5, None], "3": ["ü", True], "at": {"<decimal.Decimal>": ["1.5"]},
         "who": {f"<{__name__}.Someone>": {"name": "Ann"}}, "o": {"<collections.OrderedDict>": {"x": [1]}},
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [b"\x80\x04]r\xff\xff\xff\xff.", b"\x80\x02\x82\x01.", b"Pabc\n.", b"\x80\x02(]s."],
+    ids=["memory for a part that is not there", "a registered extension", "something outside", "parts that do not fit"],
+)
+def test_a_pickle_that_cannot_be_told_is_listed(listed: bytes) -> None:
+    assert "STOP" in rendered(listed, Form.PICKLE)
 
 
 def test_a_pickle_that_is_no_tree_is_listed() -> None:

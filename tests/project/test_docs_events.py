@@ -12,7 +12,7 @@ import pytest
 from servers import Stores
 
 from hybrid import Store, client, events
-from hybrid.core import registry, shipping, tokens, transaction
+from hybrid.core import expiry_guard, registry, shipping, tokens, transaction
 from hybrid.core.names import Names
 from hybrid.core.refusals import Refusal
 from hybrid.events import (
@@ -124,7 +124,7 @@ TIMES: list[tuple[object, str, str]] = [
     (engine.SETTLE_S, "1", "engine.py"),
     (client.CLOSE_S, "2", "client.py"),
     (shipping.REPLAY_WITHIN_MS / 1000, "1", "shipping.py"),
-    (transaction.EXPIRY_GUARD_MS / 1000, "2", "transaction.py"),
+    (expiry_guard.EXPIRY_GUARD_MS / 1000, "2", "expiry_guard.py"),
 ]
 
 

@@ -12,7 +12,6 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any, Final
 
-from hybrid.core.msgpack import unpacked_msgpack
 from hybrid.core.php import unserialized
 from hybrid.core.pickled import unpickled
 
@@ -23,6 +22,9 @@ MOST_UNPACKED: Final = 4 * 1024 * 1024
 
 MOST_MEMORY: Final = 64 * 1024 * 1024
 MOST_OPCODES: Final = 20_000
+AS_DATETIME: Final = 3
+"""How msgpack gives a timestamp."""
+
 HEX_WIDTH: Final = 16
 BITS_WIDTH: Final = 8
 PHP_BEGINS: Final = re.compile(rb'a:\d+:\{|O:\d+:"')
@@ -148,8 +150,8 @@ def _is(form: Form, value: bytes) -> bool:
 
 def _is_msgpack(value: bytes) -> bool:
     try:
-        return isinstance(unpacked_msgpack(value), dict | list)
-    except ValueError:
+        return isinstance(_unpacked_msgpack(value), dict | list)
+    except (ValueError, OverflowError, NotInThisForm):
         return False
 
 
@@ -158,7 +160,7 @@ def rendered(value: bytes, form: Form) -> str:
     try:
         return RENDERERS[form](value)
     except (ValueError, RecursionError, OverflowError) as error:
-        raise NotInThisForm(f"It is no {form}: {error}.") from None
+        raise NotInThisForm(f"It is no {form}: {str(error) or type(error).__name__}.") from None
 
 
 def _json(value: bytes) -> str:
@@ -184,7 +186,27 @@ def _bits(value: bytes) -> str:
 
 
 def _msgpack(value: bytes) -> str:
-    return json.dumps(unpacked_msgpack(value), indent=2, ensure_ascii=False)
+    return json.dumps(_unpacked_msgpack(value), indent=2, ensure_ascii=False, default=_told)
+
+
+def _unpacked_msgpack(value: bytes) -> Any:
+    try:
+        module = import_module("msgpack")
+    except ImportError:
+        raise NotInThisForm("This form is read by the package msgpack: install it.") from None
+    return module.unpackb(
+        value,
+        unicode_errors="backslashreplace",
+        strict_map_key=False,
+        timestamp=AS_DATETIME,
+        object_pairs_hook=lambda pairs: {key if isinstance(key, str) else repr(key): held for key, held in pairs},
+        ext_hook=lambda kind, data: f"<extension {kind}: {data.hex()}>",
+    )
+
+
+def _told(held: Any) -> str:
+    """What JSON has no word for: bytes and times."""
+    return f"<{len(held)} bytes: {held.hex()}>" if isinstance(held, bytes) else str(held)
 
 
 def _php(value: bytes) -> str:
