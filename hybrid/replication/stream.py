@@ -358,6 +358,8 @@ class Stream:
         authority = board.authority
         if authority.store is not self.source:
             raise Ended(Outcome.MOVED)
+        if authority.alone:
+            raise Ended(Outcome.BROKEN)  # what only the cloud store has is to be merged first
         self.under = authority
         self._check_reached()
         if not board.reachable(self.target):

@@ -18,6 +18,8 @@ from hybrid.core.folding import Folded
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
 from hybrid.core.tokens import Shipped
+from hybrid.errors import HybridError
+from hybrid.ops.failover import failover
 from hybrid.replication import catch_up, growth
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
@@ -286,17 +288,17 @@ class Counting:
     def stop_shipper(self, is_over: Callable[[], bool] = lambda: True) -> Process:
         """Until half a second after another one has taken over, which is the result, and `is_over`."""
         scheduler = self.world.scheduler
-        [stopped] = self._shippers()
+        [stopped] = self.shippers()
         scheduler.freeze(stopped)
         self.pausing = False
-        assert scheduler.run(lambda: len(self._shippers()) == 2, scheduler.now_s + 10)
+        assert scheduler.run(lambda: len(self.shippers()) == 2, scheduler.now_s + 10)
         wait(self.world, 0.5)
         assert scheduler.run(is_over, scheduler.now_s + 10)
-        [successor] = [process for process in self._shippers() if process is not stopped]
+        [successor] = [process for process in self.shippers() if process is not stopped]
         scheduler.thaw(stopped)
         return successor
 
-    def _shippers(self) -> list[Process]:
+    def shippers(self) -> list[Process]:
         return [process for process in self.world.living if process.client._board.shipping]
 
     def end(self) -> None:
@@ -812,7 +814,7 @@ def test_a_refilled_store_is_not_taken_for_the_first_of_a_new_pair(cut_s: float)
         local.boot({})
         marked = partial(world.has, Store.LOCAL, b"hybrid:identity", lambda it: it.body != OUTDATED)
         assert world.scheduler.run(marked, world.scheduler.now_s + 10)
-        [shipping] = counting._shippers()
+        [shipping] = counting.shippers()
         [other] = [process for process in counting.processes if process is not shipping]
         wait(world, cut_s)
         world.link(other, Store.CLOUD).cut()
@@ -911,4 +913,31 @@ def test_connections_that_were_forgotten_on_the_way_do_not_make_the_last_store_a
         assert not world.scheduler.crashes
         local.boot(local.data.values)
         wait(world, 2.0)
+        counting.end()
+
+
+def test_a_store_that_takes_over_alone_from_a_move_is_merged_though_its_log_is_shipped_already() -> None:
+    """One process alone does not reach the cloud store when an operator has the last entries brought there. Those who
+    ship them do, and the cloud store gets the authority, too."""
+    with opened("from a move", preempt=0.0, verbose=False) as world:
+        counting = Counting(world, ("p1", "p2"))
+        [shipping] = counting.shippers()
+        [cut_off] = [process for process in counting.processes if process is not shipping]
+        link = world.link(cut_off, Store.CLOUD)
+        link.refuse = True
+        link.cut()
+        wait(world, 0.5)
+
+        def move() -> None:
+            with suppress(HybridError):
+                failover(shipping.client, author="ana")
+
+        def stands(store: Store, record: bytes) -> bool:
+            return world.has(store, b"hybrid:authority", lambda it: it.body.startswith(record))
+
+        world.scheduler.spawn(move, "operator", shipping)
+        assert world.scheduler.run(lambda: stands(Store.LOCAL, b"local 1002 alone"), world.scheduler.now_s + 5)
+        wait(world, 2.0)
+        assert all(stands(store, b"local 1003") for store in Store)
+        link.heal()
         counting.end()
