@@ -13,10 +13,13 @@ WRITTEN = "in-address-"
 
 def from_address(name: str, key: str, choices: Sequence[str], default: str) -> None:
     """Before a widget is drawn: for the first time, and after the browser went back or forward, take its value from the
-    address, if that is one of `choices`."""
+    address, if that is one of `choices`. Else send it again: of two drawings a busy browser may show the second alone,
+    without what was set in the first."""
     if key not in st.session_state or has_gone_back(name, st.session_state[key]):
         asked = st.query_params.get(name)
         st.session_state[key] = asked if asked in choices else default
+    else:
+        st.session_state[key] = st.session_state[key]
 
 
 def to_address(name: str, value: str, default: str) -> None:

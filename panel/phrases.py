@@ -128,6 +128,7 @@ DETAILS: Final = (
     N_("it is gone by now"),
     N_("{n} and {other} long"),
     N_("too big to be compared in a list; both are {n} long"),
+    N_("too big to be compared in a list"),
     N_("consumer groups differ"),
     N_("written on both stores while they were apart; the newer value was kept"),
     N_(

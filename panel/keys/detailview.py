@@ -25,6 +25,7 @@ from panel.widgets import slot
 __all__ = ["draw"]
 
 MOST_EDITED = 1024 * 1024
+MOST_SHOWN = 8 * 1024 * 1024  # of memory, which is two or three times the text
 
 
 def draw(key: bytes, authority: Store) -> None:
@@ -127,7 +128,7 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
     if kind == "string":
         string(key, infos)
     elif kind == "json":
-        document(key, tuple(infos))
+        document(key, infos)
     elif kind in queries.COLLECTIONS:
         collection(key, kind, infos, authority)
         if kind == "stream":
@@ -172,15 +173,26 @@ def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
                 download_buttons(key, values, partial(queries.whole_text, key))
 
 
-def document(key: bytes, stores: tuple[Store, ...]) -> None:
-    answer = queries.document(key, stores)
+def document(key: bytes, infos: dict[Store, KeyInfo]) -> None:
+    if max(info.memory_bytes or 0 for info in infos.values()) > MOST_SHOWN:
+        path = format.code(f"JSON.GET {key_text(key)} $.…")
+        st.caption(
+            _("Too large to be shown as a whole: read a part of it on the page Console, {command}.").format(
+                command=path
+            )
+        )
+        with st.container(horizontal=True):
+            download_buttons(key, dict.fromkeys(infos, b"{}"), partial(queries.whole_document, key))
+        return
+    answer = queries.document(key, tuple(infos))
     if not isinstance(answer, Known):
         missing(answer, _("The document"))
         jobview.follow(answer.pending, "keys-document")
         return
     side_by_side(answer.value, Form.JSON, whole=True)
     with st.container(horizontal=True):
-        edit_button(answer.value)
+        if max(map(len, answer.value.values()), default=0) <= MOST_EDITED:
+            edit_button(answer.value)
         download_buttons(key, answer.value)
 
 

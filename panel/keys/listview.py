@@ -56,11 +56,6 @@ def filters() -> None:
             _("View"), ["list", "tree"], key="keys-view", required=True,
             format_func=lambda v: _("List") if v == "list" else _("Tree"), wrap=True,
         )  # fmt: skip
-        if st.session_state["keys-view"] == "tree":
-            st.selectbox(
-                _("Separator"), state.SEPARATORS, key="keys-separator", width=110, accept_new_options=True,
-                on_change=state.set_prefix, args=(b"",), help=_("Names are cut there. Another one can be typed."),
-            )  # fmt: skip
         st.button(_("Refresh"), icon=":material/refresh:", key="keys-refresh", on_click=refresh)
         st.button(
             _("New key"), icon=":material/add:", key="keys-new", type="primary",

@@ -112,6 +112,7 @@ __all__ = [
     "stores_up",
     "text",
     "unpacked",
+    "whole_document",
     "whole_text",
 ]
 
@@ -285,6 +286,11 @@ def whole_text(key: bytes, store: Store) -> bytes:
 
 def document(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, bytes]]:
     return _asked("document", (key, stores), lambda kept: read_document(kept, stores, key))
+
+
+def whole_document(key: bytes, store: Store) -> bytes:
+    """A document as it is now, however long; for who waits for a file. Raises HybridError."""
+    return read_document(lines(), (store,), key).get(store, b"")
 
 
 def elements(

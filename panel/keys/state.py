@@ -21,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 PAGE_KEYS = 50
-SETTLES_S = 3.0
+SETTLES_S = 10.0
 """How long after a visit began the browser may get a drawing before it got the first one, which set the controls."""
 
 KINDS = ("", "string", "hash", "list", "set", "zset", "stream", "json")
@@ -64,8 +64,8 @@ def restore() -> None:
         allowed = ALLOWED.get(name)
         if opened or has_gone_back(name, state[f"keys-{name}"]):
             state[f"keys-{name}"] = value if allowed is None or value in allowed else allowed[0]
-        elif is_fresh or name == "separator":
-            # Sent again: the browser may have missed it, and has none of the separator outside the tree.
+        elif is_fresh or name in ALLOWED or name in DEFAULTS:
+            # Sent again: the browser may have missed it. Not the search for long: it is typed.
             state[f"keys-{name}"] = state[f"keys-{name}"]
     if _is_led("prefix", opened):
         set_prefix(key_from(linked("prefix")))

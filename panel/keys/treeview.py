@@ -72,6 +72,11 @@ def crumbs(folder: bytes, separator: bytes) -> None:
                 format.escaped(key_text(part + separator)), type="tertiary", key=f"keys-crumb-{index}", on_click=enter,
                 args=(target,),
             )  # fmt: skip
+        st.space("stretch")
+        st.selectbox(
+            _("Separator"), state.SEPARATORS, key="keys-separator", width=110, accept_new_options=True,
+            on_change=state.set_prefix, args=(b"",), help=_("Names are cut there. Another one can be typed."),
+        )  # fmt: skip
 
 
 def enter(folder: bytes) -> None:

@@ -196,6 +196,18 @@ def test_badges_say_what_is_so(lines: Lines, sides: dict[Store, Any]) -> None:
     assert "too big" in found[b"big"].detail
 
 
+def test_a_big_key_without_a_length_keeps_no_badge_from_others(server_pool: Pool) -> None:
+    urls = [server_pool.get("redis-7.4", role).url for role in ("local", "cloud")]
+    with HybridRedis.from_urls(*urls, local_timeout_s=5.0, cloud_timeout_s=5.0, sync_enabled=False) as hybrid:
+        hybrid.json().set("document", "$", {"items": ["x" * 100] * 500})
+        hybrid.set("small", "v")
+        assert hybrid.wait_in_sync(10)
+        lines = Lines(hybrid)
+        found = badge_rows(lines, BOTH, quick_rows(lines, BOTH, [b"document", b"small"]), most_bytes=1000)
+    assert [row.badge for row in found] == [Badge.UNKNOWN, Badge.EQUAL]
+    assert found[0].detail == "too big to be compared in a list"
+
+
 def test_a_key_whose_write_is_on_its_way_does_not_differ(
     lines: Lines, sides: dict[Store, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

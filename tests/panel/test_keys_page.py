@@ -17,7 +17,7 @@ from hybrid import HybridRedis
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
-from panel.keys import actions, bulkactions, queries
+from panel.keys import actions, bulkactions, detailview, queries, state
 from panel.keys.queries import Form
 from panel.process import PanelProcess
 
@@ -131,6 +131,19 @@ def test_controls_that_the_address_has_set_are_sent_again(hybrid: HybridRedis, o
         field = at.text_input(key="keys-pattern")
         assert (field.value, field.proto.set_value) == ("user:*", True)
         at.run()
+
+
+def test_choices_of_the_address_are_sent_with_each_drawing(
+    hybrid: HybridRedis, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy browser that got two drawings at once showed neither List nor Tree, and went to the list with the next
+    click anywhere. What is typed must not be taken away, so that is sent for a while only."""
+    monkeypatch.setattr(state, "SETTLES_S", 0.0)
+    hybrid.set("user:1", "v")
+    at = open_page(PAGE, query={"pattern": "user:*", "view": "tree", "separator": "/"}).run()
+    assert not at.text_input(key="keys-pattern").proto.set_value
+    assert at.segmented_control(key="keys-view").proto.set_value
+    assert all(at.selectbox(key=f"keys-{name}").proto.set_value for name in ("type", "store", "ttl", "separator"))
 
 
 def test_an_address_opens_the_same_view(hybrid: HybridRedis, open_page: OpenPage) -> None:
@@ -443,6 +456,25 @@ def test_a_value_is_downloaded_as_it_is_stored(
     assert offers("a/b") == {(b'{"a": 1}', "a_b.json")}
     assert offers("differs") == {(b"\x00\xff", "differs.local.bin"), (b"text", "differs.cloud.txt")}
     assert offers("long") == {(b"x" * 300_000, "long.local.txt"), (b"x" * 300_000, "long.cloud.txt")}
+
+
+def test_a_large_document_is_not_read_to_be_shown(
+    server_pool: Pool, panel_process: PanelProcess, set_weather: SetWeather, monkeypatch: pytest.MonkeyPatch,
+    open_keys: Callable[..., AppTest], text_of: TextOf,
+) -> None:  # fmt: skip
+    urls = [server_pool.get("redis-7.4", role).url for role in ("local", "cloud")]
+    monkeypatch.setattr(detailview, "MOST_SHOWN", 20_000)
+    with HybridRedis.from_urls(*urls, local_timeout_s=3.0, cloud_timeout_s=3.0, sync_enabled=False) as hybrid:
+        hybrid.start()
+        panel_process.agent = types.SimpleNamespace(client=hybrid, inquire=lambda: None)  # type: ignore[assignment]
+        set_weather("healthy")
+        hybrid.json().set("small", "$", {"a": 1})
+        hybrid.json().set("large", "$", {"items": ["x" * 100] * 500})
+        assert hybrid.wait_in_sync(10)
+        assert any('"a": 1' in code.value for code in opened_key(open_keys(), "small").code)
+        at = opened_key(open_keys(), "large")
+        assert "JSON.GET large" in text_of(at) and not any("xxx" in code.value for code in at.code)
+        assert queries.whole_document(b"large", Store.CLOUD).count(b"x") == 50_000
 
 
 def test_a_key_that_only_the_other_store_has_is_deleted_there(

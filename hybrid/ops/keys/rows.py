@@ -254,6 +254,8 @@ def by_length(row: KeyRow, cloud: Side | None, mine: int | None, other: int | No
         return replace(row, badge=Badge.ONLY_LOCAL, detail="")
     if row.local and row.local.kind != cloud.kind:
         return replace(row, badge=Badge.DIFFERS, cloud=cloud, detail=f"{row.local.kind} and {cloud.kind}")
+    if mine is None or other is None:
+        return replace(row, cloud=cloud, detail="too big to be compared in a list")
     if mine != other:
         return replace(row, badge=Badge.DIFFERS, cloud=cloud, detail=f"{mine:,} and {other:,} long")
     return replace(row, cloud=cloud, detail=f"too big to be compared in a list; both are {mine:,} long")
