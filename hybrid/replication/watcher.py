@@ -51,6 +51,9 @@ keeps the connection alive."""
 RETRY_S: Final = {Store.LOCAL: (0.05, 0.5), Store.CLOUD: (0.1, 1.0)}
 """First and longest pause between attempts to reach a store that is down."""
 
+AGAIN_S: Final = 0.1
+"""How long a store that was found silent is given over the connection that is there, before a new one is tried."""
+
 LEFT_ALONE_RETRY_S: Final = 5.0
 """The longest one while it is none of the pair, which may last for days: each attempt is four commands and more."""
 
@@ -251,8 +254,7 @@ class Watcher(threading.Thread):
 
     def _ask(self, wire: Wire) -> None:
         generation, asked_s = self._endpoint.generation, time.monotonic()
-        # A store that is lost already is asked over a new connection soon.
-        timeout_s = None if self._board.reachable(self._store) else self._endpoint.usual_patience_s
+        timeout_s = None if self._board.reachable(self._store) else min(AGAIN_S, self._endpoint.usual_patience_s)
         wire.send(pack(("PING",)))
         while True:
             message = wire.receive(1, timeout_s=timeout_s)[0]
