@@ -22,6 +22,7 @@ SCRIPT = """
 const NARROW = 640
 let shown = ''
 let place = ''
+let stop = () => {}  // Streamlit calls again for new data, and what was returned last only at the end
 const typing = (target) => target.closest?.('input, textarea, select, [contenteditable="true"], [role="dialog"]')
 const textOf = (metric, part) => metric.querySelector(`[data-testid="stMetric${part}"]`)?.textContent.trim() ?? ''
 const describe = (words) => {
@@ -40,6 +41,7 @@ const describe = (words) => {
   }
 }
 export default function({data, setTriggerValue}) {
+  stop()
   document.documentElement.lang = data.language.replace('_', '-')
   document.cookie = `${data.cookie}=${data.language}; path=/; max-age=${data.age}; SameSite=Strict`
   if (data.opened && data.opened !== shown && window.innerWidth < NARROW) {
@@ -65,10 +67,12 @@ export default function({data, setTriggerValue}) {
   describe(data.words)
   const drawn = new MutationObserver(() => describe(data.words))
   drawn.observe(document.body, {subtree: true, attributeFilter: ['aria-label']})
-  return () => {
+  const end = () => {
     document.removeEventListener('keydown', pressed)
     drawn.disconnect()
   }
+  stop = end
+  return end
 }
 """
 

@@ -3,6 +3,7 @@ write mode, switched and switched back."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,10 +121,14 @@ def help_by_keyboard(page: Page) -> None:
 
 
 def switch_to_portuguese(page: Page, panel: RunningPanel) -> None:
+    page.get_by_role("link", name="Overview").first.click()
+    course = page.get_by_test_id("stMetricChart").first
+    expect(course).to_have_attribute("aria-label", re.compile("^Course of"), timeout=PATIENT_MS)
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_test_id("stSidebar").get_by_role("combobox").click()
     page.get_by_role("option", name="Português").click()
     expect(page.get_by_role("link", name="Visão geral").first).to_be_visible(timeout=PATIENT_MS)
     page.wait_for_function("document.documentElement.lang === 'pt-BR'", timeout=PATIENT_MS)
+    expect(course).to_have_attribute("aria-label", re.compile("^Evolução de"), timeout=PATIENT_MS)
     page.goto(panel.address)  # a new session: the cookie remembers
     expect(page.get_by_role("link", name="Visão geral").first).to_be_visible(timeout=PATIENT_MS)
