@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
-from panel.format import ms_text
+from panel.format import latency, ms_text
 from panel.i18n import _
 from panel.queries import Sample, Store
 
-__all__ = ["STORE_COLORS", "TIME_LABELS", "latency_chart", "ms_log_axes", "sparkline", "thinned"]
+__all__ = ["STORE_COLORS", "TIME_LABELS", "latency_chart", "ms_log_axes", "sparkline", "thinned", "worded"]
 
 # One colour per store in both themes; both have at least 3:1 contrast on either background.
 STORE_COLORS = {Store.LOCAL: "#4a82f2", Store.CLOUD: "#9c62f2"}
@@ -56,12 +56,12 @@ def latency_chart(samples: Sequence[Sample], stores: Sequence[Store], since_s: f
             "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9,
             "itemStyle": {"opacity": 0}, "textStyle": {"fontSize": 11},
         },
-        "tooltip": {"trigger": "axis", "valueFormatter": "%.2f ms"},
+        "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "time", "min": round(start_s * 1000), "max": round(until_s * 1000), "splitNumber": 4,
             "axisLabel": {"formatter": TIME_LABELS},
         },
-        "yAxis": ms_log_axes(value for one in series for _, value in one["data"]),
+        "yAxis": ms_log_axes(value for one in series for _, value, _word in one["data"]),
         "series": series,
     }  # fmt: skip
 
@@ -95,8 +95,8 @@ LINES: tuple[tuple[str, str, Pick], ...] = (
 
 def _line(samples: Sequence[Sample], store: Store, name: str, style: str, pick: Pick, since_s: float) -> dict[str, Any]:
     values = [(sample.at_s, pick(sample)) for sample in samples if sample.store is store and sample.at_s >= since_s]
-    data = [
-        [round(at_s * 1000), None if value is None else round(max(value, LEAST_MS), 3)]
+    shown = [
+        (at_s, None if value is None else round(max(value, LEAST_MS), 3))
         for at_s, value in thinned(values, CHART_POINTS)
     ]
     return {
@@ -104,5 +104,14 @@ def _line(samples: Sequence[Sample], store: Store, name: str, style: str, pick: 
         "type": "line",
         "symbol": "none",
         "lineStyle": {"width": 2, "type": style},
-        "data": data,
+        **worded(shown, latency),
+    }
+
+
+def worded(points: Iterable[tuple[float, float | None]], word: Callable[[float], str]) -> dict[str, Any]:
+    """The data of a series of ECharts, with the words of its tooltip: left to itself that writes numbers in English."""
+    return {
+        "data": [[round(at_s * 1000), value, "" if value is None else word(value)] for at_s, value in points],
+        "dimensions": ["at", "value", {"name": "word", "type": "ordinal"}],
+        "encode": {"x": "at", "y": "value", "tooltip": "word"},
     }

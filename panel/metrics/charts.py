@@ -14,6 +14,7 @@ from panel.i18n import N_, _
 from panel.metrics import queries
 from panel.metrics.queries import ALL, EventRow, Measured
 from panel.queries import Store
+from panel.said import said
 
 __all__ = [
     "HEIGHT", "Chart", "Line", "Mark", "Unit", "error_chart", "gauge_chart", "lag_chart", "latency_chart", "marks",
@@ -98,7 +99,7 @@ class Chart:
 def marks(rows: Sequence[EventRow]) -> tuple[Mark, ...]:
     """Failovers, outages and changes of the configuration; the latest, if there are very many."""
     return tuple(
-        Mark(row["at_s"], _(MARKED[row["event"]]), row["message"], row["level"])
+        Mark(row["at_s"], _(MARKED[row["event"]]), said(row["message"]), row["level"])
         for row in rows
         if row["event"] in MARKED
     )[-MOST_MARKS:]
@@ -150,7 +151,7 @@ def error_chart(found: Measured, marked: tuple[Mark, ...] = ()) -> Chart:
         slots = counts.setdefault((row["where"], row["kind"]), {})
         slots[row["at_s"]] = slots.get(row["at_s"], 0) + row["count"]
     lines = [
-        Line(f"{_('application') if where == 'client' else where}: {kind}", color, tuple(sorted(slots.items())))
+        Line(f"{_('application' if where == 'client' else where)}: {kind}", color, tuple(sorted(slots.items())))
         for ((where, kind), slots), color in zip(sorted(counts.items()), _colors(), strict=False)
     ]
     return _chart(found, lines, Unit.COUNT, marked, bars=True)

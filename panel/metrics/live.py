@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from panel.charts import TIME_LABELS, ms_log_axes
+from panel import format
+from panel.charts import TIME_LABELS, ms_log_axes, worded
 from panel.metrics.axes import LEVEL_COLORS, MUTED, SUFFIXES, byte_unit
 from panel.metrics.charts import Chart, Line, Unit
 
 __all__ = ["echarts"]
 
 DASHES = {"solid": "solid", "dash": "dashed", "dot": "dotted"}
+WORDS: Mapping[Unit, Callable[[float], str]] = {
+    Unit.MS: format.latency,
+    Unit.BYTES: format.size,
+    Unit.PER_S: lambda value: f"{format.number(value, ',.1f')}/s",
+}
 
 
 def echarts(chart: Chart) -> dict[str, Any]:
@@ -34,7 +41,9 @@ def echarts(chart: Chart) -> dict[str, Any]:
         unit_bytes, unit = byte_unit(max(known, default=1024.0))
         axis["axisLabel"] = {"formatter": f"{{value}} {unit}"}
         for one in series:
-            one["data"] = [[at, None if value is None else round(value / unit_bytes, 2)] for at, value in one["data"]]
+            one["data"] = [
+                [at, None if value is None else round(value / unit_bytes, 2), word] for at, value, word in one["data"]
+            ]
     else:
         axis["axisLabel"] = {"formatter": f"{{value}}{SUFFIXES[chart.unit]}"}
     return {
@@ -61,5 +70,6 @@ def _series(chart: Chart, line: Line) -> dict[str, Any]:
     alone = sum(value is not None for _, value in line.points) < 3
     if alone and not chart.bars:
         kind |= {"symbol": "circle", "symbolSize": 5}
-    data = [[round(at_s * 1000), None if value is None else round(value, 3)] for at_s, value in line.points]
-    return {"name": line.name, "color": line.color, "data": data, **kind}
+    points = [(at_s, None if value is None else round(value, 3)) for at_s, value in line.points]
+    word = WORDS.get(chart.unit, lambda value: format.number(value, ",.0f"))
+    return {"name": line.name, "color": line.color, **worded(points, word), **kind}

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from panel import format
+from panel.command_phrases import GROUPS
 from panel.i18n import N_, _
 from panel.metrics import queries
 from panel.metrics.charts import HEIGHT, MARKED, Chart
@@ -15,6 +16,7 @@ from panel.metrics.figures import PLOTLY_CONFIG, cost_figure, heat_figure, month
 from panel.metrics.live import echarts
 from panel.metrics.queries import ALL, Costs, EventRow, Measured
 from panel.queries import Overview, Store
+from panel.said import said
 from panel.tables import THREE_DIGITS, csv_button, heading, numbered, table_height
 from panel.widgets import COLORS, STORE_ICONS, titled, zone
 
@@ -30,10 +32,14 @@ EVENT_ICONS = {
 SHOWN_EVENTS = 200
 QUANTILES = ("p50", "p95", "p99", "max")
 STORE_WORDS = {Store.LOCAL: N_("Local"), Store.CLOUD: N_("Cloud")}
+GROUP_WORDS = {
+    ALL: N_("all commands"), "pipelines": N_("pipelines"), "other": N_("other"),
+    **{name.lower(): name for name in GROUPS},
+}  # fmt: skip
 
 
 def group_word(group: str) -> str:
-    return _("all commands") if group == ALL else group
+    return _(GROUP_WORDS.get(group, group)).lower()
 
 
 def chart_frame(
@@ -159,7 +165,7 @@ def events_part(rows: Sequence[EventRow]) -> None:
         for row in list(reversed(rows))[:SHOWN_EVENTS]:
             icon = EVENT_ICONS.get(row["level"], ":gray[:material/info:]")
             title = _(MARKED.get(row["event"], ""))
-            text = f"**{title}:** {row['message']}" if title else row["message"]
+            text = f"**{title}:** {said(row['message'])}" if title else said(row["message"])
             when = format.clock(row["at_s"], zone(), with_seconds=True)
             st.markdown(f"{icon} :gray[{when}] {text} :gray-badge[{row['process']}]")
 

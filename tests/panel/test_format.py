@@ -83,7 +83,7 @@ def test_latency_chart_shows_a_gap_where_a_store_did_not_answer() -> None:
     samples = [Sample(at, Store.LOCAL, 0.3, value, 1, 1) for at, value in ((10.0, 1.0), (12.0, None), (14.0, 0.0))]
     figure = charts.latency_chart(samples, [Store.LOCAL], 0.0, 20.0)
     p99 = next(series for series in figure["series"] if series["name"] == "Local p99")
-    assert p99["data"] == [[10000, 1.0], [12000, None], [14000, charts.LEAST_MS]]
+    assert p99["data"] == [[10000, 1.0, "1.0 ms"], [12000, None, ""], [14000, charts.LEAST_MS, "0.05 ms"]]
     assert figure["animation"] is False
 
 
@@ -97,6 +97,14 @@ def test_a_ticking_log_axis_is_labelled_in_the_readers_language(monkeypatch: pyt
     assert charts.latency_chart(samples, [Store.LOCAL], 0.0, 20.0)["yAxis"] == charts.ms_log_axes([1.0])
     assert charts.ms_log_axes([1.0])[1]["data"] == ["1 ms", "10 ms"], "an axis has a length"
     assert charts.ms_log_axes([])[1]["data"] == ["0,1 ms", "1 ms", "10 ms"]
+
+
+def test_what_a_ticking_chart_says_of_a_point_is_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    samples = [Sample(at, Store.LOCAL, 0.25, 1.5, 1, 1) for at in (10.0, 12.0)]
+    for series in charts.latency_chart(samples, [Store.LOCAL], 0.0, 20.0)["series"]:
+        assert series["encode"]["tooltip"] == "word"
+        assert {point[2] for point in series["data"]} == {"1,5 ms" if "p99" in series["name"] else "0,25 ms"}
 
 
 def test_data_is_no_markup() -> None:

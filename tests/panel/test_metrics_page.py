@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from hybrid.core.commands import COMMANDS
 from hybrid.core.histogram import Histogram, bucket_of
 from hybrid.core.metrics import Happening, Record
 from hybrid.core.spending import CostSummary
+from hybrid.observe.metrics import group_of
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
+from panel import i18n
 from panel.format import ms_text
-from panel.metrics import charts, figures, live, queries
+from panel.metrics import charts, figures, live, queries, view
 from panel.metrics.axes import byte_ticks, log_ticks
 from panel.metrics.charts import Unit
 from panel.metrics.queries import CostRow, Costs, HeatRow, Measured
@@ -166,6 +169,30 @@ def test_both_ways_of_drawing_tell_the_same() -> None:
         assert [trace["name"] for trace in shown] == [series["name"] for series in ticking["series"]]
         assert [len(trace["x"]) for trace in shown] == [len(series["data"]) for series in ticking["series"]]
         assert len(ticking["series"][0]["markLine"]["data"]) == 1
+
+
+def test_both_ways_of_drawing_speak_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    assert {group_of(name) for name in (*COMMANDS, "PIPELINE", "UNHEARD")} <= set(view.GROUP_WORDS)
+    assert [view.group_word(group) for group in ("all", "keys", "other")] == ["todos os comandos", "chaves", "outros"]
+    moved = Happening(
+        END - 50.0, "shop", "AuthorityMoved", "warning", "failover: the cloud store has the authority now (epoch 2)"
+    )
+    failed = record(END - 60, failed=2, ms=2.0)
+    failed.events.append(moved)
+    found = measured(failed)
+    (mark,) = charts.marks(queries.events(found))
+    assert mark.text.startswith("failover: o armazenamento nuvem")
+    assert charts.error_chart(found).lines[0].name == "nuvem: timeout"
+    words = {
+        series["data"][0][2]
+        for chart in (
+            charts.latency_chart(found), charts.throughput_chart(found), charts.error_chart(found),
+            charts.gauge_chart(found, "memory_bytes", Unit.BYTES),
+        )
+        for series in live.echarts(chart)["series"]
+    }  # fmt: skip
+    assert {"2,5/s", "2", "1,91 MB"} < words
 
 
 def test_names_of_many_lines_take_no_room_from_the_lines() -> None:
