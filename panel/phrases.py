@@ -157,7 +157,7 @@ ADVICE: Final = (
     N_("Bring back either store; applications run on their own data source meanwhile."),
     N_("Bring the store back; the other one carries on, and it catches up by itself."),
     N_("It serves nothing until the other store has filled it again. If nobody emptied it, check its persistence."),
-    N_("Start an agent, or an application that uses both stores: what was written waits in the log."),
+    N_("Start an agent, or an application that uses both stores; one that runs says in its log what hinders it."),
     N_("Look at the kind of error: memory limit, read-only mode or missing permissions of the user."),
     N_("Look at the link to the other store, and at how much is written."),
     N_("Compare them on the Diff page or with `python -m hybrid diff`, and choose which value counts."),

@@ -102,7 +102,7 @@ _RULES = (
     Rule(
         "no_shipper",
         "Nobody ships the log",
-        "Start an agent, or an application that uses both stores: what was written waits in the log.",
+        "Start an agent, or an application that uses both stores; one that runs says in its log what hinders it.",
         Severity.CRITICAL,
         raise_after_s=30.0,
         clear_after_s=5.0,

@@ -67,7 +67,7 @@ class Shipper(threading.Thread):
         self._board = board
         self._names = names
         self._claim = claim
-        self._refused = ""
+        self._refused = self._denied = ""
         self._reserved: Lease | None = None
         self._looked_s = 0.0
         self._looked_at: Position = (0, 0)
@@ -120,9 +120,13 @@ class Shipper(threading.Thread):
         finally:
             control.disconnect()
 
-    @staticmethod
-    def _takes(lease: Lease, control: Wire) -> bool:
-        return lease.acquired(control.exchange(lease.acquire(), 1)[0])
+    def _takes(self, lease: Lease, control: Wire) -> bool:
+        reply = control.exchange(lease.acquire(), 1)[0]
+        denied = str(reply) if isinstance(reply, redis.ResponseError) else ""
+        if denied and denied != self._denied:
+            logger.warning("the %s store does not let this process ship its log: %s", lease.store, denied)
+        self._denied = denied
+        return lease.acquired(reply)
 
     def _await_end(self, lease: Lease, control: Wire) -> None:
         """Until the lease of somebody else has run out. Where asking is billed it is asked again when it would have,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -120,6 +121,24 @@ def test_a_key_that_the_other_store_does_not_allow(
         hybrid.set("other", 2)
         assert hybrid.wait_in_sync(HEAL_S)
         assert_equal(valkey, cloud)
+
+
+def test_a_user_that_may_not_ship_is_told_of_in_the_log(
+    server: Callable[..., ServerProcess], valkey: ServerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Writes go on; that nobody ships is no lack of processes then."""
+    caplog.set_level(logging.WARNING, "hybrid")
+    local = server()
+    with HybridRedis.from_urls(with_user(local, *ALL), valkey.url, ack="local", **PATIENT) as hybrid:
+        hybrid.set("k", 1)
+        assert hybrid.wait_in_sync(HEAL_S)
+        with_user(local, *ALL, "-eval")
+        hybrid.set("k", 2)
+        wait_until(lambda: "does not let this process ship its log" in caplog.text, "that to be told", HEAL_S)
+        with_user(local, *ALL)
+        assert hybrid.wait_in_sync(HEAL_S)
+        assert_equal(local, valkey)
+    assert caplog.text.count("does not let this process ship its log") == 1
 
 
 def test_what_the_user_may_not_do_is_said_to_the_caller(
