@@ -7,7 +7,7 @@ import streamlit as st
 
 from panel import queries
 from panel.queries import Overview, StoreState
-from panel.verdict import full, verdict
+from panel.verdict import full, is_stranger, verdict
 from panel.widgets import answer_line, zone
 
 __all__ = ["follow_weather", "weather_line"]
@@ -46,5 +46,5 @@ def _weather(snapshot: Overview | None) -> tuple[object, ...]:
         return ()
     sides = (snapshot.local, snapshot.cloud)
     found = full(snapshot)
-    known = [(facts.status.state, facts.status.refuses) for facts in sides if facts is not None]
+    known = [(facts.status.state, facts.status.refuses, is_stranger(facts)) for facts in sides if facts is not None]
     return (snapshot.settings.write_both, None if found is None else found.tone, *known)

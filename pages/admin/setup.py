@@ -9,7 +9,7 @@ from panel.i18n import _
 from panel.setup import queries as setup
 from panel.setup import view
 from panel.setup.actions import CHECKS
-from panel.weatherline import weather_line
+from panel.weatherline import follow_weather, weather_line
 
 widgets.title(_("Connect your stores"))
 if not setup.needs_pairing(queries.overview()):  # that is told below, with what to do
@@ -46,3 +46,4 @@ if found:
         view.write_form(setup.plan(local, cloud, preset))
     else:
         st.caption(_("Correct the address above and try again: only stores that can be used are written."))
+follow_weather(snapshot)

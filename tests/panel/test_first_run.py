@@ -17,6 +17,7 @@ from panel import actions, queries
 from panel.jobs import Job
 from panel.process import PanelProcess
 from panel.setup import actions as setup
+from panel.setup import view
 from panel.setup.queries import COMPARE_JOB, PAIR_JOB, Origin, Paired, Preview, plan
 
 OpenPage = Callable[..., AppTest]
@@ -157,6 +158,26 @@ def test_two_stores_with_data_are_compared_before_anybody_chooses(
     at.button(key="pair-local").click().run()
     (dialog,) = at.get("dialog")
     assert dialog.button[0].disabled
+
+
+def test_a_store_that_returns_and_is_no_pair_yet_is_asked_about_at_once(
+    set_weather: SetWeather, open_page: OpenPage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Down, and left alone, is one state to the client; the open page shows something else then."""
+    weather = set_weather("cloud down")
+    assert weather is not None
+    assert weather.cloud is not None
+    status = replace(weather.cloud.status, reason="it holds data and was never paired with the other store")
+    unpaired = replace(weather, cloud=replace(weather.cloud, status=status))
+    known, draw_form = [weather], view.urls_form
+
+    def returns() -> tuple[str, str]:
+        known[0] = unpaired
+        return draw_form()
+
+    monkeypatch.setattr(queries, "overview", lambda: known[0])
+    monkeypatch.setattr(view, "urls_form", returns)
+    assert "Whose data counts?" in [head.value for head in open_page(PAGE).subheader]
 
 
 def test_who_has_chosen_is_told_that_it_is_done_and_where_to_go_on(
