@@ -122,6 +122,11 @@ class Board(Protocol):
     @property
     def authority(self) -> Authority: ...
     @property
+    def confirms(self) -> bool:
+        """Whether a write is to wait for the other store to have it."""
+        ...
+
+    @property
     def hopeful(self) -> bool:
         """Whether stores that are down are being tried once more, because none is left."""
         ...

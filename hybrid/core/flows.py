@@ -183,7 +183,7 @@ def _confirmation(board: Board, store: Store, place: Position, epoch: int, token
     moved while the reply was on its way, and what was written may be on the lost store alone. A write that another
     process has run was confirmed to that one."""
     routes = board.routes
-    if routes.confirm or (routes.writer is store.other and not routes.relayed):
+    if board.confirms or (routes.writer is store.other and not routes.relayed):
         return (yield AwaitConfirmation(store, place, epoch, token))
     return Confirmation.UNAVAILABLE
 

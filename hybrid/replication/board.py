@@ -33,6 +33,10 @@ SEAL_S: Final = 1.0
 RESTARTED_S: Final = 2.0
 """For so long a connection that was closed explains why others took the authority away."""
 
+WORD_S: Final = 2.5
+"""How long a process that has begun waits for whoever ships to say how far the cloud store is: longer than the lease of
+one that was killed lives."""
+
 REFUSAL_S: Final = 15.0
 """How long it is believed that a store takes nothing of what is shipped to it. Whoever ships tries each second."""
 
@@ -57,6 +61,7 @@ class Board:
         self._unheard: Authority | None = None
         self._has_gaps = False
         self._served = False
+        self._word_due_s = 0.0
         self.wipes = dict.fromkeys(Store, 0)
         """How often each store was greeted without its mark: one that is being refilled may be emptied again."""
         self.apart = False
@@ -125,6 +130,16 @@ class Board:
         now_s = time.monotonic()
         return now_s >= return_at_s(self._unexplained_s, now_s)
 
+    @property
+    def confirms(self) -> bool:
+        """Whether a write is to wait for the other store: it has everything, or may have as far as is known, for this
+        process has only begun."""
+        return self.routes.confirm or (
+            time.monotonic() < self._word_due_s
+            and self.routes.writer is Store.LOCAL
+            and self.state(Store.CLOUD) is StoreState.CATCHING_UP
+        )
+
     def readers(self) -> tuple[Store, ...]:
         """Stores to read from, in order: one that lacks what this process wrote comes after the authority."""
         reads = self.routes.reads
@@ -141,6 +156,8 @@ class Board:
         with self._changed:
             if store is Store.CLOUD and evidence is Evidence.CAUGHT_UP:
                 self._has_gaps = False
+            if store is Store.CLOUD and evidence is Evidence.BEHIND:
+                self._word_due_s = 0.0
             changes = [*self._transition(store, evidence, reason), *self._promote()]
             if changes:
                 self._replan()
@@ -207,6 +224,8 @@ class Board:
         self._views[store] = after
         if after.state is before.state:
             return []
+        if store is Store.CLOUD:
+            self._word_due_s = time.monotonic() + WORD_S if before.state is StoreState.UNKNOWN else 0.0
         if store is Store.LOCAL and after.state is not StoreState.DOWN:
             self._relay = False
             self._served = self._served or after.state is StoreState.UP

@@ -61,7 +61,7 @@ class Confirmations:
         if board.authority.store is not store or board.state(store).is_lost:
             is_taken = store is Store.LOCAL or board.routes.claim
             return Confirmation.AUTHORITY_LOST if is_taken else Confirmation.UNAVAILABLE
-        if not board.routes.confirm:
+        if not board.confirms:
             board.unconfirmed += 1
             return Confirmation.UNAVAILABLE
         if time.monotonic() > deadline_s or board.closing:

@@ -237,7 +237,7 @@ class Watcher(threading.Thread):
             return FREE_S
         if board.is_wiped(self._store):
             return RETRY_S[self._store][1]
-        waits = self._store is Store.LOCAL and board.routes.confirm and board.acks[Store.LOCAL].is_awaited
+        waits = self._store is Store.LOCAL and board.confirms and board.acks[Store.LOCAL].is_awaited
         return AWAITED_S if waits else SILENCE_S[self._store]
 
     def _nobody_tells(self) -> bool:

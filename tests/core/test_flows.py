@@ -70,6 +70,10 @@ class World:
     def routes(self) -> Routes:
         return planned_routes(self.states[LOCAL], self.states[CLOUD], self.authority, ReadPreference.LOCAL)
 
+    @property
+    def confirms(self) -> bool:
+        return self.routes.confirm
+
     def readers(self) -> tuple[Store, ...]:
         return self.routes.reads
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from rig import HEAL_S, PATIENT, Rig, shipper_pid
+from servers import client as connect
 from servers import wait_until
 
 from hybrid import Store
@@ -32,6 +35,21 @@ def test_kill_9_of_the_process_that_ships(rig: Rig, ack: str) -> None:
     assert not history.unclear
     assert not history.stale
     assert shipper_pid(rig.local) != pid
+
+
+def test_a_process_that_starts_while_nobody_ships(rig: Rig) -> None:
+    """It does not know whether the cloud store has everything, and waits for whoever is to ship next to say it."""
+    rig.link(Store.CLOUD, 0.02)
+    fleet = rig.fleet(READERS[:1], ack="both", **PATIENT)
+    fleet.go()
+    wait_until(fleet.after(20), "the first tokens", HEAL_S)
+    fleet.workers[0].kill()
+    starts = rig.client(ack="both", **PATIENT)
+    assert shipper_pid(rig.local) != os.getpid()
+    starts.set("key", "value")
+    with connect(rig.cloud.url) as cloud:
+        assert cloud.get("key") == b"value"
+    assert not starts.status().unconfirmed_writes
 
 
 def test_who_closes_between_a_failback_and_its_next_lease(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,6 +114,35 @@ def test_a_cloud_store_from_which_the_local_one_took_over_alone_is_behind(failed
     assert failed_over.readers() == (LOCAL,) and not failed_over.routes.confirm
 
 
+@pytest.mark.parametrize(
+    ("word", "confirms"), [(Evidence.CAUGHT_UP, True), (Evidence.BEHIND, False), (Evidence.SILENT, False)]
+)
+def test_who_has_begun_waits_for_word_of_the_cloud_store(
+    make: Callable[..., Board], word: Evidence, confirms: bool
+) -> None:
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    for store in Store:
+        board.observe(store, Evidence.ANSWERED)
+    assert states(board) == "up catching up" and board.confirms
+    board.observe(CLOUD, word)
+    assert board.confirms is confirms
+    board.observe(CLOUD, Evidence.SILENT)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    assert states(board) == "up catching up" and not board.confirms, "it is known to have missed something"
+
+
+def test_word_of_the_cloud_store_is_not_waited_for_long(
+    make: Callable[..., Board], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hybrid.replication.board.WORD_S", 0.0)
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    for store in Store:
+        board.observe(store, Evidence.ANSWERED)
+    assert states(board) == "up catching up" and not board.confirms
+
+
 def test_while_local_catches_up_the_cloud_store_is_the_last(failed_over: Board) -> None:
     failed_over.observe(LOCAL, Evidence.ANSWERED)
     assert failed_over.is_last(CLOUD) and not failed_over.is_last(LOCAL)

@@ -274,7 +274,7 @@ class Pair:
         """Take note of a logged write, and wait for the other store while it can confirm."""
         board = self.engine.board
         board.wrote(place)
-        if board.routes.confirm:
+        if board.confirms:
             board.acks[store].wait(place, timeout_s)
 
     def await_applied(self, source: Store, place: Position, timeout_s: float) -> bool:
