@@ -407,6 +407,7 @@ URLS: Final = (
     N_("the server ended the connection; a store in the cloud often wants rediss://"),
     N_("look at the URL and at the server's log"),
     N_("the way there is not encrypted: use rediss:// if the store offers it"),
+    N_("it is another database of the local store's server, and is lost with it: use a second server"),
     N_("it is on this machine: a fault here takes both stores at once"),
     N_("{time} ms away: the local store should be near the application"),
     N_("absolute expiry times"), N_("expiries are read exactly, rather than as time left"),

@@ -100,12 +100,16 @@ def check_urls(local_url: str, cloud_url: str) -> list[UrlCheck]:
     """As `check_url`, of both (of the cloud store's if there is one). Under two names one store is no two."""
     urls = {Store.LOCAL: local_url, Store.CLOUD: cloud_url}
     local, *cloud = (check_url(store, url) for store, url in urls.items() if url.strip() or store is Store.LOCAL)
-    return [local, *(replace(each, problem=SAME) if _is_same(local, each) else each for each in cloud)]
+    return [local, *(_beside(local, each) for each in cloud)]
 
 
-def _is_same(local: UrlCheck, cloud: UrlCheck) -> bool:
-    both_known = local.usable and cloud.usable and None not in (local.run, cloud.run)
-    return both_known and (local.run, local.database) == (cloud.run, cloud.database)
+def _beside(local: UrlCheck, cloud: UrlCheck) -> UrlCheck:
+    """The check of the cloud store with what shows only next to the local one."""
+    if not (local.usable and cloud.usable) or local.run is None or local.run != cloud.run:
+        return cloud
+    if local.database == cloud.database:
+        return replace(cloud, problem=SAME)
+    return replace(cloud, warnings=(*cloud.warnings, ONE_SERVER))
 
 
 def url_in(text: str) -> str:
@@ -188,6 +192,7 @@ def warnings_of(store: Store, url: str, round_trip_ms: float) -> list[str]:
 
 
 SAME: Final = "it is the local store under another name: give the URL of a second store, or leave it empty"
+ONE_SERVER: Final = "it is another database of the local store's server, and is lost with it: use a second server"
 REST: Final = "this address is for HTTP (REST): copy the one that begins with rediss:// from the same place"
 URL: Final = re.compile(rf"(?:{'|'.join(map(re.escape, SCHEMES))})://[^\s\"']+")
 NEWER: Final = "use Redis 6.2, Valkey 7.2, Upstash, or newer"
