@@ -19,13 +19,18 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePair]:
 
 @pytest.fixture
 def app_stores(pair: StorePair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StorePair]:
-    """Empty stores; at the end of the test both must hold the same."""
+    """Empty stores that are a pair already: of one that becomes it only now the cloud store could not take over yet. At
+    the end of the test both must hold the same."""
     pair.empty()
+    pair.wait_healthy()
+    pair.close_clients()
     monkeypatch.chdir(tmp_path)  # no .env
     patient = {"REDIS_LOCAL_TIMEOUT": "2", "REDIS_CLOUD_TIMEOUT": "2"}
     for name, value in {**pair.environ, **patient}.items():
         monkeypatch.setenv(name, value)
     yield pair
-    pair.assert_identical()
-    close_shared()
-    pair.close_clients()
+    try:
+        pair.assert_identical()
+    finally:
+        close_shared()
+        pair.close_clients()
