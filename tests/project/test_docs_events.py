@@ -118,6 +118,7 @@ TIMES: list[tuple[object, str, str]] = [
     (board.SEAL_S, "1", "board.py"),
     (engine.HANDOVER_S, "1", "engine.py"),
     (confirmations.OVERDUE_S, "5", "confirmations.py"),
+    (board.WORD_S, "2.5", "board.py"),
     (tokens.EARLY_SEAL_S, "1", "tokens.py"),
     (relay.ANSWER_S, "1", "relay.py"),
     ({Store.LOCAL: registry.BEAT_S, Store.CLOUD: registry.CLOUD_BEAT_S}, "2 / 60", "registry.py"),
