@@ -59,7 +59,7 @@ def _ask(engine: Engine, *commands: tuple[Any, ...]) -> list[Any] | None:
         return None
     try:
         # With a timeout of its own it is not measured: latency is that of the application's calls.
-        timeout_s = engine.endpoints[store].timeout_s
+        timeout_s = engine.endpoints[store].patience_s
         payload = b"".join(map(pack, commands))
         replies: list[Any] = engine.perform(Ask(store, payload, len(commands), decode=False, timeout_s=timeout_s))
         return replies

@@ -24,7 +24,7 @@ from hybrid.replication.board import Board
 from hybrid.replication.messages import Progress, Word
 from hybrid.replication.warmer import Warmer
 from hybrid.stores.endpoint import Endpoint
-from hybrid.stores.wire import Wire, plain_reason
+from hybrid.stores.wire import HELD_UP_S, SILENT, Wire, plain_reason
 from hybrid.types import Purpose, Store
 
 __all__ = ["Watcher"]
@@ -254,10 +254,10 @@ class Watcher(threading.Thread):
 
     def _ask(self, wire: Wire) -> None:
         generation, asked_s = self._endpoint.generation, time.monotonic()
-        timeout_s = None if self._board.reachable(self._store) else min(AGAIN_S, self._endpoint.usual_patience_s)
         wire.send(pack(("PING",)))
         while True:
-            message = wire.receive(1, timeout_s=timeout_s)[0]
+            self._await_word(wire)
+            message = wire.receive(1)[0]
             if isinstance(message, Exception):
                 raise NotSent(plain_reason(message))
             if message[0] == b"pong":
@@ -271,6 +271,25 @@ class Watcher(threading.Thread):
                     self.poke()
                 return
             self._take(message)
+
+    def _await_word(self, wire: Wire) -> None:
+        """Until something comes over `wire`. Raises ReplyLost when nothing does in time, which is soon where another
+        thread finds the store silent meanwhile: perhaps only the connections that are there are dead."""
+        until_s = time.monotonic() + self._given_s
+        while not self._wait(wire, max(0.0, until_s - time.monotonic())):
+            now_s = time.monotonic()
+            if self._bell.late_s > HELD_UP_S:
+                until_s = now_s + self._given_s  # the machine may have held up the store as well
+            until_s = min(until_s, now_s + self._given_s)
+            if now_s >= until_s:
+                raise ReplyLost(SILENT, silent=True)
+
+    @property
+    def _given_s(self) -> float:
+        """How long the store is given to answer."""
+        if self._board.reachable(self._store):
+            return self._endpoint.patience_s
+        return min(AGAIN_S, self._endpoint.usual_patience_s)
 
     def _take(self, message: list[Any]) -> None:
         if message[0] != b"message":

@@ -73,7 +73,7 @@ def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *
             case "rename":
                 rename_form(key, kind)
             case "copy":
-                copy_form(key)
+                copy_form(key, kind)
             case "delete":
                 delete_form(key, None if elsewhere else kind)
             case "text":
@@ -105,11 +105,11 @@ def rename_form(key: bytes, kind: str) -> None:
     buttons(_("Rename"), lambda: edits.rename_key(key, read(), kind), opens=lambda edit: edit.keys[-1])
 
 
-def copy_form(key: bytes) -> None:
+def copy_form(key: bytes, kind: str) -> None:
     st.markdown(f"**{_('Copy on both stores')}**")
     read = name_input(key)
     st.caption(_("With its expiry."))
-    buttons(_("Copy"), lambda: edits.copy_key(key, read()), opens=lambda edit: edit.keys[-1])
+    buttons(_("Copy"), lambda: edits.copy_key(key, read(), kind), opens=lambda edit: edit.keys[-1])
 
 
 def name_input(key: bytes) -> Callable[[], bytes]:

@@ -524,19 +524,19 @@ def test_a_copy_is_of_what_takes_writes_on_both(hybrid: HybridRedis, lines: Line
     hybrid.pexpireat("a", FAR_MS)
     assert hybrid.wait_in_sync(5)
     sides[Store.CLOUD].hset("a", "f", "drift")
-    copied = apply_edit(hybrid, edit.copy_key(b"a", b"b"))
+    copied = apply_edit(hybrid, edit.copy_key(b"a", b"b", "hash"))
     assert copied.stores == dict.fromkeys(Store, Reached.WRITTEN)
     for store in sides.values():
         assert store.hgetall("b") == {b"f": b"\xff", b"g": b"v"}
         assert store.pexpiretime("b") == pytest.approx(FAR_MS, abs=1000)
     assert sides[Store.CLOUD].hget("a", "f") == b"drift"
     with pytest.raises(HybridError, match="of this name already"):
-        apply_edit(hybrid, edit.copy_key(b"a", b"b"))
+        apply_edit(hybrid, edit.copy_key(b"a", b"b", "hash"))
     assert copied.undo is not None
     put_back(hybrid, copied.undo)
     assert hybrid.exists("a") and not hybrid.exists("b")
     with pytest.raises(HybridError, match="another one by now"):
-        apply_edit(hybrid, edit.copy_key(b"gone", b"b"))
+        apply_edit(hybrid, edit.copy_key(b"gone", b"b", "hash"))
 
 
 @pytest.mark.parametrize(("here", "there"), [(None, FAR_MS), (FAR_MS, None), (FAR_MS, FAR_MS + 60_000)])

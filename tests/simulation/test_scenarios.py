@@ -916,6 +916,26 @@ def test_connections_that_were_forgotten_on_the_way_do_not_make_the_last_store_a
         counting.end()
 
 
+@pytest.mark.parametrize("ack", ["both", "local"])
+def test_a_store_that_was_asked_over_a_dead_connection_is_not_waited_for_once_it_is_found_silent(ack: str) -> None:
+    """It is the last one, so it is given long to answer. Commands that were sent before give up first, and wait for
+    what the watcher finds."""
+    with opened(f"asked {ack}", preempt=0.0, verbose=False) as world:
+        counting, local = Counting(world, ("p1", "p2"), ack), world.stores[Store.LOCAL]
+        local.crash()
+        wait(world, 2.0)
+        for process in world.processes:
+            world.link(process, Store.CLOUD).forget(1.0)
+        wait(world, 0.4)
+        for process in world.processes:
+            process.client._engine.reach.watchers[Store.CLOUD].poke()
+        wait(world, 3.0)
+        assert not world.scheduler.crashes
+        local.boot(local.data.values)
+        wait(world, 2.0)
+        counting.end()
+
+
 def test_a_store_that_takes_over_alone_from_a_move_is_merged_though_its_log_is_shipped_already() -> None:
     """One process alone does not reach the cloud store when an operator has the last entries brought there. Those who
     ship them do, and the cloud store gets the authority, too."""

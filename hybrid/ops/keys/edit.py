@@ -71,10 +71,11 @@ class Reached(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Commands that run in one transaction, if `expects` holds: a read and the reply that the editor saw. `keys` are
-    those that are changed, `words` say what is done. `elsewhere`: only the store that takes no writes has them.
-    `whole`: the key gets a whole value, and with it, on both stores, the expiry of the one that takes writes. `source`:
-    the key gets what this one holds."""
+    """Commands that run in one transaction, if `expects` holds: a read and the reply that the editor saw; and if there
+    is no key of the name `free`. `keys` are those that are changed, `words` say what is done. `elsewhere`: only the
+    store that takes no writes has them. `whole`: the key gets a whole value, and with it, on both stores, the expiry of
+    the one that takes writes. `source`: the key gets what this one holds there, for a COPY that is replayed would copy
+    what the other store holds."""
 
     keys: tuple[bytes, ...]
     commands: tuple[Command, ...]
@@ -82,7 +83,13 @@ class Edit:
     expects: tuple[Command, Any] | None = None
     elsewhere: bool = False
     whole: bool = False
+    free: bytes | None = None
     source: bytes | None = None
+
+    @property
+    def watched(self) -> set[bytes]:
+        """The keys that nobody may write while it is looked whether this edit is still to be made."""
+        return {*self.keys, *(() if self.expects is None else (self.expects[0][1],))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +114,19 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     before = _before(client, edit)
     try:
         with client.pipeline(transaction=True) as pipeline:
-            pipeline.watch(*edit.keys)
+            pipeline.watch(*edit.watched)
+            if edit.free is not None and pipeline.immediate_execute_command("EXISTS", edit.free):
+                raise HybridError("nothing was changed: there is a key of this name already")
             if edit.expects is not None:
                 command, seen = edit.expects
                 now = pipeline.immediate_execute_command(*command, **{NEVER_DECODE: True})
                 if not is_same(now, seen):
-                    taken = command[0] == "EXISTS" and not seen
-                    why = (
-                        "there is a key of this name already" if taken else "the key is another one by now; look again"
-                    )
-                    raise HybridError(f"nothing was changed: {why}")
+                    raise HybridError("nothing was changed: the key is another one by now; look again")
             commands = edit.commands
             if edit.whole:
                 commands += tuple(_expiry(key, pipeline.immediate_execute_command("PTTL", key)) for key in edit.keys)
             if edit.source is not None:
                 held = pipeline.immediate_execute_command("DUMP", edit.source, **{NEVER_DECODE: True})
-                if held is None:
-                    raise HybridError("nothing was changed: the key is another one by now; look again")
                 left_ms = pipeline.immediate_execute_command("PTTL", edit.source)
                 commands += tuple(("RESTORE", key, max(left_ms, 0), held) for key in edit.keys)
             pipeline.multi()
@@ -166,8 +169,6 @@ def is_same(now: Any, seen: Any) -> bool:
     """Whether a reply is what was seen; numbers may be written in more than one way."""
     if isinstance(seen, float):
         return now is not None and float(now) == seen
-    if isinstance(seen, bool | int):
-        return bool(now) == bool(seen)
     as_bytes = [value.encode() if isinstance(value, str) else value for value in (now, seen)]
     return as_bytes[0] == as_bytes[1]
 
@@ -218,7 +219,7 @@ def create_key(key: bytes, kind: str, value: Sequence[bytes], expires_in_ms: int
     if kind not in commands or not key or not value:
         raise ConfigurationError("a key needs a name, one of the known types and a value")
     expiry: tuple[Command, ...] = () if expires_in_ms is None else (("PEXPIRE", key, expires_in_ms),)
-    return Edit((key,), (commands[kind], *expiry), f"create a {kind}", (("EXISTS", key), 0))
+    return Edit((key,), (commands[kind], *expiry), f"create a {kind}", free=key)
 
 
 def _two(value: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
@@ -235,14 +236,14 @@ def rename_key(key: bytes, new: bytes, kind: str) -> Edit:
     """To a name that nothing has yet: the server refuses to overwrite."""
     if not new or new == key:
         raise ConfigurationError("give the key another name")
-    return Edit((key, new), (("RENAMENX", key, new),), "rename", (("EXISTS", new), 0))
+    return Edit((key, new), (("RENAMENX", key, new),), "rename", _exists(key, kind), free=new)
 
 
-def copy_key(key: bytes, new: bytes) -> Edit:
+def copy_key(key: bytes, new: bytes, kind: str) -> Edit:
     """To a name that nothing has yet: what the store that takes writes holds of it, with its expiry."""
     if not new or new == key:
         raise ConfigurationError("give the key another name")
-    return Edit((new,), (), "copy the key", (("EXISTS", new), 0), source=key)
+    return Edit((new,), (), "copy the key", _exists(key, kind), free=new, source=key)
 
 
 def expire_key(key: bytes, kind: str, expires_at_ms: int | None) -> Edit:
