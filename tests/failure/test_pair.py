@@ -16,6 +16,14 @@ from hybrid.replication import archive
 ARCHIVE = "hybrid:conflicts"
 
 
+def test_the_first_write_to_two_empty_stores_is_confirmed_by_both(rig: Rig) -> None:
+    rig.link(Store.CLOUD, 0.1)
+    live = rig.client(ack="both", **PATIENT)
+    live.set("first", 1)
+    with plain(rig.cloud.url) as cloud:
+        assert cloud.get("first") == b"1"
+
+
 @pytest.fixture
 def strangers(rig: Rig) -> Rig:
     """Equal: `same`; different: `k`, `l`; only here or there: `mine`, `theirs`."""
