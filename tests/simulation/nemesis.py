@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import Final
 
+from hybrid.errors import HybridError
+from hybrid.ops.failover import failback, failover
 from hybrid.types import Store
 
 from .world import Process, World
@@ -32,6 +35,10 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
         "swallow", "swallow", "forget", "forget", "forget", "kill local", "hang local", "kill cloud", "hang cloud",
         "cut off", "stop process", "stop shipper",
     ),
+    "moves": (
+        "move", "move", "move", "kill local", "hang local", "kill cloud", "hang cloud", "cut", "lose", "cut off",
+        "kill process", "stop process", "stop shipper",
+    ),
     "mixed": (
         "kill local", "hang local", "kill cloud", "hang cloud", "cut", "refuse", "hang link", "slow", "lose",
         "kill process", "stop process", "stop shipper", "cut off", "wipe local", "wipe cloud",
@@ -49,6 +56,9 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
 
 LOSSES: Final = ("wipe", "empty", "older")
 
+MOVE_S: Final = 1.0
+"""How long an operator who moves the authority waits for that, and how often one looks whether a hold still stands."""
+
 Undo = Callable[[], None]
 
 
@@ -60,13 +70,14 @@ class Nemesis:
         self._faults = PROFILES[profile]
         self._serial = profile in ("wiped", "emptied", "older") or random.random() < 0.5
         self._busy: set[object] = set()
+        self._asking: list[Process] = []
         self._going = 0
         if self._faults:
             world.scheduler.at(random.uniform(0.3, 1.5), self._next)
 
     @property
     def is_over(self) -> bool:
-        return self._going == 0 and self._world.scheduler.now_s >= self._until_s
+        return self._going == 0 and "move" not in self._busy and self._world.scheduler.now_s >= self._until_s
 
     def _next(self) -> None:
         if self._world.scheduler.now_s >= self._until_s:
@@ -88,6 +99,8 @@ class Nemesis:
         self._going -= 1
 
     def _start(self, fault: str) -> Undo | None:
+        if fault == "move":
+            return self._move()
         action, _, target = fault.partition(" ")
         if target in ("local", "cloud"):
             return self._store_fault(action, Store(target))
@@ -144,6 +157,40 @@ class Nemesis:
         self._busy.discard(store)
         for process in self._world.processes:
             self._relief(process, store)
+
+    # -- the authority
+
+    def _move(self) -> Undo | None:
+        """An operator has the cloud store take the writes, which fails no command, and then gives them back."""
+        if "move" in self._busy:
+            return None
+        self._busy.add("move")
+        self._ask(failover)
+        return self._move_back
+
+    def _move_back(self) -> None:
+        """Until no hold stands, and no operator is left who could still get one."""
+        world = self._world
+        self._asking = [process for process in self._asking if not process.dead]
+        is_held = any(world.has(store, b"hybrid:authority", lambda it: it.body.endswith(b"held")) for store in Store)
+        if not is_held and not self._asking:
+            self._busy.discard("move")
+            return
+        if is_held and world.living:
+            self._ask(failback)
+        world.scheduler.at(MOVE_S, self._move_back)
+
+    def _ask(self, move: Callable[..., object]) -> None:
+        process = self._random.choice(self._world.living)
+        self._world.say("nemesis", f"{move.__name__} by {process.name}")
+        self._asking.append(process)
+
+        def ask() -> None:
+            with suppress(HybridError):
+                move(process.client, author="ana", timeout_s=MOVE_S)
+            self._asking.remove(process)
+
+        self._world.scheduler.spawn(ask, "operator", process)
 
     # -- links
 
