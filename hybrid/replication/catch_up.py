@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from secrets import token_hex
 from typing import Any, Final
 
@@ -37,6 +37,9 @@ __all__ = ["CatchUp"]
 BATCH_KEYS: Final = 200
 LISTED_KEYS: Final = 1000
 FORGET_KEYS: Final = 2000
+COPIED_KEYS: Final = 10_000
+"""Of many keys so many are copied before it is noted that they are: to wait for the last of them takes a round trip."""
+
 FEW_KEYS: Final = 1000
 """What busy writers have on their way at a time: copying it takes moments."""
 
@@ -141,12 +144,13 @@ class CatchUp:
             stream.fall_behind()
             if not stream.board.refusal(stream.target):  # or else each try would push the refusal out of sight
                 stream.board.events.emit(events.CatchingUp(store=stream.target, keys=len(missed.keys)))
-        keys = list(missed.keys)
-        for start in range(0, len(keys), FORGET_KEYS):
-            some = keys[start : start + FORGET_KEYS]
+        keys = iter(missed.keys)
+        while some := list(islice(keys, COPIED_KEYS)):
             self.copy(some)
             # A link that breaks again and again still gets on.
-            self._forget(stream.lease.doing("HDEL", stream.names.folded, *forgotten(some)))
+            for start in range(0, len(some), FORGET_KEYS):
+                done = forgotten(some[start : start + FORGET_KEYS])
+                self._forget(stream.lease.doing("HDEL", stream.names.folded, *done))
 
     def _is_brief(self, missed: Folded) -> bool:
         """Whether the cloud store lacks only what was on its way when the stream before this broke. It stays in use:
@@ -258,12 +262,17 @@ class CatchUp:
         return [pack(("FUNCTION", "LOAD", "REPLACE", each[b"library_code"])) for each in facts]
 
     def _copy_all(self, pages: Iterable[list[bytes]]) -> int:
-        """Copy the keys of these pages; one that the source lacks is deleted."""
+        """Copy the keys of these pages; one that the source lacks is deleted. The result is how many there were."""
         copied = 0
-        for page in pages:
-            keys = [key for key in page if not key.startswith(RESERVED)]
-            self.copy(keys)
-            copied += len(keys)
+
+        def listed() -> Iterator[bytes]:
+            nonlocal copied
+            for page in pages:
+                keys = [key for key in page if not key.startswith(RESERVED)]
+                copied += len(keys)
+                yield from keys
+
+        self._copy(listed())
         return copied
 
     def _listed_by_target(self) -> Iterator[list[bytes]]:
@@ -289,15 +298,27 @@ class CatchUp:
     def copy(self, keys: Iterable[bytes]) -> None:
         """Put the state of `keys` on the other store, and remember up to which place of the log it reaches."""
         waiting, stream = list(keys), self._stream
-        if waiting:
-            stream.flush()
         if stream.names.conflicts in waiting and extend_archive(stream, self.copied):
             waiting.remove(stream.names.conflicts)
-        if self.packed.works or len(waiting) >= PACKED_FROM_KEYS:
-            waiting = self.packed.copy(waiting)
-        for start in range(0, len(waiting), BATCH_KEYS):
+        self._copy(waiting)
+
+    def _copy(self, keys: Iterable[bytes]) -> None:
+        """As `copy`; keys are asked for when it is their turn."""
+        waiting = iter(keys)
+        first = list(islice(waiting, PACKED_FROM_KEYS))
+        if first:
+            self._stream.flush()
+        if self.packed.works or len(first) == PACKED_FROM_KEYS:
+            for some in self.packed.copy(chain(first, waiting)):
+                self._copy_by_type(some)
+        else:
+            self._copy_by_type(first)
+
+    def _copy_by_type(self, keys: list[bytes]) -> None:
+        stream = self._stream
+        for start in range(0, len(keys), BATCH_KEYS):
             stream.keep_going()
-            snapshots = self._read_states(waiting[start : start + BATCH_KEYS])
+            snapshots = self._read_states(keys[start : start + BATCH_KEYS])
             if any(isinstance(state, Absent) for state, _ in snapshots.values()):
                 self._check_source()
             places = {key: position(place) for key, (_, place) in snapshots.items()}

@@ -7,9 +7,10 @@ A key that is big, or that a server will not dump, is left to the typed copy (`h
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from hybrid.core.authority import Position, position
@@ -17,6 +18,7 @@ from hybrid.core.lua import CLOCK
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, failed
 from hybrid.core.state_replies import log_position
+from hybrid.core.window import Window
 from hybrid.errors import HybridError
 from hybrid.replication.copied import Copied
 from hybrid.replication.copy import temporary_key
@@ -36,8 +38,8 @@ PACKED_S: Final = 0.001
 full copy took as long."""
 REST_KEY_BYTES, REST_BYTES, REST_S = 1024 * 1024, 2 * 1024 * 1024, 0.02
 """The same while nobody writes, and writers wait: what is left out costs more round trips than they have patience."""
-AHEAD: Final = 2
-"""Requests that the source has at a time: it never waits for this process. It may run them back to back."""
+LEFT_KEYS: Final = 200
+"""After so many keys that are to be copied by type that is done, so that they need not all be remembered."""
 
 _DUMP: Final = r"""
 -- KEYS to be dumped; ARGV: bytes of one key, of all, seconds.
@@ -119,6 +121,32 @@ class Packed(NamedTuple):
     rest: Sequence[bytes]
 
 
+class _Asked(NamedTuple):
+    """Keys that the source was asked to pack, and when (monotonic clock)."""
+
+    keys: list[bytes]
+    asked_s: float
+
+
+class _Waiting:
+    """Keys whose turn has not come yet; false when none is left."""
+
+    def __init__(self, keys: Iterable[bytes]) -> None:
+        self._first: deque[bytes] = deque()
+        self._others = iter(keys)
+
+    def __bool__(self) -> bool:
+        self._first.extend(islice(self._others, 0 if self._first else 1))
+        return bool(self._first)
+
+    def take(self, most: int) -> list[bytes]:
+        first = [self._first.popleft() for _ in range(min(most, len(self._first)))]
+        return [*first, *islice(self._others, most - len(first))]
+
+    def put_back(self, keys: Sequence[bytes]) -> None:
+        self._first.extendleft(reversed(keys))
+
+
 def dump_command(keys: Sequence[bytes]) -> bytes:
     """The request that packs `keys`, at most `PACKED_KEYS`; its reply goes to `packed_of`."""
     return pack((b"EVAL", DUMP_SCRIPT, len(keys), *keys, BIG_BYTES, PACKED_BYTES, PACKED_S))
@@ -160,57 +188,66 @@ class PackedCopy:
         self._copied = copied
         self._other = stream.endpoints[stream.target]
         self._tried = False
+        self._window = Window()
 
     @property
     def works(self) -> bool:
         """Whether it is known by now that both stores take part."""
         return self._tried and not self._other.refuses_dumps
 
-    def copy(self, keys: Sequence[bytes]) -> list[bytes]:
-        """Copy what can go packed; the result is left to be copied by type.
+    def copy(self, keys: Iterable[bytes]) -> Iterator[list[bytes]]:
+        """Copy what can go packed; the results are to be copied by type, which may be done over the same wires.
 
-        While the other store takes what was read, the source packs the next keys already.
+        The source packs the next keys while the other store takes what was read; `keys` are asked for when it is their
+        turn.
         """
-        if not keys or not self.can_pack():
-            return list(keys)
-        try:
-            return self._copy(deque(keys))
-        except BaseException:
-            self._stream.states.disconnect()  # a reply may still be due there
-            raise
+        waiting = _Waiting(keys)
+        while waiting and self.can_pack():
+            try:
+                by_type = self._copy(waiting)
+            except BaseException:
+                self._stream.states.disconnect()  # a reply may still be due there
+                raise
+            if by_type:
+                yield by_type
+        while waiting:
+            yield waiting.take(LEFT_KEYS)
 
-    def _copy(self, waiting: deque[bytes]) -> list[bytes]:
+    def _copy(self, waiting: _Waiting) -> list[bytes]:
+        """Until nothing waits, or the source refuses, or what is to be copied by type, which is the result, is much."""
         stream, states = self._stream, self._stream.states
         by_type: list[bytes] = []
-        asked = deque(self._ask(waiting))
+        asked: deque[_Asked] = deque()
+
+        def ask() -> None:
+            while len(asked) < self._window.size and len(by_type) < LEFT_KEYS and not self._other.refuses_dumps:
+                if not (keys := waiting.take(PACKED_KEYS)):
+                    return
+                asked_with = self._copied.place_command() + stream.opening.ask_source_mark
+                states.send(_MULTI + dump_command(keys) + asked_with + _EXEC, REPLIES)
+                asked.append(_Asked(keys, time.monotonic()))
+
+        ask()
         while asked:
-            some = asked.popleft()
+            keys, asked_s = asked.popleft()
             if not states.has_replies():
                 stream.snapshots.attend()
             *_, replies = states.receive(REPLIES)
+            self._window.took(time.monotonic() - asked_s)
             if isinstance(replies, Exception) or isinstance(replies[0], Exception):
                 self._other.refuses_dumps = True
-                if asked:
-                    states.receive(REPLIES * len(asked))
-                return [*by_type, *some, *chain.from_iterable(asked), *waiting]
+                waiting.put_back(keys)
+                continue
             stream.opening.check_source_mark(replies[2])
             place, ahead = self._copied.reached(replies[1])
-            packed = packed_of(some, replies[0], place)
+            packed = packed_of(keys, replies[0], place)
             by_type += packed.left
-            waiting.extendleft(reversed(packed.rest))
+            waiting.put_back(packed.rest)
             self.noted(packed, ahead)
-            asked += self._ask(waiting, len(asked))
+            ask()
             self.restore(packed)
             stream.keep_going()
         return by_type
-
-    def _ask(self, waiting: deque[bytes], asked: int = 0) -> Iterator[list[bytes]]:
-        """Have the source pack the first of these keys, so that it has `AHEAD` requests; they are the result."""
-        for _ in range(AHEAD - asked):
-            if some := [waiting.popleft() for _ in range(min(PACKED_KEYS, len(waiting)))]:
-                asked_with = self._copied.place_command() + self._stream.opening.ask_source_mark
-                self._stream.states.send(_MULTI + dump_command(some) + asked_with + _EXEC, REPLIES)
-                yield some
 
     def restore(self, packed: Packed) -> None:
         """Have the other store take what was packed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -107,30 +108,76 @@ def test_nothing_is_left_of_a_log_that_was_read(source: redis.Redis) -> None:
     assert not entries and not found.keys
 
 
+class Source:
+    """Answers requests for packed keys. `due` are replies that were not read yet."""
+
+    def __init__(self, answer: Callable[[int], Any]) -> None:
+        """`answer` says what there is for so many keys."""
+        self.due = 0
+        self._answer = answer
+        self._asked: deque[int] = deque()
+        self.other = SimpleNamespace(refuses_dumps=False)
+        stream: Any = SimpleNamespace(
+            endpoints={Store.CLOUD: self.other},
+            target=Store.CLOUD,
+            states=self,
+            snapshots=SimpleNamespace(attend=lambda: None),
+            opening=SimpleNamespace(ask_source_mark=b"", check_source_mark=lambda mark: None),
+            push=lambda *_: None,
+            flush=lambda: None,
+            keep_going=lambda: None,
+        )
+        copied: Any = SimpleNamespace(
+            place_command=lambda: b"", reached=lambda reply: ((7, 0), None), note=lambda *_: None
+        )
+        self.copy = PackedCopy(stream, copied)
+        self.copy._tried = True
+
+    def has_replies(self) -> bool:
+        return False
+
+    def send(self, payload: bytes, count: int) -> None:
+        self.due += count
+        eval_ = next(command for command in unpack_all(payload) if command[0] == b"EVAL")
+        self._asked.append(int(eval_[2]))
+
+    def receive(self, count: int) -> list[Any]:
+        self.due -= count
+        found = self._answer(self._asked.popleft())
+        return [*[b"QUEUED"] * (count - 1), [found, [], None]]
+
+
 def test_a_source_that_refuses_in_the_middle_leaves_no_answer_behind() -> None:
     keys = [b"%d" % number for number in range(3 * PACKED_KEYS)]
-    due = 0
+    source = Source(lambda _: redis.ResponseError("OOM"))
+    left = [key for some in source.copy.copy(keys) for key in some]
+    assert sorted(left) == sorted(keys) and source.due == 0
+    assert not source.copy.works
 
-    def sent(_: bytes, count: int) -> None:
-        nonlocal due
-        due += count
 
-    def received(count: int) -> list[Any]:
-        nonlocal due
-        due -= count
-        return [[redis.ResponseError("OOM"), []]] * count
+def test_big_keys_are_copied_by_type_while_nothing_is_on_the_way_and_before_all_are_known() -> None:
+    listed: list[bytes] = []
 
-    other = SimpleNamespace(refuses_dumps=False)
-    states = SimpleNamespace(send=sent, receive=received, has_replies=lambda: False)
-    stream: Any = SimpleNamespace(
-        endpoints={Store.CLOUD: other},
-        target=Store.CLOUD,
-        states=states,
-        snapshots=SimpleNamespace(attend=lambda: None),
-        opening=SimpleNamespace(ask_source_mark=b""),
-    )
-    copied: Any = SimpleNamespace(place_command=lambda: b"")
-    packed_copy = PackedCopy(stream, copied)
-    packed_copy._tried = True
-    assert packed_copy.copy(keys) == keys and due == 0
-    assert not packed_copy.works
+    def keys() -> Iterator[bytes]:
+        for number in range(40 * PACKED_KEYS):
+            listed.append(b"%d" % number)
+            yield listed[-1]
+
+    def all_but_one(count: int) -> Any:
+        return [b"commands", count, list(range(2, count + 1))]
+
+    source, left = Source(all_but_one), []
+    for some in source.copy.copy(keys()):
+        assert source.due == 0
+        assert len(listed) <= len(left) + len(some) + 50, "what was packed, and one key that tells whether any is left"
+        left += some
+    assert len(left) == 40 * (PACKED_KEYS - 1) == len(set(left))
+
+
+def test_keys_that_a_script_did_not_come_to_are_next() -> None:
+    keys = [b"%d" % number for number in range(5 * PACKED_KEYS)]
+    source = Source(lambda count: [b"commands", max(1, count // 3), []])
+    noted: list[bytes] = []
+    source.copy.noted = lambda packed, ahead: noted.extend(packed.keys)  # type: ignore[method-assign]
+    assert list(source.copy.copy(keys)) == []
+    assert sorted(noted) == sorted(keys)
