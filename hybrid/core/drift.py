@@ -64,8 +64,9 @@ UNREAD = Facts("?", b"", None, 0)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A key that differs, confirmed. `causes` has at least one, the weightiest first; `local` and `cloud` are the facts
-    as last seen, None where the key is absent: a repair applies only while they still hold. `detail` is for people.
+    """A key that differs, confirmed. `causes` has at least one, in the order of `Cause`; `local` and `cloud` are the
+    facts as last seen, None where the key is absent: a repair applies only while they still hold. `detail` is for
+    people.
     """
 
     key: bytes
@@ -76,7 +77,7 @@ class Difference:
 
     @property
     def cause(self) -> Cause:
-        """The weightiest cause: the one under which the key is counted."""
+        """The weightiest cause."""
         return self.causes[0]
 
     @property
@@ -110,7 +111,7 @@ class Ending(StrEnum):
 class DiffResult:
     """The sums of one diff. The differences themselves are on disk, see `hybrid.ops.diff.DiffFile`.
 
-    `compared` counts keys looked at, `different` those confirmed to differ (each under one cause in `counts`).
+    `compared` counts keys looked at, `different` those confirmed to differ (each under all its causes in `counts`).
     `in_flight` counts keys that differed but had writes on their way, or kept changing, until the diff ended: they are
     no drift. `suspected` counts those that a diff which did not finish had yet to confirm. `ttl_share` is the share of
     keys whose expiry was compared (1.0: all). `started_at_s` and `ended_at_s` are Unix times.
@@ -125,14 +126,11 @@ class DiffResult:
     compared: int
     in_flight: int
     suspected: int = 0
+    different: int = 0
     counts: Mapping[Cause, int] = field(default_factory=dict)
     ttl_share: float = 1.0
     estimated: Cost = Cost()
     actual: Cost = Cost()
-
-    @property
-    def different(self) -> int:
-        return sum(self.counts.values())
 
     @property
     def equal(self) -> bool:
@@ -239,7 +237,7 @@ def detail_of(causes: tuple[Cause, ...], local: Facts | None, cloud: Facts | Non
     """One line for people about a difference."""
     if local is None or cloud is None:
         present = local or cloud
-        return f"{present.kind}, {present.size_bytes} bytes" if present else ""
+        return f"{present.kind}, {present.size_bytes} byte{'s' * (present.size_bytes != 1)}" if present else ""
     parts = []
     if Cause.TYPE in causes:
         parts.append(f"{local.kind} and {cloud.kind}")

@@ -112,7 +112,7 @@ CONFLICTS_PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Some of the differences of one diff: those counted under `causes` (all, if none) whose keys hold `containing`."""
+    """Some of the differences of one diff: those with one of `causes` (all, if none) whose keys hold `containing`."""
 
     diff_id: str
     causes: tuple[Cause, ...] = ()

@@ -202,6 +202,23 @@ def test_field_expiries_count_within_the_tolerance(server: Callable[..., ServerP
     assert found[0].detail.startswith("field ttl")
 
 
+def test_a_key_that_differs_in_several_ways_counts_under_each(pair: Stores, tmp_path: Path) -> None:
+    run(pair.local.url, "XADD events 1-1 a 1", "XADD events 2-1 a 1", "PEXPIRE events 500000")
+    run(pair.cloud.url, "XADD events 1-1 a 1")
+    run(pair.local.url, *(f"XGROUP CREATE events group{number} 0" for number in range(12)))
+    with (
+        client(pair.local.url) as local,
+        client(pair.cloud.url) as cloud,
+        run_diff(local, cloud, tmp_path, options=QUICK) as file,
+    ):
+        causes = (Cause.VALUE, Cause.STREAM_GROUP, Cause.TTL)
+        assert [difference.causes for difference in file.differences()] == [causes]
+        assert (file.result.different, file.result.counts) == (1, dict.fromkeys(causes, 1))
+        for cause in causes:
+            assert (file.count(cause), [each.key for each in file.differences(cause)]) == (1, [b"events"])
+        assert file.count(*causes) == 1 and not file.count(Cause.TYPE)
+
+
 def test_what_is_too_large_to_be_read_is_judged_by_its_fingerprint(
     pair: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

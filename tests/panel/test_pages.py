@@ -12,7 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from hybrid.core.divergence import Divergence
-from hybrid.core.drift import Cause, DiffResult, Ending, Scope
+from hybrid.core.drift import DiffResult, Ending, Scope
 from hybrid.ops.overview import Overview
 from hybrid.settings import Ack, ReadPreference
 from hybrid.types import Store
@@ -178,7 +178,7 @@ def test_overview_says_how_equal_the_stores_are(
 
 
 def compared(ended_at_s: float, pattern: bytes = b"*", ending: Ending = Ending.FINISHED) -> DiffResult:
-    return DiffResult("d", Scope(pattern), "", ending, ended_at_s - 5, ended_at_s, 2457, 0, counts={Cause.VALUE: 13})
+    return DiffResult("d", Scope(pattern), "", ending, ended_at_s - 5, ended_at_s, 2457, 0, different=13)
 
 
 def test_a_later_comparison_of_everything_tells_how_equal_the_stores_are() -> None:

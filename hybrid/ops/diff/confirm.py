@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from hybrid.core.drift import Cause, Difference, Sighting, Verdict, causes_between, detail_of, judge
 from hybrid.core.state import KeyState, findings
@@ -99,7 +98,7 @@ class Confirmation:
         if content and all(side.kind in NEARLY_EQUAL and side.size_bytes <= MOST_READ_BYTES for side in sides):
             here, there = (read_state(reader.line, key)[0] for reader in (self.local, self.cloud))
             if isinstance(here, KeyState) and isinstance(there, KeyState):
-                found = list(islice(findings(here, there, ttl_tolerance_ms=self.ttl_tolerance_ms), 10))
+                found = list(findings(here, there, ttl_tolerance_ms=self.ttl_tolerance_ms))
                 causes = tuple(dict.fromkeys(cause_of(finding.cause) for finding in found))
                 detail = "; ".join(f"{f.cause}: {f.here} / {f.there}" for f in found[:3])
         return Difference(key, in_order(causes), sighting.local, sighting.cloud, detail) if causes else None

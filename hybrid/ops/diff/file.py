@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,8 +29,11 @@ CREATE TABLE IF NOT EXISTS suspects (
 CREATE TABLE IF NOT EXISTS differences (
     key BLOB PRIMARY KEY, cause TEXT NOT NULL, causes TEXT NOT NULL, local TEXT, cloud TEXT, detail TEXT NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS differences_by_cause ON differences (cause, key);
+CREATE INDEX IF NOT EXISTS differences_by_causes ON differences (causes, key);
 """
+
+TOGETHER: Final = [",".join(some) for size in range(1, len(Cause) + 1) for some in combinations(Cause, size)]
+"""All that can stand under `causes`: so a filter by cause finds its keys by the index."""
 
 Suspect = tuple[bytes, Sighting, int]
 """A key, its last sighting and for how many looks it has stood still."""
@@ -78,13 +83,16 @@ class DiffFile:
         known = self.recall("result")
         if known is None:
             raise ConfigurationError(f"{self.path} holds no diff")
-        counts = self._rows("SELECT cause, count(*) FROM differences GROUP BY cause")
+        counts: Counter[Cause] = Counter()
+        for names, count in self._rows("SELECT causes, count(*) FROM differences GROUP BY causes"):
+            counts.update(dict.fromkeys(causes_of(names), count))
         return DiffResult(
             **{
                 **known,
                 "scope": self.scope,
                 "ending": Ending(known["ending"]),
-                "counts": {Cause(cause): count for cause, count in counts},
+                "different": self.different,
+                "counts": counts,
                 "estimated": Cost(**known["estimated"]),
                 "actual": Cost(**known["actual"]),
             }
@@ -93,15 +101,14 @@ class DiffFile:
     def differences(
         self, *causes: Cause, containing: bytes = b"", offset: int = 0, limit: int | None = None
     ) -> Iterator[Difference]:
-        """The confirmed differences in order of their keys, only those counted under `causes` if any are given, and
-        only of keys that contain `containing`."""
+        """The confirmed differences in order of their keys, only those with one of `causes` if any are given, and only
+        of keys that contain `containing`."""
         where, values = chosen(causes, containing)
         last = -1 if limit is None else limit
         query = f"SELECT key, causes, local, cloud, detail FROM differences {where} ORDER BY key LIMIT ? OFFSET ?"
         with closing(sqlite3.connect(self.path, check_same_thread=False)) as db:
             for key, names, local, cloud, detail in db.execute(query, (*values, last, offset)):
-                found = tuple(map(Cause, names.split(",")))
-                yield Difference(key, found, facts_from(local), facts_from(cloud), detail)
+                yield Difference(key, causes_of(names), facts_from(local), facts_from(cloud), detail)
 
     def count(self, *causes: Cause, containing: bytes = b"") -> int:
         """How many differences there are of these."""
@@ -191,10 +198,15 @@ class DiffFile:
 
 def chosen(causes: tuple[Cause, ...], containing: bytes) -> tuple[str, tuple[Any, ...]]:
     """The condition of a query for some of the differences, and its values."""
-    conditions = [f"cause IN ({','.join('?' * len(causes))})"] * bool(causes)
+    named = [names for names in TOGETHER if not set(causes).isdisjoint(causes_of(names))]
+    conditions = [f"causes IN ({','.join('?' * len(named))})"] * bool(causes)
     conditions += ["instr(key, ?) > 0"] * bool(containing)
-    values = (*causes, containing) if containing else causes
+    values = (*named, containing) if containing else tuple(named)
     return f"WHERE {' AND '.join(conditions)}" if conditions else "", values
+
+
+def causes_of(names: str) -> tuple[Cause, ...]:
+    return tuple(map(Cause, names.split(",")))
 
 
 def facts_text(facts: Facts | None) -> str | None:
