@@ -235,8 +235,7 @@ def show_history(client: HybridRedis, options: argparse.Namespace, terminal: Ter
             time.strftime("%Y-%m-%d %H:%M", time.localtime(result.started_at_s)),
             result.direction,
             result.pattern,
-            str(result.copied),
-            str(result.deleted),
+            *("?" if result.ending is SyncEnding.OPEN else str(count) for count in (result.copied, result.deleted)),
             result.ending.value,
             result.author,
         )

@@ -19,6 +19,7 @@ from hybrid.ops.compare import compare
 from hybrid.ops.diff import DiffOptions, run_diff
 from hybrid.ops.sync.options import LEAST_COMMANDS, SyncOptions
 from hybrid.ops.sync.run import apply_plan, fill_store, plan_sync, sync_history, undo_sync
+from hybrid.stores.processes import ServerProcess
 
 FAR_MS = 4_102_444_800_000
 SAME = (
@@ -406,3 +407,20 @@ def test_one_document_that_the_local_store_cannot_hold_keeps_no_other_key_from_i
             done = applied(hybrid, list(file.differences()), Policy(Direction.CLOUD_TO_LOCAL))
         assert (done.ending, done.copied, done.refused) == (SyncEnding.FINISHED, 1, 1)
         assert local.get("plain") == b"v" and not local.exists("document")
+
+
+def test_a_store_that_is_lost_in_the_middle_is_named(server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+    local_server, cloud_server = server(), server()
+    with (
+        HybridRedis.from_urls(local_server.url, cloud_server.url, sync_enabled=False) as hybrid,
+        client(local_server.url) as local,
+        client(cloud_server.url) as cloud,
+    ):
+        hybrid.set("first", "v")
+        assert hybrid.wait_in_sync(10)
+        local.mset({f"key:{number}": "v" for number in range(500)})
+        with run_diff(local, cloud, tmp_path, options=DiffOptions(looks=1, pause_s=0.0)) as file:
+            plan = plan_sync(hybrid, file.differences, Policy(Direction.LOCAL_TO_CLOUD))
+            done = apply_plan(hybrid, plan, on_progress=lambda _: local_server.kill())
+    assert done.ending is SyncEnding.FAILED
+    assert "the local store" in done.reason

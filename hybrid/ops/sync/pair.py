@@ -55,10 +55,21 @@ class Logged:
         return self.everything or key in self.keys
 
 
+@contextmanager
+def named(store: Store) -> Iterator[None]:
+    """A failure in here is one of this store, and says so."""
+    try:
+        yield
+    except (NotSent, ReplyLost) as error:
+        error.args = (f"the {store} store was lost: {error}",)
+        raise
+
+
 class Guard:
     """A transaction on one store that takes effect only if no watched key was touched since."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, store: Store, wire: Wire) -> None:
+        self._store = store
         self._wire = wire
         self.watches = True
 
@@ -68,7 +79,8 @@ class Guard:
         Raises HybridError when the store refuses one of them. ReplyLost leaves it open whether they were run.
         """
         self.watches = False
-        replies = self._wire.exchange(b"".join((_MULTI, *commands, _EXEC)), len(commands) + 2)
+        with named(self._store):
+            replies = self._wire.exchange(b"".join((_MULTI, *commands, _EXEC)), len(commands) + 2)
         *queued, done = replies
         for reply in (*queued, *(done if isinstance(done, list) else (done,))):
             if isinstance(reply, Exception):
@@ -169,8 +181,9 @@ class Pair:
         waiting = list(keys)
         if not waiting:
             return
+        wire = self.wire(store)
         try:
-            for part in read_in_parts(self.wire(store), waiting, log_key=self.names.log):
+            for part in read_in_parts(wire, waiting, log_key=self.names.log):
                 for key in list(part):
                     yield key, part.pop(key)[0]
         except (redis.ConnectionError, redis.TimeoutError) as error:
@@ -187,7 +200,9 @@ class Pair:
 
     def ask(self, store: Store, *commands: tuple[Any, ...]) -> list[Any]:
         """The replies to `commands`. Raises HybridError for an error among them."""
-        replies = self.wire(store).exchange(b"".join(map(pack, commands)), len(commands))
+        wire = self.wire(store)
+        with named(store):
+            replies = wire.exchange(b"".join(map(pack, commands)), len(commands))
         for reply in replies:
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
@@ -195,7 +210,12 @@ class Pair:
 
     def send(self, store: Store, packed: Sequence[bytes]) -> None:
         """Run packed commands. Raises HybridError for the first that is refused."""
-        for reply in self.wire(store).exchange(b"".join(packed), len(packed)) if packed else ():
+        if not packed:
+            return
+        wire = self.wire(store)
+        with named(store):
+            replies = wire.exchange(b"".join(packed), len(packed))
+        for reply in replies:
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
 
@@ -255,14 +275,15 @@ class Pair:
         wire = self.wire(store, use)
         names = self.names
         watched = (names.authority, *keys)
-        replies = wire.exchange(_UNWATCH + pack(("WATCH", *watched)) + pack(("GET", names.authority)), 3)
+        with named(store):
+            replies = wire.exchange(_UNWATCH + pack(("WATCH", *watched)) + pack(("GET", names.authority)), 3)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise HybridError(str(reply))
         record = Authority.parse(replies[2])
         if self.is_logged and store is self.authority and (record is None or not record.admits(store)):
             raise StoreUnavailable(f"the {store} store takes no writes now: try again in a moment")
-        guard = Guard(wire)
+        guard = Guard(store, wire)
         try:
             yield guard
         finally:
@@ -287,6 +308,6 @@ class Pair:
         if place in self._wires and not self._wires[place].is_connected:
             self._drop(place)
         if place not in self._wires:
-            opened = self.engine.endpoints[store].connect_raw(timeout_s=TIMEOUT_S, purpose=Purpose.SYNC)
-            self._wires[place] = opened
+            with named(store):
+                self._wires[place] = self.engine.endpoints[store].connect_raw(timeout_s=TIMEOUT_S, purpose=Purpose.SYNC)
         return self._wires[place]
