@@ -122,8 +122,10 @@ def _verdict(report: Report) -> None:
         st.info(text, icon=":material/stop_circle:")
     elif failed:
         count = ngettext("{n} step failed at {when}.", "{n} steps failed at {when}.", len(failed))
-        more = "" if len(failed) == 1 else _("The other {n} are marked below.").format(n=len(failed) - 1)
-        text = f"{count.format(n=len(failed), when=when)} {failed[0].name}: {failed[0].detail} {more}"
+        others = len(failed) - 1
+        more = ngettext("The other one is marked below.", "The other {n} are marked below.", others).format(n=others)
+        first = f"{failed[0].name}: {failed[0].detail}".rstrip(".")
+        text = f"{count.format(n=len(failed), when=when)} {first}. {more if others else ''}"
         st.error(text.strip(), icon=":material/cancel:")
     elif unsure:
         text = _(

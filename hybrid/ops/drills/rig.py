@@ -26,6 +26,7 @@ from hybrid.ops.drills.witness import Witness, fallen_out
 from hybrid.settings import Settings
 from hybrid.stores.link import Link
 from hybrid.stores.pools import pool_of
+from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Rig:
             return ""
         status = self.client.status()
         stores = [f"{store.store} is {store.state} ({store.reason})" for store in (status.local, status.cloud) if store]
-        return f": {', '.join(stores)}, the {status.authority} store takes writes"
+        return f": {', '.join(stores)}, the {status.authority} store has the authority"
 
     def close_client(self) -> None:
         client, self.client = self.client, None
@@ -246,5 +247,5 @@ class Rig:
             leftovers.end(connection, self.id)
         except (redis.RedisError, OSError) as error:
             logger.warning("keys of drill %s remain on the %s store: %s", self.id, store, error)
-            return str(error)
+            return plain_reason(error)
         return None

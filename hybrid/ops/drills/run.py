@@ -12,6 +12,7 @@ import redis
 from hybrid.errors import HybridError
 from hybrid.ops.drills.checks import HEALTH, STATUS
 from hybrid.ops.drills.commands import COMMANDS
+from hybrid.ops.drills.drill import in_words
 from hybrid.ops.drills.failover import BOTH_DOWN, FAILOVER
 from hybrid.ops.drills.performance import PERFORMANCE
 from hybrid.ops.drills.plan import Findings, Spec
@@ -106,7 +107,7 @@ def outcome(spec: Spec, rig: Rig, findings: Findings) -> tuple[StepState, str]:
             return StepState.INCONCLUSIVE, f"too busy a machine to judge: {failure}; but {excuse}"
         return StepState.FAILED, str(failure)
     except (redis.RedisError, OSError) as error:
-        return StepState.FAILED, f"{type(error).__name__}: {error}"
+        return StepState.FAILED, in_words(error)
     except Exception as error:  # a defect in a step must not hide what the other steps find
         logger.exception("step %s broke", spec.id)
         return StepState.FAILED, f"the step itself broke: {type(error).__name__}: {error}"
