@@ -10,7 +10,9 @@ from panel.format import latency, ms_text
 from panel.i18n import _
 from panel.queries import Sample, Store
 
-__all__ = ["STORE_COLORS", "TIME_LABELS", "latency_chart", "ms_log_axes", "sparkline", "thinned", "worded"]
+__all__ = [
+    "STORE_COLORS", "TIME_LABELS", "latency_chart", "ms_log_axes", "sparkline", "thinned", "value_axes", "worded",
+]  # fmt: skip
 
 # One colour per store in both themes; both have at least 3:1 contrast on either background.
 STORE_COLORS = {Store.LOCAL: "#4a82f2", Store.CLOUD: "#9c62f2"}
@@ -80,11 +82,23 @@ def ms_log_axes(values: Iterable[float | None]) -> list[dict[str, Any]]:
         {
             "type": "log", "min": 10.0**low, "max": 10.0**high, "axisLabel": hidden, "minorSplitLine": hidden,
         },
-        {
-            "type": "category", "data": [ms_text(10.0**power) for power in range(low, high + 1)], "position": "left",
-            "boundaryGap": False, "axisLine": hidden, "axisTick": hidden, "axisPointer": hidden,
-        },
+        _beside([ms_text(10.0**power) for power in range(low, high + 1)]),
     ]  # fmt: skip
+
+
+def value_axes(ticks: Sequence[float], texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The same from zero on, for ticks that are equally far apart."""
+    hidden = {"show": False}
+    value = {"type": "value", "min": 0, "max": ticks[-1], "interval": ticks[1]}
+    return [{**value, "axisLabel": hidden, "minorSplitLine": hidden}, _beside(texts)]
+
+
+def _beside(texts: Sequence[str]) -> dict[str, Any]:
+    hidden = {"show": False}
+    return {
+        "type": "category", "data": list(texts), "position": "left", "boundaryGap": False, "axisLine": hidden,
+        "axisTick": hidden, "axisPointer": hidden,
+    }  # fmt: skip
 
 
 LINES: tuple[tuple[str, str, Pick], ...] = (

@@ -208,18 +208,23 @@ def _expiry(store: Store, found: Keyspace) -> None:
 
 
 def _expiry_figure(found: Keyspace, store: Store) -> dict[str, Any]:
-    shares = [round(100 * keys / found.measured, 1) for keys in found.ttls]
+    shares = [100 * keys / found.measured for keys in found.ttls]
+    names, texts = [_(name) for name in SPANS], [f"{format.number(share, '.1f')}%" for share in shares]
+    bars = [
+        {"value": share, "label": {"formatter": text}, "tooltip": {"formatter": f"{name}: {text}"}}
+        for share, name, text in zip(shares, names, texts, strict=True)
+    ]
     return {
         "animation": False,
         "grid": {"left": 8, "right": 52, "top": 4, "bottom": 4, "containLabel": True},
         "xAxis": {"type": "value", "max": 100, "show": False},
         "yAxis": {
-            "type": "category", "data": [_(name) for name in SPANS], "inverse": True,
+            "type": "category", "data": names, "inverse": True,
             "axisTick": {"show": False}, "axisLine": {"show": False},
         },
         "series": [{
-            "type": "bar", "data": shares, "color": STORE_COLORS[store], "barMaxWidth": 14,
-            "label": {"show": True, "position": "right", "formatter": "{c}%", "color": "#7d8aa3"},
+            "type": "bar", "data": bars, "color": STORE_COLORS[store], "barMaxWidth": 14,
+            "label": {"show": True, "position": "right", "color": "#7d8aa3"},
         }],
-        "tooltip": {"trigger": "item", "formatter": "{b}: {c}%"},
+        "tooltip": {"trigger": "item"},
     }  # fmt: skip

@@ -9,7 +9,7 @@ from panel.format import date_pattern, day_pattern, local_time, number
 from panel.metrics.charts import Unit
 
 __all__ = [
-    "DAY_MS", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "byte_unit", "log_ticks", "moment", "time_formats",
+    "DAY_MS", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "log_ticks", "moment", "time_formats", "value_ticks",
 ]  # fmt: skip
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -46,15 +46,23 @@ def log_ticks(least: float, most: float) -> list[float]:
     return [tick for tick in ticks if below[-1] <= tick <= above[0]]
 
 
-def byte_unit(most: float) -> tuple[int, str]:
-    return next(step for step in BYTE_STEPS if most >= step[0] or step[0] == 1)
-
-
 def byte_ticks(most: float) -> tuple[list[float], list[str]]:
     """About five round values from zero to beyond `most`."""
-    size, unit = byte_unit(most)
-    wanted = most / size / 4
-    power = 10.0 ** floor(log10(wanted)) if wanted > 0 else 1.0
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted)
-    values = [step * number for number in range(6) if step * (number - 1) < most / size]
+    size, unit = next(step for step in BYTE_STEPS if most >= step[0] or step[0] == 1)
+    values = round_values(most / size)
     return [value * size for value in values], [f"{number(value, 'g')} {unit}" for value in values]
+
+
+def value_ticks(most: float, unit: Unit) -> tuple[list[float], list[str]]:
+    """The same for what is counted in `unit`."""
+    if unit is Unit.BYTES:
+        return byte_ticks(most or 1024.0)
+    values = round_values(most or 1.0, least_step=float(unit is Unit.COUNT))
+    return values, [f"{number(value, ',.10g')}{SUFFIXES[unit]}" for value in values]
+
+
+def round_values(most: float, least_step: float = 0.0) -> list[float]:
+    wanted = max(most / 4, least_step)
+    power = 10.0 ** floor(log10(wanted))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted)
+    return [step * number for number in range(6) if step * (number - 1) < most]

@@ -92,6 +92,16 @@ class Chart:
         return HEIGHT + LEGEND_LINE_PX * max(len(self.lines) - UNCROWDED, 0)
 
     @property
+    def highest(self) -> float:
+        """The highest value, of bars the highest pile of them; 0.0 where nothing is known."""
+        tops: dict[float, float] = {}
+        for line in self.lines:
+            for at_s, value in line.points:
+                known, below = value or 0.0, tops.get(at_s, 0.0)
+                tops[at_s] = below + known if self.bars else max(below, known)
+        return max(tops.values(), default=0.0)
+
+    @property
     def is_empty(self) -> bool:
         return not any(value is not None for line in self.lines for _at, value in line.points)
 

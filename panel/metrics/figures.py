@@ -79,11 +79,11 @@ def _value_axis(chart: Chart) -> dict[str, Any]:
         axis |= {"type": "log", "tickvals": ticks, "ticktext": [ms_text(tick) for tick in ticks], "rangemode": "normal"}
         axis["range"] = [log10(ticks[0]), log10(ticks[-1])]
     elif chart.unit is Unit.BYTES:
-        ticks, texts = byte_ticks(max(known, default=1024.0))
+        ticks, texts = byte_ticks(chart.highest or 1024.0)
         axis |= {"tickvals": ticks, "ticktext": texts}
     else:
-        axis |= {"ticksuffix": SUFFIXES[chart.unit], "tickformat": "~s" if max(known, default=0) >= 10_000 else ",~r"}
-        axis["range"] = [0, max(known, default=0) * 1.1 or 1]
+        axis |= {"ticksuffix": SUFFIXES[chart.unit], "tickformat": "~s" if chart.highest >= 10_000 else ",~r"}
+        axis["range"] = [0, chart.highest * 1.1 or 1]
     return axis
 
 

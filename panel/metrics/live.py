@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from panel import format
-from panel.charts import TIME_LABELS, ms_log_axes, worded
-from panel.metrics.axes import LEVEL_COLORS, MUTED, SUFFIXES, byte_unit
+from panel.charts import TIME_LABELS, ms_log_axes, value_axes, worded
+from panel.metrics.axes import LEVEL_COLORS, MUTED, value_ticks
 from panel.metrics.charts import Chart, Line, Unit
 
 __all__ = ["echarts"]
@@ -36,16 +36,6 @@ def echarts(chart: Chart) -> dict[str, Any]:
     if series and chart.marks:
         series[0]["markLine"] = {**marked, "lineStyle": {"type": "dotted", "width": 1}}
     known = [value for line in chart.lines for _, value in line.points if value is not None]
-    axis: dict[str, Any] = {"type": "value", "minorSplitLine": {"show": False}}
-    if chart.unit is Unit.BYTES:
-        unit_bytes, unit = byte_unit(max(known, default=1024.0))
-        axis["axisLabel"] = {"formatter": f"{{value}} {unit}"}
-        for one in series:
-            one["data"] = [
-                [at, None if value is None else round(value / unit_bytes, 2), word] for at, value, word in one["data"]
-            ]
-    else:
-        axis["axisLabel"] = {"formatter": f"{{value}}{SUFFIXES[chart.unit]}"}
     return {
         "animation": False,
         "grid": {"left": 8, "right": 16, "top": 36, "bottom": 4, "containLabel": True},
@@ -58,7 +48,7 @@ def echarts(chart: Chart) -> dict[str, Any]:
             "type": "time", "min": round(chart.since_s * 1000), "max": round(chart.until_s * 1000), "splitNumber": 4,
             "axisLabel": {"formatter": TIME_LABELS},
         },
-        "yAxis": ms_log_axes(known) if chart.log else axis,
+        "yAxis": ms_log_axes(known) if chart.log else value_axes(*value_ticks(chart.highest, chart.unit)),
         "series": series,
     }  # fmt: skip
 

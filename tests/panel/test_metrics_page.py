@@ -21,7 +21,7 @@ from hybrid.types import Store
 from panel import i18n
 from panel.format import ms_text
 from panel.metrics import charts, figures, live, queries, view
-from panel.metrics.axes import byte_ticks, log_ticks
+from panel.metrics.axes import byte_ticks, log_ticks, value_ticks
 from panel.metrics.charts import Unit
 from panel.metrics.queries import CostRow, Costs, HeatRow, Measured
 from panel.reads import Known, Unknown
@@ -221,6 +221,24 @@ def test_axes_are_labelled_with_round_values() -> None:
     assert log_ticks(0.3, 4000) == [0.1, 1, 10, 100, 1000, 10_000]
     assert [ms_text(each) for each in (0.05, 20, 5000)] == ["0.05 ms", "20 ms", "5 s"]
     assert byte_ticks(3_500_000)[1] == ["0 MB", "1 MB", "2 MB", "3 MB", "4 MB"]
+    assert value_ticks(3500, Unit.PER_S)[1] == ["0/s", "1,000/s", "2,000/s", "3,000/s", "4,000/s"]
+    assert value_ticks(2, Unit.COUNT)[1] == ["0", "1", "2"]
+    assert value_ticks(0, Unit.SECONDS) == ([0, 0.5, 1.0], ["0 s", "0.5 s", "1 s"])
+
+
+def test_live_axes_are_in_the_language_of_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    chart = charts.Chart((charts.Line("Local", "#4a82f2", ((END, 3500.0),)),), Unit.PER_S, END - 600, END, 10)
+    value, texts = live.echarts(chart)["yAxis"]
+    assert (value["max"], value["interval"], value["axisLabel"]) == (4000, 1000, {"show": False})
+    assert texts["data"] == ["0/s", "1.000/s", "2.000/s", "3.000/s", "4.000/s"]
+
+
+def test_an_axis_has_room_for_bars_on_one_another() -> None:
+    lines = tuple(charts.Line(name, "#4a82f2", ((END, 60.0),)) for name in ("timeout", "refused"))
+    chart = charts.Chart(lines, Unit.COUNT, END - 600, END, 10, bars=True)
+    assert figures.plotly(chart, "UTC")["layout"]["yaxis"]["range"][1] >= 120
+    assert live.echarts(chart)["yAxis"][0]["max"] >= 120
 
 
 def test_a_table_writes_no_exponents() -> None:
