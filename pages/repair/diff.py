@@ -31,7 +31,7 @@ repairable = weather.repair_obstacle(snapshot, zone)
 key = diffview.chosen_key(just_opened=just_opened)
 shown = None
 if results:
-    shown = diffview.chooser(results)
+    shown = diffview.chooser(results, blocked=obstacle is not None)
     diffview.sums(shown)
     file = repair.opened_diff(shown.id) if shown.different else None
     if file is not None:

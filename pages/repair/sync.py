@@ -7,7 +7,7 @@ import streamlit as st
 from panel import jobview, queries, widgets
 from panel.i18n import N_, _
 from panel.links import from_address, to_address
-from panel.repair import conflictview, pieces, syncview, weather
+from panel.repair import conflictview, syncview, weather
 from panel.weatherline import follow_weather
 
 TICK_S = 2.0
@@ -20,12 +20,6 @@ SECTIONS = {
 
 snapshot = queries.overview()
 obstacle = weather.repair_obstacle(snapshot, widgets.zone())
-found = syncview.answer(snapshot, obstacle)
-widgets.headline(_("Sync"), found)
-if obstacle is not None:
-    pieces.obstacle_line(obstacle)
-else:
-    st.caption(f"{found.sentence} {found.advice}".strip())
 st.fragment(syncview.standing, run_every=TICK_S, key="standing")()
 count = snapshot.status.conflicts if snapshot is not None else None
 from_address("section", "sync-section", list(SECTIONS), "now")

@@ -164,7 +164,7 @@ def start_undo(bundle: str, *, everywhere: bool = False) -> Outcome:
 
 def _ended(job: Job, result: SyncResult) -> SyncResult:
     queries.forget(*CHANGED)
-    job.summary = sync_summary(result)
+    job.result, job.summary = result, sync_summary(result)
     record(job.author, job.title, {result.id: (None, job.summary)})
     if result.ending is SyncEnding.FAILED:
         raise JobFailed(f"{job.summary}. {sentence(result.reason)} Running it again does the rest.")
@@ -173,6 +173,8 @@ def _ended(job: Job, result: SyncResult) -> SyncResult:
 
 def sync_summary(result: SyncResult) -> str:
     """One line about a sync."""
+    if result.ending is SyncEnding.OPEN:
+        return f"{result.ending}: what it did is not known"
     parts = [f"{result.copied:,} copied", f"{result.deleted:,} deleted"]
     for count, words in (
         (result.kept, "kept"),

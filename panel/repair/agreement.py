@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from panel import format
 from panel.i18n import _, ngettext
-from panel.queries import jobs
+from panel.queries import Job, jobs
 from panel.reads import Answer, Known, Unknown
 from panel.repair import queries
 from panel.repair.actions import KEY_JOB, SYNC_JOB
-from panel.repair.queries import DiffResult, Divergence, Ending, Scope
+from panel.repair.queries import DiffResult, Divergence, Ending, Scope, SyncResult
 from panel.widgets import zone
 
 __all__ = ["agreement", "found_last", "outdated", "share_and_note"]
@@ -40,9 +40,13 @@ def found_last(measured: Divergence | None, results: Sequence[DiffResult]) -> Di
 
 
 def outdated(ended_at_s: float) -> bool:
-    """Whether this process has made something equal since."""
-    repairs = jobs(SYNC_JOB, KEY_JOB)
-    return any(job.finished_at_s is not None and job.started_at_s > ended_at_s for job in repairs)
+    """Whether this process has made something equal since, as far as is known."""
+    return any(_has_changed(job) for job in jobs(SYNC_JOB, KEY_JOB) if job.started_at_s > ended_at_s)
+
+
+def _has_changed(job: Job) -> bool:
+    result: SyncResult | None = job.result
+    return job.progress.done > 0 if result is None else result.copied + result.deleted > 0
 
 
 def share_and_note(measured: Divergence | None) -> tuple[str, str] | None:

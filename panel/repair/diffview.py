@@ -17,6 +17,7 @@ from panel.links import has_gone_back, was_in_address
 from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
+from panel.repair.agreement import outdated
 from panel.repair.links import key_text, link, linked
 from panel.repair.pieces import CAUSES, cost_text, facts_text, price_text, store_name, tinted
 from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Selection
@@ -57,6 +58,14 @@ def answer(latest: DiffResult | None) -> Verdict:
         "n": format.number(latest.compared),
         "ending": _(ENDINGS[latest.ending]),
     }
+    if latest.different and outdated(latest.ended_at_s):
+        word = ngettext("{n} key differed", "{n} keys differed", latest.different).format(
+            n=format.number(latest.different)
+        )
+        sentence = _(
+            "Compared: {what}, {n} keys, at {time}. Something was made equal since: compare again to see what is left."
+        )
+        return Verdict(Tone.NOTE, word, sentence.format(**facts))
     if latest.different:
         word = ngettext("{n} key differs", "{n} keys differ", latest.different).format(
             n=format.number(latest.different)
@@ -76,7 +85,7 @@ FIRST = N_(
 )
 
 
-def chooser(results: Sequence[DiffResult]) -> DiffResult:
+def chooser(results: Sequence[DiffResult], *, blocked: bool) -> DiffResult:
     """The comparison to show: the one of the address, else the newest."""
     ids = [result.id for result in results]
     words = {result.id: title_of(result) for result in results}
@@ -89,7 +98,8 @@ def chooser(results: Sequence[DiffResult]) -> DiffResult:
         result = results[ids.index(chosen)]
         if result.ending is not Ending.FINISHED:
             st.button(
-                _("Resume"), icon=":material/play_arrow:", key="diff-resume", disabled=not actions.is_operator(),
+                _("Resume"), icon=":material/play_arrow:", key="diff-resume",
+                disabled=blocked or not actions.is_operator(),
                 on_click=perform, args=(repair.start_diff, result.scope), kwargs={"resume": result.id},
             )  # fmt: skip
     link(diff="" if chosen == ids[0] else str(chosen))

@@ -16,12 +16,13 @@ from panel.repair.agreement import share_and_note
 from panel.repair.diffstart import KINDS, PATTERN_HELP
 from panel.repair.diffview import title_of
 from panel.repair.links import linked
-from panel.repair.pieces import missing
+from panel.repair.pieces import missing, obstacle_line
 from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, SyncEnding, SyncResult
+from panel.repair.weather import repair_obstacle
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked
 from panel.verdict import Tone, Verdict, facts_of, named, writes_first
-from panel.widgets import EVERYWHERE, metric, perform, zone
+from panel.widgets import EVERYWHERE, headline, metric, perform, zone
 
 __all__ = ["answer", "history", "now", "schedule", "standing"]
 
@@ -55,8 +56,16 @@ def answer(snapshot: Overview | None, obstacle: Verdict | None) -> Verdict:
 
 
 def standing() -> None:
-    """The backlog of the log, and how far the stores agree. Reads what is known; asks no store on a tick."""
+    """The page's title with its answer, the backlog of the log, and how far the stores agree. Reads what is known; asks
+    no store on a tick."""
     snapshot = panel_queries.overview()
+    obstacle = repair_obstacle(snapshot, zone())
+    found = answer(snapshot, obstacle)
+    headline(_("Sync"), found)
+    if obstacle is not None:
+        obstacle_line(obstacle)
+    else:
+        st.caption(f"{found.sentence} {found.advice}".strip())
     if snapshot is None or snapshot.cloud is None:
         return
     status = snapshot.status
@@ -221,21 +230,25 @@ def history(obstacle: Verdict | None) -> None:
 
 def row_of(result: SyncResult) -> dict[str, str]:
     ending = said(result.ending.value) + "!" * (result.ending is not SyncEnding.FINISHED)
+    copied, deleted, commands = (
+        format.count(None if result.ending is SyncEnding.OPEN else count)
+        for count in (result.copied, result.deleted, result.cloud_commands)
+    )
     return {
         _("When"): format.clock(result.started_at_s, zone()),
         _("Direction"): said(result.direction),
         _("Keys"): result.pattern,
-        _("Copied"): format.number(result.copied),
-        _("Deleted"): format.number(result.deleted),
+        _("Copied"): copied,
+        _("Deleted"): deleted,
         _("Ending"): ending,
-        _("Cloud commands"): format.number(result.cloud_commands),
+        _("Cloud commands"): commands,
         _("By"): said(result.author) or _("unknown"),
     }
 
 
 def undo_form(result: SyncResult, obstacle: Verdict | None) -> None:
     with st.container(border=True, key="sync-undo"):
-        st.caption(f"`{result.id}` · {repair.sync_summary(result)}")
+        st.caption(f"`{result.id}` · {said(repair.sync_summary(result))}")
         if result.reason:
             st.caption(said(result.reason))
         if result.undo_until_s is None:

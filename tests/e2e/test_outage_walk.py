@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from e2e.test_first_walk import ARTIFACTS, PATIENT_MS, Watch
 from playwright.sync_api import Browser, Page, expect
 from servers import client
 
+from hybrid import HybridRedis
 from hybrid.stores.processes import ServerProcess
 from scripts.screenshots import MODES, RunningPanel, open_context, photograph
 
@@ -61,6 +63,30 @@ def test_follow_an_outage(chromium: Browser, server: Callable[..., ServerProcess
         assert watch.errors == []
         assert watch.foreign == []
         assert "Traceback" not in panel.output
+
+
+def test_what_waits_is_said_while_it_waits(
+    chromium: Browser, server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    local, cloud = server(persistent=True), server(persistent=True)
+    with opened(chromium, local, cloud, tmp_path) as (_, page, watch):
+        open_page(page, "Sync")
+        over = threading.Event()
+
+        def write() -> None:
+            with HybridRedis.from_urls(local.url, cloud.url, ack="local") as hybrid:
+                while not over.is_set():
+                    hybrid.mset({f"key:{number}": "x" * 100 for number in range(500)})
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            expect_said(page, "Writes are on their way")
+        finally:
+            over.set()
+            writer.join()
+        expect_said(page, "Every write is on both stores")
+        assert watch.errors == []
 
 
 def open_page(page: Page, name: str) -> None:

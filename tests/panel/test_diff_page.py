@@ -70,6 +70,8 @@ def test_compare_find_and_fix_one_key_by_field(
     merged = {b"name": b"Ada", b"city": b"Paris", b"mine": b"1", b"theirs": b"1"}
     wait_until(lambda: local.hgetall("user") == cloud.hgetall("user") == merged, "the merge")
     assert "Both stores have the same value" in text_of(at.run())
+    assert "4 keys differed" in text_of(at)
+    assert "compare again to see what is left" in text_of(at)
 
 
 def test_a_click_anywhere_on_a_row_opens_its_key(
@@ -104,8 +106,9 @@ def test_all_differences_are_made_equal_on_the_page(
 
 
 def test_bulk_merge_of_a_filtered_set_is_guarded_confirmed_and_audited(
-    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None
-) -> None:
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage,
+    text_of: TextOf,
+) -> None:  # fmt: skip
     local, cloud = drift
     diff_id = compared(real_panel)
     chosen = Selection(diff_id, (Cause.ONLY_CLOUD,))
@@ -117,6 +120,7 @@ def test_bulk_merge_of_a_filtered_set_is_guarded_confirmed_and_audited(
     assert job.wait(20)
     assert "were not typed" in job.problem
     assert cloud.exists("theirs")
+    assert "4 keys differ" in text_of(open_page(PAGE)), "nothing was made equal"
     actions.start_sync(chosen, Direction.LOCAL_TO_CLOUD, delete_extras=True, typed="delete")
     job = real_panel.process.jobs.of("sync")[0]
     assert job.wait(20)

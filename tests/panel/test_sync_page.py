@@ -20,7 +20,7 @@ from panel import backlog
 from panel import queries as panel_queries
 from panel.process import PanelProcess
 from panel.repair import actions, conflictactions, queries
-from panel.repair.queries import Divergence, Ending, Scope
+from panel.repair.queries import Divergence, Ending, Scope, SyncEnding, SyncResult
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -71,6 +71,22 @@ def test_plan_is_shown_then_run_then_undone(
     at.button(key="sync-undo-run").click().run()
     assert real_panel.process.jobs.of("sync")[0].wait(30)
     assert (cloud.get("text"), cloud.get("theirs"), cloud.hgetall("user")) == (b"two", b"v", before)
+
+
+def test_what_a_sync_did_that_has_not_ended_is_unknown(
+    panel_process: PanelProcess, set_weather: SetWeather, open_page: OpenPage, text_of: TextOf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    set_weather("healthy")
+    cut_off = SyncResult(
+        id="1", direction="local-to-cloud", pattern="*", author="ada", started_at_s=1.0, ended_at_s=1.0,
+        ending=SyncEnding.OPEN, undo_until_s=time.time() + 3600,
+    )  # fmt: skip
+    monkeypatch.setattr(queries, "syncs", lambda: queries.Known([cut_off], time.time()))
+    at = open_page(PAGE, query={"section": "history"})
+    row = next(frame.value for frame in at.dataframe if "Direction" in frame.value.columns).iloc[0]
+    assert (row["Copied"], row["Deleted"], row["Cloud commands"]) == ("unknown",) * 3
+    assert actions.sync_summary(cut_off) == "not ended: what it did is not known"
 
 
 def test_schedule_is_changed_in_every_process(
