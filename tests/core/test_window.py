@@ -13,7 +13,7 @@ WORK_S = 0.001
 
 
 def given(way_s: float, requests: int = 2000) -> list[tuple[int, float]]:
-    """How many requests a store at this distance has at each answer, and for how long it has had nothing to do so far."""
+    """How many requests a store at this distance has at each answer, and how long it has had nothing to do so far."""
     window, on_the_way = Window(), deque[tuple[float, float]]()
     now_s = free_s = idle_s = 0.0
     seen = []
