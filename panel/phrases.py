@@ -129,6 +129,10 @@ DETAILS: Final = (
     N_("{n} and {other} long"),
     N_("too big to be compared in a list; both are {n} long"),
     N_("too big to be compared in a list"),
+    N_("values of this type are not compared; both are {n} long"),
+    N_("values of this type are not compared"),
+    N_("time series"),
+    N_("vector set"),
     N_("consumer groups differ"),
     N_("written on both stores while they were apart; the newer value was kept"),
     N_(
@@ -201,6 +205,9 @@ ERRORS: Final = (
         "newer can)"
     ),
     N_("nothing was changed: the {store} store keeps no JSON documents"),
+    N_("nothing was changed: the {store} store keeps no time series"),
+    N_("vectors that are kept as {kind} cannot be read here"),
+    N_("nothing was changed: the {store} store keeps no vector sets"),
     N_("nothing was changed: the key was written at the same moment; look again"),
     N_("nothing was changed: the key is being written just now; look again"),
     N_("nothing was changed: writes to this key are on their way; try again in a moment"),
@@ -312,13 +319,15 @@ TITLES: Final = (
     N_("the rest follows by itself"),
 )  # fmt: skip
 DEEDS: Final = (
+    N_("create a time series"),
     N_("create a {kind}"), N_("delete the key"), N_("rename"), N_("copy the key"), N_("keep the key for ever"),
     N_("set the expiry"),
     N_("change the value"), N_("change the document"), N_("set field {field}"), N_("delete field {field}"),
     N_("set the expiry of field {field}"), N_("change item {index}"), N_("add an item"), N_("delete item {index}"),
     N_("add a member"), N_("remove member {member}"), N_("score {member}"), N_("add an entry"),
     N_("delete entry {entry}"), N_("acknowledge entries of group {group}"),
-    N_("claim entries of group {group}"),
+    N_("claim entries of group {group}"), N_("set the sample at {moment}"), N_("delete the sample at {moment}"),
+    N_("add element {element}"), N_("set the attributes of element {element}"),
     N_("undo of {words}"), N_("undo {id}"), N_("set"), N_("override"), N_("override ended"),
     N_("superseded"), N_("equalized"), N_("test started"), N_("demo traffic started"), N_("demo traffic stopped"),
     N_("drills started: {names}"), N_("message posted to {channel}"), N_("keep conflict {id}"),

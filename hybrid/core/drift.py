@@ -27,6 +27,7 @@ __all__ = [
     "causes_between",
     "detail_of",
     "judge",
+    "ttl_detail",
     "unchanged",
 ]
 

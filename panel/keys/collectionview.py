@@ -12,20 +12,29 @@ from panel import format, jobview
 from panel.i18n import N_, _
 from panel.keys import queries, state
 from panel.keys.listview import height_of, left_text
-from panel.keys.queries import Element, ElementPage, KeyInfo, Known, Store
+from panel.keys.queries import Element, ElementPage, Form, KeyInfo, Known, Store
+from panel.keys.seriesview import moment_text
 from panel.keys.valueview import CUT, format_input, side_by_side
+from panel.keys.vectorsview import nearest
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, tinted
 from panel.tables import ONE_CLICK, clicked
+from panel.widgets import zone
 
 __all__ = ["collection", "shown"]
 
-NAMES = {"hash": N_("Field"), "list": N_("Index"), "set": N_("Member"), "zset": N_("Member"), "stream": N_("Entry")}
+NAMES = {
+    "hash": N_("Field"), "list": N_("Index"), "set": N_("Member"), "zset": N_("Member"), "stream": N_("Entry"),
+    "TSDB-TYPE": N_("Unix ms"), "vectorset": N_("Element"),
+}  # fmt: skip
 ORDERS = {
     "list": (N_("From the beginning"), N_("From the end")),
     "zset": (N_("Lowest first"), N_("Highest first")),
     "stream": (N_("Oldest first"), N_("Newest first")),
+    "TSDB-TYPE": (N_("Oldest first"), N_("Newest first")),
 }
+FINDS = dict.fromkeys(("hash", "set", "zset"), (N_("A glob on fields or members: `user*`."), "*"))
+FINDS["vectorset"] = N_("The name of an element."), ""
 FEW = 20
 LINE_END = " ↵ "
 
@@ -35,10 +44,10 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
     match, last_first = None, False
     longest = max(info.length or 0 for info in infos.values())
     with st.container(horizontal=True, vertical_alignment="bottom", key="keys-element-bar"):
-        if kind in ("hash", "set", "zset") and longest > FEW:
+        if kind in FINDS and longest > FEW:
             text = st.text_input(
-                _("Find"), key="keys-match", type="search", placeholder="*", on_change=first_page, width=260,
-                help=_("A glob on fields or members: `user*`."),
+                _("Find"), key="keys-match", type="search", placeholder=FINDS[kind][1], on_change=first_page, width=260,
+                help=_(FINDS[kind][0]),
             )  # fmt: skip
             match = text.strip().encode() if text and text.strip() else None
         if kind in ORDERS and longest > 1:
@@ -57,6 +66,8 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
     element_buttons(kind, picked)
     if picked is not None:
         element_value(kind, picked)
+    if picked is not None and kind == "vectorset":
+        nearest(key, picked)
     turns(part, places)
 
 
@@ -74,6 +85,8 @@ def first_page() -> None:
 
 
 def turns(page: ElementPage, places: list[Any]) -> None:
+    if page.drawn:
+        drawn(len(page.elements))
     if len(places) == 1 and page.next is None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="keys-element-pager"):
@@ -92,12 +105,22 @@ def turns(page: ElementPage, places: list[Any]) -> None:
             st.caption(_("Next: what only the {store} store has.").format(store=_(page.next.leader)))
 
 
+def drawn(count: int) -> None:
+    """The elements shown are some of many."""
+    with st.container(horizontal=True, vertical_alignment="center", key="keys-element-drawn"):
+        st.button(_("Others"), icon=":material/casino:", key="keys-draw", on_click=queries.forget)
+        text = _("{n} elements, drawn by the server: it gives none in order (Redis 8.4 and newer do).")
+        st.caption(text.format(n=format.number(count)))
+
+
 def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store, ...], number: int) -> Element | None:
     """One row for each element, with what either store has of it; returns the one that is chosen."""
     if not page.elements:
         st.caption(_("No elements here."))
         return None
     columns: dict[str, list[str]] = {_(NAMES[kind]): [shown(one.name) for one in page.elements]}
+    if kind == "TSDB-TYPE":
+        columns[_("Time")] = [moment_text(int(one.name), zone()) for one in page.elements]
     for store in stores:
         values = [one.local if store is Store.LOCAL else one.cloud for one in page.elements]
         if kind == "set":
@@ -142,6 +165,8 @@ def element_value(kind: str, one: Element) -> None:
     values = {store: one.name if named_by_value else found for store, found in sides.items() if found is not None}
     with st.container(key="keys-element-value"):
         form = format_input("keys-show-element-as")
+        if form is None and kind == "vectorset":
+            form = Form.TEXT  # as JSON each number takes a line
         side_by_side(values, form, whole=True)
 
 
@@ -156,7 +181,7 @@ def element_buttons(kind: str, picked: Element | None) -> None:
         st.button(
             _("Add"), icon=":material/add:", key="keys-add", disabled=fixed, on_click=state.open_form, args=("add",)
         )
-        if kind in ("hash", "list", "zset"):
+        if kind in ("hash", "list", "zset", "TSDB-TYPE", "vectorset"):
             st.button(
                 _("Edit"), icon=":material/edit:", key="keys-edit-element", disabled=fixed or picked is None,
                 on_click=state.open_form, args=("element", picked),

@@ -9,10 +9,10 @@ import streamlit as st
 from panel import actions as panel_actions
 from panel import format, jobview
 from panel.i18n import _, ngettext
-from panel.keys import editview, queries, state
+from panel.keys import editview, queries, seriesview, state, vectorsview
 from panel.keys.collectionview import collection
 from panel.keys.groupsview import groups
-from panel.keys.listview import BADGES, left_text
+from panel.keys.listview import BADGES, left_text, type_word
 from panel.keys.queries import Badge, Form, KeyInfo, KeyRow, Known, Store
 from panel.keys.valueview import CUT, download_buttons, format_input, side_by_side
 from panel.nav import page
@@ -24,6 +24,7 @@ from panel.widgets import slot
 
 __all__ = ["draw"]
 
+ABOUT = {"TSDB-TYPE": seriesview.about, "vectorset": vectorsview.about}
 MOST_EDITED = 1024 * 1024
 MOST_SHOWN = 8 * 1024 * 1024  # of memory, which is two or three times the text
 
@@ -52,6 +53,8 @@ def draw(key: bytes, authority: Store) -> None:
                 else:
                     infos[store] = found.value
                     st.caption(facts_line(found.value))
+                    if found.value.kind in ABOUT:
+                        ABOUT[found.value.kind](store, key)
         elsewhere = bool(infos) and authority in lacking
         editview.toolbar(authority.other if elsewhere else None)
         with slot():
@@ -96,7 +99,7 @@ def head(key: bytes, stores: tuple[Store, ...], seen: KeyRow | None) -> KeyRow |
 
 def facts_line(info: KeyInfo) -> str:
     """hash · 12 elements · 1.2 KB · listpack · expires in 3 h."""
-    parts = [f"**{info.kind}**"]
+    parts = [f"**{type_word(info.kind)}**"]
     if info.length is not None:
         count = ngettext("{n} element", "{n} elements", info.length).format(n=format.number(info.length))
         parts.append(format.size(info.length) if info.kind == "string" else count)
@@ -130,6 +133,8 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
     elif kind == "json":
         document(key, infos)
     elif kind in queries.COLLECTIONS:
+        if kind == "TSDB-TYPE":
+            seriesview.chart(key, tuple(infos))
         collection(key, kind, infos, authority)
         if kind == "stream":
             groups(key, tuple(infos), authority)

@@ -11,6 +11,7 @@ from panel import actions as panel_actions
 from panel.i18n import N_, _
 from panel.keys import groupsview, state, valueforms
 from panel.keys.entries import expiry_input, left_s, parts
+from panel.keys.listview import type_word
 from panel.keys.queries import Edit, KeyInfo, Store, edits
 from panel.keys.saving import buttons, save
 from panel.keys.valueforms import HINTS
@@ -89,7 +90,7 @@ def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *
             case "field-expiry":
                 valueforms.field_expiry_form(key, about, authority)
             case _:
-                valueforms.add_form(key, kind)
+                valueforms.add_form(key, kind, authority)
 
 
 def expire_form(key: bytes, kind: str, infos: dict[Store, KeyInfo]) -> None:
@@ -135,7 +136,7 @@ def create_form() -> None:
         st.markdown(f":material/add: **{_('New key on both stores')}**")
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input(_("Name"), key="keys-form-name", placeholder="user:42", width=320)
-            kind = st.selectbox(_("Type"), list(HINTS), key="keys-form-kind", width=140)
+            kind = st.selectbox(_("Type"), list(HINTS), key="keys-form-kind", format_func=type_word, width=140)
         st.text_area(_("Value"), key="keys-form-value", help=_(HINTS[kind]), placeholder=_(HINTS[kind]), height=120)
         read = expiry_input("keys-form-expiry", None)
 

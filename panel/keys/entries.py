@@ -15,7 +15,9 @@ from panel import format
 from panel.i18n import N_, _
 from panel.keys.queries import ConfigurationError
 
-__all__ = ["checked", "expiry_input", "left_s", "parts", "score", "score_input", "value_input"]
+__all__ = [
+    "checked", "expiry_input", "left_s", "moment_ms", "numbers", "parts", "score", "score_input", "value_input",
+]  # fmt: skip
 
 DAY_S = 86_400
 UNITS = {1: N_("seconds"), 60: N_("minutes"), 3600: N_("hours"), DAY_S: N_("days")}
@@ -119,23 +121,46 @@ def parts(text: str, kind: str) -> list[bytes]:
 
 def two(line: str, kind: str) -> list[bytes]:
     separator = "\t" if "\t" in line else "="
-    name, found, value = line.rpartition(separator) if kind == "zset" else line.partition(separator)
+    by_last = kind in ("zset", "vectorset")
+    name, found, value = line.rpartition(separator) if by_last else line.partition(separator)
     if not found:
         raise ConfigurationError(_("“{line}” lacks a value: write name=value.").format(line=line[:60]))
-    if kind == "zset":
+    if kind in ("zset", "TSDB-TYPE"):
         score(value)
+    if kind == "TSDB-TYPE":
+        moment_ms(name)
+    if kind == "vectorset":
+        value = " ".join(map(repr, numbers(value)))
     return [name.strip().encode(), value.strip().encode()]
 
 
-def score_input(start: str) -> Callable[[], float]:
-    """A field for a score, which a field of numbers could not hold: inf, and 17 digits where three were written."""
+def numbers(text: str) -> list[float]:
+    """A vector that was entered: numbers with commas or blanks between, in brackets or without. Raises
+    ConfigurationError."""
+    found = [score(part) for part in text.strip().strip("[]").replace(",", " ").split()]
+    if not found:
+        raise ConfigurationError(_("A vector has at least one number."))
+    return found
+
+
+def moment_ms(text: str) -> int:
+    """A moment that was entered, in Unix milliseconds; now, if nothing was. Raises ConfigurationError."""
+    if not text.strip():
+        return int(time.time() * 1000)
+    if not text.strip().isdecimal():
+        raise ConfigurationError(_("“{text}” is no moment: write Unix milliseconds.").format(text=text[:60]))
+    return int(text)
+
+
+def score_input(start: str, label: str, about: str = "") -> Callable[[], float]:
+    """A field for a number that a field of numbers could not hold: inf, and 17 digits where three were written."""
     st.session_state.setdefault("keys-form-score", start)
-    st.text_input(_("Score"), key="keys-form-score", help=_("A number; also inf and -inf."))
+    st.text_input(label, key="keys-form-score", help=about or None)
     return lambda: score(str(st.session_state.get("keys-form-score") or ""))
 
 
 def score(text: str) -> float:
-    """A score that was entered. Raises ConfigurationError, also for what is beyond the greatest number."""
+    """A number that was entered. Raises ConfigurationError, also for what is beyond the greatest number."""
     try:
         number = float(text.replace("_", "?"))
         if isnan(number) or (isinf(number) and "inf" not in text.lower()):

@@ -22,7 +22,7 @@ from panel.tables import ONE_CLICK, clicked
 from panel.verdict import named
 from panel.widgets import COLORS
 
-__all__ = ["BADGES", "expires_text", "filters", "left_text", "page"]
+__all__ = ["BADGES", "expires_text", "filters", "left_text", "page", "type_word"]
 
 BADGES = {
     Badge.EQUAL: (N_("equal"), "✓", ":material/check:", "green"),
@@ -44,7 +44,7 @@ def filters() -> None:
             _("Search"), key="keys-pattern", type="search", placeholder="user:*", width=300,
             help=_("`*` stands for anything, `?` for one character. Without either, the key of that very name."),
         )  # fmt: skip
-        st.selectbox(_("Type"), state.KINDS, key="keys-type", format_func=lambda kind: kind or _("Any"), width=110)
+        st.selectbox(_("Type"), state.KINDS, key="keys-type", format_func=lambda k: type_word(k) or _("Any"), width=110)
         st.selectbox(_("Store"), state.STORES, key="keys-store", format_func=store_word, width=120)
         st.selectbox(
             _("Expires"), list(state.TTLS), key="keys-ttl", format_func=lambda v: _(state.TTLS[v][0]), width=150
@@ -61,6 +61,12 @@ def filters() -> None:
             _("New key"), icon=":material/add:", key="keys-new", type="primary",
             disabled=not (actions.is_operator() and queries.stores_up()), on_click=state.open_form, args=("create",),
         )  # fmt: skip
+
+
+def type_word(kind: str) -> str:
+    """A type as people call it; those of the server's own have one name in every language."""
+    word = queries.kind_word(kind)
+    return kind if word == kind else _(word)
 
 
 def store_word(store: str) -> str:
@@ -178,7 +184,7 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
         {
             _("Key"): [key_text(row.key) for row in compared],
             _("Stores"): [[words[row.badge]] for row in compared],
-            _("Type"): [row.kind or "" for row in compared],
+            _("Type"): [type_word(row.kind or "") for row in compared],
             _("Expires"): [expires_text(row) for row in compared],
             _("Memory"): [
                 format.size(row.side.size_bytes) if row.side and row.side.size_bytes else "" for row in compared

@@ -27,17 +27,25 @@ from hybrid.ops.keys import (
     Packing,
     PendingInfo,
     Place,
+    SeriesInfo,
     Side,
+    VectorsInfo,
     Walk,
+    attributes_in,
     badge_rows,
     guessed_form,
+    kind_word,
     packing_of,
     quick_rows,
     read_document,
     read_elements,
     read_groups,
     read_info,
+    read_last_samples,
+    read_nearest,
+    read_series_info,
     read_text,
+    read_vectors_info,
     rendered,
     unpacked,
 )
@@ -84,11 +92,16 @@ __all__ = [
     "PendingInfo",
     "Place",
     "Reached",
+    "SeriesInfo",
     "Side",
     "Store",
     "Unknown",
+    "VectorsInfo",
     "Walk",
+    "about_series",
+    "about_vectors",
     "ask_ahead",
+    "attributes_in",
     "badge_of_key",
     "badges",
     "commands_of",
@@ -100,10 +113,13 @@ __all__ = [
     "groups",
     "guessed_form",
     "info",
+    "kind_word",
+    "last_samples",
     "leading",
     "level",
     "lines",
     "listing",
+    "nearest",
     "new_walk_id",
     "packing_of",
     "rendered",
@@ -117,13 +133,16 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-KINDS = ("keys", "badges", "info", "text", "elements", "groups", "document", "level", "commands", "rows")
+KINDS = (
+    "keys", "badges", "info", "text", "elements", "groups", "document", "level", "commands", "rows", "about", "chart",
+    "nearest",
+)  # fmt: skip
 FRESH_S = 5.0
 BADGES_S = 30.0  # a badge costs cloud commands: it is not asked again with every click
 PATIENCE_S = 0.6
 BADGE_PATIENCE_S = 0.02  # rows are shown at once, badges when they are there
 TREE_NAMES = 5000
-COLLECTIONS = ("hash", "list", "set", "zset", "stream")
+COLLECTIONS = ("hash", "list", "set", "zset", "stream", "TSDB-TYPE", "vectorset")
 WHOLE_BYTES = 256 * 1024
 MOST_DOWNLOADED = 64 * 1024 * 1024
 
@@ -313,6 +332,24 @@ def elements(
 
 def groups(store: Store, key: bytes) -> Answer[tuple[GroupInfo, ...]]:
     return _asked("groups", (store, key), lambda kept: read_groups(kept, store, key))
+
+
+def about_series(store: Store, key: bytes) -> Answer[SeriesInfo]:
+    return _asked("about", (store, key, "series"), lambda kept: read_series_info(kept, store, key))
+
+
+def about_vectors(store: Store, key: bytes) -> Answer[VectorsInfo | None]:
+    return _asked("about", (store, key, "vectors"), lambda kept: read_vectors_info(kept, store, key))
+
+
+def last_samples(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, tuple[tuple[int, float], ...]]]:
+    """The newest samples of a time series, for a chart."""
+    return _asked("chart", (key, stores), lambda kept: read_last_samples(kept, stores, key))
+
+
+def nearest(key: bytes, name: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, tuple[tuple[bytes, float], ...]]]:
+    """What lies nearest to an element of a vector set."""
+    return _asked("nearest", (key, name, stores), lambda kept: read_nearest(kept, stores, key, name))
 
 
 def commands_of(store: Store, key: bytes) -> Answer[str | None]:

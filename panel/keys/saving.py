@@ -37,7 +37,7 @@ def said() -> None:
                 on_click=take_back, args=(undo,),
             )  # fmt: skip
         elif outcome.done and words != _("Undo"):
-            st.caption(_("Too big to be taken back."))
+            st.caption(_("It cannot be taken back: the key is too big, or its content is not compared."))
         st.button(
             "", icon=":material/close:", type="tertiary", key="keys-said-close", on_click=forget_said, help=_("Close")
         )

@@ -24,7 +24,7 @@ PAGE_KEYS = 50
 SETTLES_S = 10.0
 """How long after a visit began the browser may get a drawing before it got the first one, which set the controls."""
 
-KINDS = ("", "string", "hash", "list", "set", "zset", "stream", "json")
+KINDS = ("", "string", "hash", "list", "set", "zset", "stream", "json", "TSDB-TYPE", "vectorset")
 TTLS: Mapping[str, tuple[str, dict[str, Any]]] = MappingProxyType(
     {
         "": (N_("Any"), {}),

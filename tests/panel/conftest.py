@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import redis
 import streamlit as st
-from servers import Pool, client
+from keys_page import KEYS_PAGE, settled
+from servers import Pool, Stores, client
 from streamlit.testing.v1 import AppTest
 
-from hybrid import events
+from hybrid import HybridRedis, events
 from hybrid.agent import Agent
 from hybrid.core.live import AuditEntry, Edit, Effective, Live, effective_values, planned_edit
 from hybrid.core.registry import Presence, Process, Role
@@ -27,6 +28,7 @@ from hybrid.settings import Settings
 from hybrid.types import NEW, Status, Store, StoreState, StoreStatus
 from panel import process as process_module
 from panel import queries
+from panel.keys import queries as keys_queries
 from panel.process import PanelProcess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -261,3 +263,46 @@ def drift(real_panel: types.SimpleNamespace) -> Iterator[tuple[redis.Redis, redi
 def as_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     """Actions that the test calls itself are an operator's."""
     monkeypatch.setattr(st, "user", {"name": "tester", "role": "operator"})
+
+
+# -- the page Keys over the `pair` that the test's module defines
+
+
+@pytest.fixture(scope="module")
+def opened(pair: Stores) -> Iterator[HybridRedis]:
+    options: dict[str, Any] = {"local_timeout_s": 3.0, "cloud_timeout_s": 3.0, "sync_enabled": False}
+    with HybridRedis.from_urls(pair.local.url, pair.cloud.url, decode_responses=True, **options) as hybrid:
+        hybrid.start()
+        assert hybrid.wait_in_sync(10)
+        yield hybrid
+
+
+@pytest.fixture
+def hybrid(
+    opened: HybridRedis,
+    panel_process: PanelProcess,
+    set_weather: Callable[[str], Overview | None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> HybridRedis:
+    opened.flushall()
+    assert opened.wait_in_sync(10)
+    panel_process.agent = types.SimpleNamespace(client=opened, inquire=lambda: None)  # type: ignore[assignment]
+    set_weather("healthy")
+    monkeypatch.setattr(keys_queries, "BADGE_PATIENCE_S", 2.0)  # here nobody draws the page again when they come later
+    return opened
+
+
+@pytest.fixture
+def sides(pair: Stores) -> Iterator[dict[Store, Any]]:
+    with client(pair.local.url) as local, client(pair.cloud.url) as cloud:
+        yield {Store.LOCAL: local, Store.CLOUD: cloud}
+
+
+@pytest.fixture
+def open_keys(open_page: Callable[..., AppTest]) -> Callable[..., AppTest]:
+    """The page, settled."""
+
+    def open_(role: str = "operator") -> AppTest:
+        return settled(open_page(KEYS_PAGE, role))
+
+    return open_

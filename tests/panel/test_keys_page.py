@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import streamlit as st
-from servers import Pool, Stores, client
+from keys_page import KEYS_PAGE as PAGE
+from keys_page import grid, opened_key, press, said, settled, values
+from servers import Pool, Stores
 from streamlit.testing.v1 import AppTest
 
 from hybrid import HybridRedis
@@ -24,83 +26,11 @@ from panel.process import PanelProcess
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
 SetWeather = Callable[[str], Overview | None]
-PAGE = "data/keys.py"
 
 
 @pytest.fixture(scope="module")
 def pair(server_pool: Pool) -> Stores:
     return Stores(server_pool.get("valkey", "local"), server_pool.get("valkey", "cloud"))
-
-
-@pytest.fixture(scope="module")
-def opened(pair: Stores) -> Iterator[HybridRedis]:
-    options: dict[str, Any] = {"local_timeout_s": 3.0, "cloud_timeout_s": 3.0, "sync_enabled": False}
-    with HybridRedis.from_urls(pair.local.url, pair.cloud.url, decode_responses=True, **options) as hybrid:
-        hybrid.start()
-        assert hybrid.wait_in_sync(10)
-        yield hybrid
-
-
-@pytest.fixture
-def hybrid(
-    opened: HybridRedis, panel_process: PanelProcess, set_weather: SetWeather, monkeypatch: pytest.MonkeyPatch
-) -> HybridRedis:
-    opened.flushall()
-    assert opened.wait_in_sync(10)
-    panel_process.agent = types.SimpleNamespace(client=opened, inquire=lambda: None)  # type: ignore[assignment]
-    set_weather("healthy")
-    monkeypatch.setattr(queries, "BADGE_PATIENCE_S", 2.0)  # here nobody draws the page again when they come later
-    return opened
-
-
-@pytest.fixture
-def sides(pair: Stores) -> Iterator[dict[Store, Any]]:
-    with client(pair.local.url) as local, client(pair.cloud.url) as cloud:
-        yield {Store.LOCAL: local, Store.CLOUD: cloud}
-
-
-@pytest.fixture
-def open_keys(open_page: OpenPage) -> Callable[..., AppTest]:
-    """The page, settled."""
-
-    def open_(role: str = "operator") -> AppTest:
-        return settled(open_page(PAGE, role))
-
-    return open_
-
-
-def settled(at: AppTest) -> AppTest:
-    """Drawn anew until no answer is awaited."""
-    for _ in range(40):
-        assert not at.exception, at.exception[0].message
-        if not any("asking the stores" in caption.value for caption in at.caption):
-            break
-        at.run()
-    return at
-
-
-def opened_key(at: AppTest, key: str) -> AppTest:
-    at.session_state["keys-open-key"] = key
-    return settled(settled(at.run()).run())
-
-
-def grid(at: AppTest, column: str) -> Any:
-    """The table that has this column."""
-    return next(frame.value for frame in at.dataframe if column in frame.value.columns)
-
-
-def press(at: AppTest, key: str) -> AppTest:
-    return settled(at.button(key=key).click().run())
-
-
-def said(at: AppTest) -> str:
-    """What came of the last edit, as it is read: marks of Markdown in it are escaped."""
-    found = next(text.value for text in at.markdown if "check_circle" in text.value or "material/error" in text.value)
-    return str(found).replace("\\", "")
-
-
-def values(sides: dict[Store, Any], command: str, *arguments: Any) -> list[Any]:
-    return [store.execute_command(command, *arguments) for store in sides.values()]
 
 
 def test_a_list_says_what_both_stores_have(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from hybrid.ops.keys.bulk import Rewritten
 from hybrid.ops.keys.detail import GroupInfo, KeyInfo, PendingInfo, read_groups, read_info
-from hybrid.ops.keys.elements import (
-    TEXT_PAGE_BYTES,
-    Element,
-    ElementPage,
-    Place,
-    read_document,
-    read_elements,
-    read_text,
-)
+from hybrid.ops.keys.elements import TEXT_PAGE_BYTES, read_document, read_elements, read_text
 from hybrid.ops.keys.formats import Form, NotInThisForm, Packing, guessed_form, packing_of, rendered, unpacked
 from hybrid.ops.keys.lines import Lines
+from hybrid.ops.keys.paging import Element, ElementPage, Place
 from hybrid.ops.keys.rename import Renaming, new_names, rename_keys
 from hybrid.ops.keys.rewrite import KeyUndo, delete_keys, expire_keys, put_back
-from hybrid.ops.keys.rows import Badge, KeyRow, Side, badge_rows, quick_rows
+from hybrid.ops.keys.rows import Badge, KeyRow, Side, badge_rows, kind_word, quick_rows
+from hybrid.ops.keys.series import Rule, SeriesInfo, read_last_samples, read_series_info
+from hybrid.ops.keys.vectors import VectorsInfo, attributes_in, read_nearest, read_vectors_info
 from hybrid.ops.keys.walk import MOST_NAMES, Filter, Walk
 
 __all__ = [
@@ -39,12 +34,17 @@ __all__ = [
     "Place",
     "Renaming",
     "Rewritten",
+    "Rule",
+    "SeriesInfo",
     "Side",
+    "VectorsInfo",
     "Walk",
+    "attributes_in",
     "badge_rows",
     "delete_keys",
     "expire_keys",
     "guessed_form",
+    "kind_word",
     "new_names",
     "packing_of",
     "put_back",
@@ -53,7 +53,11 @@ __all__ = [
     "read_elements",
     "read_groups",
     "read_info",
+    "read_last_samples",
+    "read_nearest",
+    "read_series_info",
     "read_text",
+    "read_vectors_info",
     "rename_keys",
     "rendered",
     "unpacked",

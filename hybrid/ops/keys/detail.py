@@ -11,7 +11,7 @@ from hybrid.core.state_replies import expiry_ms, pairs
 from hybrid.ops.diff.line import Line
 from hybrid.ops.diff.readers import kind_name
 from hybrid.ops.keys.lines import Lines
-from hybrid.ops.keys.rows import LENGTHS
+from hybrid.ops.keys.rows import LENGTHS, length_in
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.exchange import exchange
 from hybrid.types import Store
@@ -83,7 +83,7 @@ def info(line: Line, key: bytes, guess: str | None = None) -> KeyInfo | None:
         expiry_ms(moment, None if can.has_pexpiretime else clock),
         encoding.decode() if isinstance(encoding, bytes) else None,
         memory if isinstance(memory, int) else None,
-        length if isinstance(length, int) else None,
+        length_in(length),
     )
 
 

@@ -15,9 +15,11 @@ from hybrid.core.names import RESERVED
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.state import Absent, KeyState
 from hybrid.errors import ConfigurationError, HybridError
+from hybrid.ops.keys.abilities import refuse_impossible
 from hybrid.ops.keys.rewrite import KeyUndo, states_of, undo_of
-from hybrid.ops.sync.pair import Pair
-from hybrid.types import Store, StoreState
+from hybrid.ops.keys.rows import kind_word
+from hybrid.ops.keys.vectors import VectorsInfo
+from hybrid.types import Store
 
 __all__ = [
     "Edit",
@@ -26,6 +28,7 @@ __all__ = [
     "acknowledge_entries",
     "add_entry",
     "add_member",
+    "add_vector",
     "apply_edit",
     "claim_entries",
     "copy_key",
@@ -34,28 +37,27 @@ __all__ = [
     "delete_field",
     "delete_item",
     "delete_key",
+    "delete_sample",
     "expire_field",
     "expire_key",
     "push_item",
     "reached",
     "remove_member",
     "rename_key",
+    "set_attributes",
     "set_document",
     "set_field",
     "set_item",
+    "set_sample",
     "set_score",
     "set_text",
 ]
 
 WAIT_S: Final = 1.0
 NOTICED_S: Final = 3.0
-NO_FIELD_TTL: Final = "cannot let single fields of a hash expire (Redis 7.4, Valkey 9 and newer can)"
-NEEDED: Final = {
-    "HPEXPIREAT": ("has_field_ttl", NO_FIELD_TTL),
-    "HPERSIST": ("has_field_ttl", NO_FIELD_TTL),
-    "JSON.SET": ("has_json", "keeps no JSON documents"),
-}
 TOMBSTONE: Final = b"\x00hybrid deletes this item\x00"
+
+QUANTISATIONS: Final = {"f32": "NOQUANT", "int8": "Q8", "bin": "BIN"}
 
 Command = tuple[Any, ...]
 
@@ -94,7 +96,8 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """What came of an edit: for each store, and how to take it back (None when the key is too big for that)."""
+    """What came of an edit: for each store, and how to take it back (None when the key is too big for that, or of a
+    type whose content is not compared)."""
 
     words: str
     stores: Mapping[Store, Reached]
@@ -110,7 +113,7 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     """
     if own := next((key for key in edit.keys if key.startswith(RESERVED)), None):
         raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own!r}")
-    refuse_impossible(client, edit)
+    refuse_impossible(client, edit.commands)
     before = _before(client, edit)
     try:
         with client.pipeline(transaction=True) as pipeline:
@@ -153,22 +156,12 @@ def _before(client: HybridRedis, edit: Edit) -> dict[bytes, KeyState | Absent] |
         raise HybridError(f"nothing was changed: the store that takes writes does not answer ({error})") from None
 
 
-def refuse_impossible(client: HybridRedis, edit: Edit) -> None:
-    """Raises HybridError where one of the stores lacks what the edit is about: it would wait there for ever."""
-    ability, words = NEEDED.get(str(edit.commands[0][0]) if edit.commands else "", ("", ""))
-    if not ability:
-        return
-    with Pair.of(client, both=False) as pair:
-        board = pair.engine.board
-        for store in Store if board.settings.replicated else (pair.authority,):
-            if board.state(store) is StoreState.UP and not getattr(pair.can(store), ability):
-                raise HybridError(f"nothing was changed: the {store} store {words}")
-
-
 def is_same(now: Any, seen: Any) -> bool:
     """Whether a reply is what was seen; numbers may be written in more than one way."""
     if isinstance(seen, float):
         return now is not None and float(now) == seen
+    if isinstance(seen, list):
+        return isinstance(now, list) and len(now) == len(seen) and all(map(is_same, now, seen))
     as_bytes = [value.encode() if isinstance(value, str) else value for value in (now, seen)]
     return as_bytes[0] == as_bytes[1]
 
@@ -203,23 +196,26 @@ def _exists(key: bytes, kind: str) -> tuple[Command, Any]:
 
 
 def create_key(key: bytes, kind: str, value: Sequence[bytes], expires_in_ms: int | None = None) -> Edit:
-    """A key that must not exist yet. `value`: of a string or document its text; items or members; field and value, or
-    member and score, by turns; of a stream the fields of one entry. Raises ConfigurationError for a wrong value."""
-    commands = {
-        "string": ("SET", key, *value),
-        "hash": ("HSET", key, *value),
-        "list": ("RPUSH", key, *value),
-        "set": ("SADD", key, *value),
-        "zset": ("ZADD", key, *(part for member, score in _two(value) for part in (score, member))),
-        "stream": ("XADD", key, "*", *value),
-        "json": ("JSON.SET", key, "$", *value),
+    """A key that must not exist yet. `value`: of a string or document its text; items or members; field and value,
+    member and score, time and sample, or element and vector (numbers with blanks between), by turns; of a stream the
+    fields of one entry. Raises ConfigurationError for a wrong value."""
+    commands: dict[str, tuple[Command, ...]] = {
+        "string": (("SET", key, *value),),
+        "hash": (("HSET", key, *value),),
+        "list": (("RPUSH", key, *value),),
+        "set": (("SADD", key, *value),),
+        "zset": (("ZADD", key, *(part for member, score in _two(value) for part in (score, member))),),
+        "stream": (("XADD", key, "*", *value),),
+        "json": (("JSON.SET", key, "$", *value),),
+        "TSDB-TYPE": tuple(("TS.ADD", key, *sample) for sample in _two(value)),
+        "vectorset": tuple(_vadd(key, name, vector.split()) for name, vector in _two(value)),
     }  # fmt: skip
     if kind in ("hash", "stream") and len(value) % 2:
         raise ConfigurationError("every field needs a value")
     if kind not in commands or not key or not value:
         raise ConfigurationError("a key needs a name, one of the known types and a value")
     expiry: tuple[Command, ...] = () if expires_in_ms is None else (("PEXPIRE", key, expires_in_ms),)
-    return Edit((key,), (commands[kind], *expiry), f"create a {kind}", free=key)
+    return Edit((key,), (*commands[kind], *expiry), f"create a {kind_word(kind)}", free=key)
 
 
 def _two(value: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
@@ -308,8 +304,8 @@ def add_member(key: bytes, member: bytes) -> Edit:
 
 
 def remove_member(key: bytes, kind: str, member: bytes) -> Edit:
-    """Of a set or a sorted set."""
-    name = "ZREM" if kind == "zset" else "SREM"
+    """Of a set, a sorted set or a vector set."""
+    name = {"zset": "ZREM", "vectorset": "VREM"}.get(kind, "SREM")
     return Edit((key,), ((name, key, member),), f"remove member {_short(member)}", _exists(key, kind))
 
 
@@ -344,6 +340,43 @@ def claim_entries(key: bytes, group: bytes, consumer: bytes, entry_ids: Sequence
         raise ConfigurationError("name the consumer who is to get them")
     words = f"claim entries of group {_short(group)}"
     return Edit((key,), (("XCLAIM", key, group, consumer, idle_ms, *entry_ids),), words, _exists(key, "stream"))
+
+
+def set_sample(key: bytes, at_ms: int, seen: float | None, value: float) -> Edit:
+    """The sample of a time series at a moment in Unix milliseconds; with `seen` None it is added."""
+    command = ("TS.ADD", key, at_ms, repr(value), "ON_DUPLICATE", "LAST")
+    return Edit((key,), (command,), f"set the sample at {at_ms}", _sample(key, at_ms, seen))
+
+
+def delete_sample(key: bytes, at_ms: int, seen: float | None) -> Edit:
+    words = f"delete the sample at {at_ms}"
+    return Edit((key,), (("TS.DEL", key, at_ms, at_ms),), words, _sample(key, at_ms, seen))
+
+
+def _sample(key: bytes, at_ms: int, seen: float | None) -> tuple[Command, Any]:
+    return ("TS.RANGE", key, at_ms, at_ms), [] if seen is None else [[at_ms, seen]]
+
+
+def add_vector(
+    key: bytes, name: bytes, vector: Sequence[float], set_of: VectorsInfo, attributes: bytes | None = None
+) -> Edit:
+    """An element that the vector set does not have yet, kept as the others of `set_of` are."""
+    options: list[Any] = [QUANTISATIONS.get(set_of.quantisation, "Q8"), "M", set_of.links]
+    if attributes is not None:
+        options += ["SETATTR", attributes]
+    command = _vadd(key, name, vector, *options, reduce_to=set_of.dimension if set_of.projected_from else None)
+    return Edit((key,), (command,), f"add element {_short(name)}", (("VISMEMBER", key, name), 0))
+
+
+def _vadd(key: bytes, name: bytes, vector: Sequence[Any], *options: Any, reduce_to: int | None = None) -> Command:
+    reduce = () if reduce_to is None else ("REDUCE", reduce_to)
+    return ("VADD", key, *reduce, "VALUES", len(vector), *vector, name, *options)
+
+
+def set_attributes(key: bytes, name: bytes, seen: bytes | None, attributes: bytes) -> Edit:
+    """What is said of an element of a vector set, as JSON; empty takes it away."""
+    words = f"set the attributes of element {_short(name)}"
+    return Edit((key,), (("VSETATTR", key, name, attributes),), words, (("VGETATTR", key, name), seen))
 
 
 def _short(name: bytes) -> str:

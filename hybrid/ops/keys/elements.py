@@ -12,57 +12,19 @@ from hybrid.core.key_state import id_order
 from hybrid.core.state_replies import pairs
 from hybrid.ops.diff.line import Line
 from hybrid.ops.keys.lines import Lines
+from hybrid.ops.keys.paging import Element, ElementPage, Place, element, merged
+from hybrid.ops.keys.series import samples
+from hybrid.ops.keys.vectors import vectors
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.types import Store
 
-__all__ = ["TEXT_PAGE_BYTES", "Element", "ElementPage", "Place", "read_document", "read_elements", "read_text"]
+__all__ = ["TEXT_PAGE_BYTES", "read_document", "read_elements", "read_text"]
 
 PAGE: Final = 100
 TEXT_PAGE_BYTES: Final = 32 * 1024
 EXTRA_COUNT: Final = 1000
 EXTRA_SCANS: Final = 10
 SCANS: Final = {"hash": b"HSCAN", "set": b"SSCAN", "zset": b"ZSCAN"}
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page begins: a cursor, rank, index or id of the store that leads. `extras`: what only that store has."""
-
-    leader: Store
-    at: bytes
-    extras: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """A field, item, member or entry: `name` is the field, index, member or id; None is what a store lacks.
-
-    `local` and `cloud` are its value there (of a set: the member, of a sorted set: the score, of a stream: a line
-    `name=value` for each field). `*_expires_at_ms` are of hash fields.
-    """
-
-    name: bytes
-    local: bytes | None
-    cloud: bytes | None
-    local_expires_at_ms: int | None = None
-    cloud_expires_at_ms: int | None = None
-
-    @property
-    def same(self) -> bool:
-        return self.local == self.cloud
-
-
-@dataclass(frozen=True, slots=True)
-class ElementPage:
-    """`next` is None after the last page. `passed` says how many of the other store's elements were looked at for such
-    that the leading one lacks."""
-
-    elements: tuple[Element, ...]
-    next: Place | None
-    passed: int = 0
-
-
-Values = dict[Store, bytes | None]
 
 
 def read_text(
@@ -90,10 +52,15 @@ def read_elements(
     match: bytes | None = None,
     last_first: bool = False,
 ) -> ElementPage:
-    """A page of a list, hash, set, sorted set or stream. `stores` are those that hold the key with this type, the one
-    that leads first. `match` is a glob on fields or members. `last_first`: a list from its end, the items counted from
-    there (-1, -2, ...); a sorted set from its highest score, without `match`; a stream from its newest entry. Raises
+    """A page of a list, hash, set, sorted set, stream, time series or vector set. `stores` are those that hold the key
+    with this type, the one that leads first. `match` is a glob on fields or members, of a vector set the name of an
+    element. `last_first`: a list from its end, the items counted from there (-1, -2, ...); a sorted set from its
+    highest score, without `match`; a stream from its newest entry, a time series from its newest sample. Raises
     StoreUnavailable, HybridError."""
+    if kind == "TSDB-TYPE":
+        return samples(lines, stores, key, place, count, last_first=last_first)
+    if kind == "vectorset":
+        return vectors(lines, stores, key, place, count, match)
     start = b"0" if kind != "stream" else b"+" if last_first else b"-"
     place = place or Place(stores[0], start)
     reader = _Reader(lines, tuple(stores), key, kind, count, match, last_first)
@@ -137,14 +104,11 @@ class _Reader:
         return ElementPage(tuple(rows), more)
 
     def entries(self, place: Place) -> ElementPage:
-        """Streams are in the order of their ids on both sides, so the two are merged."""
         size = b"%d" % self.count
         span = (b"XREVRANGE", self.key, place.at, b"-") if self.last_first else (b"XRANGE", self.key, place.at, b"+")
-        found = {s: dict(self.ask(s, *span, b"COUNT", size)) for s in self.stores}
-        ids = sorted(set().union(*found.values()), key=id_order, reverse=self.last_first)[: self.count]
-        rows = [element(i, {s: _lined(entries[i]) for s, entries in found.items() if i in entries}) for i in ids]
-        more = replace(place, at=b"(" + ids[-1]) if len(ids) == self.count else None
-        return ElementPage(tuple(rows), more)
+        replies = {s: self.ask(s, *span, b"COUNT", size) for s in self.stores}
+        found = {s: {entry_id: _lined(entry) for entry_id, entry in reply} for s, reply in replies.items()}
+        return merged(found, place, self.count, id_order, b"(%b".__mod__, last_first=self.last_first)
 
     def ranks(self, place: Place) -> ElementPage:
         start = int(place.at)
@@ -213,10 +177,6 @@ class _Reader:
 def _lined(entry: Sequence[bytes]) -> bytes:
     """An entry's fields as text, one on each line: name=value."""
     return b"\n".join(b"=".join(entry[at : at + 2]) for at in range(0, len(entry), 2))
-
-
-def element(name: bytes, values: Values) -> Element:
-    return Element(name, values.get(Store.LOCAL), values.get(Store.CLOUD))
 
 
 def named(line: Line, *, key: bytes, kind: str, names: Sequence[bytes]) -> dict[bytes, bytes | None]:

@@ -13,7 +13,7 @@ from hybrid.client import HybridRedis
 from hybrid.core.authority import position
 from hybrid.core.drift import Facts
 from hybrid.core.resp import pack
-from hybrid.core.state import ABSENT, TTL_TOLERANCE_MS, Absent, KeyState, Unsupported, same_moment
+from hybrid.core.state import ABSENT, TTL_TOLERANCE_MS, Absent, Body, KeyState, Unsupported, same_moment
 from hybrid.core.syncplan import SyncResult, is_unchanged
 from hybrid.errors import HybridError
 from hybrid.ops.keys.bulk import (
@@ -110,16 +110,20 @@ def _is_up(pair: Pair, store: Store) -> bool:
     return pair.is_logged and pair.engine.board.state(store) is StoreState.UP
 
 
-def facts_after(client: HybridRedis, keys: Sequence[bytes]) -> dict[bytes, Facts | None]:
-    with Pair.of(client, both=False) as pair:
-        return {key: pair.facts(state) for key, state in pair.read(pair.authority, keys).items()}
-
-
 def undo_of(client: HybridRedis, words: str, before: Mapping[bytes, State] | None) -> KeyUndo | None:
-    """What takes back an edit that was just made; None when too much was there, or it cannot be written back."""
-    if before is None or any(isinstance(s, KeyState) and isinstance(s.body, Unsupported) for s in before.values()):
+    """What takes back an edit that was just made; None when too much was there, it cannot be written back, or nobody
+    could tell whether what is there now was changed again."""
+    if before is None or any(body == Unsupported() for body in _bodies(before)):
         return None
-    return KeyUndo(words, before, facts_after(client, list(before)))
+    with Pair.of(client, both=False) as pair:
+        after = pair.read(pair.authority, list(before))
+        if any(isinstance(body, Unsupported) for body in _bodies(after)):
+            return None
+        return KeyUndo(words, before, {key: pair.facts(state) for key, state in after.items()})
+
+
+def _bodies(states: Mapping[bytes, State]) -> list[Body]:
+    return [state.body for state in states.values() if isinstance(state, KeyState)]
 
 
 def put_back(client: HybridRedis, undo: KeyUndo) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import redis
 
 from hybrid.core.cost import is_billed
-from hybrid.core.drift import Cause, Facts, Sighting, causes_between, detail_of
+from hybrid.core.drift import Cause, Facts, Sighting, causes_between, detail_of, ttl_detail
 from hybrid.core.spending import Price
-from hybrid.core.state import KeyState, findings
-from hybrid.core.state_replies import expiry_ms
+from hybrid.core.state import TTL_TOLERANCE_MS, KeyState, findings, same_moment
+from hybrid.core.state_replies import expiry_ms, pairs
 from hybrid.errors import HybridError
 from hybrid.ops.diff.line import Line
 from hybrid.ops.diff.log import InFlight, read_in_flight
@@ -28,7 +28,7 @@ from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.exchange import Command, exchange
 from hybrid.types import Store
 
-__all__ = ["LENGTHS", "Badge", "KeyRow", "Side", "badge_rows", "quick_rows"]
+__all__ = ["LENGTHS", "Badge", "KeyRow", "Side", "badge_rows", "kind_word", "length_in", "quick_rows"]
 
 BIG_BYTES: Final = 256 * 1024
 """Keys over this are not compared in a list: a page of them would be read from the cloud."""
@@ -44,7 +44,12 @@ LENGTHS: Final[Mapping[str, bytes]] = {
     "set": b"SCARD",
     "zset": b"ZCARD",
     "stream": b"XLEN",
+    "vectorset": b"VCARD",
+    "TSDB-TYPE": b"TS.INFO",
 }
+KIND_WORDS: Final[Mapping[str, str]] = {"TSDB-TYPE": "time series", "vectorset": "vector set"}
+COMPARED: Final = frozenset({"string", "hash", "list", "set", "zset", "stream", "json"})
+"""The types whose content a look at a list compares."""
 
 
 class Badge(StrEnum):
@@ -144,14 +149,17 @@ class Comparison:
         self._second_looks = MOST_SECOND_LOOKS
 
     def rows(self, rows: Sequence[KeyRow]) -> list[KeyRow]:
-        big = [row for row in rows if row.local and (row.local.size_bytes or 0) > self._most_bytes]
-        names = {row.key for row in big}
+        unread = [row for row in rows if row.local and not self._is_read(row.local)]
+        names = {row.key for row in unread}
         small = [row.key for row in rows if row.key not in names]
         readers = self._readers()
         sightings = look_at(*readers, small) if small else {}
         found = {row.key: self._compared(row, sightings[row.key]) for row in rows if row.key in sightings}
-        found |= self._by_length(big)
+        found |= self._by_length(unread)
         return self._settled([found[row.key] for row in rows])
+
+    def _is_read(self, here: Side) -> bool:
+        return here.kind in COMPARED and (here.size_bytes or 0) <= self._most_bytes
 
     def _readers(self) -> tuple[FactsReader, FactsReader]:
         local, cloud = self._lines_of.values()
@@ -183,7 +191,7 @@ class Comparison:
         return not any(finding.cause != "ttl" for finding in islice(findings(here, there), 10))
 
     def _by_length(self, rows: Sequence[KeyRow]) -> dict[bytes, KeyRow]:
-        """Big keys: what can be said without reading them."""
+        """Big keys, and types that are not compared: what can be said without reading them."""
         if not rows:
             return {}
         keys = [row.key for row in rows]
@@ -196,7 +204,7 @@ class Comparison:
 
     def _length_of(self, store: Store, rows: Sequence[KeyRow]) -> list[int | None]:
         commands = [(LENGTHS.get(row.kind or "", b"TYPE"), row.key) for row in rows]
-        return [reply if isinstance(reply, int) else None for reply in exchange(self._lines_of[store], commands)]
+        return list(map(length_in, exchange(self._lines_of[store], commands)))
 
     def _settled(self, rows: list[KeyRow]) -> list[KeyRow]:
         """A key that the replication log names does not differ: its last write is on its way."""
@@ -249,13 +257,30 @@ def badge_of(causes: Sequence[Cause]) -> Badge:
     return {Cause.ONLY_LOCAL: Badge.ONLY_LOCAL, Cause.ONLY_CLOUD: Badge.ONLY_CLOUD}.get(causes[0], Badge.DIFFERS)
 
 
+def kind_word(kind: str) -> str:
+    """What people call a type."""
+    return KIND_WORDS.get(kind, kind)
+
+
+def length_in(reply: Any) -> int | None:
+    """How long a key is, by the reply to its command of LENGTHS; None for an error."""
+    if isinstance(reply, int):
+        return reply
+    return int(pairs(reply)[b"totalSamples"]) if isinstance(reply, list | dict) else None
+
+
 def by_length(row: KeyRow, cloud: Side | None, mine: int | None, other: int | None) -> KeyRow:
-    if cloud is None:
+    if cloud is None or row.local is None:
         return replace(row, badge=Badge.ONLY_LOCAL, detail="")
-    if row.local and row.local.kind != cloud.kind:
-        return replace(row, badge=Badge.DIFFERS, cloud=cloud, detail=f"{row.local.kind} and {cloud.kind}")
-    if mine is None or other is None:
-        return replace(row, cloud=cloud, detail="too big to be compared in a list")
-    if mine != other:
+    if row.local.kind != cloud.kind:
+        return replace(
+            row, badge=Badge.DIFFERS, cloud=cloud, detail=f"{kind_word(row.local.kind)} and {kind_word(cloud.kind)}"
+        )
+    known = mine is not None and other is not None
+    if known and mine != other:
         return replace(row, badge=Badge.DIFFERS, cloud=cloud, detail=f"{mine:,} and {other:,} long")
-    return replace(row, cloud=cloud, detail=f"too big to be compared in a list; both are {mine:,} long")
+    moments = row.local.expires_at_ms, cloud.expires_at_ms
+    if not same_moment(*moments, TTL_TOLERANCE_MS):
+        return replace(row, badge=Badge.DIFFERS, cloud=cloud, detail=ttl_detail(*moments))
+    why = "too big to be compared in a list" if cloud.kind in COMPARED else "values of this type are not compared"
+    return replace(row, cloud=cloud, detail=f"{why}; both are {mine:,} long" if known else why)
