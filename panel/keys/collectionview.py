@@ -118,9 +118,9 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
     if not page.elements:
         st.caption(_("No elements here."))
         return None
-    columns: dict[str, list[str]] = {_(NAMES[kind]): [shown(one.name) for one in page.elements]}
-    if kind == "TSDB-TYPE":
-        columns[_("Time")] = [moment_text(int(one.name), zone()) for one in page.elements]
+    names = {_(NAMES[kind]): [shown(one.name) for one in page.elements]}
+    times = [moment_text(int(one.name), zone()) for one in page.elements] if kind == "TSDB-TYPE" else []
+    columns: dict[str, Any] = {_("Time"): times} if times else {**names}
     for store in stores:
         values = [one.local if store is Store.LOCAL else one.cloud for one in page.elements]
         if kind == "set":
@@ -131,6 +131,7 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
         columns[_("Expires")] = [field_expiry(one) for one in page.elements]
     if not all(one.same for one in page.elements) and len(stores) == 2:
         columns[" "] = ["" if one.same else "≠" for one in page.elements]
+    columns |= names  # behind the time, which is what people read
     wide = {_(store.title()): st.column_config.TextColumn(width="medium") for store in stores}
     event = st.dataframe(
         tinted(pd.DataFrame(columns)), key=f"keys-elements-{key.hex()[:64]}-{number}", hide_index=True,
