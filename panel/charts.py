@@ -87,9 +87,9 @@ def ms_log_axes(values: Iterable[float | None]) -> list[dict[str, Any]]:
 
 
 def value_axes(ticks: Sequence[float], texts: Sequence[str]) -> list[dict[str, Any]]:
-    """The same from zero on, for ticks that are equally far apart."""
+    """The same for ticks that are equally far apart."""
     hidden = {"show": False}
-    value = {"type": "value", "min": 0, "max": ticks[-1], "interval": ticks[1]}
+    value = {"type": "value", "min": ticks[0], "max": ticks[-1], "interval": ticks[1] - ticks[0]}
     return [{**value, "axisLabel": hidden, "minorSplitLine": hidden}, _beside(texts)]
 
 

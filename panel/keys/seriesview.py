@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import streamlit as st
 
 from panel import format, jobview
-from panel.charts import STORE_COLORS, TIME_LABELS, worded
+from panel.charts import STORE_COLORS, TIME_LABELS, value_axes, worded
 from panel.i18n import _, ngettext
 from panel.keys import queries
 from panel.keys.queries import Known, SeriesInfo, Store
+from panel.metrics.axes import round_values
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_name
 from panel.widgets import zone
@@ -81,6 +83,8 @@ def chart(key: bytes, stores: tuple[Store, ...]) -> None:
 
 
 def figure(samples: Mapping[Store, Samples]) -> dict[str, Any]:
+    values = [value for found in samples.values() for _at_ms, value in found if isfinite(value)] or [0.0]
+    ticks = round_values(max(values), least=min(values))
     return {
         "animation": False,
         "grid": {"left": 8, "right": 16, "top": 30, "bottom": 4, "containLabel": True},
@@ -90,7 +94,7 @@ def figure(samples: Mapping[Store, Samples]) -> dict[str, Any]:
         },
         "tooltip": {"trigger": "axis"},
         "xAxis": {"type": "time", "splitNumber": 4, "axisLabel": {"formatter": TIME_LABELS, "hideOverlap": True}},
-        "yAxis": {"type": "value", "scale": True, "minorSplitLine": {"show": False}},
+        "yAxis": value_axes(ticks, [number_text(tick) for tick in ticks]),
         "series": [line(store, found) for store, found in samples.items()],
     }  # fmt: skip
 
@@ -102,5 +106,9 @@ def line(store: Store, samples: Sequence[tuple[int, float]]) -> dict[str, Any]:
         "symbol": "none",
         "color": STORE_COLORS[store],
         "lineStyle": {"width": 2, "type": LINE_STYLES[store]},
-        **worded([(at_ms / 1000, value) for at_ms, value in samples], lambda value: format.number(value, ",.10g")),
+        **worded([(at_ms / 1000, value) for at_ms, value in samples], number_text),
     }
+
+
+def number_text(value: float) -> str:
+    return format.number(value, ",.10g")

@@ -9,7 +9,8 @@ from panel.format import date_pattern, day_pattern, local_time, number
 from panel.metrics.charts import Unit
 
 __all__ = [
-    "DAY_MS", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "log_ticks", "moment", "time_formats", "value_ticks",
+    "DAY_MS", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "log_ticks", "moment", "round_values", "time_formats",
+    "value_ticks",
 ]  # fmt: skip
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -61,8 +62,10 @@ def value_ticks(most: float, unit: Unit) -> tuple[list[float], list[str]]:
     return values, [f"{number(value, ',.10g')}{SUFFIXES[unit]}" for value in values]
 
 
-def round_values(most: float, least_step: float = 0.0) -> list[float]:
-    wanted = max(most / 4, least_step)
+def round_values(most: float, least_step: float = 0.0, least: float = 0.0) -> list[float]:
+    """About five round values from below `least` to beyond `most`, equally far apart."""
+    wanted = max((most - least) / 4, least_step) or abs(most) or 1.0
     power = 10.0 ** floor(log10(wanted))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= wanted)
-    return [step * number for number in range(6) if step * (number - 1) < most]
+    first = floor(least / step)
+    return [step * number for number in range(first, first + 7) if number < first + 2 or step * (number - 1) < most]

@@ -82,7 +82,10 @@ def test_each_store_says_what_it_is_and_both_are_drawn(
 
 def test_the_chart_has_a_line_for_each_store() -> None:
     samples = {Store.LOCAL: ((1000, 1.0), (2000, 2.0)), Store.CLOUD: ((1000, 1.0),)}
-    local, cloud = seriesview.figure(samples)["series"]
+    figure = seriesview.figure(samples)
+    local, cloud = figure["series"]
+    values, texts = figure["yAxis"]
+    assert (values["min"], values["max"], values["interval"]) == (1.0, 2.0, 0.5) and texts["data"] == ["1", "1.5", "2"]
     assert [point[:2] for point in local["data"]] == [[1000, 1.0], [2000, 2.0]] and len(cloud["data"]) == 1
     assert local["lineStyle"]["type"] != cloud["lineStyle"]["type"]
 
@@ -90,3 +93,7 @@ def test_the_chart_has_a_line_for_each_store() -> None:
 def test_a_moment_beyond_the_calendar_is_not_written_as_a_date() -> None:
     assert seriesview.moment_text(0, "UTC") == "1970-01-01 00:00:00.000"
     assert seriesview.moment_text(2**62, "UTC") == ""
+
+
+def test_a_chart_of_one_value_has_an_axis() -> None:
+    assert seriesview.figure({Store.LOCAL: ((1000, 5.0), (2000, 5.0))})["yAxis"][0]["interval"] == 5.0
