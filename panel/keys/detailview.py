@@ -129,7 +129,7 @@ def commands(key: bytes, infos: dict[Store, KeyInfo]) -> None:
 
 def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
     if kind == "string":
-        string(key, infos)
+        string(key, infos, authority)
     elif kind == "json":
         document(key, infos)
     elif kind in queries.COLLECTIONS:
@@ -145,7 +145,7 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
 # -- strings and documents
 
 
-def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
+def string(key: bytes, infos: dict[Store, KeyInfo], authority: Store) -> None:
     longest = max(info.length or 0 for info in infos.values())
     size = queries.first_text_bytes(longest)
     pages = max(1, -(-longest // size))
@@ -170,10 +170,12 @@ def string(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     if longest <= MOST_EDITED and pages == 1:
         with st.container(horizontal=True):
             edit_button(values)
+            file_button(values.get(authority))
             download_buttons(key, values)
     elif pages > 1:
         st.caption(_("Long values are shown in parts and are not edited here."))
         with st.container(horizontal=True):
+            file_button(infos[authority].length if authority in infos else None)
             if longest <= queries.MOST_DOWNLOADED:
                 download_buttons(key, values, partial(queries.whole_text, key))
 
@@ -199,6 +201,13 @@ def document(key: bytes, infos: dict[Store, KeyInfo]) -> None:
         if max(map(len, answer.value.values()), default=0) <= MOST_EDITED:
             edit_button(answer.value)
         download_buttons(key, answer.value)
+
+
+def file_button(seen: bytes | int | None) -> None:
+    st.button(
+        _("From a file"), icon=":material/upload_file:", key="keys-edit-file",
+        disabled=not panel_actions.is_operator(), on_click=state.open_form, args=("file", seen),
+    )  # fmt: skip
 
 
 def edit_button(values: dict[Store, bytes]) -> None:

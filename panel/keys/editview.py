@@ -10,7 +10,7 @@ import streamlit as st
 from panel import actions as panel_actions
 from panel.i18n import N_, _
 from panel.keys import groupsview, state, valueforms
-from panel.keys.entries import expiry_input, left_s, parts
+from panel.keys.entries import expiry_input, file_input, left_s, parts
 from panel.keys.listview import type_word
 from panel.keys.queries import Edit, KeyInfo, Store, edits
 from panel.keys.saving import buttons, save
@@ -79,6 +79,8 @@ def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *
                 delete_form(key, None if elsewhere else kind)
             case "text":
                 valueforms.text_form(key, kind, about, authority)
+            case "file":
+                valueforms.file_form(key, about)
             case "element":
                 valueforms.element_form(key, kind, about, authority)
             case "remove":
@@ -138,14 +140,17 @@ def create_form() -> None:
             st.text_input(_("Name"), key="keys-form-name", placeholder="user:42", width=320)
             kind = st.selectbox(_("Type"), list(HINTS), key="keys-form-kind", format_func=type_word, width=140)
         st.text_area(_("Value"), key="keys-form-value", help=_(HINTS[kind]), placeholder=_(HINTS[kind]), height=120)
+        read_file = file_input(_("or from a file")) if kind == "string" else lambda: None
         read = expiry_input("keys-form-expiry", None)
 
         def build() -> Edit:
-            moment = read()
+            moment, content = read(), read_file()
             in_ms = None if moment is None else moment - int(time.time() * 1000)
             name = key_from(str(st.session_state.get("keys-form-name") or "").strip())
             value = parts(str(st.session_state.get("keys-form-value") or ""), str(st.session_state["keys-form-kind"]))
-            return edits.create_key(name, str(st.session_state["keys-form-kind"]), value, in_ms)
+            return edits.create_key(
+                name, str(st.session_state["keys-form-kind"]), value if content is None else [content], in_ms
+            )
 
         with st.container(horizontal=True):
             st.button(

@@ -16,12 +16,15 @@ from panel.i18n import N_, _
 from panel.keys.queries import ConfigurationError
 
 __all__ = [
-    "checked", "expiry_input", "left_s", "moment_ms", "numbers", "parts", "score", "score_input", "value_input",
+    "checked", "expiry_input", "file_input", "left_s", "moment_ms", "numbers", "parts", "score", "score_input",
+    "value_input",
 ]  # fmt: skip
 
 DAY_S = 86_400
 UNITS = {1: N_("seconds"), 60: N_("minutes"), 3600: N_("hours"), DAY_S: N_("days")}
 SHOWN_DIFF = 200
+MOST_FILE_MB = 8
+"""As much as an undo keeps."""
 
 
 class Written(Enum):
@@ -77,6 +80,24 @@ def value_input(label: str, before: bytes, name: str = "keys-form-value") -> Cal
     now = st.text_area(label, key=name, height=160 if len(text) > 200 or "\n" in text else 90)
     differences(text, now or "")
     return lambda: entered(str(st.session_state.get(name) or ""), written)
+
+
+def file_input(label: str) -> Callable[[], bytes | None]:
+    """A field for a file; returns what reads it when the button is pressed: None without one. Raises
+    ConfigurationError for one that is too large."""
+    name = "keys-form-file"
+    st.file_uploader(label, key=name, max_upload_size=MOST_FILE_MB)
+
+    def read() -> bytes | None:
+        file = st.session_state.get(name)
+        if file is None:
+            return None
+        if file.size > MOST_FILE_MB * 1024 * 1024:
+            found, most = format.size(file.size), format.size(MOST_FILE_MB * 1024 * 1024)
+            raise ConfigurationError(_("The file has {size}; a value may have {most}.").format(size=found, most=most))
+        return bytes(file.getvalue())
+
+    return read
 
 
 def expiry_input(name: str, default_s: float | None) -> Callable[[], int | None]:

@@ -12,6 +12,7 @@ from panel.i18n import N_, _
 from panel.keys.entries import (
     checked,
     expiry_input,
+    file_input,
     left_s,
     moment_ms,
     numbers,
@@ -20,12 +21,12 @@ from panel.keys.entries import (
     score_input,
     value_input,
 )
-from panel.keys.queries import Edit, Element, Known, Store, about_vectors, attributes_in, edits
+from panel.keys.queries import ConfigurationError, Edit, Element, Known, Store, about_vectors, attributes_in, edits
 from panel.keys.saving import buttons
 from panel.repair.links import key_from, key_text
 from panel.repair.pieces import missing, store_name
 
-__all__ = ["HINTS", "add_form", "element_form", "field_expiry_form", "remove_form", "text_form"]
+__all__ = ["HINTS", "add_form", "element_form", "field_expiry_form", "file_form", "remove_form", "text_form"]
 
 HINTS = {
     "string": N_("The text."),
@@ -64,6 +65,21 @@ def text_form(key: bytes, kind: str, values: dict[Store, bytes], authority: Stor
         if kind == "json":
             checked(value.decode())
             return edits.set_document(key, seen, value)
+        return edits.set_text(key, seen, value)
+
+    buttons(_("Save on both stores"), build)
+
+
+def file_form(key: bytes, seen: bytes | int | None) -> None:
+    """A file as the whole value of a string, byte for byte. `seen`: as for `edits.set_text`."""
+    st.markdown(f"**{_('New value on both stores')}**")
+    read = file_input(_("File"))
+    st.caption(_("It becomes the value byte for byte. Its expiry is kept."))
+
+    def build() -> Edit:
+        value = read()
+        if value is None:
+            raise ConfigurationError(_("Choose a file first."))
         return edits.set_text(key, seen, value)
 
     buttons(_("Save on both stores"), build)

@@ -19,7 +19,7 @@ from hybrid import HybridRedis
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
-from panel.keys import actions, bulkactions, detailview, queries, state
+from panel.keys import actions, bulkactions, detailview, entries, queries, state
 from panel.keys.queries import Form
 from panel.process import PanelProcess
 
@@ -386,6 +386,52 @@ def test_a_value_is_downloaded_as_it_is_stored(
     assert offers("a/b") == {(b'{"a": 1}', "a_b.json")}
     assert offers("differs") == {(b"\x00\xff", "differs.local.bin"), (b"text", "differs.cloud.txt")}
     assert offers("long") == {(b"x" * 300_000, "long.local.txt"), (b"x" * 300_000, "long.cloud.txt")}
+
+
+def upload(at: AppTest, content: bytes) -> AppTest:
+    return at.file_uploader(key="keys-form-file").set_value(("any.bin", content, "application/octet-stream")).run()
+
+
+def test_a_file_becomes_the_value_on_both(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
+    content = bytes(range(256)) * 4096
+    at = press(open_keys(), "keys-new")
+    at.text_input(key="keys-form-name").set_value("k")
+    at = press(upload(at, content), "keys-form-save")
+    assert values(sides, "GET", "k") == [content] * 2
+
+    hybrid.expire("k", 5000)
+    assert hybrid.wait_in_sync(5)
+    at = press(opened_key(at, "k"), "keys-edit-file")
+    assert "Choose a file first" in said(press(at, "keys-form-save"))
+    at = press(upload(at, b"short"), "keys-form-save")
+    assert "Local: written. Cloud: written." in said(at)
+    assert values(sides, "GET", "k") == [b"short"] * 2 and min(values(sides, "TTL", "k")) > 4000
+    at = press(at, "keys-undo")
+    assert values(sides, "GET", "k") == [content] * 2
+
+    at = press(press(at, "keys-refresh"), "keys-edit-file")  # it is long, so its length was seen
+    hybrid.append("k", "x")
+    assert hybrid.wait_in_sync(5)
+    at = press(upload(at, b"stale"), "keys-form-save")
+    assert "another one by now" in said(at) and values(sides, "STRLEN", "k") == [len(content) + 1] * 2
+
+
+def test_a_file_that_is_too_large_is_refused_and_so_is_who_may_not_change(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hybrid.set("k", "v")
+    assert hybrid.wait_in_sync(10)
+    monkeypatch.setattr(entries, "MOST_FILE_MB", 1)
+    at = press(opened_key(open_keys(), "k"), "keys-edit-file")
+    assert at.file_uploader(key="keys-form-file").proto.max_upload_size_mb == 1
+    at = press(upload(at, b"x" * 1_500_000), "keys-form-save")  # as a browser would that heeds no limit
+    assert "The file has 1.43 MB; a value may have 1.00 MB." in said(at)
+    at = upload(at, b"short")
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(panel_actions, "is_read_only", lambda: True)
+        assert "read-only" in said(press(at, "keys-form-save"))
+    assert opened_key(open_keys("viewer"), "k").button(key="keys-edit-file").disabled
+    assert values(sides, "GET", "k") == [b"v"] * 2
 
 
 def test_a_large_document_is_not_read_to_be_shown(

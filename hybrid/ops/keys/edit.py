@@ -252,9 +252,10 @@ def expire_key(key: bytes, kind: str, expires_at_ms: int | None) -> Edit:
 # -- what it holds; None for a value that was seen as absent
 
 
-def set_text(key: bytes, seen: bytes | None, value: bytes) -> Edit:
-    """A string's whole value; it expires when it did before."""
-    return Edit((key,), (("SET", key, value, "KEEPTTL"),), "change the value", (("GET", key), seen), whole=True)
+def set_text(key: bytes, seen: bytes | int | None, value: bytes) -> Edit:
+    """A string's whole value; it expires when it did before. Of a long one, `seen` is its length."""
+    read = "STRLEN" if isinstance(seen, int) else "GET"
+    return Edit((key,), (("SET", key, value, "KEEPTTL"),), "change the value", ((read, key), seen), whole=True)
 
 
 def set_document(key: bytes, seen: bytes | None, value: bytes) -> Edit:
