@@ -7,14 +7,17 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import redis
 import streamlit as st
 from keys_page import KEYS_PAGE, settled
 from servers import Pool, Stores, client
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from hybrid import HybridRedis, events
@@ -35,6 +38,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SECRET = "not-for-the-screen"
 SETTINGS = Settings(local_url="redis://127.0.0.1:6390", cloud_url=f"rediss://default:{SECRET}@cloud.example:6379")
 NOW = time.time()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def components() -> Iterator[None]:
+    """AppTest goes through all installed packages for components, for each page anew: most of the time that took."""
+    with patch.object(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests)):
+        yield
 
 
 @pytest.fixture(autouse=True)
