@@ -145,7 +145,9 @@ class Group:
         """Packed commands that change something other than keys (scripts, functions): they are replayed in any case."""
         if b"v" not in self.names:
             return ()
-        return tuple(p for name, p in self.fields if name == b"v" and not _names_a_key(p))
+        logged = (field for field in self.fields if field[0] in (b"v", b"t"))
+        calls = zip(logged, self._calls, strict=True)
+        return tuple(payload for (name, payload), call in calls if name == b"v" and not keys_of(*call))
 
     def replay(self, *, stream_counters: bool = True) -> tuple[bytes, int]:
         """The bytes that repeat the group on the other store, and how many replies they bring. `stream_counters`: see
@@ -171,11 +173,6 @@ def without_counters(packed: bytes) -> bytes:
         return packed
     options = args[operands:]
     return pack([*args[:operands], *(option for option in options if option.upper() == b"MKSTREAM")])
-
-
-def _names_a_key(packed: bytes) -> bool:
-    args = unpack(packed)
-    return bool(keys_of(lookup(args), args))
 
 
 def groups(entries: Iterable[Entry], open_fields: list[Field]) -> Iterator[Group]:
