@@ -85,6 +85,7 @@ REASONS: Final = (
     N_("no answer in time"),
     N_("no answer in time while sending"),
     N_("connection lost"),
+    N_("it is none of this pair"),
     N_("it has everything"),
     N_("entries are waiting for it"),
     N_("its data is gone"),
@@ -316,7 +317,7 @@ TITLES: Final = (
     N_("Channels {pattern} of the {store} store"), N_("Compare both stores"), N_("Make one pair of both stores"),
     N_("{n} drills"), N_("Compare {what}"), N_("everything"), N_("everything ({kind})"), N_("{n} listed key"),
     N_("{n} listed keys"), N_("{n} equal"), N_("{n} only local"), N_("{n} only cloud"), N_("one pair now"),
-    N_("the rest follows by itself"),
+    N_("the rest follows by itself"), N_("stopped before the end: it can be begun again"),
 )  # fmt: skip
 DEEDS: Final = (
     N_("create a time series"),

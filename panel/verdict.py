@@ -136,12 +136,25 @@ def stranger(overview: Overview | None) -> StoreFacts | None:
     return next((facts for facts in sides if facts is not None and is_stranger(facts)), None)
 
 
-def unpaired(overview: Overview | None) -> Verdict | None:
-    """That there is such a store, and what to do; None when there is none, or when the other one does not serve."""
+def unpaired(overview: Overview | None, zone: str | None = None) -> Verdict | None:
+    """That there is such a store, and what to do; None when there is none."""
     facts = stranger(overview)
-    if overview is None or facts is None or facts.status.store.other not in _serving(overview):
+    if overview is None or facts is None:
         return None
     store = facts.status.store
+    other = facts_of(overview, store.other)
+    if other is not None and other.status.state is StoreState.DOWN:
+        sentence = _(
+            "The {other} store is down since {since}, and the {store} store was never paired with it: nothing serves, "
+            "and writes are refused."
+        )
+        since = clock(other.status.since_s, zone)
+        return Verdict(
+            Tone.ALARM, _("Down"), sentence.format(store=named(store), other=named(store.other), since=since),
+            remedy(other),
+        )  # fmt: skip
+    if store.other not in _serving(overview):
+        return None
     sentence = _(
         "The {store} store holds data of its own and was never paired with the {other} store: it is left alone, and "
         "nothing of it is overwritten."
@@ -156,7 +169,7 @@ def verdict(overview: Overview | None, zone: str | None = None) -> Verdict:
     """The answer for this snapshot."""
     if overview is None:
         return Verdict(Tone.NOTE, _("Starting"), _("The panel is starting; nothing is known of the stores yet."))
-    found = unpaired(overview)
+    found = unpaired(overview, zone)
     if found is not None:
         return found
     known = [facts for facts in (overview.local, overview.cloud) if facts is not None]

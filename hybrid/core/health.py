@@ -21,6 +21,7 @@ class Evidence(StrEnum):
     REFUSED = "connection refused"
     SILENT = "no answer in time"
     LOST = "connection lost"
+    LEFT_ALONE = "it is none of this pair"
     CAUGHT_UP = "it has everything"
     BEHIND = "entries are waiting for it"
     WIPED = "its data is gone"
@@ -29,14 +30,18 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One store as one process sees it, since `since_s` (Unix time), because of `reason`."""
+    """One store as one process sees it, since `since_s` (Unix time), because of `reason`. `alone`: it answers, and is
+    left alone."""
 
     state: StoreState
     since_s: float
     reason: str = ""
+    alone: bool = False
 
 
-_FAILED = {Evidence.REFUSED: StoreState.DOWN, Evidence.SILENT: StoreState.DOWN, Evidence.LOST: StoreState.DOWN}
+_FAILED = dict.fromkeys(
+    (Evidence.REFUSED, Evidence.SILENT, Evidence.LOST, Evidence.LEFT_ALONE), StoreState.DOWN
+)  # fmt: skip
 _ANSWERS = {Evidence.ANSWERED: StoreState.CATCHING_UP, Evidence.MARKED: StoreState.CATCHING_UP}
 _TABLE: dict[StoreState, dict[Evidence, StoreState]] = {
     StoreState.UNKNOWN: {**_FAILED, **_ANSWERS, Evidence.WIPED: StoreState.WIPED},
@@ -50,11 +55,14 @@ _TABLE: dict[StoreState, dict[Evidence, StoreState]] = {
 def next_view(view: View, evidence: Evidence, now_s: float, reason: str = "") -> View:
     """The view after `evidence`; the same object when nothing changes, so that callers can tell by identity.
 
-    A store that stays down may do so for another `reason`: one that is started again loads its data first.
+    A store that stays down may do so for another `reason`: one that is started again loads its data first. It is down
+    anew when it was left alone before, or is now.
     """
     state = _TABLE[view.state].get(evidence)
+    alone = evidence is Evidence.LEFT_ALONE
     if view.state is StoreState.DOWN and evidence in _FAILED and reason not in ("", view.reason):
-        return replace(view, reason=reason)
+        since_s = view.since_s if alone is view.alone else now_s
+        return replace(view, since_s=since_s, reason=reason, alone=alone)
     if state is None or state is view.state:
         return view
-    return replace(view, state=state, since_s=now_s, reason=reason or evidence.value)
+    return replace(view, state=state, since_s=now_s, reason=reason or evidence.value, alone=alone)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NamedTuple
 
 from hybrid.core.authority import Authority
 from hybrid.errors import StoreUnavailable
+from hybrid.types import Store
 
-__all__ = ["Committed", "Confirmation", "Fate", "Fenced", "NotSent", "ReplyLost", "WritesRefused"]
+__all__ = ["Committed", "Confirmation", "Fate", "Fenced", "NotSent", "ReplyLost", "WritesRefused", "named"]
 
 
 class NotSent(StoreUnavailable):
@@ -41,6 +44,16 @@ class ReplyLost(StoreUnavailable):
         self.silent = silent
         self.token = b""
         self.sent_s = 0.0
+
+
+@contextmanager
+def named(store: Store) -> Iterator[None]:
+    """A failure in here is one of this store, and says so."""
+    try:
+        yield
+    except (NotSent, ReplyLost) as error:
+        error.args = (f"the {store} store was lost: {error}",)
+        raise
 
 
 class Committed(NamedTuple):

@@ -209,7 +209,7 @@ class Pairing:
         cloud.mark = None
         if store is Store.CLOUD:
             raise LeftAlone(SAME)
-        self._board.observe(Store.CLOUD, Evidence.REFUSED, SAME)
+        self._board.observe(Store.CLOUD, Evidence.LEFT_ALONE, SAME)
 
     def _is_one_server(self, store: Store, wire: Wire) -> bool | None:
         """Whether `wire` leads to the server that the other store's URL leads to; None where one does not say which it

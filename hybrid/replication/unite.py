@@ -18,6 +18,7 @@ from hybrid.core.authority import Authority, Holder
 from hybrid.core.conflict import Conflict, Side
 from hybrid.core.marks import Marks
 from hybrid.core.names import RESERVED, Names
+from hybrid.core.outcomes import named
 from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, Absent, KeyState
 from hybrid.errors import HybridError
@@ -26,7 +27,7 @@ from hybrid.replication.copy import put_commands, read_states
 from hybrid.replication.records import transaction
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.endpoint import Endpoint
-from hybrid.stores.wire import Wire
+from hybrid.stores.wire import Wire, plain_reason
 from hybrid.types import Store
 
 __all__ = ["Comparison", "Unity"]
@@ -73,8 +74,10 @@ class Unity:
     def __enter__(self) -> Unity:
         try:
             for store, endpoint in self._endpoints.items():
-                self._wires[store] = endpoint.connect_raw(timeout_s=PATIENCE_S)
-            self._writer = self._endpoints[Store.LOCAL].connect_raw(timeout_s=PATIENCE_S)
+                with named(store):
+                    self._wires[store] = endpoint.connect_raw(timeout_s=PATIENCE_S)
+            with named(Store.LOCAL):
+                self._writer = self._endpoints[Store.LOCAL].connect_raw(timeout_s=PATIENCE_S)
         except BaseException:
             self.__exit__()
             raise
@@ -180,18 +183,22 @@ class Unity:
         try:
             found = read_states(self._wires[store], keys, log_key=self._names.log)
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            raise HybridError(f"the {store} store was lost: {error}") from None
+            why = error if isinstance(error, HybridError) else plain_reason(error)
+            raise HybridError(f"the {store} store was lost: {why}") from None
         return {key: state for key, (state, _) in found.items()}
 
     def _settle(self, keys: list[bytes], prefer: Store, author: str) -> None:
         """Keys that the local store lacks, or has otherwise, while applications may write them."""
         for _ in range(TRIES if keys else 0):
-            self._checked(self._local_writer.exchange(pack(("WATCH", *keys)), 1)[0])
+            with named(Store.LOCAL):
+                self._checked(self._local_writer.exchange(pack(("WATCH", *keys)), 1)[0])
             commands: list[bytes] = []
             for key, (local, cloud) in zip(keys, self._read(keys), strict=True):
                 if cloud is not ABSENT and not same(local, cloud):
                     commands += self._commands(key, local, cloud, prefer, author)
-            if transaction(self._local_writer, commands, patience_s=PATIENCE_S) is not None:
+            with named(Store.LOCAL):
+                done = transaction(self._local_writer, commands, patience_s=PATIENCE_S)
+            if done is not None:
                 return
             if len(keys) > 1:
                 for key in keys:
@@ -207,25 +214,31 @@ class Unity:
             *filling, commands = put_commands(key, cloud, can)
             for group in filling:
                 for command in group:
-                    self._checked(self._wires[Store.LOCAL].exchange(command, 1)[0])
+                    self._sent(Store.LOCAL, command)
         if local is not ABSENT:
             ours, theirs = Side(Store.LOCAL, put_of(key, local, can)), Side(Store.CLOUD, put_of(key, cloud, can))
             lost, kept = (theirs, ours) if prefer is Store.LOCAL else (ours, theirs)
             conflict, aside = fitted(Conflict("", key, lost, kept, f"{WHY} ({author})"), b"pair")
             for command in aside:  # first of all: the value is still there
-                self._checked(self._wires[lost.store].exchange(command, 1)[0])
+                self._sent(lost.store, command)
             commands.append(archive_command(self._names, conflict))
         return commands
 
     def _run(self, store: Store, commands: list[tuple[Any, ...]]) -> None:
         wire = self._wires[store]
         payload = b"".join(pack(command) for command in (("MULTI",), *commands, ("EXEC",)))
-        for reply in wire.exchange(payload, len(commands) + 2):
+        with named(store):
+            replies = wire.exchange(payload, len(commands) + 2)
+        for reply in replies:
             for part in reply if isinstance(reply, list) else (reply,):
                 self._checked(part)
 
     def _one(self, store: Store, *command: Any) -> Any:
-        return self._checked(self._wires[store].exchange(pack(command), 1)[0])
+        return self._sent(store, pack(command))
+
+    def _sent(self, store: Store, packed: bytes) -> Any:
+        with named(store):
+            return self._checked(self._wires[store].exchange(packed, 1)[0])
 
     @staticmethod
     def _checked(reply: Any) -> Any:

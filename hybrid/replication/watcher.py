@@ -177,13 +177,15 @@ class Watcher(threading.Thread):
 
     def _fail(self, error: NotSent | ReplyLost) -> None:
         self._endpoint.retire()
-        self._board.observe(self._store, Evidence.SILENT if error.silent else Evidence.REFUSED, str(error))
+        is_alone = isinstance(error, LeftAlone)
+        evidence = Evidence.SILENT if error.silent else Evidence.LEFT_ALONE if is_alone else Evidence.REFUSED
+        self._board.observe(self._store, evidence, str(error))
         if self._poked:
             return  # this attempt began before somebody asked for one
         self._board.tried(self._store)
         is_wanted = self._board.routes.writer is None
         self._hear(min(self._pause_s, WANTED_RETRY_S[self._store]) if is_wanted else self._pause_s)
-        longest_s = LEFT_ALONE_RETRY_S if isinstance(error, LeftAlone) else RETRY_S[self._store][1]
+        longest_s = LEFT_ALONE_RETRY_S if is_alone else RETRY_S[self._store][1]
         self._pause_s = min(self._pause_s * 2, longest_s)
 
     def _subscribe(self, wire: Wire) -> None:

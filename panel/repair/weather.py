@@ -18,7 +18,7 @@ def obstacle(snapshot: Overview | None, zone: str | None = None) -> Verdict | No
         sentence = _("There is one store only, so there is nothing to compare it with.")
         advice = _("Set UPSTASH_REDIS_URL in .env and start the panel again.")
         return Verdict(Tone.NOTE, _("Local only"), sentence, advice)
-    found = unpaired(snapshot) or nothing_serves(snapshot, zone)
+    found = unpaired(snapshot, zone) or nothing_serves(snapshot, zone)
     if found is not None:
         return found
     known = (snapshot.local, snapshot.cloud)

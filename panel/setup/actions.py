@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from hybrid.errors import HybridError
@@ -12,7 +13,7 @@ from hybrid.ops.pair import Origin, Preview, pair, preview
 from hybrid.types import Store
 from panel.actions import Outcome, record, require_operator
 from panel.i18n import _
-from panel.jobs import Job, JobFailed, Progress
+from panel.jobs import Job, JobCancelled, JobFailed, Progress
 from panel.process import process
 from panel.said import said
 from panel.setup.queries import COMPARE_JOB, PAIR_JOB
@@ -52,7 +53,7 @@ def compare() -> Outcome:
         return Outcome(False, _("The panel's client is not running."))
 
     def work(job: Job) -> Any:
-        found = told(lambda: preview(agent.client, lambda text: job.say(Progress(phase=text))))
+        found = told(lambda: preview(agent.client, partial(say, job)))
         job.summary = counts(found)
         return found
 
@@ -67,10 +68,8 @@ def make_pair(origin: Origin, prefer: Store = Store.LOCAL) -> Outcome:
         return Outcome(False, _("The panel's client is not running."))
 
     def work(job: Job) -> Any:
-        def tell(text: str) -> None:
-            job.say(Progress(phase=text))
-
-        done = told(lambda: pair(agent.client, origin, author=author, prefer=prefer, report=tell))
+        done = told(lambda: pair(agent.client, origin, author=author, prefer=prefer, report=partial(say, job)))
+        job.cancel.clear()  # who asked for it after the last word was too late
         record(author, "pair", {"from": (None, str(origin))})
         merged = [counts(done.merged)] if done.merged is not None else []
         job.summary = ", ".join([*merged, "one pair now" if done.in_sync else "the rest follows by itself"])
@@ -78,6 +77,13 @@ def make_pair(origin: Origin, prefer: Store = Store.LOCAL) -> Outcome:
 
     process().jobs.start(PAIR_JOB, work, title="Make one pair of both stores", author=author)
     return Outcome(True, _("Pairing has begun."))
+
+
+def say(job: Job, text: str) -> None:
+    """Tell how far the job is. Raises JobCancelled: what was done until then does no harm."""
+    if job.cancel.is_set():
+        raise JobCancelled("stopped before the end: it can be begun again")
+    job.say(Progress(phase=text))
 
 
 def counts(found: Preview) -> str:

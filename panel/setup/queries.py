@@ -9,7 +9,7 @@ from hybrid.ops.pair import Origin, Paired, Preview
 from panel.jobs import Job
 from panel.process import process
 from panel.queries import Overview
-from panel.verdict import stranger
+from panel.verdict import stranger, writing_store
 
 __all__ = [
     "CHECK_COMMANDS",
@@ -40,8 +40,9 @@ def plan(local_url: str, cloud_url: str, preset: str | None) -> EnvPlan | str:
 
 
 def needs_pairing(snapshot: Overview | None) -> bool:
-    """Whether both stores hold data and were never made one pair: then an operator says whose data counts."""
-    return stranger(snapshot) is not None
+    """Whether both stores answer, hold data and were never made one pair: then an operator says whose data counts."""
+    facts = stranger(snapshot)
+    return snapshot is not None and facts is not None and writing_store(snapshot) is facts.status.store.other
 
 
 def pair_jobs() -> tuple[Job, ...]:

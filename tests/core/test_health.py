@@ -15,6 +15,7 @@ unknown     | it answers           | catching up
 unknown     | connection refused   | down
 unknown     | no answer in time    | down
 unknown     | connection lost      | down
+unknown     | it is none of this pair | down
 unknown     | it has everything    | stays
 unknown     | entries are waiting for it | stays
 unknown     | its data is gone     | wiped
@@ -23,6 +24,7 @@ down        | it answers           | catching up
 down        | connection refused   | stays
 down        | no answer in time    | stays
 down        | connection lost      | stays
+down        | it is none of this pair | stays
 down        | it has everything    | stays
 down        | entries are waiting for it | stays
 down        | its data is gone     | wiped
@@ -31,6 +33,7 @@ catching up | it answers           | stays
 catching up | connection refused   | down
 catching up | no answer in time    | down
 catching up | connection lost      | down
+catching up | it is none of this pair | down
 catching up | it has everything    | up
 catching up | entries are waiting for it | stays
 catching up | its data is gone     | wiped
@@ -39,6 +42,7 @@ up          | it answers           | stays
 up          | connection refused   | down
 up          | no answer in time    | down
 up          | connection lost      | down
+up          | it is none of this pair | down
 up          | it has everything    | stays
 up          | entries are waiting for it | catching up
 up          | its data is gone     | wiped
@@ -47,6 +51,7 @@ wiped       | it answers           | stays
 wiped       | connection refused   | down
 wiped       | no answer in time    | down
 wiped       | connection lost      | down
+wiped       | it is none of this pair | down
 wiped       | it has everything    | up
 wiped       | entries are waiting for it | stays
 wiped       | its data is gone     | stays
@@ -70,7 +75,7 @@ def test_next_view(was: str, seen: str, then: str) -> None:
     if then == "stays":
         assert after is before, "callers tell by identity that nothing changed"
     else:
-        assert after == View(StoreState(then), 2.0, seen)
+        assert after == View(StoreState(then), 2.0, seen, Evidence(seen) is Evidence.LEFT_ALONE)
 
 
 def test_a_reason_says_more_than_the_evidence() -> None:
@@ -84,6 +89,14 @@ def test_a_store_that_stays_down_may_have_another_reason() -> None:
         down, reason="still loading its data"
     )
     assert next_view(down, Evidence.REFUSED, 2.0, "connection refused") is down
+
+
+def test_a_store_that_was_left_alone_is_down_from_when_it_answers_no_more() -> None:
+    alone = next_view(View(StoreState.UP, 1.0), Evidence.LEFT_ALONE, 2.0, "never paired")
+    lost = next_view(alone, Evidence.REFUSED, 3.0, "connection refused")
+    loading = next_view(lost, Evidence.REFUSED, 4.0, "still loading its data")
+    back = next_view(loading, Evidence.LEFT_ALONE, 5.0, "never paired")
+    assert [view.since_s for view in (alone, lost, loading, back)] == [2.0, 3.0, 3.0, 5.0]
 
 
 def test_a_store_that_returns_serves_only_once_it_caught_up() -> None:

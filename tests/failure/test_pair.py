@@ -12,6 +12,7 @@ from hybrid.errors import HybridError
 from hybrid.ops import conflicts
 from hybrid.ops.pair import Origin, Preview, pair, preview
 from hybrid.replication import archive
+from hybrid.types import StoreStatus
 
 ARCHIVE = "hybrid:conflicts"
 
@@ -126,6 +127,24 @@ def test_one_of_them_is_paired_with_another(strangers: Rig) -> None:
     assert pair(live, Origin.CLOUD, author="test").in_sync
     strangers.assert_healed(live)
     assert live.mget("k", "mine", "written") == [b"cloud", None, b"1"]
+
+
+def test_a_store_that_was_left_alone_and_is_lost_is_named_and_down_since_then(strangers: Rig) -> None:
+    live = opened(strangers)
+
+    def cloud() -> StoreStatus:
+        found = live.status().cloud
+        assert found is not None
+        return found
+
+    wait_until(lambda: "never paired" in cloud().reason, "the cloud is left alone")
+    alone = cloud()
+    with pytest.raises(HybridError, match="the cloud store was lost: "):
+        preview(live, lambda _: strangers.cloud.kill())
+    wait_until(lambda: cloud().reason == "connection refused", "that it is lost", HEAL_S)
+    assert cloud().since_s > alone.since_s
+    with pytest.raises(HybridError, match="the cloud store was lost: connection refused"):
+        pair(live, Origin.MERGE, author="test")
 
 
 @pytest.mark.parametrize("held", [0, 1], ids=["empty", "with data"])

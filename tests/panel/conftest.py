@@ -105,6 +105,7 @@ WEATHERS: dict[str, Overview | None] = {
     "filled first": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.WIPED, reason=NEW)),
     "wiped, other down": overview(facts(Store.LOCAL, StoreState.WIPED), CLOUD_DOWN, lag_entries=None, lag_s=None),
     "never paired": overview(LOCAL_UP, facts(Store.CLOUD, DOWN, reason=UNPAIRED)),
+    "never paired, local down": overview(LOCAL_DOWN, facts(Store.CLOUD, DOWN, reason=UNPAIRED)),
     "unknown": overview(facts(Store.LOCAL, UNKNOWN, read=False), facts(Store.CLOUD, UNKNOWN, read=False), samples=()),
     "no cloud": overview(LOCAL_UP, None, lag_entries=None, lag_s=None),
     "no cloud, down": overview(LOCAL_DOWN, None),

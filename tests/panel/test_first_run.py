@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from hybrid.ops.overview import Overview, StoreFacts
 from panel import actions, queries
-from panel.jobs import Job
+from panel.jobs import Job, JobCancelled
 from panel.process import PanelProcess
 from panel.setup import actions as setup
 from panel.setup import view
@@ -178,6 +178,24 @@ def test_a_store_that_returns_and_is_no_pair_yet_is_asked_about_at_once(
     monkeypatch.setattr(queries, "overview", lambda: known[0])
     monkeypatch.setattr(view, "urls_form", returns)
     assert "Whose data counts?" in [head.value for head in open_page(PAGE).subheader]
+
+
+def test_nobody_is_asked_whose_data_counts_while_the_store_that_serves_is_down(
+    set_weather: SetWeather, open_page: OpenPage, folder: Path, text_of: TextOf
+) -> None:
+    set_weather("never paired, local down")
+    at = open_page(PAGE)
+    assert "Whose data counts?" not in [head.value for head in at.subheader]
+    assert "the cloud store was never paired with it: nothing serves" in text_of(at)
+
+
+def test_a_pairing_is_stopped_when_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(1, PAIR_JOB)
+    setup.say(job, "10 of 20 keys read")
+    assert job.progress.phase == "10 of 20 keys read"
+    job.cancel.set()
+    with pytest.raises(JobCancelled, match="can be begun again"):
+        setup.say(job, "20 of 20 keys read")
 
 
 def test_who_has_chosen_is_told_that_it_is_done_and_where_to_go_on(

@@ -19,7 +19,7 @@ from hybrid.core.authority import Authority, Position
 from hybrid.core.drift import Facts, Scope
 from hybrid.core.fingerprint import facts_of
 from hybrid.core.names import RESERVED
-from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.outcomes import NotSent, ReplyLost, named
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, groups
 from hybrid.core.state import Absent, KeyState
@@ -53,16 +53,6 @@ class Logged:
 
     def __contains__(self, key: bytes) -> bool:
         return self.everything or key in self.keys
-
-
-@contextmanager
-def named(store: Store) -> Iterator[None]:
-    """A failure in here is one of this store, and says so."""
-    try:
-        yield
-    except (NotSent, ReplyLost) as error:
-        error.args = (f"the {store} store was lost: {error}",)
-        raise
 
 
 class Guard:
