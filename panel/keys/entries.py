@@ -13,7 +13,7 @@ import streamlit as st
 
 from panel import format
 from panel.i18n import N_, _
-from panel.keys.queries import ConfigurationError
+from panel.keys.queries import ConfigurationError, decoded
 
 __all__ = [
     "checked", "expiry_input", "file_input", "left_s", "moment_ms", "numbers", "parts", "score", "score_input",
@@ -73,13 +73,24 @@ def differences(before: str, after: str) -> None:
 
 def value_input(label: str, before: bytes, name: str = "keys-form-value") -> Callable[[], bytes]:
     """A field for a value, and what saving would change; returns what reads the entry when the button is pressed."""
-    text, written = editable(before)
+    inside, coding = decoded(before) or (before, None)
+    text, written = editable(inside)
     if written in NOTES:
         label = f"{label} ({_(NOTES[written])})"
     st.session_state.setdefault(name, text)
     now = st.text_area(label, key=name, height=160 if len(text) > 200 or "\n" in text else 90)
+    if coding is not None:
+        kinds = [*(["MessagePack"] if coding.is_msgpack else []), *([coding.packing] if coding.packing else [])]
+        st.caption(_("Written back the way it was stored: {kinds}.").format(kinds=", ".join(kinds)))
     differences(text, now or "")
-    return lambda: entered(str(st.session_state.get(name) or ""), written)
+
+    def read() -> bytes:
+        value = entered(str(st.session_state.get(name) or ""), written)
+        if value == inside:
+            return before
+        return value if coding is None else coding.encoded(value)
+
+    return read
 
 
 def file_input(label: str) -> Callable[[], bytes | None]:

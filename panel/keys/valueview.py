@@ -58,7 +58,7 @@ def _show(found: bytes, form: Form | None, whole: bool) -> None:
             found, complete = queries.unpacked(found, packing)
             notes.append(_("decompressed from {packing}").format(packing=packing))
             if not complete:
-                notes.append(_("the first 4 MB"))
+                notes.append(_("its beginning"))
         chosen = form or queries.guessed_form(found)
         text = queries.rendered(found, chosen)
     except NotInThisForm as error:

@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
 import pytest
 import streamlit as st
 from keys_page import KEYS_PAGE as PAGE
@@ -19,7 +20,7 @@ from hybrid import HybridRedis
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
-from panel.keys import actions, bulkactions, detailview, entries, queries, state
+from panel.keys import actions, bulkactions, collectionview, detailview, entries, queries, state
 from panel.keys.queries import Form
 from panel.process import PanelProcess
 
@@ -386,6 +387,34 @@ def test_a_value_is_downloaded_as_it_is_stored(
     assert offers("a/b") == {(b'{"a": 1}', "a_b.json")}
     assert offers("differs") == {(b"\x00\xff", "differs.local.bin"), (b"text", "differs.cloud.txt")}
     assert offers("long") == {(b"x" * 300_000, "long.local.txt"), (b"x" * 300_000, "long.cloud.txt")}
+
+
+def test_what_is_compressed_or_messagepack_is_edited_as_text(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hybrid.set("k", gzip.compress(b'{"name": "Ana"}'))
+    hybrid.hset("h", "f", msgpack.packb({"name": "Ana"}))  # type: ignore[arg-type]
+    assert hybrid.wait_in_sync(10)
+    at = press(opened_key(open_keys(), "k"), "keys-edit-text")
+    assert at.text_area(key="keys-form-value-local").value == '{"name": "Ana"}'
+    assert "Written back the way it was stored: gzip." in text_of(at)
+    at.text_area(key="keys-form-value-local").set_value('{"name": "Bea"}').run()
+    assert any('+{"name": "Bea"}' in code.value for code in at.code)
+    at = press(at, "keys-form-save")
+    assert [gzip.decompress(value) for value in values(sides, "GET", "k")] == [b'{"name": "Bea"}'] * 2
+    at = press(at, "keys-undo")
+    assert [gzip.decompress(value) for value in values(sides, "GET", "k")] == [b'{"name": "Ana"}'] * 2
+
+    monkeypatch.setattr(collectionview, "clicked", lambda _selection, _rows: 0)
+    at = press(opened_key(at, "h"), "keys-edit-element")
+    assert at.text_area(key="keys-form-value").value == '{\n  "name": "Ana"\n}'
+    assert "Written back the way it was stored: MessagePack." in text_of(at)
+    at.text_area(key="keys-form-value").set_value("{name}").run()
+    at = press(at, "keys-form-save")
+    assert "It is no json" in said(at)
+    at.text_area(key="keys-form-value").set_value('{"name": "Bea"}').run()
+    press(at, "keys-form-save")
+    assert [msgpack.unpackb(value) for value in values(sides, "HGET", "h", "f")] == [{"name": "Bea"}] * 2
 
 
 def upload(at: AppTest, content: bytes) -> AppTest:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from hybrid.ops.keys.bulk import Rewritten
+from hybrid.ops.keys.coding import Coding, decoded
 from hybrid.ops.keys.detail import GroupInfo, KeyInfo, PendingInfo, read_groups, read_info
 from hybrid.ops.keys.elements import TEXT_PAGE_BYTES, read_document, read_elements, read_text
-from hybrid.ops.keys.formats import Form, NotInThisForm, Packing, guessed_form, packing_of, rendered, unpacked
+from hybrid.ops.keys.formats import Form, guessed_form, rendered
 from hybrid.ops.keys.lines import Lines
+from hybrid.ops.keys.packing import NotInThisForm, Packing, packing_of, unpacked
 from hybrid.ops.keys.paging import Element, ElementPage, Place
 from hybrid.ops.keys.rename import Renaming, new_names, rename_keys
 from hybrid.ops.keys.rewrite import KeyUndo, delete_keys, expire_keys, put_back
@@ -19,6 +21,7 @@ __all__ = [
     "MOST_NAMES",
     "TEXT_PAGE_BYTES",
     "Badge",
+    "Coding",
     "Element",
     "ElementPage",
     "Filter",
@@ -41,6 +44,7 @@ __all__ = [
     "Walk",
     "attributes_in",
     "badge_rows",
+    "decoded",
     "delete_keys",
     "expire_keys",
     "guessed_form",
