@@ -11,8 +11,9 @@ from panel import actions as panel_actions
 from panel import format, jobview
 from panel.i18n import N_, _
 from panel.keys import queries, state
+from panel.keys.entries import score
 from panel.keys.listview import height_of, left_text
-from panel.keys.queries import Element, ElementPage, Form, KeyInfo, Known, Store
+from panel.keys.queries import ConfigurationError, Element, ElementPage, Form, KeyInfo, Known, Scores, Store
 from panel.keys.seriesview import moment_text
 from panel.keys.valueview import CUT, format_input, side_by_side
 from panel.keys.vectorsview import nearest
@@ -41,7 +42,7 @@ LINE_END = " ↵ "
 
 def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
     places: list[Any] = st.session_state.setdefault("keys-places", [None])
-    match, last_first = None, False
+    match, last_first, scores = None, False, None
     longest = max(info.length or 0 for info in infos.values())
     with st.container(horizontal=True, vertical_alignment="bottom", key="keys-element-bar"):
         if kind in FINDS and longest > FEW:
@@ -52,8 +53,10 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
             match = text.strip().encode() if text and text.strip() else None
         if kind in ORDERS and longest > 1:
             last_first = ordered(kind, found_by_name=match is not None)
+        if kind == "zset" and longest > FEW:
+            scores = score_range(found_by_name=match is not None)
     stores = queries.leading(infos, authority)
-    answer = queries.elements(key, kind, stores, places[-1], match, last_first=last_first)
+    answer = queries.elements(key, kind, stores, places[-1], match, last_first=last_first, scores=scores)
     found = answer if isinstance(answer, Known) else answer.last
     if not isinstance(answer, Known):
         missing(answer, _("The value"))
@@ -78,6 +81,23 @@ def ordered(kind: str, *, found_by_name: bool) -> bool:
         format_func=lambda last_first: _(ORDERS[kind][last_first]), disabled=found_by_name,
     )  # fmt: skip
     return bool(chosen) and not found_by_name
+
+
+def score_range(*, found_by_name: bool) -> Scores | None:
+    """From which score to which; None for all."""
+    texts = [
+        st.text_input(
+            label, key=f"keys-score-{name}", placeholder=usual, on_change=first_page, width=110, disabled=found_by_name
+        )
+        for name, label, usual in (("least", _("Score from"), "-inf"), ("most", _("Score to"), "inf"))
+    ]
+    if found_by_name or not any(map(str.strip, texts)):
+        return None
+    try:
+        return score(texts[0].strip() or "-inf"), score(texts[1].strip() or "inf")
+    except ConfigurationError as error:
+        st.caption(f":material/error: {error}")
+        return None
 
 
 def first_page() -> None:

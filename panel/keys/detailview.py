@@ -121,7 +121,7 @@ def commands(key: bytes, infos: dict[Store, KeyInfo]) -> None:
         missing(answer, _("The commands"))
         jobview.follow(answer.pending, "keys-commands")
     elif answer.value is None:
-        st.caption(_("Too big to be shown as commands; export it instead."))
+        st.caption(_("Too big to be shown as commands, or of a type that has none."))
     else:
         st.caption(_("Creates the key as the {store} store has it:").format(store=named(store)))
         st.code(answer.value, language="bash", wrap_lines=True, height=240 if len(answer.value) > CUT else "content")

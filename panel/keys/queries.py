@@ -27,6 +27,7 @@ from hybrid.ops.keys import (
     Packing,
     PendingInfo,
     Place,
+    Scores,
     SeriesInfo,
     Side,
     VectorsInfo,
@@ -93,6 +94,7 @@ __all__ = [
     "PendingInfo",
     "Place",
     "Reached",
+    "Scores",
     "SeriesInfo",
     "Side",
     "Store",
@@ -323,11 +325,12 @@ def elements(
     patience_s: float = PATIENCE_S,
     *,
     last_first: bool = False,
+    scores: Scores | None = None,
 ) -> Answer[ElementPage]:
     return _asked(
         "elements",
-        (key, kind, stores, place, match, last_first),
-        lambda kept: read_elements(kept, stores, key, kind, place, match=match, last_first=last_first),
+        (key, kind, stores, place, match, last_first, scores),
+        lambda kept: read_elements(kept, stores, key, kind, place, match=match, last_first=last_first, scores=scores),
         patience_s=patience_s,
     )
 

@@ -244,6 +244,33 @@ def elements(lines: Lines, kind: str, key: bytes = b"k", **options: Any) -> list
             return found
 
 
+@pytest.mark.parametrize("last_first", [False, True])
+def test_members_within_a_range_of_scores_come_in_pages(
+    lines: Lines, sides: dict[Store, Any], *, last_first: bool
+) -> None:
+    local, cloud = sides.values()
+    local.zadd("z", {f"m{number:03}": number / 2 for number in range(400)})
+    cloud.zadd("z", {f"m{number:03}": number / 2 for number in range(300, 400)})
+    cloud.zadd("z", {"theirs": 100, "m150": 9, "m010": 99.5})  # one that is theirs, one moved out, one moved in
+    read_elements(lines, BOTH, b"z", "zset")  # what is asked once per connection
+    for scores, numbers in (((50.0, 100.0), range(100, 201)), ((199.0, float("inf")), range(398, 400))):
+        found: list[Element] = []
+        place = None
+        while not found or place is not None:
+            before = lines.commands(Store.LOCAL)
+            page = read_elements(lines, BOTH, b"z", "zset", place, count=30, last_first=last_first, scores=scores)
+            assert lines.commands(Store.LOCAL) - before <= 4
+            found += page.elements
+            place = page.next
+        expected = [f"m{number:03}".encode() for number in numbers]
+        theirs = [b"m010", b"theirs"] if scores[0] == 50 else []
+        order = -1 if last_first else 1
+        assert [one.name for one in found] == [*expected[::order], *theirs[::order]]
+    by_name = {one.name: one for one in read_elements(lines, BOTH, b"z", "zset", scores=(75.0, 75.0)).elements}
+    assert by_name == {b"m150": Element(b"m150", b"75", b"9")}
+    assert read_elements(lines, BOTH, b"z", "zset", scores=(5.0, 1.0)).elements == ()
+
+
 @pytest.mark.parametrize("kind", ["hash", "set", "zset", "list", "stream"])
 def test_big_collections_come_in_pages_side_by_side(kind: str, lines: Lines, sides: dict[Store, Any]) -> None:
     for store, first in ((Store.LOCAL, 0), (Store.CLOUD, 10)):

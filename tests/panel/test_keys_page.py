@@ -310,6 +310,21 @@ def test_the_last_elements_can_come_first(
     assert len(grid(press(at, "keys-more"), column)) == 50
 
 
+def test_members_are_found_by_their_scores(hybrid: HybridRedis, open_keys: Any, text_of: TextOf) -> None:
+    hybrid.zadd("k", {f"m{number:02}": number for number in range(40)})
+    assert hybrid.wait_in_sync(10)
+    at = opened_key(open_keys(), "k")
+    at.text_input(key="keys-score-least").set_value("10").run()
+    at = settled(at.text_input(key="keys-score-most").set_value("12").run())
+    assert list(grid(at, "Member")["Member"]) == ["m10", "m11", "m12"]
+    at = settled(at.segmented_control(key="keys-order-zset").set_value(True).run())
+    assert list(grid(at, "Member")["Member"]) == ["m12", "m11", "m10"]
+    at = settled(at.text_input(key="keys-score-most").set_value("a dozen").run())
+    assert "“a dozen” is no number." in text_of(at) and len(grid(at, "Member")) == 40
+    at = settled(at.text_input(key="keys-score-most").set_value("").run())
+    assert len(grid(at, "Member")) == 30
+
+
 def test_a_stale_form_changes_nothing(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
     hybrid.set("k", "old")
     at = press(opened_key(open_keys(), "k"), "keys-edit-text")

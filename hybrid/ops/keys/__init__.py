@@ -5,7 +5,7 @@ from __future__ import annotations
 from hybrid.ops.keys.bulk import Rewritten
 from hybrid.ops.keys.coding import Coding, decoded
 from hybrid.ops.keys.detail import GroupInfo, KeyInfo, PendingInfo, read_groups, read_info
-from hybrid.ops.keys.elements import TEXT_PAGE_BYTES, read_document, read_elements, read_text
+from hybrid.ops.keys.elements import TEXT_PAGE_BYTES, Scores, read_document, read_elements, read_text
 from hybrid.ops.keys.formats import Form, guessed_form, rendered
 from hybrid.ops.keys.lines import Lines
 from hybrid.ops.keys.packing import NotInThisForm, Packing, packing_of, unpacked
@@ -38,6 +38,7 @@ __all__ = [
     "Renaming",
     "Rewritten",
     "Rule",
+    "Scores",
     "SeriesInfo",
     "Side",
     "VectorsInfo",

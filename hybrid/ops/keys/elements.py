@@ -18,12 +18,13 @@ from hybrid.ops.keys.vectors import vectors
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.types import Store
 
-__all__ = ["TEXT_PAGE_BYTES", "read_document", "read_elements", "read_text"]
+__all__ = ["TEXT_PAGE_BYTES", "Scores", "read_document", "read_elements", "read_text"]
 
 PAGE: Final = 100
 TEXT_PAGE_BYTES: Final = 32 * 1024
 EXTRA_COUNT: Final = 1000
 EXTRA_SCANS: Final = 10
+Scores = tuple[float, float]
 SCANS: Final = {"hash": b"HSCAN", "set": b"SSCAN", "zset": b"ZSCAN"}
 
 
@@ -51,12 +52,14 @@ def read_elements(
     count: int = PAGE,
     match: bytes | None = None,
     last_first: bool = False,
+    scores: Scores | None = None,
 ) -> ElementPage:
     """A page of a list, hash, set, sorted set, stream, time series or vector set. `stores` are those that hold the key
     with this type, the one that leads first. `match` is a glob on fields or members, of a vector set the name of an
     element. `last_first`: a list from its end, the items counted from there (-1, -2, ...); a sorted set from its
-    highest score, without `match`; a stream from its newest entry, a time series from its newest sample. Raises
-    StoreUnavailable, HybridError."""
+    highest score, without `match`; a stream from its newest entry, a time series from its newest sample. `scores`: of a
+    sorted set only the members with a score from the one to the other, without `match`. Raises StoreUnavailable,
+    HybridError."""
     if kind == "TSDB-TYPE":
         return samples(lines, stores, key, place, count, last_first=last_first)
     if kind == "vectorset":
@@ -68,6 +71,8 @@ def read_elements(
         return reader.items(place)
     if kind == "stream":
         return reader.entries(place)
+    if kind == "zset" and scores is not None:
+        return reader.ranged(place, scores)
     if place.extras:
         return reader.extras(place)
     return reader.ranks(place) if kind == "zset" and match is None else reader.scanned(place)
@@ -112,13 +117,36 @@ class _Reader:
 
     def ranks(self, place: Place) -> ElementPage:
         start = int(place.at)
-        bounds = (b"%d" % start, b"%d" % (start + self.count - 1))
-        direction = (b"REV",) if self.last_first else ()
-        flat = self.ask(place.leader, b"ZRANGE", self.key, *bounds, *direction, b"WITHSCORES")
-        page = self.beside(place.leader, pairs(flat))
-        if len(flat) == 2 * self.count:
+        found = self.by_rank(place.leader, start, self.count)
+        page = self.beside(place.leader, found)
+        if len(found) == self.count:
             return ElementPage(tuple(page), replace(place, at=b"%d" % (start + self.count)))
         return self.ended(page, place)
+
+    def ranged(self, place: Place, scores: Scores) -> ElementPage:
+        """The members within `scores` of the store that leads, then those that only the other one has there. They are
+        read by rank: the server goes to a rank at once, and to the nth member of a range step by step."""
+        least, most = (b"%.17g" % score for score in scores)
+        before = (b"(" + most, b"+inf") if self.last_first else (b"-inf", b"(" + least)
+        skipped, inside = (self.ask(place.leader, b"ZCOUNT", self.key, *bounds) for bounds in (before, (least, most)))
+        at = int(place.at)
+        size = min(self.count, max(inside - at, 0))
+        found = self.by_rank(place.leader, skipped + at, size) if size else {}
+        page = self.beside(place.leader, found)
+        if place.extras:
+            page = [one for one in page if not _within(one, place.leader.other, scores)]
+        passed = size if place.extras else 0
+        if at + size < inside:
+            return ElementPage(tuple(page), replace(place, at=b"%d" % (at + size)), passed)
+        if place.extras or place.leader.other not in self.stores:
+            return ElementPage(tuple(page), None, passed)
+        rest = self.ranged(Place(place.leader.other, b"0", extras=True), scores)
+        return ElementPage((*page, *rest.elements), rest.next)
+
+    def by_rank(self, store: Store, start: int, count: int) -> dict[bytes, bytes]:
+        bounds = (b"%d" % start, b"%d" % (start + count - 1))
+        direction = (b"REV",) if self.last_first else ()
+        return pairs(self.ask(store, b"ZRANGE", self.key, *bounds, *direction, b"WITHSCORES"))
 
     def scanned(self, place: Place) -> ElementPage:
         cursor, found = self.scan(place.leader, place.at, self.count)
@@ -177,6 +205,12 @@ class _Reader:
 def _lined(entry: Sequence[bytes]) -> bytes:
     """An entry's fields as text, one on each line: name=value."""
     return b"\n".join(b"=".join(entry[at : at + 2]) for at in range(0, len(entry), 2))
+
+
+def _within(one: Element, store: Store, scores: Scores) -> bool:
+    """Whether this store has the member with a score in this range."""
+    score = one.local if store is Store.LOCAL else one.cloud
+    return score is not None and scores[0] <= float(score) <= scores[1]
 
 
 def named(line: Line, *, key: bytes, kind: str, names: Sequence[bytes]) -> dict[bytes, bytes | None]:
