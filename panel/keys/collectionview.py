@@ -85,12 +85,15 @@ def ordered(kind: str, *, found_by_name: bool) -> bool:
 
 def score_range(*, found_by_name: bool) -> Scores | None:
     """From which score to which; None for all."""
-    texts = [
-        st.text_input(
-            label, key=f"keys-score-{name}", placeholder=usual, on_change=first_page, width=110, disabled=found_by_name
-        )
-        for name, label, usual in (("least", _("Score from"), "-inf"), ("most", _("Score to"), "inf"))
-    ]
+    fields = ("least", _("Score from"), "-inf"), ("most", _("Score to"), "inf")
+    with st.container(horizontal=True, width="content"):
+        texts = [
+            st.text_input(
+                label, key=f"keys-score-{name}", placeholder=usual, on_change=first_page, width=110,
+                disabled=found_by_name,
+            )
+            for name, label, usual in fields
+        ]  # fmt: skip
     if found_by_name or not any(map(str.strip, texts)):
         return None
     try:
