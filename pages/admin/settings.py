@@ -193,7 +193,8 @@ def draw_history() -> None:
             _("Version"): entry.version,
             _("What"): deed(entry.what),
             _("From, to"): "; ".join(
-                f"{name}: {said(shown(a, name))} → {said(shown(b, name))}" for name, (a, b) in entry.changes.items()
+                f"{said(name)}: {said(shown(a, name))} → {said(shown(b, name))}"
+                for name, (a, b) in entry.changes.items()
             ),
         }
         for entry in entries

@@ -7,6 +7,7 @@ import streamlit as st
 
 from panel import format, widgets
 from panel.alerts import queries
+from panel.alerts.words import level_word
 from panel.i18n import _, ngettext
 from panel.said import said
 from panel.tables import csv_button
@@ -21,7 +22,9 @@ def event_table(rows: list[queries.EventRow]) -> None:
         kinds = sorted({row["event"] for row in rows})
         processes = sorted({row["process"] for row in rows})
         usual = [each for each in levels if each != "debug"]
-        level = st.multiselect(_("Level"), levels, usual, key="event-level", placeholder=_("All"))
+        level = st.multiselect(
+            _("Level"), levels, usual, key="event-level", format_func=level_word, placeholder=_("All")
+        )
         kind = st.multiselect(_("Event"), kinds, key="event-kind", placeholder=_("All"))
         process = st.multiselect(_("Process"), processes, key="event-process", placeholder=_("All"))
         text = st.text_input(_("Text"), key="event-text", placeholder=_("in the message"), type="search")
@@ -44,7 +47,7 @@ def event_table(rows: list[queries.EventRow]) -> None:
     table = [
         {
             _("When"): format.clock(row["at_s"], zone, with_seconds=True),
-            _("Level"): row["level"],
+            _("Level"): level_word(row["level"]),
             _("Event"): row["event"],
             _("Message"): format.sentence(said(row["message"])),
             _("Process"): row["process"],

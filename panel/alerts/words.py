@@ -5,11 +5,18 @@ from __future__ import annotations
 from panel.alerts.queries import DeliveryState, IncidentState, Severity, Unit
 from panel.i18n import N_, _
 
-__all__ = ["DELIVERIES", "RULES", "SEVERITIES", "STATES", "UNITS", "named", "rule_word"]
+__all__ = ["DELIVERIES", "RULES", "SEVERITIES", "STATES", "UNITS", "level_word", "named", "rule_word"]
 
 SEVERITIES = {
     Severity.CRITICAL: (N_("Critical"), ":material/error:", "red"),
     Severity.WARNING: (N_("Warning"), ":material/warning:", "orange"),
+}
+LEVELS = {
+    "debug": N_("detail"),
+    "info": N_("information"),
+    "warning": N_("warning"),
+    "error": N_("error"),
+    "critical": N_("critical"),
 }
 STATES = {
     IncidentState.OPEN: (N_("Open"), ":material/notifications_active:", "red"),
@@ -46,6 +53,10 @@ UNITS = {
     Unit.SHARE: N_("percent"),
     Unit.DAYS: N_("days"),
 }
+
+
+def level_word(name: str) -> str:
+    return _(LEVELS.get(name, name))
 
 
 def rule_word(name: str) -> str:

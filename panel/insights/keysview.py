@@ -34,6 +34,7 @@ SPANS = (
     N_("never"),
 )
 ENDINGS = {"cancelled": N_("cancelled before the end"), "out of time": N_("ended by its time limit, before the end")}
+NO_PREFIX = N_("(no prefix)")
 CHART_PX = 230
 
 
@@ -51,7 +52,7 @@ def choose_measured(store: Store) -> int | None:
     default = ALL if queries.is_billed(store) is False else 10_000
     measured = st.selectbox(
         _("Keys to measure"), MEASURED, index=MEASURED.index(default), key=f"measure-{store}", bind="query-params",
-        format_func=lambda number: format.number(number) if number else _("All"), width=150,
+        format_func=lambda number: format.number(number) if number else _("All of them"), width=150,
         help=_("All names are counted; memory and expiry are read of so many keys. A sample can miss the biggest."),
     )  # fmt: skip
     return measured or None
@@ -188,7 +189,7 @@ def _namespaces(store: Store, found: Keyspace) -> None:
 
 def _space_row(space: NamespaceUse, whole: int) -> dict[str, Any]:
     return {
-        _("Prefix"): space.name,
+        _("Prefix"): _(space.name) if space.name == NO_PREFIX else space.name,
         _("Keys"): space.keys,
         _("Memory"): format.size(space.memory_bytes),
         _("Share"): None if space.memory_bytes is None else 100 * space.memory_bytes / whole,

@@ -18,6 +18,7 @@ from hybrid.core.outbox import Delivery, DeliveryState, Kind, Message
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
+from panel import i18n
 from panel.alerts import actions, queries, rulesview
 from panel.process import PanelProcess
 from panel.reads import Known, Unknown
@@ -214,6 +215,17 @@ def test_the_event_log_is_filtered(store: FakeStore, open_page: OpenPage, monkey
     assert at.get_by_key("csv-events") is not None
     at.text_input(key="event-text").set_value("recovered").run()
     assert not at.dataframe
+
+
+def test_levels_of_events_are_in_the_readers_language(
+    store: FakeStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    monkeypatch.setattr(queries, "measured", lambda span_s: Known(None, NOW))
+    monkeypatch.setattr(queries, "event_rows", lambda found: ROWS)
+    at = open_view(open_page, "events")
+    assert list(at.dataframe[0].value["Nível"]) == ["informação", "aviso"]
+    assert at.multiselect(key="event-level").options == ["detalhe", "informação", "aviso"]
 
 
 def test_the_event_log_without_the_local_store(

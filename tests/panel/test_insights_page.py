@@ -13,14 +13,15 @@ from servers import client, wait_until
 from streamlit.testing.v1 import AppTest
 
 from hybrid.ops.insights import Channel, ClientRow, CommandUse, NotOffered, ServerInsights, SlowCall
-from hybrid.ops.keyspace import Keyspace, KeyUse, NamespaceUse, ScanLimits
+from hybrid.ops.keyspace import NO_PREFIX, Keyspace, KeyUse, NamespaceUse, ScanLimits
 from hybrid.ops.listen import HotKey, ListenLimits, MonitorLine
 from hybrid.ops.overview import Overview
 from hybrid.ops.server_info import info_fields
 from hybrid.types import Store
+from panel import i18n
 from panel import queries as panel_queries
 from panel.actions import NotAllowed
-from panel.insights import actions, queries, view
+from panel.insights import actions, keysview, queries, view
 from panel.insights.queries import Heard
 from panel.process import PanelProcess
 from panel.reads import Known, Unknown
@@ -233,3 +234,9 @@ def test_a_view_has_an_address(open_page: OpenPage) -> None:
     assert at.query_params["show"] in ("clients", ["clients"])
     at.segmented_control(key="insights-view").set_value("commands").run()
     assert "show" not in at.query_params
+
+
+def test_keys_without_a_prefix_are_named_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    rows = [keysview._space_row(NamespaceUse(name, 1, 64, 1), 64) for name in (NO_PREFIX, "cloud")]
+    assert [row["Prefixo"] for row in rows] == ["(sem prefixo)", "cloud"]
