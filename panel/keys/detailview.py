@@ -138,6 +138,8 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
         collection(key, kind, infos, authority)
         if kind == "stream":
             groups(key, tuple(infos), authority)
+        elif kind == "vectorset":
+            vectorsview.search(key, tuple(infos))
     else:
         st.info(_("Values of type {kind} cannot be shown.").format(kind=kind), icon=":material/info:")
 

@@ -352,9 +352,11 @@ def last_samples(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, tu
     return _asked("chart", (key, stores), lambda kept: read_last_samples(kept, stores, key))
 
 
-def nearest(key: bytes, name: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, tuple[tuple[bytes, float], ...]]]:
-    """What lies nearest to an element of a vector set."""
-    return _asked("nearest", (key, name, stores), lambda kept: read_nearest(kept, stores, key, name))
+def nearest(
+    key: bytes, to: bytes | tuple[float, ...], stores: tuple[Store, ...], where: str = ""
+) -> Answer[dict[Store, tuple[tuple[bytes, float], ...]]]:
+    """What lies nearest to an element of a vector set, or to a vector."""
+    return _asked("nearest", (key, to, stores, where), lambda kept: read_nearest(kept, stores, key, to, where))
 
 
 def commands_of(store: Store, key: bytes) -> Answer[str | None]:

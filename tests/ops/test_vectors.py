@@ -125,6 +125,21 @@ def test_what_the_stores_do_not_share_stands_beside(lines: Lines, sides: dict[St
     assert near[Store.LOCAL][0][1] == pytest.approx(1.0)
 
 
+def test_what_is_nearest_to_a_vector_is_found_among_those_of_the_wanted_attributes(
+    hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
+) -> None:
+    for name, numbers, year in (("old", (1, 0), 1950), ("new", (1, 1), 2000), ("none", (0, 1), 2001)):
+        for store in sides.values():
+            vadd(store, name, *numbers, options=("NOQUANT", "SETATTR", f'{{"year":{year}}}'))
+    for where, expected in (("", [b"old", b"new", b"none"]), (".year > 1980", [b"new", b"none"]), (".year > 3000", [])):
+        near = read_nearest(lines, BOTH, KEY, (2.0, 0.1), where)
+        assert {store: [name for name, _ in found] for store, found in near.items()} == dict.fromkeys(BOTH, expected)
+    assert len(read_nearest(lines, BOTH, KEY, (2.0, 0.1), count=2)[Store.LOCAL]) == 2
+    for to, where in (((1.0, 2.0, 3.0), ""), ((1.0, 2.0), ".year >")):
+        with pytest.raises(HybridError, match="the local store refuses"):
+            read_nearest(lines, BOTH, KEY, to, where)
+
+
 def test_pages_go_on_by_name_and_one_is_found_by_its_name(
     lines: Lines, sides: dict[Store, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -105,6 +105,23 @@ def test_elements_that_were_drawn_are_told_as_such(
     assert elements(settled(at)) == ["e07"]
 
 
+def test_elements_are_searched_by_a_vector(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: OpenKeys, text_of: Any
+) -> None:
+    for store in sides.values():
+        for name, numbers in (("a", (1, 0)), ("b", (1, 1)), ("c", (0, 1))):
+            add(store, name, *numbers)
+    at = opened_key(open_keys("viewer"), "k")
+    at = settled(at.text_area(key="keys-vector").set_value("[2, 0.1]").run())
+    assert list(grid(at, "Similarity")["Element"]) == ["a", "b", "c"]
+    at = settled(at.text_input(key="keys-vector-where").set_value(".year > 1980").run())
+    assert "There is no other element." in text_of(at)
+    at = settled(at.text_area(key="keys-vector").set_value("[2, far]").run())
+    assert "“far” is no number." in text_of(at)
+    at = settled(at.text_area(key="keys-vector").set_value("1, 2, 3").run())
+    assert "The local store refuses" in text_of(at)
+
+
 def test_a_viewer_looks_and_changes_nothing(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: OpenKeys) -> None:
     for store in sides.values():
         add(store, "same", 1, 0)

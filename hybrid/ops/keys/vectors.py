@@ -144,14 +144,22 @@ def unquantised(raw: Sequence[Any], dimension: int) -> list[float]:
 
 
 def read_nearest(
-    lines: Lines, stores: Sequence[Store], key: bytes, name: bytes, count: int = NEAREST
+    lines: Lines,
+    stores: Sequence[Store],
+    key: bytes,
+    to: bytes | tuple[float, ...],
+    where: str = "",
+    count: int = NEAREST,
 ) -> dict[Store, tuple[tuple[bytes, float], ...]]:
-    """What lies nearest to an element that these stores have: names, and how near (1: the same direction), each by its
-    own graph. Raises StoreUnavailable, HybridError."""
-    command = (b"VSIM", key, b"ELE", name, b"WITHSCORES", b"COUNT", b"%d" % (count + 1))
+    """What lies nearest to a vector, or to an element that these stores have: names, and how near (1: the same
+    direction), each by its own graph. `where`: a condition on attributes, as the server's FILTER has them
+    (`.year > 1980`). Raises StoreUnavailable, HybridError."""
+    asked = (b"ELE", to) if isinstance(to, bytes) else (b"VALUES", b"%d" % len(to), *(repr(x).encode() for x in to))
+    options = (b"FILTER", where.encode()) if where else ()
+    command = (b"VSIM", key, *asked, b"WITHSCORES", b"COUNT", b"%d" % (count + 1), *options)
     found: dict[Store, tuple[tuple[bytes, float], ...]] = {}
     for store in stores:
         scores = pairs(lines.run(store, lambda line: line.ask(command)[0]))
-        near = [(other, float(score)) for other, score in scores.items() if other != name]
+        near = [(other, float(score)) for other, score in scores.items() if other != to]
         found[store] = tuple(near[:count])
     return found
