@@ -131,7 +131,7 @@ def turns(page: ElementPage, places: list[Any]) -> None:
 def drawn(count: int) -> None:
     """The elements shown are some of many."""
     with st.container(horizontal=True, vertical_alignment="center", key="keys-element-drawn"):
-        st.button(_("Others"), icon=":material/casino:", key="keys-draw", on_click=queries.forget)
+        st.button(_("Others"), icon=":material/casino:", key="keys-draw", on_click=queries.draw_others)
         text = _("{n} elements, drawn by the server: it gives none in order (Redis 8.4 and newer do).")
         st.caption(text.format(n=format.number(count)))
 

@@ -110,6 +110,7 @@ __all__ = [
     "commands_of",
     "decoded",
     "document",
+    "draw_others",
     "edits",
     "elements",
     "first_text_bytes",
@@ -237,6 +238,11 @@ def badges(rows: tuple[KeyRow, ...], stores: tuple[Store, ...]) -> Answer[tuple[
 def search_on() -> None:
     """Let the next look at a list that is still searched for go on."""
     process().reads.forget("keys")
+
+
+def draw_others() -> None:
+    """Let the server draw other elements of a vector set."""
+    process().reads.forget("elements")
 
 
 def rows_of(names: tuple[bytes, ...], stores: tuple[Store, ...]) -> Answer[tuple[KeyRow, ...]]:
