@@ -80,6 +80,18 @@ def test_each_store_says_what_it_is_and_both_are_drawn(
     assert list(grid(at, "Unix ms")["Unix ms"]) == ["3000", "2500", "2000", "1000"]
 
 
+def test_one_store_is_enough_to_look(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: OpenKeys, set_weather: Any, text_of: Any
+) -> None:
+    for store in sides.values():
+        for at_ms in (1000, 2000):
+            store.execute_command("TS.ADD", "k", at_ms, 1)
+    set_weather("local down")
+    at = opened_key(open_keys(), "k")
+    assert list(grid(at, "Unix ms").columns) == ["Time", "Cloud", "Unix ms"]
+    assert "The last 2 samples" in text_of(at)
+
+
 def test_the_chart_has_a_line_for_each_store() -> None:
     samples = {Store.LOCAL: ((1000, 1.0), (2000, 2.0)), Store.CLOUD: ((1000, 1.0),)}
     figure = seriesview.figure(samples)

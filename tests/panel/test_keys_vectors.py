@@ -122,6 +122,22 @@ def test_elements_are_searched_by_a_vector(
     assert "The local store refuses" in text_of(at)
 
 
+def test_one_store_is_enough_to_look(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: OpenKeys, set_weather: Any
+) -> None:
+    for store in sides.values():
+        for name, numbers in (("a", (1, 0)), ("b", (1, 1))):
+            add(store, name, *numbers)
+    set_weather("cloud down")
+    at = opened_key(open_keys(), "k")
+    assert list(grid(at, "Element").columns) == ["Element", "Local"]
+    at = settled(at.text_area(key="keys-vector").set_value("1 0").run())
+    assert list(grid(at, "Similarity")["Element"]) == ["a", "b"]
+    set_weather("local down")
+    at = opened_key(at, "k")
+    assert list(grid(at, "Element").columns) == ["Element", "Cloud"]
+
+
 def test_a_viewer_looks_and_changes_nothing(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: OpenKeys) -> None:
     for store in sides.values():
         add(store, "same", 1, 0)
