@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from panel.format import clock, escaped, number, sentence, size
+from panel.format import clock, duration, escaped, number, sentence, size
 from panel.i18n import N_, _, ngettext
 from panel.queries import Ack, Overview, ReadPreference, Store, StoreFacts, StoreState
 from panel.said import said as in_words
 
 __all__ = [
     "FRESH_S", "Tone", "Verdict", "facts_of", "full", "is_current", "is_stranger", "named", "nothing_serves",
-    "reading_store", "refusing", "remedy", "roles", "stranger", "unpaired", "verdict", "writing_store",
+    "reading_store", "refusing", "remedy", "roles", "stranger", "unpaired", "unshipped", "verdict", "writing_store",
 ]  # fmt: skip
 
 NO_PAIR = ("never paired", "halves of different pairs")  # in the reason that the library gives
@@ -30,6 +30,8 @@ REMEDIES = {
 }
 VARIABLES = {Store.LOCAL: "REDIS_URL", Store.CLOUD: "UPSTASH_REDIS_URL"}
 FRESH_S = 150.0  # two reads of a cloud store that bills them missed
+UNSHIPPED_S = 5.0
+"""Longer than a lease that nobody gave back: another process takes over after it."""
 ROUNDED_S = 2.0  # a store tells whole seconds of how long it runs
 
 
@@ -240,6 +242,22 @@ def full(overview: Overview) -> Verdict | None:
     return None
 
 
+def unshipped(overview: Overview) -> Verdict | None:
+    """That what waits is sent by nobody, and what to do; None when it is not so."""
+    status = overview.status
+    if not status.lag_entries or status.shipper is not None or (status.lag_s or 0.0) < UNSHIPPED_S:
+        return None
+    sentence_ = ngettext(
+        "Nobody ships the log: {n} entry waits, for {time} by now.",
+        "Nobody ships the log: {n} entries wait, the oldest for {time} by now.",
+        status.lag_entries,
+    ).format(n=number(status.lag_entries), time=duration(status.lag_s))
+    advice = N_(
+        "Start an agent, or an application that uses both stores; one that runs says in its log what hinders it."
+    )
+    return Verdict(Tone.WARNING, _("Nobody ships"), sentence_, _(advice))
+
+
 def remedy(facts: StoreFacts) -> str:
     """What to do about a store that is down."""
     status = facts.status
@@ -375,6 +393,9 @@ def _up(overview: Overview) -> Verdict:
         sentence = _("Both stores answer, but writes stay local: the cloud store is not kept up to date.")
         advice = _("Choose the write mode “Both stores” to replicate again.")
         return Verdict(Tone.NOTE, _("Local only"), sentence, advice)
+    found = unshipped(overview)
+    if found is not None:
+        return found
     if status.conflicts:
         return _conflicts(status.conflicts)
     if status.authority is Store.CLOUD:

@@ -49,6 +49,8 @@ def group_list(store: Store, key: bytes, *, changeable: bool) -> None:
         st.caption(_("{n} pending; consumers: {names}").format(n=pending, names=consumers))
         if group.pending:
             pending_table(store, group, changeable=changeable)
+        if len(group.pending) < group.pending_count:
+            st.caption(_("Only the first {n} entries are listed.").format(n=format.number(len(group.pending))))
 
 
 def pending_table(store: Store, group: GroupInfo, *, changeable: bool) -> None:

@@ -21,8 +21,8 @@ from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, Sy
 from panel.repair.weather import repair_obstacle
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked
-from panel.verdict import Tone, Verdict, facts_of, named, writes_first
-from panel.widgets import EVERYWHERE, headline, metric, perform, zone
+from panel.verdict import Tone, Verdict, facts_of, named, unshipped, writes_first
+from panel.widgets import EVERYWHERE, answer_line, headline, metric, perform, zone
 
 __all__ = ["answer", "history", "now", "schedule", "standing"]
 
@@ -48,6 +48,9 @@ def answer(snapshot: Overview | None, obstacle: Verdict | None) -> Verdict:
     waiting, folded = snapshot.status.lag_entries, snapshot.status.folded_keys
     if waiting is None:
         return Verdict(Tone.NOTE, _("Unknown"), _("How much waits to be shipped is not known now."))
+    found = unshipped(snapshot)
+    if found is not None:
+        return found
     if waiting or folded:
         return Verdict(
             Tone.NOTE, _("Backlog"), _("Writes are on their way: they follow by themselves, without a sync.")
@@ -62,10 +65,9 @@ def standing() -> None:
     obstacle = repair_obstacle(snapshot, zone())
     found = answer(snapshot, obstacle)
     headline(_("Sync"), found)
-    if obstacle is not None:
-        obstacle_line(obstacle)
-    else:
-        st.caption(f"{found.sentence} {found.advice}".strip())
+    obstacle_line(obstacle)
+    if obstacle is None:
+        answer_line(found)
     if snapshot is None or snapshot.cloud is None:
         return
     status = snapshot.status

@@ -64,7 +64,8 @@ def facts(store: Store, state: StoreState, *, read: bool = True, reason: str = "
 def overview(local: StoreFacts, cloud: StoreFacts | None, **changes: Any) -> Overview:
     status = Status(
         local.status, cloud.status if cloud else None, changes.pop("authority", Store.LOCAL), 1,
-        changes.pop("lag_entries", 0), changes.pop("lag_s", 0.0), changes.pop("conflicts", 0), "panel", True, 0, 1, NOW,
+        changes.pop("lag_entries", 0), changes.pop("lag_s", 0.0), changes.pop("conflicts", 0),
+        changes.pop("shipper", "panel"), True, 0, 1, NOW,
     )  # fmt: skip
     settings = SETTINGS if cloud else replace(SETTINGS, cloud_url=None)
     samples = tuple(
@@ -91,6 +92,7 @@ WEATHERS: dict[str, Overview | None] = {
     "healthy": overview(LOCAL_UP, CLOUD_UP),
     "embedded": overview(LOCAL_UP, CLOUD_UP, embedded=True, samples=(), events=()),
     "backlog": overview(LOCAL_UP, CLOUD_UP, lag_entries=12, lag_s=0.4),
+    "nobody ships": overview(LOCAL_UP, CLOUD_UP, lag_entries=3, lag_s=60.0, shipper=None),
     "lag unknown": overview(LOCAL_UP, CLOUD_UP, lag_entries=None, lag_s=None),
     "local down": overview(LOCAL_DOWN, CLOUD_UP, authority=Store.CLOUD, lag_entries=None, lag_s=None),
     "local down, not missed": overview(LOCAL_DOWN, CLOUD_UP, lag_entries=None, lag_s=None, conflicts=None),

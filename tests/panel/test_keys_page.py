@@ -238,6 +238,7 @@ def test_pending_entries_of_a_group_are_claimed_and_acknowledged(
     hybrid.xreadgroup("g", "ann", {"s": ">"})
     assert hybrid.wait_in_sync(5)
     at = opened_key(open_keys(), "s")
+    assert not [each for each in at.caption if "entries are listed" in each.value]
     mark_pending(at, 0)
     at = press(at, f"keys-claim-{b'g'.hex()}")
     at.text_input(key="keys-form-name").set_value("bea")
@@ -249,6 +250,16 @@ def test_pending_entries_of_a_group_are_claimed_and_acknowledged(
     assert [pending_of(store) for store in sides.values()] == [[("1-0", "bea")]] * 2
     press(at, "keys-undo")
     assert pending_of(sides[Store.LOCAL]) == [("1-0", "bea"), ("2-0", "ann")]
+
+
+def test_a_list_of_pending_entries_that_is_cut_says_so(hybrid: HybridRedis, open_keys: Any) -> None:
+    for number in range(1, 102):
+        hybrid.xadd("s", {"f": "v"}, id=f"{number}-0")
+    hybrid.xgroup_create("s", "g", "0")
+    hybrid.xreadgroup("g", "ann", {"s": ">"})
+    assert hybrid.wait_in_sync(5)
+    captions = [each.value for each in opened_key(open_keys(), "s").caption]
+    assert "Only the first 100 entries are listed." in captions
 
 
 def mark_pending(at: AppTest, row: int) -> None:

@@ -300,3 +300,12 @@ def test_one_sync_at_a_time(
     outcome = actions.start_diff(Scope())
     assert (outcome.done, outcome.sentence) == (False, "Compare everything is still running; one goes at a time.")
     release.cancel.set()
+
+
+def test_what_nobody_ships_does_not_follow_by_itself(
+    set_weather: SetWeather, open_page: OpenPage, text_of: TextOf
+) -> None:
+    set_weather("nobody ships")
+    said = text_of(open_page(PAGE))
+    assert "Nobody ships the log: 3 entries wait" in said
+    assert "follow by themselves" not in said
