@@ -96,7 +96,11 @@ def _figures(found: DrillReport) -> None:
         (_("In sync after"), _seconds(figures.in_sync_s), _("From the end of the fault to both stores being equal.")),
         (_("Longest stall"), format.latency(figures.longest_stall_ms), _("How long the slowest command took.")),
         (_("Failed"), _of(figures.failed, figures.commands), _("Commands of the drill's application that raised.")),
-        (_("Stalled"), format.count(figures.stalled), _("Commands that took longer than the longer timeout.")),
+        (
+            _("Stalled"),
+            format.count(figures.stalled if figures.commands else None),
+            _("Commands that took longer than the longer timeout."),
+        ),
     )
     with st.grid(6, min_column_width=105):
         for label, value, help_ in shown:
@@ -114,7 +118,7 @@ def rpo_text(found: DrillReport) -> str:
 
 
 def _of(part: int, whole: int) -> str:
-    return f"{format.number(part)} / {format.number(whole)}"
+    return _(format.UNKNOWN) if not whole else f"{format.number(part)} / {format.number(whole)}"
 
 
 def _guarantees(found: DrillReport) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import streamlit as st
@@ -103,11 +104,14 @@ def _result(job: Job) -> None:
         st.error(_("The drills broke off: {problem}").format(problem=job.problem), icon=":material/error:")
     if not found.reports:
         return
-    passed = sum(report.passed for report in found.reports)
+    counts = Counter(report.outcome for report in found.reports)
     heading = ngettext("{n} drill played", "{n} drills played", len(found.reports)).format(n=len(found.reports))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(heading, anchor=False, width="content")
-        st.badge(_("{n} passed").format(n=passed), icon=":material/check_circle:", color="green" if passed else "gray")
+        if passed := counts[queries.Outcome.PASSED]:
+            st.badge(_("{n} passed").format(n=passed), icon=":material/check_circle:", color="green")
+        if failed := counts[queries.Outcome.FAILED]:
+            st.badge(_("{n} failed").format(n=failed), icon=":material/cancel:", color="red")
         st.space("stretch")
         if len(found.reports) > 1:
             reportview.downloads(found.reports, f"all-{job.number}")

@@ -14,7 +14,7 @@ from hybrid.errors import StoreUnavailable
 from hybrid.ops.drills import DRILLS, GROUPS, GUARANTEES, Drill, DrillReport, Figures, Outcome, Step, StepState, Where
 from hybrid.ops.overview import Overview
 from panel import testview
-from panel.drills import actions, queries
+from panel.drills import actions, queries, reportview
 from panel.drills.historyview import MEASURES, trend_figure
 from panel.drills.texts import DRILL_TEXTS, GUARANTEE_TEXTS
 from panel.jobs import JobState
@@ -83,8 +83,14 @@ def test_a_played_drill_shows_figures_guarantees_steps_and_its_report(
     assert "210 ms" in text or "0.2 s" in text
     assert "In sync after unknown" in text and "G1: a reason." in text and "after 200 ms" in text
     assert "SET: no answer" in text  # why the guarantee is broken
+    assert "1 failed" in text and "0 passed" not in text
     assert len(at.get("download_button")) == 2
     assert [each.drill for each in kept] == ["cloud-hung"]
+
+
+def test_what_a_drill_that_ran_no_command_measured_is_unknown() -> None:
+    assert reportview._of(0, 0) == "unknown"
+    assert reportview._of(1, 1200) == "1 / 1,200"
 
 
 def test_all_are_played_where_they_are_told_to(
