@@ -6,6 +6,7 @@ Reading is I/O and lives in `hybrid.replication.copy`; everything here is pure.
 from __future__ import annotations
 
 import json
+from codecs import getincrementaldecoder
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -213,7 +214,12 @@ def text(value: bytes | None, limit: int = 60) -> str:
     """A value for a person to read: shortened, and absent when there is none."""
     if value is None:
         return "absent"
-    return repr(value) if len(value) <= limit else f"{value[:limit]!r}... ({len(value)} bytes)"
+    head = value[:limit]
+    try:
+        words = repr(getincrementaldecoder("utf-8")().decode(head, final=len(value) <= limit))
+    except UnicodeDecodeError:
+        words = repr(head)
+    return words if len(value) <= limit else f"{words}... ({len(value)} bytes)"
 
 
 def moment_text(moment_ms: int | None) -> str:

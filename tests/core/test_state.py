@@ -225,9 +225,21 @@ class TestDifferences:
     def test_several_causes_at_once(self) -> None:
         assert differences(state(String(b"v"), 5), state(String(b"w"))) == ("value", "ttl")
 
+    def test_findings_show_text_as_people_read_it(self) -> None:
+        long = "ã" * 40
+        for value, words in (
+            ("São; \n", "'São; \\n'"),
+            (b"a\xc3", "b'a\\xc3'"),
+            (long, f"'{long[:30]}'... (80 bytes)"),
+            (f"a{long}", f"'a{long[:29]}'... (81 bytes)"),
+        ):
+            held = String(value.encode() if isinstance(value, str) else value)
+            [finding] = findings(state(held), state(String(b"")))
+            assert (finding.here, finding.there) == (words, "''")
+
     def test_findings_show_where(self) -> None:
         [finding] = findings(state(List((b"a", b"b"))), state(List((b"a",))))
-        assert (finding.here, finding.there) == ("2 items, [1] = b'b'", "1 items, [1] = absent")
+        assert (finding.here, finding.there) == ("2 items, [1] = 'b'", "1 items, [1] = absent")
         value = String(b"v")
         [finding] = findings(state(value, 1_796_070_801_206), state(value, 2**62))
         assert (finding.here, finding.there) == ("expires 2026-11-30 20:33:21 UTC", f"expires at {2**62} ms")

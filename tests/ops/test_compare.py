@@ -116,7 +116,7 @@ class TestStrictness:
         assert compared(stores) == Comparison(3000, 3000, 3000, 0, ())
         run(stores.cloud.url, "SETRANGE key:2999 3 8")
         comparison = compared(stores, batch=100)
-        assert comparison.differences == (Difference(b"key:2999", "value", "b'2999'", "b'2998'"),)
+        assert comparison.differences == (Difference(b"key:2999", "value", "'2999'", "'2998'"),)
         assert (comparison.equal, comparison.different) == (2999, 1)
 
     def test_one_member_of_a_big_set(self, stores: Stores) -> None:
@@ -126,7 +126,7 @@ class TestStrictness:
         assert compared(stores).identical
         run(stores.cloud.url, "SREM big 1030000")
         [found] = compared(stores).differences
-        assert found == Difference(b"big", "members", "b'1030000'", "absent")
+        assert found == Difference(b"big", "members", "'1030000'", "absent")
 
 
 class TestScope:

@@ -232,7 +232,7 @@ def test_what_is_too_large_to_be_read_is_judged_by_its_fingerprint(
             details = {difference.key: difference.detail for difference in file.differences()}
     assert details == {
         b"large": "hash of 9 and 10 bytes",
-        b"small": "fields: b'field' = b'here' / b'field' = b'ther'",
+        b"small": "fields: 'field' = 'here' / 'field' = 'ther'",
     }
 
 
