@@ -76,6 +76,13 @@ def test_a_drill_on_stores_in_use(name: str, settings: Settings) -> None:
         assert report.figures.rpo_writes == 0 and report.figures.detected_s is not None
 
 
+def test_commands_that_no_store_could_serve_tell_nothing_of_how_long_others_stall(settings: Settings) -> None:
+    report = run_drill(DRILLS["both-down"], settings)
+    availability = next(each for each in report.judgements if each.guarantee == "G1")
+    assert availability.finding is Finding.KEPT
+    assert f"{report.figures.longest_stall_ms:.0f} ms" not in availability.reason
+
+
 def test_a_wiped_store_is_wiped_for_real_elsewhere(settings: Settings) -> None:
     with pytest.raises(ConfigurationError, match="destroys data"):
         run_drill(DRILLS["local-wiped"], settings, where=Where.STORES)

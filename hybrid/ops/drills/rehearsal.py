@@ -223,7 +223,8 @@ class Rehearsal:
         self.evidence.unknown = sum(call.unknown for call in calls)
         if self._fault_at_s is not None:
             self.evidence.failed = tuple(f"{call.command}: {call.error}" for call in blamed)
-            self.evidence.longest_stall_s = longest_s
+            served = (call.took_s for call in calls if not self._is_excused(call))
+            self.evidence.longest_stall_s = max(served, default=0.0)
         self.figures = replace(
             self.figures,
             rto_s=self._rto_s(calls),
