@@ -24,7 +24,7 @@ from hybrid.replication.board import Board
 from hybrid.replication.messages import Progress, Word
 from hybrid.replication.warmer import Warmer
 from hybrid.stores.endpoint import Endpoint
-from hybrid.stores.wire import HELD_UP_S, SILENT, Wire, plain_reason
+from hybrid.stores.wire import HELD_UP_S, HELD_UP_TIMES, SILENT, Wire, plain_reason
 from hybrid.types import Purpose, Store
 
 __all__ = ["Watcher"]
@@ -275,16 +275,24 @@ class Watcher(threading.Thread):
             self._take(message)
 
     def _await_word(self, wire: Wire) -> None:
-        """Until something comes over `wire`. Raises ReplyLost when nothing does in time, which is soon where another
-        thread finds the store silent meanwhile: perhaps only the connections that are there are dead."""
+        """Until something comes over `wire`. Raises ReplyLost when nothing does in time."""
+        for _ in range(HELD_UP_TIMES):
+            if self._comes_in_time(wire):
+                return
+            if self._bell.late_s < HELD_UP_S:
+                break  # or else the machine may have held up the store as well
+        raise ReplyLost(SILENT, silent=True)
+
+    def _comes_in_time(self, wire: Wire) -> bool:
+        """Time is over soon where another thread finds the store silent meanwhile: perhaps only the connections that
+        are there are dead."""
         until_s = time.monotonic() + self._given_s
         while not self._wait(wire, max(0.0, until_s - time.monotonic())):
             now_s = time.monotonic()
-            if self._bell.late_s > HELD_UP_S:
-                until_s = now_s + self._given_s  # the machine may have held up the store as well
             until_s = min(until_s, now_s + self._given_s)
             if now_s >= until_s:
-                raise ReplyLost(SILENT, silent=True)
+                return False
+        return True
 
     @property
     def _given_s(self) -> float:
