@@ -134,7 +134,7 @@ class Outcome:
 
 TESTS = (
     ("tests", "not alone and not quiet and not soak", ("-n", "4")),
-    ("fault tests", "alone and not soak", ("-n", "4", "--dist", "worksteal")),
+    ("fault tests", "alone and not soak", ("-n", "3", "--dist", "worksteal")),
     # Measuring comes last and by itself: it wants a machine that nothing else keeps busy.
     ("quiet tests", "quiet", ()),
 )

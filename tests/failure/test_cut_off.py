@@ -15,6 +15,7 @@ import hybrid.aio
 from hybrid import HybridRedis, Store, StoreState
 from hybrid.core.relay import Answer
 from hybrid.events import AuthorityMoved, Event
+from hybrid.replication import relay
 from hybrid.replication.relay_worker import RelayWorker
 
 FAR = {"cloud_timeout_s": 2.0}
@@ -35,7 +36,9 @@ class Moves:
 
 
 @pytest.mark.parametrize("ack", ["both", "local"])
-def test_it_takes_the_others_to_the_cloud_once(rig: Rig, ack: str) -> None:
+def test_it_takes_the_others_to_the_cloud_once(rig: Rig, ack: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for patience in ("ANSWER_S", "PRESENCE_S"):
+        monkeypatch.setattr(relay, patience, HEAL_S)  # whoever finds nobody there takes them to the cloud again
     moves = Moves()
     near = rig.client(**PATIENT, hooks=[moves], ack=ack)
     near.set("k", 1)
