@@ -10,9 +10,9 @@ from hybrid.types import Store
 
 __all__ = ["LAST_TRY_S", "RETURN_S", "Hope"]
 
-LAST_TRY_S: Final = 0.5
+LAST_TRY_S: Final = 1.0
 """For stores that are down: one that came back lately is not noticed before it is tried again. Over a way of 80 ms, TLS
-and the greeting take 0.4 s."""
+and the greeting take 0.4 s; this is time for a second attempt after one on which no answer came."""
 
 RETURN_S: Final = 2.0
 """For a local store that catches up or is refilled, where this process cannot reach the cloud store: others may be

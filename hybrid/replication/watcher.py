@@ -92,6 +92,7 @@ class Watcher(threading.Thread):
         self._bell = Bell()
         self._renewing = False
         self._poked = False
+        self._tries_anew = False
         self._heard_s = self._inquired_s = 0.0
         self._inquiries = Allowance(*INQUIRIES)
         self._pause_s = RETRY_S[self._store][0]
@@ -140,7 +141,7 @@ class Watcher(threading.Thread):
         self._poked = False
         generation = self._endpoint.generation
         try:
-            wire = self._endpoint.connect_raw(purpose=Purpose.HEALTH)
+            wire = self._endpoint.connect_raw(purpose=Purpose.HEALTH, patience_s=self._greeting_patience_s)
         except NotSent as error:
             self._fail(error)
             return
@@ -168,7 +169,14 @@ class Watcher(threading.Thread):
                     self._board.broke(self._store)
                 self._endpoint.retire()
         finally:
+            self._tries_anew = True
             wire.disconnect()
+
+    def _greeting_patience_s(self) -> float:
+        """A store that was just lost need not be slow: the first connection after that may be dead as well, and is not
+        waited for as long as a last store is."""
+        is_brisk = self._tries_anew and not self._board.reachable(self._store)
+        return self._endpoint.usual_patience_s if is_brisk else self._endpoint.patience_s
 
     def _is_latest(self, generation: int) -> bool:
         """Whether what the store was asked in this generation is the last word of it: another thread may have lost it
@@ -180,8 +188,9 @@ class Watcher(threading.Thread):
         is_alone = isinstance(error, LeftAlone)
         evidence = Evidence.SILENT if error.silent else Evidence.LEFT_ALONE if is_alone else Evidence.REFUSED
         self._board.observe(self._store, evidence, str(error))
-        if self._poked:
-            return  # this attempt began before somebody asked for one
+        was_brisk, self._tries_anew = self._tries_anew and error.silent, False
+        if was_brisk or self._poked:
+            return  # it has waited already; or this attempt began before somebody asked for one
         self._board.tried(self._store)
         is_wanted = self._board.routes.writer is None
         self._hear(min(self._pause_s, WANTED_RETRY_S[self._store]) if is_wanted else self._pause_s)
@@ -212,6 +221,7 @@ class Watcher(threading.Thread):
 
     def _listen(self, wire: Wire) -> None:
         self._heard_s = time.monotonic()
+        self._tries_anew = False
         while not self._board.closing and not self._renewing:
             self._pause_s = RETRY_S[self._store][0]
             if self._warmer is not None:

@@ -36,6 +36,10 @@ from hybrid.types import Purpose, Store
 __all__ = ["LAST_STORE_S", "Endpoint"]
 
 LAST_STORE_S: Final = 1.0
+
+CONNECT_TIMES: Final = 3
+"""TCP, TLS and the greeting take a round trip each, so connecting is given so many times a reply's timeout."""
+
 _UNWATCH = pack(("UNWATCH",))
 
 
@@ -114,8 +118,8 @@ class Endpoint:
 
     @property
     def connect_timeout_s(self) -> float:
-        """TCP, TLS and the greeting take a round trip each, so connecting is given three times a reply's timeout."""
-        return self.patience_s * 3
+        """How long connecting may take now."""
+        return CONNECT_TIMES * self.patience_s
 
     @property
     def address(self) -> str:
@@ -127,17 +131,25 @@ class Endpoint:
         self.timeout_s = self.pace.timeout_s = timeout_s
         self.retire()
 
-    def connect(self, **overrides: Any) -> Wire:
-        """A new wire outside the pool. Raises NotSent."""
-        patient = {"socket_timeout": self.patience_s, "socket_connect_timeout": self.connect_timeout_s}
+    def connect(self, *, patience_s: Callable[[], float] | None = None, **overrides: Any) -> Wire:
+        """A new wire outside the pool. Connecting, and then a reply, may take as long as `patience_s` says, or as the
+        endpoint does. Raises NotSent."""
+        patience_s = patience_s or (lambda: self.patience_s)
+        patient = {"socket_timeout": patience_s(), "socket_connect_timeout": CONNECT_TIMES * patience_s()}
         wire = self._class(meter=self.meter, **{**self._kwargs, **patient, **overrides})
         if "socket_timeout" not in overrides:
-            wire.patience_s = lambda: self.patience_s
+            wire.patience_s = patience_s
         wire.pace = self.pace
         wire.open()
         return wire
 
-    def connect_raw(self, *, timeout_s: float | None = None, purpose: Purpose = Purpose.SHIPPING) -> Wire:
+    def connect_raw(
+        self,
+        *,
+        timeout_s: float | None = None,
+        patience_s: Callable[[], float] | None = None,
+        purpose: Purpose = Purpose.SHIPPING,
+    ) -> Wire:
         """A new wire for hybrid's own work: RESP2, bytes as they are, whatever the application chose."""
         overrides: dict[str, Any] = {
             "protocol": 2,
@@ -147,7 +159,7 @@ class Endpoint:
         }
         if timeout_s is not None:
             overrides["socket_timeout"] = timeout_s
-        return self.connect(**overrides)
+        return self.connect(patience_s=patience_s, **overrides)
 
     def take_raw(self, patience_s: Callable[[], float] | None = None) -> Wire:
         """As `connect_raw`, sooner if a wire was given back. It waits for a reply as long as `patience_s` says, or as

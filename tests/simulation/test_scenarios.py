@@ -936,6 +936,27 @@ def test_a_store_that_was_asked_over_a_dead_connection_is_not_waited_for_once_it
         counting.end()
 
 
+@pytest.mark.parametrize("ack", ["both", "local"])
+@pytest.mark.parametrize("delay_s", [0.05 * n for n in range(1, 8)])
+def test_a_new_connection_to_the_last_store_that_is_dead_as_well_is_not_waited_for(delay_s: float, ack: str) -> None:
+    """It dies while the store is greeted over it. There is a next one before commands give up."""
+    with opened(f"dead as well {delay_s} {ack}", preempt=0.0, verbose=False) as world:
+        counting, local = Counting(world, ("p1", "p2"), ack), world.stores[Store.LOCAL]
+        local.crash()
+        wait(world, 2.0)
+        process = counting.processes[0]
+        link, board = world.link(process, Store.CLOUD), process.client._engine.board
+        link.forget(1.0)
+        assert world.scheduler.run(lambda: not board.reachable(Store.CLOUD), world.scheduler.now_s + 3)
+        wait(world, delay_s)
+        link.forget(1.0)
+        wait(world, 3.0)
+        assert not world.scheduler.crashes
+        local.boot(local.data.values)
+        wait(world, 2.0)
+        counting.end()
+
+
 def test_a_store_that_takes_over_alone_from_a_move_is_merged_though_its_log_is_shipped_already() -> None:
     """One process alone does not reach the cloud store when an operator has the last entries brought there. Those who
     ship them do, and the cloud store gets the authority, too."""
