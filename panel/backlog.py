@@ -5,7 +5,6 @@ from __future__ import annotations
 from panel import format
 from panel.i18n import _
 from panel.queries import Overview, StoreState
-from panel.reads import Known
 from panel.repair.queries import logged_bytes
 from panel.verdict import facts_of, stranger
 
@@ -42,7 +41,6 @@ def _copied(snapshot: Overview) -> str | None:
 
 def _size(snapshot: Overview) -> float | None:
     """Of what waits now, by the mean size of an entry."""
-    answer = logged_bytes(snapshot.status.authority)
-    found = answer if isinstance(answer, Known) else answer.last
+    found = logged_bytes(snapshot.status.authority).last
     each = None if found is None else found.value
     return None if each is None else each * (snapshot.status.lag_entries or 0)

@@ -32,7 +32,7 @@ def agreement(snapshot: Overview, answer: Answer[Divergence | None]) -> None:
     """How much of what was compared lately is equal on both stores, and when that was."""
     if snapshot.cloud is None or not snapshot.settings.replicated:
         return
-    found = answer if isinstance(answer, Known) else answer.last
+    found = answer.last
     unknown = _(":gray[unknown]"), _("not compared yet") if isinstance(answer, Known) else ""
     shown, note = share_and_note(found.value if found is not None else None) or unknown
     _fact(_("Equal on both stores"), ":material/balance:", shown, note)

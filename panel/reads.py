@@ -11,7 +11,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 __all__ = ["Answer", "Known", "ReadFailed", "Reads", "Unknown"]
 
@@ -34,6 +34,11 @@ class Known(Generic[T]):
 
     value: T
     at_s: float
+    pending: ClassVar[bool] = False
+
+    @property
+    def last(self) -> Known[T]:
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def draw_events() -> None:
     else:
         since = format.clock(answer.since_s, widgets.zone())
         st.warning(_("Unknown since {time}. {why}").format(time=since, why=said(answer.why)), icon=":material/help:")
-    jobview.follow(not isinstance(answer, Known) and answer.pending, "events")
+    jobview.follow(answer.pending, "events")
 
 
 from_address("view", "view", list(VIEWS), INCIDENTS)

@@ -49,8 +49,6 @@ def ask() -> Answer[Measured]:
 
 def latest(answer: Answer[Measured]) -> Measured | None:
     """What was read last, of this range."""
-    if isinstance(answer, Known):
-        return answer.value
     return answer.last.value if answer.last else None
 
 
@@ -144,7 +142,7 @@ def draw_costs() -> None:
         st.caption(_(NO_CLOUD))
         return
     answer = metrics.costs()
-    costs = answer.value if isinstance(answer, Known) else answer.last.value if answer.last else None
+    costs = answer.last.value if answer.last else None
     if not isinstance(answer, Known) and not answer.pending:
         st.warning(
             _("Unknown since {time}. {why}").format(
@@ -191,4 +189,4 @@ if settled is not None and settled.records:
     draw_range(settled)
 draw_costs()
 empty = settled is not None and not settled.records and span != CUSTOM
-jobview.follow(empty or (not isinstance(first, Known) and first.pending), "metrics")
+jobview.follow(empty or first.pending, "metrics")

@@ -36,7 +36,7 @@ PLACEHOLDERS = 10  # "#000001" and so on stand for the theme's own series of col
 def history() -> None:
     """What was played lately, wherever it was."""
     answer = queries.history()
-    known = answer if isinstance(answer, Known) else answer.last
+    known = answer.last
     if not isinstance(answer, Known):
         if answer.pending:
             st.caption(_(":material/hourglass_empty: The history is being read…"))

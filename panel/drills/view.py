@@ -10,7 +10,7 @@ import streamlit as st
 from panel import actions as panel_actions
 from panel import format
 from panel.drills import actions, queries, reportview
-from panel.drills.queries import DRILLS, Drill, DrillReport, Known, Where
+from panel.drills.queries import DRILLS, Drill, DrillReport, Where
 from panel.i18n import N_, _, ngettext
 from panel.queries import Job, JobState
 from panel.widgets import perform
@@ -132,8 +132,7 @@ def _library(where: Where | None, running: bool) -> None:
 
 def _last() -> Mapping[str, DrillReport]:
     """The latest report of each drill, as far as the history is known."""
-    answer = queries.history()
-    known = answer if isinstance(answer, Known) else answer.last
+    known = queries.history().last
     return {} if known is None else {report.drill: report for report in reversed(known.value)}
 
 

@@ -98,7 +98,7 @@ def _limits(name: str) -> ListenLimits:
 
 
 def _channels(store: Store, answer: Answer[ServerInsights]) -> None:
-    found = answer.value if isinstance(answer, Known) else answer.last.value if answer.last else None
+    found = answer.last.value if answer.last else None
     known = () if found is None or isinstance(found.channels, NotOffered) else found.channels
     with st.container(border=True, height="stretch", key=f"channels-{store}"):
         rows = [asdict(channel) for channel in known]

@@ -13,7 +13,7 @@ from panel.i18n import _
 from panel.insights.queries import InfoField, NotOffered, ServerFacts, ServerInsights, server_facts
 from panel.insights.view import known_of, refusal, store_frame
 from panel.queries import Store
-from panel.reads import Answer, Known
+from panel.reads import Answer
 from panel.tables import heading, table_height
 from panel.widgets import metric, titled, zone
 
@@ -92,8 +92,7 @@ def all_of_it(stores: Sequence[Store], answers: Mapping[Store, Answer[ServerInsi
     """Every field of INFO, in the order of the first store that told it."""
     values: dict[tuple[str, str, int], dict[Store, str]] = {}
     for store in stores:
-        answer = answers[store]
-        known = answer if isinstance(answer, Known) else answer.last
+        known = answers[store].last
         if known is None or isinstance(known.value.info, NotOffered):
             continue
         times = Counter[str]()  # each module has a line of the same name

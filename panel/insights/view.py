@@ -66,8 +66,6 @@ def refusal(what: NotOffered) -> None:
 
 def known_of(store: Store, answer: Answer[ServerInsights], name: str, title: str) -> ServerInsights | None:
     """What is known of the store; without that, a frame that says why nothing is."""
-    if isinstance(answer, Known):
-        return answer.value
     if answer.last is not None:
         return answer.last.value
     with frame(store, title, name, ()):
@@ -83,7 +81,7 @@ def ages(answers: Mapping[Store, Answer[ServerInsights]]) -> None:
     """When each store said what is shown of it; and since when it says nothing."""
     texts = []
     for store, answer in answers.items():
-        known = answer if isinstance(answer, Known) else answer.last
+        known = answer.last
         if known is None:
             continue
         text = _("{store}: as of {time}.").format(

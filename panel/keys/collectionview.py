@@ -8,12 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from panel import actions as panel_actions
-from panel import format, jobview
+from panel import format
 from panel.i18n import N_, _
 from panel.keys import queries, state
 from panel.keys.entries import score
 from panel.keys.listview import height_of, left_text
-from panel.keys.queries import ConfigurationError, Element, ElementPage, Form, KeyInfo, Known, Scores, Store
+from panel.keys.queries import ConfigurationError, Element, ElementPage, Form, KeyInfo, Scores, Store
 from panel.keys.seriesview import moment_text
 from panel.keys.valueview import CUT, format_input, side_by_side
 from panel.keys.vectorsview import nearest
@@ -57,10 +57,8 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
             scores = score_range(found_by_name=match is not None)
     stores = queries.leading(infos, authority)
     answer = queries.elements(key, kind, stores, places[-1], match, last_first=last_first, scores=scores)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("The value"))
-        jobview.follow(answer.pending, "keys-elements")
+    found = answer.last
+    missing(answer, _("The value"), "keys-elements")
     if found is None:
         return
     part: ElementPage = found.value

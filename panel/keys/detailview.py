@@ -41,12 +41,12 @@ def draw(key: bytes, authority: Store) -> None:
         columns = st.columns(max(1, len(stores)))
         for column, store in zip(columns, stores, strict=False):
             answer = queries.info(store, key)
-            awaited |= not isinstance(answer, Known) and answer.pending
+            awaited |= answer.pending
             with column:
                 store_heading(store)
-                found = answer if isinstance(answer, Known) else answer.last
+                found = answer.last
                 if found is None:
-                    missing(answer, _("This key"))  # type: ignore[arg-type]
+                    missing(answer, _("This key"))
                 elif found.value is None:
                     lacking.add(store)
                     st.caption(":material/block: " + _("not there"))
@@ -86,9 +86,9 @@ def head(key: bytes, stores: tuple[Store, ...], seen: KeyRow | None) -> KeyRow |
         st.code(key_text(key), language=None, wrap_lines=True, width="stretch")
         if len(stores) == 2:
             answer = queries.badge_of_key(key, stores, queries.PATIENCE_S if row is None else 0.0)
-            found = answer if isinstance(answer, Known) else answer.last
+            found = answer.last
             row = found.value[0] if found else row
-            jobview.follow(not isinstance(answer, Known) and answer.pending, "keys-badge")
+            jobview.follow(answer.pending, "keys-badge")
         word, _mark, icon, color = BADGES[row.badge if row else Badge.UNKNOWN]
         st.badge(_(word), icon=icon, color=color)  # type: ignore[arg-type]
     with slot():
@@ -118,8 +118,7 @@ def commands(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     store = next(iter(infos))
     answer = queries.commands_of(store, key)
     if not isinstance(answer, Known):
-        missing(answer, _("The commands"))
-        jobview.follow(answer.pending, "keys-commands")
+        missing(answer, _("The commands"), "keys-commands")
     elif answer.value is None:
         st.caption(_("Too big to be shown as commands, or of a type that has none."))
     else:
@@ -161,10 +160,8 @@ def string(key: bytes, infos: dict[Store, KeyInfo], authority: Store) -> None:
             offset = (int(number) - 1) * size
             st.caption(_("from byte {at}").format(at=format.number(offset)))
     answer = queries.text(key, tuple(infos), offset, size)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("The value"))
-        jobview.follow(answer.pending, "keys-text")
+    found = answer.last
+    missing(answer, _("The value"), "keys-text")
     if found is None:
         return
     values = {store: found.value[store] for store in infos if store in found.value}
@@ -195,9 +192,7 @@ def document(key: bytes, infos: dict[Store, KeyInfo]) -> None:
         return
     answer = queries.document(key, tuple(infos))
     if not isinstance(answer, Known):
-        missing(answer, _("The document"))
-        jobview.follow(answer.pending, "keys-document")
-        return
+        return missing(answer, _("The document"), "keys-document")
     side_by_side(answer.value, Form.JSON, whole=True)
     with st.container(horizontal=True):
         if max(map(len, answer.value.values()), default=0) <= MOST_EDITED:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from panel import actions as panel_actions
-from panel import format, jobview
+from panel import format
 from panel.i18n import N_, _
 from panel.keys import queries, state
 from panel.keys.collectionview import shown
@@ -36,9 +36,7 @@ def groups(key: bytes, stores: tuple[Store, ...], authority: Store) -> None:
 def group_list(store: Store, key: bytes, *, changeable: bool) -> None:
     answer = queries.groups(store, key)
     if not isinstance(answer, Known):
-        missing(answer, _("Groups"))
-        jobview.follow(answer.pending, f"keys-groups-{store}")
-        return
+        return missing(answer, _("Groups"), f"keys-groups-{store}")
     if not answer.value:
         st.caption(_("No groups."))
     for group in answer.value:

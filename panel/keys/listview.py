@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
@@ -81,11 +81,10 @@ def refresh() -> None:
 def page(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
     at = st.session_state.get("keys-page", 0)
     answer = queries.listing(walk, number, at, state.PAGE_KEYS, stores)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("Keys"))
+    found = answer.last
+    missing(answer, _("Keys"))
     if found is None:
-        follow(answer, "list")
+        jobview.follow(answer.pending, "keys-list")
         return meanwhile(walk, stores, f"{number}-{at}", at)
     listing: Listing = found.value
     searching = not listing.ended and not listing.full and len(listing.rows) < state.PAGE_KEYS
@@ -97,7 +96,7 @@ def page(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
     pager(listing, at, searching, stores)
     if searching:
         queries.search_on()
-        follow_now("search")
+        jobview.follow(True, "keys-search")
     return marked
 
 
@@ -172,11 +171,9 @@ def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple
     """One page of keys. A click on a row opens it, marks in front of rows choose for what is done with many."""
     compared = tuple(rows)
     answer = queries.badges(compared, stores) if len(stores) == 2 else None
-    if isinstance(answer, Known):
-        compared = answer.value
-    elif answer is not None:
+    if answer is not None:
         compared = answer.last.value if answer.last else compared
-        follow(answer, "badges", 1.0 if state.just_opened() else BADGES_TICK_S)
+        jobview.follow(answer.pending, "keys-badges", 1.0 if state.just_opened() else BADGES_TICK_S)
         if not answer.pending:
             missing(answer, _("Whether they are equal"))
     words = {badge: f"{mark} {_(word)}" for badge, (word, mark, _icon, _color) in BADGES.items()}
@@ -234,11 +231,3 @@ def left_text(expires_at_ms: int | None) -> str:
         return "–"
     left_s = expires_at_ms / 1000 - time.time()
     return format.duration(left_s) if left_s > 0 else _("now")
-
-
-def follow(answer: Any, name: str, tick_s: float = 1.0) -> None:
-    jobview.follow(not isinstance(answer, Known) and answer.pending, f"keys-{name}", tick_s)
-
-
-def follow_now(name: str) -> None:
-    jobview.follow(True, f"keys-{name}")

@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from panel import format, jobview
+from panel import format
 from panel.charts import STORE_COLORS, TIME_LABELS, value_axes, worded
 from panel.i18n import _, ngettext
 from panel.keys import queries
-from panel.keys.queries import Known, SeriesInfo, Store
+from panel.keys.queries import SeriesInfo, Store
 from panel.metrics.axes import round_values
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_name
@@ -36,10 +36,8 @@ def moment_text(at_ms: int, zone: str | None) -> str:
 def about(store: Store, key: bytes) -> None:
     """Retention, duplicates, labels, rules and ends, as this store has them."""
     answer = queries.about_series(store, key)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("The time series"))
-        jobview.follow(answer.pending, f"keys-about-{store}")
+    found = answer.last
+    missing(answer, _("The time series"), f"keys-about-{store}")
     if found is not None:
         st.caption(" · ".join(facts(found.value)))
 
@@ -70,10 +68,8 @@ def facts(series: SeriesInfo) -> list[str]:
 def chart(key: bytes, stores: tuple[Store, ...]) -> None:
     """The last samples of both stores, one line over the other: where they part they differ."""
     answer = queries.last_samples(key, stores)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("The chart"))
-        jobview.follow(answer.pending, "keys-chart")
+    found = answer.last
+    missing(answer, _("The chart"), "keys-chart")
     if found is None or max(map(len, found.value.values()), default=0) < 2:
         return
     count = max(map(len, found.value.values()))

@@ -8,7 +8,7 @@ import streamlit as st
 from panel import format
 from panel.i18n import _, ngettext
 from panel.keys import queries, state
-from panel.keys.listview import HEIGHT, follow, height_of, nothing, pager, table
+from panel.keys.listview import HEIGHT, height_of, nothing, pager, table
 from panel.keys.queries import Known, Level, Listing, Store, Walk
 from panel.repair.links import key_text
 from panel.repair.pieces import missing
@@ -25,10 +25,8 @@ def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
     crumbs(folder, separator)
     names = st.session_state.get("keys-tree-names", queries.TREE_NAMES)
     answer = queries.level(walk, number, folder, separator, stores, names)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("Keys"))
-        follow(answer, "tree")
+    found = answer.last
+    missing(answer, _("Keys"), "keys-tree")
     if found is None:
         return ()
     level = found.value

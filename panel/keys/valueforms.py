@@ -21,7 +21,7 @@ from panel.keys.entries import (
     score_input,
     value_input,
 )
-from panel.keys.queries import ConfigurationError, Edit, Element, Known, Store, about_vectors, attributes_in, edits
+from panel.keys.queries import ConfigurationError, Edit, Element, Store, about_vectors, attributes_in, edits
 from panel.keys.saving import buttons
 from panel.repair.links import key_from, key_text
 from panel.repair.pieces import missing, store_name
@@ -209,9 +209,9 @@ def sample_form(key: bytes) -> None:
 def vector_form(key: bytes, authority: Store) -> None:
     """A new element is kept as the others are, so it must be known how."""
     answer = about_vectors(authority, key)
-    found = answer if isinstance(answer, Known) else answer.last
+    found = answer.last
     if found is None or found.value is None:
-        missing(answer, _("The vector set"))  # type: ignore[arg-type]
+        missing(answer, _("The vector set"))
         return
     set_of = found.value
     length = format.number(set_of.projected_from or set_of.dimension)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from panel import format, jobview
+from panel import format
 from panel.i18n import N_, _, ngettext
 from panel.keys import queries
 from panel.keys.entries import numbers
-from panel.keys.queries import ConfigurationError, Element, Known, Store, VectorsInfo
+from panel.keys.queries import ConfigurationError, Element, Store, VectorsInfo
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading
 
@@ -21,10 +21,8 @@ CONDITION_HELP = N_('As the server\'s FILTER has it: `.year > 1980 and .genre ==
 def about(store: Store, key: bytes) -> None:
     """Dimension, quantisation and graph, as this store has them."""
     answer = queries.about_vectors(store, key)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("The vector set"))
-        jobview.follow(answer.pending, f"keys-about-{store}")
+    found = answer.last
+    missing(answer, _("The vector set"), f"keys-about-{store}")
     if found is not None and found.value is not None:
         st.caption(" · ".join(facts(found.value)))
 
@@ -72,10 +70,8 @@ def neighbours(
     key: bytes, to: bytes | tuple[float, ...], stores: tuple[Store, ...], name: str, where: str = ""
 ) -> None:
     answer = queries.nearest(key, to, stores, where)
-    found = answer if isinstance(answer, Known) else answer.last
-    if not isinstance(answer, Known):
-        missing(answer, _("What is nearest"))
-        jobview.follow(answer.pending, f"keys-nearest-{name}")
+    found = answer.last
+    missing(answer, _("What is nearest"), f"keys-nearest-{name}")
     if found is None:
         return
     for column, store in zip(st.columns(len(stores)), stores, strict=True):

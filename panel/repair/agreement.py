@@ -8,7 +8,7 @@ from dataclasses import replace
 from panel import format
 from panel.i18n import _, ngettext
 from panel.queries import Job, jobs
-from panel.reads import Answer, Known, Unknown
+from panel.reads import Answer, Known
 from panel.repair import queries
 from panel.repair.actions import KEY_JOB, SYNC_JOB
 from panel.repair.queries import DiffResult, Divergence, Ending, Scope, SyncResult
@@ -20,12 +20,11 @@ __all__ = ["agreement", "found_last", "outdated", "share_and_note"]
 def agreement(patience_s: float = 0.8) -> Answer[Divergence | None]:
     """The latest answer that is known; None inside when nothing was ever compared."""
     answer, compared = queries.divergence(patience_s=patience_s), queries.diffs(patience_s)
-    results = compared.value if isinstance(compared, Known) else compared.last.value if compared.last else []
-    known = answer if isinstance(answer, Known) else answer.last
-    if known is None:
+    results = compared.last.value if compared.last else []
+    if answer.last is None:
         return answer
-    found = Known(found_last(known.value, results), known.at_s)
-    return found if isinstance(answer, Known) else Unknown(answer.why, answer.since_s, answer.pending, found)
+    found = replace(answer.last, value=found_last(answer.last.value, results))
+    return found if isinstance(answer, Known) else replace(answer, last=found)
 
 
 def found_last(measured: Divergence | None, results: Sequence[DiffResult]) -> Divergence | None:

@@ -10,7 +10,6 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _
-from panel.jobview import follow
 from panel.nav import page
 from panel.queries import Overview, Store
 from panel.repair import conflictactions as repair
@@ -43,8 +42,7 @@ def conflicts(snapshot: Overview | None) -> None:
     pages: list[str] = st.session_state.setdefault("conflict-pages", [])
     found = queries.conflicts(pages[-1] if pages else None)
     if not isinstance(found, Known):
-        missing(found, _("Conflicts"))
-        return follow(found.pending, "conflicts")
+        return missing(found, _("Conflicts"), "conflicts")
     entries = found.value
     if not entries and not pages:
         st.success(_("No conflicts: no value that lost waits for a decision."), icon=":material/check_circle:")

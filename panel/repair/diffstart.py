@@ -6,7 +6,6 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _
-from panel.jobview import follow
 from panel.repair import actions as repair
 from panel.repair import queries
 from panel.repair.links import link, linked
@@ -83,8 +82,7 @@ def estimate_line(scope: Scope, all_ttls: bool) -> None:
     """What comparing would cost."""
     found = queries.estimate(scope, all_ttls=all_ttls)
     if not isinstance(found, Known):
-        missing(found, _("Estimate"))
-        return follow(found.pending, "estimate")
+        return missing(found, _("Estimate"), "estimate")
     value = found.value
     said = _("About {n} keys: {cost}. How: {how}. What differs costs a few commands more.")
     text = said.format(n=format.number(value.keys), cost=cost_text(value.cost), how=_(HOW.get(value.how, value.how)))

@@ -10,7 +10,6 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _
-from panel.jobview import follow
 from panel.nav import PAGES, page
 from panel.queries import Store
 from panel.repair import actions as repair
@@ -63,8 +62,7 @@ def key_view(key: bytes, entry: Difference | None, obstacle: Verdict | None) -> 
         found = queries.look(key)
         heading(key)
         if not isinstance(found, Known):
-            missing(found, _("The key on both stores"))
-            return follow(found.pending, "look")
+            return missing(found, _("The key on both stores"), "look")
         look = found.value
         cards(look.local, look.cloud)
         if look.too_big:

@@ -11,8 +11,10 @@ import streamlit as st
 from panel import format
 from panel.charts import STORE_COLORS
 from panel.i18n import N_, _, ngettext
+from panel.jobview import follow
 from panel.queries import Store
-from panel.repair.queries import Cause, Cost, Facts, Unknown
+from panel.reads import Answer, Known
+from panel.repair.queries import Cause, Cost, Facts
 from panel.said import said
 from panel.verdict import Tone, Verdict
 from panel.widgets import COLORS, STORE_ICONS, answer_line, slot, zone
@@ -85,12 +87,14 @@ def price_text(cost: Cost) -> str:
     return _("not billed") if cost.cloud_commands and not cost.usd else format.money(cost.usd)
 
 
-def missing(answer: Unknown[Any], what: str) -> None:
-    """What is said where an answer lacks."""
+def missing(answer: Answer[Any], what: str, follow_as: str = "") -> None:
+    """What is said where an answer lacks; with a name, the page follows while it is awaited."""
+    if isinstance(answer, Known):
+        return
     if answer.pending:
         awaited = _("asking the stores…")
         st.caption(f":material/hourglass_empty: {what}: {awaited}")
-        return
+        return follow(bool(follow_as), follow_as)
     since = format.clock(answer.since_s, zone(), with_seconds=True)
     st.caption(f":material/help: {what}: {_('unknown since {time}').format(time=since)}. {said(answer.why)}")
 

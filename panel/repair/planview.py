@@ -7,7 +7,6 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _, ngettext
-from panel.jobview import follow
 from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
@@ -64,8 +63,7 @@ def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None,
         return
     found = queries.plan_preview(selection, direction, prefer, extras)
     if not isinstance(found, Known):
-        missing(found, _("Plan"))
-        return follow(found.pending, "plan")
+        return missing(found, _("Plan"), "plan")
     preview = found.value
     st.caption(plan_text(preview))
     if not preview.plan.sums.changes:

@@ -207,10 +207,9 @@ def schedule(snapshot: Overview | None) -> None:
 def history(obstacle: Verdict | None) -> None:
     """All syncs of all processes, newest first; one that overwrote something can be undone."""
     found = queries.syncs() if obstacle is None else None
-    results = found.value if isinstance(found, Known) else found.last.value if found and found.last else None
-    if found is not None and not isinstance(found, Known):
-        missing(found, _("History"))
-        jobview.follow(found.pending, "syncs")
+    results = found.last.value if found and found.last else None
+    if found is not None:
+        missing(found, _("History"), "syncs")
     if results is None:
         if obstacle is not None:
             st.caption(_("What was synced is not known until both stores answer."))
