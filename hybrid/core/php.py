@@ -63,6 +63,8 @@ class _Reader:
         found = {}
         for _ in range(count):
             key = self.read(depth + 1)
+            if not isinstance(key, int | str):
+                raise ValueError(f"no name ends at byte {self.at}")
             found[str(key).rpartition("\0")[2]] = self.read(depth + 1)
         self._expect(b"}")
         return found

@@ -14,6 +14,9 @@ MOST_PARTS: Final = 100_000
 """A few bytes may name the same list again and again, each time twice."""
 
 MOST_DEPTH: Final = 64
+MOST_NAME: Final = 200
+"""What is a name and no text has its beginning told: told whole, each name in a name would be twice as long."""
+
 PUTS: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 REBUILT: Final = frozenset({"<copyreg._reconstructor>", "<copy_reg._reconstructor>"})
 
@@ -102,7 +105,7 @@ class _Shown:
 
     def _key(self, key: Any, depth: int) -> str:
         shown = self.of(key, depth + 1)
-        return shown if isinstance(shown, str) else json.dumps(shown)
+        return shown if isinstance(shown, str) else json.dumps(shown)[:MOST_NAME]
 
     def _made(self, made: _Made, depth: int) -> dict[str, Any]:
         """Of an object of the oldest protocol what is told is its class, and what its base was made of."""

@@ -442,6 +442,36 @@ def test_a_pickle_that_is_no_tree_is_listed() -> None:
         assert "EMPTY_LIST" in rendered(pickle.dumps(held), Form.PICKLE)
 
 
+class Name(dict[Any, Any]):
+    def __hash__(self) -> int:  # type: ignore[override]
+        return 1
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+@pytest.mark.parametrize("form", [Form.PICKLE, Form.MSGPACK])
+def test_names_within_names_do_not_grow(form: Form) -> None:
+    named = Name({1: 1})
+    for _ in range(20):
+        named = Name({named: 1})
+    value = pickle.dumps({named: 1}) if form is Form.PICKLE else b"\x81" * 20 + b"\x01" * 21
+    assert guessed_form(value) is form and len(rendered(value, form)) < 1000
+
+
+def test_what_is_shown_of_much_is_its_beginning() -> None:
+    deep = b"[" * 300 + b",".join([b"1"] * 100_000) + b"]" * 300
+    shown = rendered(deep, Form.JSON)
+    assert shown.endswith("...") and len(shown) < 1_100_000
+
+
+@pytest.mark.parametrize(
+    ("value", "form"), [(b'["\\ud800"]', Form.JSON), (pickle.dumps(["\ud800"]), Form.PICKLE)], ids=["JSON", "pickle"]
+)
+def test_half_a_character_is_shown_in_hex(value: bytes, form: Form) -> None:
+    assert guessed_form(value) is form and json.loads(rendered(value, form).encode()) == ["\ud800"]
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -453,7 +483,8 @@ def test_a_pickle_that_is_no_tree_is_listed() -> None:
 )
 def test_what_php_wrote_is_read_as_data(value: bytes, shown: Any) -> None:
     assert guessed_form(value) is Form.PHP and json.loads(rendered(value, Form.PHP)) == shown
-    for broken in (value[:-1], value + b"x", value.replace(b":", b"", 1)):
+    named_so = b"a:1:{" + value + b"i:1;}"
+    for broken in (value[:-1], value + b"x", value.replace(b":", b"", 1), named_so):
         with pytest.raises(NotInThisForm):
             rendered(broken, Form.PHP)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Final
 
-from hybrid.ops.keys.formats import Form, guessed_form
+from hybrid.ops.keys.formats import Form, guessed_form, tree
 from hybrid.ops.keys.packing import NotInThisForm, Packing, packed, packing_of, unpacked
 
 __all__ = ["Coding", "decoded"]
@@ -51,7 +51,7 @@ def decoded(value: bytes) -> tuple[bytes, Coding] | None:
 
 def _text_of(value: bytes) -> bytes:
     held = import_module("msgpack").unpackb(value, strict_map_key=False)
-    return json.dumps(held, indent=2, ensure_ascii=False).encode()
+    return tree(held, MOST_EDITED).encode()
 
 
 def _msgpack_of(text: bytes) -> bytes:

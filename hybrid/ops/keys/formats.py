@@ -15,7 +15,11 @@ from hybrid.core.php import unserialized
 from hybrid.core.pickled import unpickled
 from hybrid.ops.keys.packing import NotInThisForm
 
-__all__ = ["Form", "guessed_form", "rendered"]
+__all__ = ["Form", "guessed_form", "rendered", "tree"]
+
+MOST_SHOWN: Final = 1024 * 1024
+MOST_NAME: Final = 200
+"""What is a name and no text has its beginning told: told whole, each name in a name would be twice as long."""
 
 MOST_OPCODES: Final = 20_000
 AS_DATETIME: Final = 3
@@ -78,13 +82,25 @@ def _is_msgpack(value: bytes) -> bool:
 def rendered(value: bytes, form: Form) -> str:
     """The value in this form. Raises NotInThisForm."""
     try:
-        return RENDERERS[form](value)
+        return RENDERERS[form](value).encode(errors="backslashreplace").decode()
     except (ValueError, RecursionError, OverflowError) as error:
         raise NotInThisForm(f"It is no {form}: {str(error) or type(error).__name__}.") from None
 
 
+def tree(held: Any, most: int = MOST_SHOWN, told: Callable[[Any], str] | None = None) -> str:
+    """As JSON, each part on a line of its own, cut behind `most` characters. `told` says what JSON has no word for."""
+    pieces, size = [], 0
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False, default=told).iterencode(held):
+        pieces.append(piece)
+        size += len(piece)
+        if size > most:
+            pieces.append("...")
+            break
+    return "".join(pieces)
+
+
 def _json(value: bytes) -> str:
-    return json.dumps(json.loads(value), indent=2, ensure_ascii=False)
+    return tree(json.loads(value))
 
 
 def _hex(value: bytes) -> str:
@@ -106,7 +122,7 @@ def _bits(value: bytes) -> str:
 
 
 def _msgpack(value: bytes) -> str:
-    return json.dumps(_unpacked_msgpack(value), indent=2, ensure_ascii=False, default=_told)
+    return tree(_unpacked_msgpack(value), told=_told)
 
 
 def _unpacked_msgpack(value: bytes) -> Any:
@@ -119,9 +135,13 @@ def _unpacked_msgpack(value: bytes) -> Any:
         unicode_errors="backslashreplace",
         strict_map_key=False,
         timestamp=AS_DATETIME,
-        object_pairs_hook=lambda pairs: {key if isinstance(key, str) else repr(key): held for key, held in pairs},
+        object_pairs_hook=lambda pairs: {_name(key): held for key, held in pairs},
         ext_hook=lambda kind, data: f"<extension {kind}: {data.hex()}>",
     )
+
+
+def _name(key: Any) -> str:
+    return key if isinstance(key, str) else repr(key)[:MOST_NAME]
 
 
 def _told(held: Any) -> str:
@@ -130,14 +150,14 @@ def _told(held: Any) -> str:
 
 
 def _php(value: bytes) -> str:
-    return json.dumps(unserialized(value), indent=2, ensure_ascii=False)
+    return tree(unserialized(value))
 
 
 def _pickle(value: bytes) -> str:
     """What it holds; where that cannot be said, opcode by opcode, as pickletools lists them. Nothing is imported, built
     or called."""
     try:
-        return json.dumps(unpickled(value), indent=2, ensure_ascii=False)
+        return tree(unpickled(value))
     except ValueError:
         return _opcodes(value)
 
