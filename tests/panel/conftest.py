@@ -24,6 +24,7 @@ from hybrid import HybridRedis, events
 from hybrid.agent import Agent
 from hybrid.core.live import AuditEntry, Edit, Effective, Live, effective_values, planned_edit
 from hybrid.core.registry import Presence, Process, Role
+from hybrid.errors import StoreUnavailable
 from hybrid.ops.overview import Overview, Sample, StoreFacts
 from hybrid.replication.live_edit import Edited
 from hybrid.replication.pairing import UNPAIRED
@@ -149,6 +150,9 @@ class FakeClient:
 
     def start(self) -> None:
         pass
+
+    def store(self, store: Store) -> HybridRedis:
+        raise StoreUnavailable(f"the {store} store is none of this test's")
 
     def edit(self, edit: Edit, expected_version: int | None) -> Edited:
         planned = planned_edit(self.document, edit, expected_version)
