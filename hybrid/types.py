@@ -58,6 +58,9 @@ class Source(StrEnum):
     DEFAULT = "default"
 
 
+UNSHIPPED_S: Final = 5.0
+"""Longer than a lease that nobody gave back: another process takes over after it."""
+
 NEW: Final = "it is new, and empty"
 """Why a store counts as wiped that never was filled."""
 
@@ -130,6 +133,11 @@ class Status:
 
     held: bool = False
     """The cloud store keeps the authority until an operator gives it back (`python -m hybrid failback`)."""
+
+    @property
+    def is_unshipped(self) -> bool:
+        """Whether entries wait that nobody sends to the other store."""
+        return bool(self.lag_entries) and self.shipper is None and (self.lag_s or 0.0) >= UNSHIPPED_S
 
     @property
     def health(self) -> Health:

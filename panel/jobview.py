@@ -85,9 +85,11 @@ def _card(job: Job) -> None:
 def job_line(job: Job) -> str:
     """How far a job is, in one line: "comparing · 12,000 of 50,000 keys · 8,000 keys/s · 5 s left · 340 commands"."""
     told = job.progress
+    phase = said(told.phase) if told.phase else _("starting")
+    so_far = _("{time} so far").format(time=format.duration(job.elapsed_s))
     if job.cancel.is_set():
-        return _("stopping")
-    parts = [said(told.phase) if told.phase else _("starting")]
+        return " · ".join([_("stopping"), phase, so_far])
+    parts = [phase]
     if told.total:
         parts.append(
             _("{done} of {total} {unit}").format(
@@ -104,7 +106,7 @@ def job_line(job: Job) -> str:
         parts.append(_("{n} cloud commands").format(n=format.number(told.cloud_commands)))
     if told.cost_usd is not None:
         parts.append(format.money(told.cost_usd))
-    return " · ".join([*parts, _("{time} so far").format(time=format.duration(job.elapsed_s))])
+    return " · ".join([*parts, so_far])
 
 
 def finished_jobs(jobs: Sequence[Job], title: str | None = None) -> None:

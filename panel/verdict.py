@@ -30,8 +30,6 @@ REMEDIES = {
 }
 VARIABLES = {Store.LOCAL: "REDIS_URL", Store.CLOUD: "UPSTASH_REDIS_URL"}
 FRESH_S = 150.0  # two reads of a cloud store that bills them missed
-UNSHIPPED_S = 5.0
-"""Longer than a lease that nobody gave back: another process takes over after it."""
 ROUNDED_S = 2.0  # a store tells whole seconds of how long it runs
 
 
@@ -123,8 +121,15 @@ def roles(overview: Overview) -> dict[Store, tuple[str, ...]]:
             continue
         does = (_("takes writes"),) * (writing_store(overview) is store)
         does += (_("takes reads"),) * (reading_store(overview) is store)
-        found[store] = does or ((_("gets every write"),) if overview.settings.replicated else (_("stands by"),))
+        found[store] = does or (_waits(overview),)
     return found
+
+
+def _waits(overview: Overview) -> str:
+    """What a store does that takes neither writes nor reads."""
+    if not overview.settings.replicated:
+        return _("stands by")
+    return _("gets no writes") if overview.status.is_unshipped else _("gets every write")
 
 
 def is_stranger(facts: StoreFacts) -> bool:
@@ -245,7 +250,7 @@ def full(overview: Overview) -> Verdict | None:
 def unshipped(overview: Overview) -> Verdict | None:
     """That what waits is sent by nobody, and what to do; None when it is not so."""
     status = overview.status
-    if not status.lag_entries or status.shipper is not None or (status.lag_s or 0.0) < UNSHIPPED_S:
+    if not status.lag_entries or not status.is_unshipped:
         return None
     sentence_ = ngettext(
         "Nobody ships the log: {n} entry waits, for {time} by now.",

@@ -100,4 +100,5 @@ def waiting(overview: Overview) -> str:
         return "writes go to the local store only (REDIS_WRITE_BOTH=false)"
     entries = "unknown" if status.lag_entries is None else f"{status.lag_entries} entries"
     conflicts = "unknown" if status.conflicts is None else str(status.conflicts)
-    return f"to ship: {entries} ({duration(status.lag_s)} behind), conflicts: {conflicts}"
+    by_whom = ", nobody ships them" if status.is_unshipped else ""
+    return f"to ship: {entries} ({duration(status.lag_s)} behind{by_whom}), conflicts: {conflicts}"

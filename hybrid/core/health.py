@@ -22,7 +22,7 @@ class Evidence(StrEnum):
     SILENT = "no answer in time"
     LOST = "connection lost"
     LEFT_ALONE = "it is none of this pair"
-    CAUGHT_UP = "it has everything"
+    CAUGHT_UP = "it had everything"
     BEHIND = "entries are waiting for it"
     WIPED = "its data is gone"
     MARKED = "it has its mark again"

@@ -92,15 +92,20 @@ def export_keys(
     store: Store | None = None,
     form: Format = Format.JSON,
     on_progress: Callable[[int], None] = lambda _: None,
+    on_unsupported: Callable[[bytes], None] | None = None,
 ) -> int:
     """Write the keys in `scope` of one store (default: the one that takes writes) to `out`; returns how many.
 
     Reads about four commands a key. Each key is consistent in itself; those that change meanwhile may be of different
-    moments. Raises StoreUnavailable, and ConfigurationError for a module's type that cannot be exported.
+    moments. A key of a module's type, which cannot be exported, is left out and told to `on_unsupported`. Raises
+    StoreUnavailable, and ConfigurationError for such a key where nobody is to be told.
     """
 
     def write(key: bytes, state: KeyState | Absent) -> bool:
         if not isinstance(state, KeyState):
+            return False
+        if isinstance(state.body, Unsupported) and on_unsupported is not None:
+            on_unsupported(key)
             return False
         out.writelines(encoded(key, state, form))
         return True

@@ -89,7 +89,7 @@ def _progress(job: Job) -> None:
         )
         ended = sum(step.state is not queries.StepState.RUNNING for step in found.steps)
         share = (told.done + ended / MOST_STEPS) / total
-        st.progress(min(1.0, share), text=_("stopping") if job.cancel.is_set() else line)
+        st.progress(min(1.0, share), text=f"{_('stopping')} · {line}" if job.cancel.is_set() else line)
         reportview.steps(found.steps)
     if found.reports:
         with st.container(horizontal=True):

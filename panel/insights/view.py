@@ -211,15 +211,15 @@ def cut_off(store: Store, row: ClientRow) -> None:
 
 def cut_off_button(store: Store, row: ClientRow | None) -> None:
     """Close the connection of the client that is selected."""
+    fixed = not actions.is_operator()
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             _("Disconnect"), icon=":material/link_off:", key=f"clients-cut-{store}",
-            disabled=row is None or not actions.is_operator(), on_click=cut_off,
-            args=(store, row),
+            disabled=fixed or row is None, on_click=cut_off, args=(store, row),
         )  # fmt: skip
-        if row is None:
+        if row is None and not fixed:
             st.caption(_("Choose a client to disconnect it."))
-        else:
+        elif row is not None:
             name = format.escaped(" ".join(filter(None, (row.name, row.address))))
             st.caption(_("{client}. Most clients connect again by themselves, hybrid's too.").format(client=name))
 

@@ -171,9 +171,14 @@ def start_export(names: Sequence[bytes], store: Store, form: Format) -> Outcome:
         def told(count: int) -> None:
             job.say(Progress("reading", count, len(names)))
 
-        count = export_keys(client, out, Scope(keys=tuple(names)), store=store, form=form, on_progress=told)
-        lacking = len(names) - count
-        job.summary = _keys(count) + f", {lacking:,} not there" * bool(lacking)
+        unsupported: list[bytes] = []
+        count = export_keys(
+            client, out, Scope(keys=tuple(names)), store=store, form=form, on_progress=told,
+            on_unsupported=unsupported.append,
+        )  # fmt: skip
+        lacking, others = len(names) - count - len(unsupported), len(unsupported)
+        parts = [f"{lacking:,} not there"] * bool(lacking) + [f"{others:,} of a type that no file holds"] * bool(others)
+        job.summary = ", ".join([_keys(count), *parts])
         record(author, job.title)
         return Exported(out.getvalue(), count, form, store)
 

@@ -217,5 +217,5 @@ def element_buttons(kind: str, picked: Element | None) -> None:
             _("Delete"), icon=":material/delete:", key="keys-remove-element", disabled=fixed or picked is None,
             on_click=state.open_form, args=("remove", picked),
         )  # fmt: skip
-        if picked is None:
+        if picked is None and not fixed:
             st.caption(_("Choose a row to change it."))

@@ -9,11 +9,17 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ops.fakes import FakeClient, status
 from servers import Stores, client, wait_until
+
+from hybrid.cli.status import described
+from hybrid.ops.overview import Observer
+from hybrid.settings import Settings
 
 Run = Callable[..., "subprocess.Popen[str]"]
 
@@ -70,6 +76,14 @@ def test_status_as_json_is_the_health_document(hybrid: Run) -> None:
     assert process.returncode == 0
     assert document["status"] == "healthy"
     assert document["stores"]["cloud"]["state"] == "up"
+
+
+@pytest.mark.parametrize(("shipper", "told"), [(None, ", nobody ships them"), ("shop", "")])
+def test_status_tells_that_nobody_ships(shipper: str | None, told: str) -> None:
+    reported = replace(status(), lag_entries=20, lag_s=30.0, shipper=shipper)
+    settings = Settings(cloud_url="redis://127.0.0.1:2")
+    lines = described(Observer(FakeClient(settings, reported)).overview())
+    assert f"to ship: 20 entries (30.0 s behind{told}), conflicts: 0" in lines
 
 
 def test_status_exit_codes_follow_the_stores(hybrid: Run, stores: Stores) -> None:

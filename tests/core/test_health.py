@@ -16,7 +16,7 @@ unknown     | connection refused   | down
 unknown     | no answer in time    | down
 unknown     | connection lost      | down
 unknown     | it is none of this pair | down
-unknown     | it has everything    | stays
+unknown     | it had everything    | stays
 unknown     | entries are waiting for it | stays
 unknown     | its data is gone     | wiped
 unknown     | it has its mark again | catching up
@@ -25,7 +25,7 @@ down        | connection refused   | stays
 down        | no answer in time    | stays
 down        | connection lost      | stays
 down        | it is none of this pair | stays
-down        | it has everything    | stays
+down        | it had everything    | stays
 down        | entries are waiting for it | stays
 down        | its data is gone     | wiped
 down        | it has its mark again | catching up
@@ -34,7 +34,7 @@ catching up | connection refused   | down
 catching up | no answer in time    | down
 catching up | connection lost      | down
 catching up | it is none of this pair | down
-catching up | it has everything    | up
+catching up | it had everything    | up
 catching up | entries are waiting for it | stays
 catching up | its data is gone     | wiped
 catching up | it has its mark again | stays
@@ -43,7 +43,7 @@ up          | connection refused   | down
 up          | no answer in time    | down
 up          | connection lost      | down
 up          | it is none of this pair | down
-up          | it has everything    | stays
+up          | it had everything    | stays
 up          | entries are waiting for it | catching up
 up          | its data is gone     | wiped
 up          | it has its mark again | stays
@@ -52,7 +52,7 @@ wiped       | connection refused   | down
 wiped       | no answer in time    | down
 wiped       | connection lost      | down
 wiped       | it is none of this pair | down
-wiped       | it has everything    | up
+wiped       | it had everything    | up
 wiped       | entries are waiting for it | stays
 wiped       | its data is gone     | stays
 wiped       | it has its mark again | catching up

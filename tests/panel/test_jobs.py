@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from panel import jobview
 from panel.jobs import Job, JobCancelled, JobFailed, Jobs, JobState, Progress
 
 
@@ -58,6 +59,13 @@ def test_a_cancelled_job_says_what_there_is_and_is_no_failure(jobs: Jobs) -> Non
     assert told.wait(5)
     assert (told.state, told.problem) == (JobState.CANCELLED, None)
     assert told.summary == "Cancelled after 7 keys; those are written."
+
+
+def test_what_a_cancelled_job_still_waits_for() -> None:
+    job = Job(1, "pair")
+    job.say(Progress("the cloud store is filled from the local one"))
+    job.cancel.set()
+    assert jobview.job_line(job).startswith("stopping · the cloud store is filled from the local one · ")
 
 
 def test_what_runs_is_never_forgotten(jobs: Jobs) -> None:

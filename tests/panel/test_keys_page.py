@@ -563,9 +563,11 @@ def test_what_is_exported_is_of_the_store_that_was_chosen(
 
 
 def test_a_viewer_looks_and_changes_nothing(
-    hybrid: HybridRedis, open_keys: Any, monkeypatch: pytest.MonkeyPatch
+    hybrid: HybridRedis, open_keys: Any, monkeypatch: pytest.MonkeyPatch, text_of: TextOf
 ) -> None:
     hybrid.set("k", "v")
+    hybrid.hset("h", "f", "v")
+    assert "Choose a row to change it." not in text_of(opened_key(open_keys("viewer"), "h"))
     at = opened_key(open_keys("viewer"), "k")
     for key in ("keys-new", "keys-do-delete", "keys-do-rename", "keys-edit-text", "keys-collect"):
         assert at.button(key=key).disabled

@@ -13,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from hybrid import HybridRedis
 from hybrid.ops.keys import vectors
 from hybrid.types import Store
-from panel.keys import collectionview
+from panel.keys import bulkactions, collectionview
+from panel.process import PanelProcess
 
 OpenKeys = Callable[..., AppTest]
 
@@ -144,3 +145,16 @@ def test_a_viewer_looks_and_changes_nothing(hybrid: HybridRedis, sides: dict[Sto
     at = opened_key(open_keys("viewer"), "k")
     assert elements(at) == ["same"]
     assert all(at.button(key=f"keys-{name}").disabled for name in ("add", "edit-element", "remove-element"))
+
+
+def test_an_export_leaves_out_what_no_file_holds_and_says_so(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: OpenKeys, panel_process: PanelProcess, text_of: Any
+) -> None:
+    add(hybrid, "up", 0, 1)
+    hybrid.mset({"a": "1", "b": "2"})
+    at = press(open_keys(), "keys-collect")
+    assert panel_process.jobs.of(bulkactions.COLLECT_JOB)[0].wait(10)
+    at = press(settled(at.run()), "keys-export-go-matching")
+    job = panel_process.jobs.of(bulkactions.EXPORT_JOB)[0]
+    assert job.wait(10) and len(job.result.content.splitlines()) == 2
+    assert "2 keys, 1 of a type that no file holds" in text_of(settled(at.run()))

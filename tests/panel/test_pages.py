@@ -90,6 +90,13 @@ def test_while_writes_stay_local_the_cloud_store_serves_nobody(weathers: Mapping
     assert "not in use" in verdict(cloud_lost).sentence
 
 
+def test_a_store_that_nobody_ships_to_gets_no_writes(weathers: Mapping[str, Overview | None]) -> None:
+    healthy, unshipped = weathers["healthy"], weathers["nobody ships"]
+    assert healthy is not None and unshipped is not None
+    assert roles(healthy)[Store.CLOUD] == ("gets every write",)
+    assert roles(unshipped)[Store.CLOUD] == ("gets no writes",)
+
+
 def test_the_other_store_takes_the_next_write_before_anybody_wrote(weathers: Mapping[str, Overview | None]) -> None:
     lost = weathers["local down"]
     assert lost is not None
