@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import pickletools
 from typing import Any, Final, NoReturn
+
+from hybrid.core.readable import name_of
 
 __all__ = ["unpickled"]
 
@@ -14,9 +15,6 @@ MOST_PARTS: Final = 100_000
 """A few bytes may name the same list again and again, each time twice."""
 
 MOST_DEPTH: Final = 64
-MOST_NAME: Final = 200
-"""What is a name and no text has its beginning told: told whole, each name in a name would be twice as long."""
-
 PUTS: Final = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 REBUILT: Final = frozenset({"<copyreg._reconstructor>", "<copy_reg._reconstructor>"})
 
@@ -104,8 +102,7 @@ class _Shown:
         return {self._key(key, depth): self.of(part, depth + 1) for key, part in pairs}
 
     def _key(self, key: Any, depth: int) -> str:
-        shown = self.of(key, depth + 1)
-        return shown if isinstance(shown, str) else json.dumps(shown)[:MOST_NAME]
+        return name_of(self.of(key, depth + 1))
 
     def _made(self, made: _Made, depth: int) -> dict[str, Any]:
         """Of an object of the oldest protocol what is told is its class, and what its base was made of."""

@@ -10,7 +10,7 @@ import streamlit as st
 
 from panel.i18n import N_, _
 from panel.keys import queries
-from panel.keys.queries import Form, NotInThisForm, Store
+from panel.keys.queries import Form, NotInThisForm, Packing, Store
 from panel.repair.links import key_text
 from panel.repair.pieces import store_heading
 from panel.said import said
@@ -20,9 +20,13 @@ __all__ = ["CUT", "download_buttons", "format_input", "side_by_side"]
 
 FORMS = {
     "": N_("Auto"), Form.TEXT: N_("Text"), Form.JSON: "JSON", Form.HEX: "Hex", Form.BITS: N_("Bits"),
-    Form.MSGPACK: "MessagePack", Form.PICKLE: "Pickle", Form.PHP: "PHP",
+    Form.MSGPACK: "MessagePack", Form.PICKLE: "Pickle", Form.PHP: "PHP", Form.JAVA: "Java", Form.PROTOBUF: "Protobuf",
+    Packing.BROTLI: "Brotli", Packing.SNAPPY: "Snappy",
 }  # fmt: skip
+"""Of what is compressed only what does not show it has to be chosen."""
+
 AS_STORED = (Form.HEX, Form.BITS)
+UNRUN = (Form.PICKLE, Form.JAVA)
 CUT = 2000
 HEIGHT_PX = 420
 FEW_LINES = 16
@@ -30,13 +34,13 @@ LINE = 80
 LONGEST_NAME = 80
 
 
-def format_input(key: str) -> Form | None:
-    """How values are shown; None: as it suits each."""
+def format_input(key: str) -> Form | Packing | None:
+    """How values are shown, or decompressed before; None: as it suits each."""
     chosen = st.selectbox(_("Format"), list(FORMS), format_func=lambda form: _(FORMS[form]), key=key, width=160)
-    return Form(chosen) if chosen else None
+    return chosen if isinstance(chosen, Form | Packing) else None
 
 
-def side_by_side(values: dict[Store, bytes], form: Form | None, *, whole: bool) -> None:
+def side_by_side(values: dict[Store, bytes], form: Form | Packing | None, *, whole: bool) -> None:
     """Once where both stores have the same, else one beside the other."""
     if len(values) == 2 and len(set(values.values())) == 1:
         with st.container(key="keys-value-both"):
@@ -49,29 +53,29 @@ def side_by_side(values: dict[Store, bytes], form: Form | None, *, whole: bool) 
             _show(found, form, whole)
 
 
-def _show(found: bytes, form: Form | None, whole: bool) -> None:
-    """One value, decompressed when it is compressed. Pickles are taken apart, never loaded."""
+def _show(found: bytes, form: Form | Packing | None, whole: bool) -> None:
+    """One value, decompressed when it is compressed. Pickles and the like are taken apart, never loaded."""
     notes = []
-    packing = queries.packing_of(found)
+    packing = form if isinstance(form, Packing) else queries.packing_of(found)
     try:
         if packing is not None and whole and form not in AS_STORED:
             found, complete = queries.unpacked(found, packing)
             notes.append(_("decompressed from {packing}").format(packing=packing))
             if not complete:
                 notes.append(_("its beginning"))
-        chosen = form or queries.guessed_form(found)
+        chosen = form if isinstance(form, Form) else queries.guessed_form(found)
         text = queries.rendered(found, chosen)
     except NotInThisForm as error:
         notes.append(said(str(error)))
-        chosen = Form.HEX if form is None else Form.TEXT
+        chosen = Form.TEXT if isinstance(form, Form) else Form.HEX
         text = queries.rendered(found, chosen)
-    if chosen is Form.PICKLE:
+    if chosen in UNRUN:
         notes.append(_("taken apart, not run"))
     if not found:
         st.caption(_("empty"))
         return
     shown = text[: 100 * CUT]
-    language = "json" if chosen in (Form.JSON, Form.MSGPACK, Form.PICKLE, Form.PHP) else None
+    language = None if chosen in (Form.TEXT, *AS_STORED) else "json"
     wraps = chosen is Form.TEXT
     lines = shown.count("\n") + (len(shown) // LINE if wraps else 0)
     st.code(shown, language=language, wrap_lines=wraps, height=HEIGHT_PX if lines > FEW_LINES else "content")

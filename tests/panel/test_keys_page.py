@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+import cramjam
 import msgpack
 import pytest
 import streamlit as st
@@ -21,7 +22,7 @@ from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
 from panel.keys import actions, bulkactions, collectionview, detailview, entries, queries, state
-from panel.keys.queries import Form
+from panel.keys.queries import Form, Packing
 from panel.process import PanelProcess
 
 OpenPage = Callable[..., AppTest]
@@ -368,6 +369,33 @@ def test_values_are_taken_apart_and_never_run(hybrid: HybridRedis, open_keys: An
     assert "taken apart, not run" in text_of(at)
     at = opened_key(at, "long")
     assert any("Part of 10" in number.label for number in at.number_input)
+
+
+def test_what_does_not_show_its_format_is_shown_in_the_one_that_is_chosen(
+    hybrid: HybridRedis, open_keys: Any, text_of: TextOf
+) -> None:
+    document = b'{"name": "Ana"}'
+    hybrid.set("java", b"\xac\xed\x00\x05sr\x00\x04User" + bytes(8) + b"\x02\x00\x01I\x00\x03agexp\x00\x00\x00\x1e")
+    for name in ("zstd", "lz4", "snappy", "brotli"):
+        hybrid.set(name, bytes(getattr(cramjam, name).compress(document)))
+    hybrid.set("raw", bytes(cramjam.snappy.compress_raw(document)))
+    hybrid.set("message", b"\x08\x96\x01\x12\x03Ana")
+    at = open_keys()
+    for key, form, shown, told in (
+        ("java", "", '"age": 30', "taken apart, not run"),
+        ("zstd", "", '"name": "Ana"', "decompressed from zstd"),
+        ("lz4", "", '"name": "Ana"', "decompressed from lz4"),
+        ("snappy", "", '"name": "Ana"', "decompressed from snappy"),
+        ("raw", Packing.SNAPPY, '"name": "Ana"', "decompressed from snappy"),
+        ("brotli", Packing.BROTLI, '"name": "Ana"', "decompressed from brotli"),
+        ("message", Form.PROTOBUF, '"2": "Ana"', "Protobuf"),
+        ("message", Packing.BROTLI, "08 96 01", "It is no brotli"),
+        ("java", Form.PROTOBUF, "User", "It is no Protobuf"),
+    ):
+        at = opened_key(at, key)
+        at = settled(at.selectbox(key="keys-show-as").set_value(form).run())
+        assert any(shown in code.value for code in at.code), (key, form)
+        assert told in text_of(at), (key, form)
 
 
 def test_the_chosen_row_is_shown_whole_as_it_is_read_best(

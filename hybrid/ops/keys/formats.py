@@ -1,4 +1,4 @@
-"""Values as people read them. Nothing of a value is ever run: pickles are taken apart, not loaded."""
+"""Values as people read them. Nothing of a value is ever run: pickles and the like are taken apart, not loaded."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any, Final
 
+from hybrid.core import java, protobuf
 from hybrid.core.php import unserialized
 from hybrid.core.pickled import unpickled
+from hybrid.core.readable import name_of
 from hybrid.ops.keys.packing import NotInThisForm
 
 __all__ = ["Form", "guessed_form", "rendered", "tree"]
 
 MOST_SHOWN: Final = 1024 * 1024
-MOST_NAME: Final = 200
-"""What is a name and no text has its beginning told: told whole, each name in a name would be twice as long."""
-
 MOST_OPCODES: Final = 20_000
 AS_DATETIME: Final = 3
 """How msgpack gives a timestamp."""
@@ -41,6 +40,8 @@ class Form(StrEnum):
     MSGPACK = "msgpack"
     PICKLE = "pickle"
     PHP = "PHP"
+    JAVA = "Java"
+    PROTOBUF = "Protobuf"
 
 
 def guessed_form(value: bytes) -> Form:
@@ -55,6 +56,8 @@ def guessed_form(value: bytes) -> Form:
             return Form.JSON
     if value[:1] == b"\x80" and len(value) > 2 and value[1] <= 5 and value.endswith(b"."):
         return Form.PICKLE
+    if value.startswith(java.BEGINS):
+        return Form.JAVA
     if PHP_BEGINS.match(value) and _is(Form.PHP, value):
         return Form.PHP
     try:
@@ -135,13 +138,9 @@ def _unpacked_msgpack(value: bytes) -> Any:
         unicode_errors="backslashreplace",
         strict_map_key=False,
         timestamp=AS_DATETIME,
-        object_pairs_hook=lambda pairs: {_name(key): held for key, held in pairs},
+        object_pairs_hook=lambda pairs: {name_of(key): held for key, held in pairs},
         ext_hook=lambda kind, data: f"<extension {kind}: {data.hex()}>",
     )
-
-
-def _name(key: Any) -> str:
-    return key if isinstance(key, str) else repr(key)[:MOST_NAME]
 
 
 def _told(held: Any) -> str:
@@ -151,6 +150,14 @@ def _told(held: Any) -> str:
 
 def _php(value: bytes) -> str:
     return tree(unserialized(value))
+
+
+def _java(value: bytes) -> str:
+    return tree(java.deserialized(value), told=_told)
+
+
+def _protobuf(value: bytes) -> str:
+    return tree(protobuf.parsed(value), told=_told)
 
 
 def _pickle(value: bytes) -> str:
@@ -189,4 +196,6 @@ RENDERERS: Final[dict[Form, Callable[[bytes], str]]] = {
     Form.MSGPACK: _msgpack,
     Form.PICKLE: _pickle,
     Form.PHP: _php,
+    Form.JAVA: _java,
+    Form.PROTOBUF: _protobuf,
 }
