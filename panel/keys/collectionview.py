@@ -35,6 +35,7 @@ ORDERS = {
     "TSDB-TYPE": (N_("Oldest first"), N_("Newest first")),
 }
 FINDS = dict.fromkeys(("hash", "set", "zset"), (N_("A glob on fields or members: `user*`."), "*"))
+FINDS["list"] = N_("A glob on items: `*error*`."), "*"
 FINDS["vectorset"] = N_("The name of an element."), ""
 FEW = 20
 LINE_END = " ↵ "
@@ -119,9 +120,10 @@ def turns(page: ElementPage, places: list[Any]) -> None:
             on_click=places.append, args=(page.next,),
         )  # fmt: skip
         if page.passed:
-            st.caption(
-                _("{n} elements looked at for such that only this store has").format(n=format.number(page.passed))
-            )
+            text = _("{n} elements looked at for such that only this store has")
+            if not places[-1] or not places[-1].extras:
+                text = _("about {n} elements looked at")
+            st.caption(text.format(n=format.number(page.passed)))
         elif page.next is not None and page.next.extras:
             st.caption(_("Next: what only the {store} store has.").format(store=_(page.next.leader)))
 
@@ -137,7 +139,7 @@ def drawn(count: int) -> None:
 def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store, ...], number: int) -> Element | None:
     """One row for each element, with what either store has of it; returns the one that is chosen."""
     if not page.elements:
-        st.caption(_("No elements here."))
+        st.caption(_("Nothing found so far.") if page.passed and page.next else _("No elements here."))
         return None
     names = {_(NAMES[kind]): [shown(one.name) for one in page.elements]}
     times = [moment_text(int(one.name), zone()) for one in page.elements] if kind == "TSDB-TYPE" else []

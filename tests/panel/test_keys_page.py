@@ -337,6 +337,21 @@ def test_members_are_found_by_their_scores(hybrid: HybridRedis, open_keys: Any, 
     assert len(grid(at, "Member")) == 30
 
 
+def test_items_of_a_list_are_found_and_said_how_many_were_looked_at(
+    hybrid: HybridRedis, open_keys: Any, text_of: TextOf
+) -> None:
+    hybrid.rpush("k", *(f"{number} {'error' if number % 3 == 0 else 'ok'}" for number in range(600)))
+    assert hybrid.wait_in_sync(10)
+    at = opened_key(open_keys(), "k")
+    at = settled(at.text_input(key="keys-match").set_value("*error").run())
+    found = grid(at, "Index")
+    assert list(found["Index"][:2]) == ["0", "3"] and list(found["Local"][:2]) == ["0 error", "3 error"]
+    assert "about 298 elements looked at" in text_of(at) and at.segmented_control(key="keys-order-list").disabled
+    assert list(grid(press(at, "keys-more"), "Index")["Index"][:1]) == ["300"]
+    at = settled(at.text_input(key="keys-match").set_value("*warning*").run())
+    assert "No elements here." in text_of(at)
+
+
 def test_a_stale_form_changes_nothing(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
     hybrid.set("k", "old")
     at = press(opened_key(open_keys(), "k"), "keys-edit-text")

@@ -3,11 +3,13 @@ as in one of ten."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
+from hybrid.core.glob import Glob, is_glob
 from hybrid.core.key_state import id_order
 from hybrid.core.state_replies import pairs
 from hybrid.ops.diff.line import Line
@@ -24,6 +26,14 @@ PAGE: Final = 100
 TEXT_PAGE_BYTES: Final = 32 * 1024
 EXTRA_COUNT: Final = 1000
 EXTRA_SCANS: Final = 10
+SEARCH_S: Final = 0.25
+SEARCH_STEPS: Final = {Store.LOCAL: 100, Store.CLOUD: EXTRA_SCANS}
+"""A page of what is searched for takes as long, and as many commands, at most. It may be empty, and not the last."""
+
+STEP_COUNT: Final = 10_000  # a scan must not hold a server
+STEP_BYTES: Final = 256 * 1024
+"""A step looks at so many elements at most. After one that read so much of a list, the next one is no bigger."""
+
 Scores = tuple[float, float]
 SCANS: Final = {"hash": b"HSCAN", "set": b"SSCAN", "zset": b"ZSCAN"}
 
@@ -55,11 +65,11 @@ def read_elements(
     scores: Scores | None = None,
 ) -> ElementPage:
     """A page of a list, hash, set, sorted set, stream, time series or vector set. `stores` are those that hold the key
-    with this type, the one that leads first. `match` is a glob on fields or members, of a vector set the name of an
-    element. `last_first`: a list from its end, the items counted from there (-1, -2, ...); a sorted set from its
-    highest score, without `match`; a stream from its newest entry, a time series from its newest sample. `scores`: of a
-    sorted set only the members with a score from the one to the other, without `match`. Raises StoreUnavailable,
-    HybridError."""
+    with this type, the one that leads first. `match` is a glob on fields, members or the items of a list; a field or
+    member without wildcards is looked up, as is the name of a vector set's element. `last_first`, without `match`: a
+    list from its end, the items counted from there (-1, -2, ...); a sorted set from its highest score; a stream from
+    its newest entry, a time series from its newest sample. `scores`: of a sorted set only the members with a score from
+    the one to the other, without `match`. Raises StoreUnavailable, HybridError."""
     if kind == "TSDB-TYPE":
         return samples(lines, stores, key, place, count, last_first=last_first)
     if kind == "vectorset":
@@ -68,11 +78,13 @@ def read_elements(
     place = place or Place(stores[0], start)
     reader = _Reader(lines, tuple(stores), key, kind, count, match, last_first)
     if kind == "list":
-        return reader.items(place)
+        return reader.items(place) if match is None else reader.searched(place, Glob(match))
     if kind == "stream":
         return reader.entries(place)
     if kind == "zset" and scores is not None:
         return reader.ranged(place, scores)
+    if match is not None and not is_glob(match):
+        return reader.looked_up(place.leader, match)
     if place.extras:
         return reader.extras(place)
     return reader.ranks(place) if kind == "zset" and match is None else reader.scanned(place)
@@ -107,6 +119,38 @@ class _Reader:
         ]
         more = replace(place, at=b"%d" % (start + longest)) if longest == self.count else None
         return ElementPage(tuple(rows), more)
+
+    def searched(self, place: Place, glob: Glob) -> ElementPage:
+        """The items that match of the store that leads, with what the other one has at their places."""
+        found: dict[int, bytes] = {}
+        at = start = int(place.at)
+        steps = _Steps(self.count, SEARCH_STEPS[place.leader])
+        has_more = goes_on = True
+        while has_more and goes_on and len(found) < self.count:
+            items = self.ask(place.leader, b"LRANGE", self.key, b"%d" % at, b"%d" % (at + steps.count - 1))
+            has_more = len(items) == steps.count
+            goes_on = steps.go_on(grow=sum(map(len, items)) < STEP_BYTES)
+            for item in items:
+                if len(found) == self.count:
+                    has_more = True
+                    break
+                if glob.matches(item):
+                    found[at] = item
+                at += 1
+        more = replace(place, at=b"%d" % at) if has_more else None
+        return ElementPage(self.at_indexes(place.leader, found), more, at - start)
+
+    def at_indexes(self, leader: Store, found: Mapping[int, bytes]) -> tuple[Element, ...]:
+        """Items of one store with what the other one holds at the same places."""
+        values: dict[Store, Sequence[bytes | None]] = {leader: list(found.values())}
+        commands = [(b"LINDEX", self.key, b"%d" % index) for index in found]
+        for store in self.stores:
+            if store is not leader and commands:
+                values[store] = self.lines.run(store, lambda line: line.ask(*commands))
+        return tuple(
+            element(b"%d" % index, {store: items[number] for store, items in values.items()})
+            for number, index in enumerate(found)
+        )
 
     def entries(self, place: Place) -> ElementPage:
         size = b"%d" % self.count
@@ -149,11 +193,24 @@ class _Reader:
         return pairs(self.ask(store, b"ZRANGE", self.key, *bounds, *direction, b"WITHSCORES"))
 
     def scanned(self, place: Place) -> ElementPage:
-        cursor, found = self.scan(place.leader, place.at, self.count)
-        page = self.beside(place.leader, found)
+        cursor, found = place.at, dict[bytes, bytes]()
+        steps = _Steps(self.count, SEARCH_STEPS[place.leader])
+        goes_on = True
+        while goes_on:
+            cursor, part = self.scan(place.leader, cursor, steps.count)
+            found |= part
+            is_enough = self.match is None or len(found) >= self.count or cursor == b"0"
+            goes_on = steps.go_on(grow=len(part) < steps.count // 4) and not is_enough
+        page, passed = self.beside(place.leader, found), steps.passed if self.match else 0
         if cursor != b"0":
-            return ElementPage(tuple(page), replace(place, at=cursor))
+            return ElementPage(tuple(page), replace(place, at=cursor), passed)
         return self.ended(page, place)
+
+    def looked_up(self, leader: Store, name: bytes) -> ElementPage:
+        """The one element with this name, if either store has it."""
+        found = self.lines.run(leader, partial(named, key=self.key, kind=self.kind, names=[name]))
+        rows = self.beside(leader, found)
+        return ElementPage(tuple(one for one in rows if one.local is not None or one.cloud is not None), None)
 
     def scan(self, store: Store, cursor: bytes, count: int) -> tuple[bytes, dict[bytes, bytes]]:
         options = [b"COUNT", b"%d" % count, *([b"MATCH", self.match] if self.match else [])]
@@ -170,17 +227,15 @@ class _Reader:
 
     def extras(self, place: Place, scans: int = EXTRA_SCANS) -> ElementPage:
         found: list[Element] = []
-        cursor, passed = place.at, 0
-        for _ in range(scans):
-            cursor, part = self.scan(place.leader, cursor, EXTRA_COUNT)
-            passed += len(part)
+        cursor, steps, goes_on = place.at, _Steps(EXTRA_COUNT, scans), True
+        while goes_on:
+            cursor, part = self.scan(place.leader, cursor, steps.count)
             fresh = self.beside(place.leader, part)
             found += [one for one in fresh if one.local is None or one.cloud is None]
-            if cursor == b"0" or len(found) >= self.count:
-                break
-        return ElementPage(tuple(found), replace(place, at=cursor) if cursor != b"0" else None, passed)
+            goes_on = steps.go_on(grow=len(part) < steps.count // 4) and cursor != b"0" and len(found) < self.count
+        return ElementPage(tuple(found), replace(place, at=cursor) if cursor != b"0" else None, steps.passed)
 
-    def beside(self, leader: Store, found: Mapping[bytes, bytes]) -> list[Element]:
+    def beside(self, leader: Store, found: Mapping[bytes, bytes | None]) -> list[Element]:
         """The elements of one store with what the other one holds of them."""
         names = list(found)
         if not names:
@@ -200,6 +255,22 @@ class _Reader:
             )
             for name in names
         ]
+
+
+class _Steps:
+    """In which a store is looked through for a page: bigger ones while little is found, for a short time."""
+
+    def __init__(self, count: int, most: int) -> None:
+        self.count, self.passed, self._left = count, 0, most
+        self._until_s = time.monotonic() + SEARCH_S
+
+    def go_on(self, *, grow: bool) -> bool:
+        """A step of `count` elements was taken; whether there is time for another."""
+        self.passed += self.count
+        self._left -= 1
+        if grow:
+            self.count = min(2 * self.count, STEP_COUNT)
+        return self._left > 0 and time.monotonic() < self._until_s
 
 
 def _lined(entry: Sequence[bytes]) -> bytes:

@@ -42,8 +42,9 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class ElementPage:
-    """`next` is None after the last page. `passed` says how many of the other store's elements were looked at for such
-    that the leading one lacks. `drawn`: these are some of many that the server does not give in order."""
+    """`next` is None after the last page. `passed` says how many elements were looked at: of the other store's for such
+    that the leading one lacks, of the leading one's (about) for such that match. `drawn`: these are some of many that
+    the server does not give in order."""
 
     elements: tuple[Element, ...]
     next: Place | None

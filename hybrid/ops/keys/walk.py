@@ -6,7 +6,6 @@ added which the local store lacks: every key comes once, and what only one has c
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hybrid.core.drift import Scope
+from hybrid.core.glob import is_glob
 from hybrid.core.names import RESERVED
 from hybrid.errors import HybridError
 from hybrid.ops.diff.line import Line
@@ -33,7 +33,6 @@ MOST_COUNT: Final[Mapping[Store, int]] = {Store.LOCAL: 5000, Store.CLOUD: 1000} 
 BUSY_S: Final = 0.3
 QUICKLY_S: Final = 0.02
 TRAVEL_S: Final = 0.05  # local keys are read meanwhile: about as long as a cloud store's reply travels
-GLOB: Final = re.compile(rb"[*?\[\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Filter:
     @property
     def is_name(self) -> bool:
         """Whether the pattern is the name of one key."""
-        return not GLOB.search(self.pattern)
+        return not is_glob(self.pattern)
 
     @property
     def stores(self) -> tuple[Store, ...]:
