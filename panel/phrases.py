@@ -298,7 +298,7 @@ JOBS: Final = (
     N_("{n} not confirmed yet"), N_("{ending} after {n} keys: {different} differ, {suspected} not confirmed yet"),
     N_("{n} key"), N_("{n} keys"), N_("{n} keys scanned"), N_("{n} measured"), N_("{n} commands"), N_("{n} lines"),
     N_("ended by {ending}"), N_("The {store} store refuses it: {error}"),
-    N_("The {store} store was lost meanwhile ({error})."), N_("The answer is still awaited."),
+    N_("The answer is still awaited."),
     N_("It could not be read; the panel's log says why."),
 )  # fmt: skip
 TITLES: Final = (

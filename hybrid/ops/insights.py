@@ -19,10 +19,12 @@ from typing import Any, Final
 import redis
 
 from hybrid.core.names import RESERVED
+from hybrid.errors import StoreUnavailable
 from hybrid.ops.diff.export import shown
 from hybrid.ops.metrics import Readable, raw_store
 from hybrid.ops.server_info import InfoField, info_fields
 from hybrid.stores.exchange import RedisConnection, exchange
+from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
 
 __all__ = [
@@ -133,9 +135,13 @@ class ServerInsights:
 
 @contextmanager
 def connected(client: Readable, store: Store, timeout_s: float = TIMEOUT_S) -> Iterator[Any]:
-    """A connection of one's own with raw replies; closed with the block. Raises redis.RedisError."""
+    """A connection of one's own with raw replies; closed with the block. Raises StoreUnavailable, and redis.RedisError
+    for what the store refuses."""
     with raw_store(client, store, socket_timeout=timeout_s, socket_connect_timeout=min(timeout_s, 1.0)) as raw:
-        yield raw.connection_pool.get_connection()
+        try:
+            yield raw.connection_pool.get_connection()
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            raise StoreUnavailable(f"the {store} store was lost: {plain_reason(error)}") from None
 
 
 def server_insights(connection: RedisConnection, store: Store) -> ServerInsights:

@@ -7,9 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
-from hybrid.errors import HybridError
 from hybrid.ops.insights import connected, disconnect, empty_slow_log
 from hybrid.ops.keyspace import Keyspace, ScanLimits, scan_keyspace
 from hybrid.ops.listen import HotKeys, ListenLimits, Message, MonitorLine, monitor, subscribe
@@ -20,6 +19,7 @@ from panel.i18n import _, ngettext
 from panel.insights.queries import LINES_KEPT, MONITOR_JOB, SCAN_JOBS, SUBSCRIBE_JOB, Heard, estimate
 from panel.jobs import Job, JobFailed, Progress
 from panel.process import process
+from panel.said import said
 from panel.work import FAILURES, NO_CLIENT, client
 
 __all__ = ["ask_again", "cut_off", "forget_slow_calls", "post", "start_monitor", "start_scan", "start_subscription"]
@@ -134,7 +134,7 @@ def _told(store: Store, tell: Callable[[Any], object], deed: str) -> Outcome | N
         with connected(found, store) as connection:
             tell(connection)
     except FAILURES as error:
-        return Outcome(False, sentence(error))
+        return Outcome(False, said(sentence(error)))
     record(author, deed)
     process().reads.forget("server")
     return None
@@ -178,8 +178,8 @@ def _started(kind: str, title: str, store: Store, work: Callable[[Job, Any], Any
                 return work(job, connection)
         except ResponseError as error:
             raise JobFailed(f"The {store} store refuses it: {error}") from None
-        except (RedisError, HybridError) as error:
-            raise JobFailed(f"The {store} store was lost meanwhile ({type(error).__name__}).") from None
+        except FAILURES as error:
+            raise JobFailed(sentence(error)) from None
 
     process().jobs.start(kind, run, title=title, author=author)
     logger.info("%s started: %s", author, title)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 import streamlit as st
 from servers import client, wait_until
 from streamlit.testing.v1 import AppTest
@@ -17,6 +18,7 @@ from hybrid.ops.keyspace import NO_PREFIX, Keyspace, KeyUse, NamespaceUse, ScanL
 from hybrid.ops.listen import HotKey, ListenLimits, MonitorLine
 from hybrid.ops.overview import Overview
 from hybrid.ops.server_info import info_fields
+from hybrid.stores.ports import free_port
 from hybrid.types import Store
 from panel import i18n
 from panel import queries as panel_queries
@@ -226,6 +228,17 @@ def test_a_client_is_disconnected_and_the_slow_log_emptied(
     monkeypatch.setattr(st, "user", {"name": "guest", "role": "viewer"})
     with pytest.raises(NotAllowed):
         actions.cut_off(Store.CLOUD, 1, "nobody")
+
+
+@pytest.mark.usefixtures("as_operator")
+def test_that_a_store_is_lost_is_told_in_words(
+    real_panel: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(real_panel.agent.client, "store", lambda store: redis.Redis(port=free_port()))
+    actions.start_scan(Store.CLOUD, ScanLimits())
+    [job] = panel_queries.jobs(queries.SCAN_JOBS[Store.CLOUD])
+    assert job.wait(10) and job.problem == "The cloud store was lost: connection refused."
+    assert actions.forget_slow_calls(Store.CLOUD).sentence == "The cloud store was lost: connection refused."
 
 
 @pytest.mark.usefixtures("healthy")
