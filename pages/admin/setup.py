@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import actions, format, jobview, queries, widgets
+from panel import format, jobview, queries, widgets
 from panel.i18n import _
 from panel.setup import queries as setup
 from panel.setup import view
@@ -14,8 +14,6 @@ from panel.weatherline import follow_weather, weather_line
 widgets.title(_("Connect your stores"))
 if not setup.needs_pairing(queries.overview()):  # that is told below, with what to do
     weather_line()
-if not actions.is_operator():
-    st.info(_("You may look here. Connecting stores takes an operator."), icon=":material/visibility:")
 snapshot = queries.overview()
 jobs = setup.pair_jobs()
 if setup.needs_pairing(snapshot):

@@ -169,6 +169,8 @@ def merge_form(look: KeyLook, difference: Difference, chosen: Sequence[FieldDiff
         format_func=lambda store: f":{COLORS[store]}[{store_name(store)}]", disabled=blocked,
     )  # fmt: skip
     if base is None:
+        if blocked:
+            return
         if chosen:
             st.caption(_("Choose whose value counts; the selected places are then taken from the other store."))
         elif any(place.part in queries.MERGED_PARTS for place in look.places):

@@ -213,8 +213,9 @@ def test_a_cloud_that_died_unnoticed_delays_nothing(
 
 def test_viewer_may_look_and_not_act(
     real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], open_page: OpenPage,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, text_of: TextOf,
 ) -> None:  # fmt: skip
+    assert "Choose whose value counts" not in text_of(open_page(PAGE, role="viewer", query={"key": "user"}))
     at = open_page(PAGE, role="viewer", query={"key": "text"})
     assert at.button(key="diff-start").disabled
     assert not at.button(key="diff-estimate").disabled
