@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import time
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -53,7 +54,7 @@ def rules_part(found: Snapshot) -> None:
 
 
 def _columns() -> dict[str, Any]:
-    number = st.column_config.NumberColumn
+    number = partial(st.column_config.NumberColumn, format="localized", min_value=0.0)
     return {
         "rule": st.column_config.TextColumn(_("Rule"), pinned=True),
         "enabled": st.column_config.CheckboxColumn(_("On")),
@@ -64,12 +65,12 @@ def _columns() -> dict[str, Any]:
             format_func=lambda value: _(SEVERITIES[Severity(str(value))][0]),
         ),
         "raises": st.column_config.TextColumn(_("Raises")),
-        "threshold": number(_("at"), min_value=0.0),
-        "clear_at": number(_("Clears at"), min_value=0.0),
+        "threshold": number(_("at")),
+        "clear_at": number(_("Clears at")),
         "unit": st.column_config.TextColumn(_("Unit")),
-        "raise_after_s": number(_("Raises after, s"), min_value=0.0, required=True),
-        "clear_after_s": number(_("Clears after, s"), min_value=0.0, required=True),
-        "remind_after_h": number(_("Reminds after, h"), min_value=0.0, required=True),
+        "raise_after_s": number(_("Raises after, s"), required=True),
+        "clear_after_s": number(_("Clears after, s"), required=True),
+        "remind_after_h": number(_("Reminds after, h"), required=True),
     }
 
 

@@ -169,6 +169,12 @@ def test_edited_rows_become_changes_and_can_be_reset(store: FakeStore, open_page
     }
 
 
+def test_numbers_of_rules_are_written_as_the_browser_does() -> None:
+    kinds = [column["type_config"] for column in rulesview._columns().values()]
+    numbers = [kind for kind in kinds if kind["type"] == "number"]
+    assert len(numbers) == 5 and {kind["format"] for kind in numbers} == {"localized"}
+
+
 def test_rules_are_applied_all_or_none(
     store: FakeStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, panel_process: PanelProcess
 ) -> None:
