@@ -67,6 +67,8 @@ def routing_facts(snapshot: Overview) -> None:
     if writes is not None and snapshot.settings.replicated:
         if stranger(snapshot) is not None:
             later = _(", {store} is left alone until they are one pair")
+        elif snapshot.status.is_unshipped:
+            later = _(", nobody ships them to {store}")
         else:
             later = _(", {store} follows when it is back") if StoreState.DOWN in states else _(", {store} follows")
         then = later.format(store=named(writes.other))

@@ -254,5 +254,7 @@ st.subheader(_("Access"), anchor=False)
 who = str(st.user.get("name") or _("nobody"))
 way = _(WAYS[queries.sign_in_way(who)])
 role = _("operator") if actions.is_operator() else _("viewer")
+if actions.is_read_only():
+    role = _("viewer, while the panel is read-only")
 st.caption(_("Signed in as {name} ({role}), {way}.").format(name=who, role=role, way=way))
 st.link_button(_("Sign out"), "/logout", icon=":material/logout:")

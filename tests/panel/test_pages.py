@@ -17,6 +17,7 @@ from hybrid.ops.overview import Overview
 from hybrid.settings import Ack, ReadPreference
 from hybrid.types import Store
 from panel import actions, backlog, queries
+from panel.access import Access, AccessConfig
 from panel.nav import FOLDER, PAGES
 from panel.process import PanelProcess
 from panel.reads import Known
@@ -95,6 +96,24 @@ def test_a_store_that_nobody_ships_to_gets_no_writes(weathers: Mapping[str, Over
     assert healthy is not None and unshipped is not None
     assert roles(healthy)[Store.CLOUD] == ("gets every write",)
     assert roles(unshipped)[Store.CLOUD] == ("gets no writes",)
+
+
+@pytest.mark.parametrize("page", [PAGES["overview"].path, SETTINGS_PAGE])
+def test_where_writes_go_is_told_to_the_end(
+    page: str, open_page: OpenPage, set_weather: SetWeather, text_of: TextOf
+) -> None:
+    set_weather("healthy")
+    assert "Writes go to local, cloud follows" in text_of(open_page(page))
+    set_weather("nobody ships")
+    assert "Writes go to local, nobody ships them to cloud" in text_of(open_page(page))
+
+
+def test_an_operator_of_a_panel_that_is_read_only_is_told_why_he_may_only_look(
+    set_weather: SetWeather, panel_process: PanelProcess, open_page: OpenPage, text_of: TextOf
+) -> None:
+    set_weather("healthy")
+    panel_process.access = Access(AccessConfig("127.0.0.1", read_only=True))
+    assert "(viewer, while the panel is read-only)" in text_of(open_page(SETTINGS_PAGE))
 
 
 def test_the_other_store_takes_the_next_write_before_anybody_wrote(weathers: Mapping[str, Overview | None]) -> None:
