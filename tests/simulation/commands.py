@@ -40,6 +40,7 @@ def set_(db: Keyspace, key: bytes, value: bytes, *options: bytes) -> Any:
         return before
     db.values[key] = Value("string", value, expires_at_ms)
     db.touched(key)
+    db.expires(expires_at_ms)
     db.expire()
     return answer
 

@@ -12,9 +12,11 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
+from math import inf
 from typing import Any, Final
 
-__all__ = ["COMMANDS", "Error", "Keyspace", "Status", "Stream", "Value"]
+__all__ = ["COMMANDS", "Error", "Keyspace", "Status", "Stream", "Value", "name_of"]
 
 Id = tuple[int, int]
 
@@ -54,16 +56,22 @@ class Value:
 class Keyspace:
     """`clock_ms` is the server's clock; `touched` is called with each key that changes."""
 
-    def __init__(self, clock_ms: Callable[[], int], touched: Callable[[bytes], None] = lambda _: None) -> None:
-        self.values: dict[bytes, Value] = {}
+    def __init__(
+        self,
+        clock_ms: Callable[[], int],
+        touched: Callable[[bytes], None] = lambda _: None,
+        values: dict[bytes, Value] | None = None,
+    ) -> None:
+        self.values = values if values is not None else {}
         self.now_ms = 0
+        self._expires_ms: float = 0  # the soonest; a key may be gone since
         self._clock_ms = clock_ms
         self.touched = touched
 
     def run(self, args: list[bytes]) -> Any:
         """One data command. Raises Error."""
         self.look()
-        name = args[0].upper().decode(errors="replace")
+        name = name_of(args[0])
         command = COMMANDS.get(name)
         if command is None:
             raise Error(f"ERR unknown command '{name}'")
@@ -82,14 +90,26 @@ class Keyspace:
             self.expire()
 
     def expire(self) -> None:
+        if self.now_ms < self._expires_ms:
+            return
+        self._expires_ms = inf
         for key, value in list(self.values.items()):
-            if value.expires_at_ms is not None and value.expires_at_ms <= self.now_ms:
+            if value.expires_at_ms is None:
+                continue
+            if value.expires_at_ms <= self.now_ms:
                 self.delete(key)
+            else:
+                self.expires(value.expires_at_ms)
 
     def snapshot(self) -> dict[bytes, Value]:
         return copy.deepcopy(self.values)
 
     # -- helpers of the commands
+
+    def expires(self, at_ms: int | None) -> None:
+        """Some key does then."""
+        if at_ms is not None and at_ms < self._expires_ms:
+            self._expires_ms = at_ms
 
     def of(self, key: bytes, kind: str) -> Any:
         """The body, an empty one without the key. Raises Error for another type."""
@@ -118,6 +138,11 @@ class Keyspace:
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {}
+
+
+@cache
+def name_of(word: bytes) -> str:
+    return word.upper().decode(errors="replace")
 
 
 def command(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -199,6 +224,7 @@ def restore(db: Keyspace, key: bytes, moment: bytes, dumped: bytes, *options: by
     db.delete(key)
     if at_ms is None or at_ms > db.now_ms:
         db.values[key] = Value(*pickle.loads(dumped), at_ms)
+        db.expires(at_ms)
         db.touched(key)
     return OK
 
@@ -238,6 +264,7 @@ def _expires(scale: int, relative: bool) -> Callable[..., Any]:
         if at_ms <= db.now_ms:
             return int(db.delete(key))
         db.values[key].expires_at_ms = at_ms
+        db.expires(at_ms)
         db.touched(key)
         return 1
 

@@ -29,16 +29,16 @@ class Link:
 
     @property
     def delay_s(self) -> float:
-        return (self.round_trip_s / 2 + self.slow_s) * self._scheduler.random.uniform(0.9, 1.3)
+        return (self.round_trip_s / 2 + self.slow_s) * (0.9 + 0.4 * self._scheduler.random.random())
 
-    def carry(self, at_s: float, action: Callable[[], None]) -> None:
-        self._scheduler.at(at_s - self._scheduler.now_s, partial(self._arrive, action))
+    def carry(self, at_s: float, action: Callable[..., None], *what: bytes) -> None:
+        self._scheduler.at_time(at_s, partial(self._arrive, action, *what))
 
-    def _arrive(self, action: Callable[[], None]) -> None:
+    def _arrive(self, action: Callable[..., None], *what: bytes) -> None:
         if self.hang:
-            self._held.append(action)
+            self._held.append(partial(action, *what))
         else:
-            action()
+            action(*what)
 
     def cut(self) -> None:
         """Reset every connection; what is on its way is lost."""
@@ -106,10 +106,12 @@ class SimSocket(File):
         if self._broken or self.fileno() < 0:
             raise ConnectionResetError("Connection reset by peer")
         payload, random = bytes(data), self._scheduler.random
-        cut = random.randrange(1, len(payload)) if len(payload) > 1 and random.random() < 0.05 else len(payload)
-        for part in (payload[:cut], payload[cut:]):
-            if part:
-                self._to_server(part)
+        if len(payload) > 1 and random.random() < 0.05:
+            cut = random.randrange(1, len(payload))
+            self._to_server(payload[:cut])
+            self._to_server(payload[cut:])
+        elif payload:
+            self._to_server(payload)
         self._scheduler.pause()
         return len(payload)
 
@@ -161,7 +163,7 @@ class SimSocket(File):
 
     def _to_server(self, payload: bytes) -> None:
         self._out_s = max(self._out_s, self._scheduler.now_s + self._link.delay_s)
-        self._link.carry(self._out_s, partial(self._deliver, payload))
+        self._link.carry(self._out_s, self._deliver, payload)
 
     def _deliver(self, payload: bytes) -> None:
         if not payload:
@@ -171,7 +173,7 @@ class SimSocket(File):
 
     def _from_server(self, payload: bytes) -> None:
         self._in_s = max(self._in_s, self._scheduler.now_s + self._link.delay_s)
-        self._link.carry(self._in_s, partial(self._take, payload))
+        self._link.carry(self._in_s, self._take, payload)
 
     def _take(self, payload: bytes) -> None:
         if self._swallowed() or self._broken or self.fileno() < 0:

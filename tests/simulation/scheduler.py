@@ -10,6 +10,7 @@ import heapq
 import traceback
 from collections.abc import Callable
 from functools import partial
+from math import inf, log1p
 from random import Random
 from typing import Any, Final
 
@@ -55,8 +56,9 @@ class Scheduler:
         self.crashes: list[str] = []
         self.over = False
         self._loop = getcurrent()
-        self._timers: list[tuple[float, int, Callable[[], Any]]] = []
+        self._timers: list[tuple[float, int, Callable[[], Any]]] = [(inf, 0, lambda: None)]
         self._count = 0
+        self._calm = self._until_preempted()
         self._ready: list[Task] = []
         self._tasks: list[Task] = []
 
@@ -69,8 +71,12 @@ class Scheduler:
 
     def at(self, delay_s: float, action: Callable[[], Any]) -> None:
         """Call `action` from the loop in `delay_s`; it must not block."""
+        self.at_time(self.now_s + delay_s, action)
+
+    def at_time(self, moment_s: float, action: Callable[[], Any]) -> None:
+        """The same at a moment, or at once if that is over."""
         self._count += 1
-        heapq.heappush(self._timers, (self.now_s + max(0.0, delay_s), self._count, action))
+        heapq.heappush(self._timers, (moment_s, self._count, action))
 
     # -- called by tasks
 
@@ -90,9 +96,11 @@ class Scheduler:
         if self.current is None or self.over:
             return
         self.now_s += STEP_S
-        due = bool(self._timers) and self._timers[0][0] <= self.now_s
-        if due or self.random.random() < self.preempt:
-            self._enqueue(self._running())
+        self._calm -= 1
+        if self._calm < 0 or self._timers[0][0] <= self.now_s:
+            if self._calm < 0:
+                self._calm = self._until_preempted()
+            self._enqueue(self.current)
             self._loop.switch()
             self._running()
 
@@ -113,13 +121,14 @@ class Scheduler:
 
     def run(self, done: Callable[[], bool], limit_s: float) -> bool:
         """Until `done()`; False when the time is over before."""
+        timers, ready = self._timers, self._ready
         while not done():
-            while self._timers and self._timers[0][0] <= self.now_s:
-                heapq.heappop(self._timers)[2]()
-            if self._ready:
-                self._step(self._ready.pop(self.random.randrange(len(self._ready))))
-            elif self._timers and self._timers[0][0] < limit_s:
-                self.now_s = self._timers[0][0]
+            while timers[0][0] <= self.now_s:
+                heapq.heappop(timers)[2]()
+            if ready:
+                self._step(ready.pop(int(self.random.random() * len(ready)) if len(ready) > 1 else 0))
+            elif timers[0][0] < limit_s:
+                self.now_s = timers[0][0]
             else:
                 self.now_s = max(self.now_s, limit_s)
                 return done()
@@ -131,7 +140,7 @@ class Scheduler:
         """As SIGSTOP."""
         host.frozen = True
         host.held += [task for task in self._ready if task.host is host]
-        self._ready = [task for task in self._ready if task.host is not host]
+        self._ready[:] = [task for task in self._ready if task.host is not host]
 
     def thaw(self, host: Host) -> None:
         host.frozen = False
@@ -155,6 +164,10 @@ class Scheduler:
         self.current = None
 
     # -- inside
+
+    def _until_preempted(self) -> float:
+        """How many pauses it takes, each with the same chance."""
+        return log1p(-self.random.random()) // log1p(-self.preempt) if self.preempt else inf
 
     def _main(self, task: Task, run: Callable[[], Any]) -> None:
         try:

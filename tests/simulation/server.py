@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import hiredis
 from hybrid.core.connections import FLUSHES_CHANNEL
 
 from . import commands, streams
-from .keyspace import COMMANDS, Error, Keyspace, Status, Value
+from .keyspace import COMMANDS, Error, Keyspace, Status, Value, name_of
 from .scheduler import Host, Scheduler
 from .scripts import evaluate, sha
 from .threads import EPOCH_S
@@ -30,16 +30,17 @@ PROBED: Final = frozenset({"FUNCTION", "HPEXPIRETIME", "JSON.GET"})
 
 
 def encoded(reply: Any) -> bytes:
+    kind = type(reply)
+    if kind is bytes:
+        return b"$%d\r\n%b\r\n" % (len(reply), reply)
+    if kind is int:
+        return b":%d\r\n" % reply
+    if kind is Status:
+        return b"+%b\r\n" % reply
     if reply is None:
         return b"$-1\r\n"
     if reply is NullArray:
         return b"*-1\r\n"
-    if isinstance(reply, Status):
-        return b"+%b\r\n" % reply
-    if isinstance(reply, bytes):
-        return b"$%d\r\n%b\r\n" % (len(reply), reply)
-    if isinstance(reply, int):
-        return b":%d\r\n" % reply
     if isinstance(reply, Error):
         return b"-%b\r\n" % str(reply).encode()
     replies = b"".join(map(encoded, reply))
@@ -65,7 +66,6 @@ class Session:
         self.queue: list[list[bytes]] | None = None
         self.spoiled = False
         self.dirty = False
-        self.watched: set[bytes] = set()
         self.channels: set[bytes] = set()
         self.blocked: list[bytes] | None = None
         self.tells_flushes_to: int | None = None
@@ -78,7 +78,7 @@ class Server(Host):
         super().__init__(name, skew_s)
         self.scheduler = scheduler
         self.up = True
-        self.heard: Callable[[Session, list[bytes], Any], None] = lambda session, args, reply: None
+        self.heard: Callable[[Session, list[bytes], Any], None] | None = None
         self.sessions: dict[int, Session] = {}
         self.unknown: set[str] = set()
         self.refused = frozenset[bytes]()
@@ -89,6 +89,9 @@ class Server(Host):
         self.boots = 1
         self._inbox: list[tuple[Session, bytes]] = []
         self._scripts: dict[bytes, bytes] = {}
+        self._watching: dict[bytes, set[Session]] = {}
+        self._blocked: dict[bytes, list[Session]] = {}
+        self._stirred: list[bytes] = []
         self.data = Keyspace(self.clock_ms, self._touched)
 
     def clock_ms(self) -> int:
@@ -109,8 +112,7 @@ class Server(Host):
         self.boots += 1
         self._scripts.clear()
         self._numbers = 0
-        self.data = Keyspace(self.clock_ms, self._touched)
-        self.data.values = values
+        self.data = Keyspace(self.clock_ms, self._touched, values)
         if MARK not in values:
             self.marked_at_s = float("inf")
 
@@ -167,7 +169,8 @@ class Server(Host):
             args = session.waiting.popleft()
             reply = self._answer(session, args)
             self.commands += 1
-            self.heard(session, args, reply)
+            if self.heard is not None:
+                self.heard(session, args, reply)
             if session.blocked is None:
                 out.append(encoded(reply))
         if out:
@@ -177,7 +180,7 @@ class Server(Host):
     # -- commands
 
     def _answer(self, session: Session, args: list[bytes]) -> Any:
-        name = args[0].upper().decode(errors="replace")
+        name = name_of(args[0])
         try:
             if session.queue is not None and name not in ("EXEC", "DISCARD", "MULTI", "WATCH"):
                 return self._queued(session, name, args)
@@ -238,20 +241,23 @@ class Server(Host):
         if session.queue is not None:
             raise Error("ERR WATCH inside MULTI is not allowed")
         self.data.look()
-        session.watched.update(args[1:])
+        for key in args[1:]:
+            self._watching.setdefault(key, set()).add(session)
         return OK
 
     def _unwatch(self, session: Session, _: list[bytes]) -> Any:
-        session.watched.clear()
+        for sessions in self._watching.values():
+            sessions.discard(session)
         session.dirty = False
         return OK
 
     def _touched(self, key: bytes) -> None:
         if key == MARK:
             self.marked_at_s = self.scheduler.now_s
-        for session in self.sessions.values():
-            if key in session.watched:
-                session.dirty = True
+        for session in self._watching.pop(key, ()):
+            session.dirty = True
+        if key in self._blocked:
+            self._stirred.append(key)
 
     def _ping(self, _: Session, args: list[bytes]) -> Any:
         return Status(b"PONG")
@@ -318,7 +324,7 @@ class Server(Host):
         return evaluate(script, args[3 : 3 + count], args[3 + count :], run)
 
     def _from_script(self, session: Session, args: list[bytes]) -> Any:
-        return self._run(session, args[0].upper().decode(), args)
+        return self._run(session, name_of(args[0]), args)
 
     # -- blocking
 
@@ -330,6 +336,7 @@ class Server(Host):
         if b"BLOCK" not in words:
             return NullArray
         session.blocked = args
+        self._blocked.setdefault(args[words.index(b"STREAMS") + 1], []).append(session)
         self.scheduler.at(int(args[words.index(b"BLOCK") + 1]) / 1000, partial(self._expired, session, args))
         return None
 
@@ -343,17 +350,18 @@ class Server(Host):
             self._serve(session)
 
     def _unblock(self) -> None:
-        for session in self._blocked():
-            if session.blocked is None:
-                continue  # served meanwhile, with what another one that was waiting has done
-            found = self.data.run(session.blocked)
-            if found is not None:
+        while self._stirred:
+            key = self._stirred.pop()
+            for session in self._blocked.pop(key, ()):
+                if session.blocked is None or self.sessions.get(session.number) is not session:
+                    continue
+                found = self.data.run(session.blocked)
+                if found is None:
+                    self._blocked.setdefault(key, []).append(session)
+                    continue
                 session.blocked = None
                 session.send(encoded(found))
                 self._serve(session)
-
-    def _blocked(self) -> Iterable[Session]:
-        return [session for session in self.sessions.values() if session.blocked is not None]
 
     _own: Final[dict[str, Callable[[Server, Session, list[bytes]], Any]]] = {
         "MULTI": _multi, "EXEC": _exec, "DISCARD": _discard, "WATCH": _watch, "UNWATCH": _unwatch,

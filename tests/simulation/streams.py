@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from operator import itemgetter
 from typing import Any
 
 from .keyspace import OK, Error, Id, Keyspace, Stream, command
@@ -25,7 +27,7 @@ def _trimmed(db: Keyspace, key: bytes, stream: Stream, options: tuple[bytes, ...
     if how == b"MAXLEN":
         stream.entries = stream.entries[max(0, before - int(limit)) :]
     else:
-        stream.entries = [entry for entry in stream.entries if entry[0] >= id_of(limit)]
+        stream.entries = stream.entries[bisect_left(stream.entries, id_of(limit), key=itemgetter(0)) :]
     if len(stream.entries) < before:
         db.keep(key, "stream", stream)
     return before - len(stream.entries)
@@ -91,8 +93,10 @@ def xread(db: Keyspace, *args: bytes) -> Any:
     at = words.index(b"STREAMS")
     count = int(args[words.index(b"COUNT") + 1]) if b"COUNT" in words[:at] else 2**31
     key, after = args[at + 1], id_of(args[at + 2])
-    entries = [[id_text(place), list(fields)] for place, fields in db.of(key, "stream").entries if place > after]
-    return [[key, entries[:count]]] if entries else None
+    entries = db.of(key, "stream").entries
+    start = bisect_right(entries, after, key=itemgetter(0))
+    found = [[id_text(place), list(fields)] for place, fields in entries[start : start + count]]
+    return [[key, found]] if found else None
 
 
 @command("XINFO")

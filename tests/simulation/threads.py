@@ -165,15 +165,15 @@ class Poll:
     def poll(self, timeout_ms: float | None = None) -> list[tuple[int, int]]:
         scheduler = self._files.scheduler
         scheduler.pause()
-        ready = self._ready()
-        if ready or timeout_ms == 0 or scheduler.current is None:
+        ready, task = self._ready(), scheduler.current
+        if ready or timeout_ms == 0 or task is None:
             return ready
         files = [self._files.open[number] for number in self._numbers]
         for file in files:
-            file.watchers.append(scheduler.current)
+            file.watchers.append(task)
         scheduler.block(None if timeout_ms is None or timeout_ms < 0 else timeout_ms / 1000)
         for file in files:
-            file.watchers.remove(scheduler.current)
+            file.watchers.remove(task)
         return self._ready()
 
     def _ready(self) -> list[tuple[int, int]]:
