@@ -230,8 +230,13 @@ class Stream:
     def _wait_for_replies(self) -> None:
         self.flush()
         self.keep_going()
-        if self.pipe.in_flight and self.pipe.wire.fileno() in self.poll(with_reader=False):
+        if not self.pipe.in_flight:
+            return
+        readable = self.poll(with_reader=False)
+        if self.pipe.wire.fileno() in readable:
             self.collect()
+        if self.control.wire.fileno() in readable:
+            self.control.collect(readable=True)
 
     def drained(self) -> bool:
         """Whether everything sent to the other store was answered, within its timeout. Unlike `await_replies` it goes
