@@ -59,6 +59,9 @@ LOSSES: Final = ("wipe", "empty", "older")
 MOVE_S: Final = 1.0
 """How long an operator who moves the authority waits for that, and how often one looks whether a hold still stands."""
 
+AHEAD_S: Final = 0.03
+"""How long before a fault begins or ends the writers write more."""
+
 Undo = Callable[[], None]
 
 
@@ -73,7 +76,7 @@ class Nemesis:
         self._asking: list[Process] = []
         self._going = 0
         if self._faults:
-            world.scheduler.at(random.uniform(0.3, 1.5), self._next)
+            self._at(random.uniform(0.3, 1.5), self._next)
 
     @property
     def is_over(self) -> bool:
@@ -87,11 +90,16 @@ class Nemesis:
         undo = self._start(fault) if self._world.living else None
         if undo is not None:
             self._going += 1
-            self._world.scheduler.at(length_s, partial(self._end, fault, undo))
+            self._at(length_s, partial(self._end, fault, undo))
         pause_s = self._random.uniform(0.1, 2.5)
         if self._serial:
             pause_s += length_s + (self._random.uniform(1, 4) if fault.split()[0] in LOSSES else 0)
-        self._world.scheduler.at(pause_s, self._next)
+        self._at(pause_s, self._next)
+
+    def _at(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Writers write more already then."""
+        self._world.scheduler.at(max(0.0, delay_s - AHEAD_S), self._world.stir)
+        self._world.scheduler.at(delay_s, action)
 
     def _end(self, fault: str, undo: Undo) -> None:
         self._world.say("nemesis", f"end of: {fault}")

@@ -63,7 +63,7 @@ class _Run:
         self.skewed = not self.mixes and random.random() < 0.3
         for server in world.stores.values():
             server.skew_s = self._skew_s()
-        self.pace_s = random.choice((0.02, 0.05, 0.15))
+        self.pace_s = random.choice((0.004, 0.01, 0.03))
         self.started = 0
 
     def _skew_s(self) -> float:
@@ -106,6 +106,7 @@ class _Run:
         for store, server in self.world.stores.items():
             process.troubles[store] = int(not server.up or server.frozen)
             process.working_since_s[store] = self.world.scheduler.now_s
+        self.world.stir()
         for number in range(self.random.choice((1, 1, 2))):
             writer = Writer(self.world, process, number, self.seed, self.history, self.pace_s, mixes=self.mixes)
             self.world.scheduler.spawn(partial(writer.run), f"writer {number}", process)

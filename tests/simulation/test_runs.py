@@ -58,7 +58,8 @@ def test_replaying_what_a_copy_contains_already_is_found() -> None:
 
 def test_forgetting_the_returning_stores_tail_is_found() -> None:
     with patch.object(rejoin, "kept_seal", lambda *_: ((2**62, 0), None)), patch.object(rejoin, "last_place", _far):
-        assert "lost" in found("stores", range(1, 8))
+        # About one run in ten finds it: which one changes with every change of the library.
+        assert any("lost" in found("stores", range(seed, seed + 1)) for seed in range(80))
 
 
 def _far(*_: object) -> tuple[int, int]:

@@ -20,6 +20,9 @@ from .world import Process, World
 
 __all__ = ["Attempt", "History", "Writer"]
 
+QUIET_S: Final = 0.6
+"""Between two commands of a writer, on average, while nothing happens."""
+
 TOLD_S: Final = 0.01
 """Until every process that is reached has heard of a new record."""
 
@@ -78,7 +81,8 @@ class Writer:
         self.process.client.start()
         while not self.process.stopping:
             self.turn()
-            self.world.scheduler.sleep(self.random.expovariate(1 / self.pace_s))
+            draw = self.random.expovariate
+            self.world.rest(partial(draw, 1 / self.pace_s), partial(draw, 1 / QUIET_S))
         self.process.writers -= 1
 
     def turn(self) -> None:

@@ -17,13 +17,16 @@ from hybrid.types import Store, StoreState
 
 from .keyspace import Value
 from .network import Link, Network
-from .scheduler import Host, Scheduler
+from .scheduler import Host, Scheduler, Task
 from .server import MARK, Server, Session
 from .threads import Files, in_place
 
 __all__ = ["Process", "World", "opened"]
 
 RESERVED: Final = b"hybrid:"
+LIVELY_S: Final = 0.05
+"""How long writers write more when something happens."""
+
 PORTS: Final = {Store.LOCAL: 1, Store.CLOUD: 2}
 
 
@@ -52,6 +55,8 @@ class World:
         self.round_trip_s = {Store.LOCAL: 0.0005, Store.CLOUD: 0.03}
         self.lost_data: set[Store] = set()
         self.seen: list[str] = []
+        self._lively_until_s = 0.0
+        self._resting: dict[Task, None] = {}
         for store in Store:
             self._add_store(store)
 
@@ -88,6 +93,7 @@ class World:
 
     def _event(self, name: str, event: Event) -> None:
         self.say(name, f"* {event.message}")
+        self.stir()
 
     def link(self, process: Process, store: Store) -> Link:
         return self.network.links[process, self.stores[store]]
@@ -99,6 +105,26 @@ class World:
     def kill_process(self, process: Process) -> None:
         self.scheduler.kill(process)
         self.network.abandon(process)
+
+    # -- when much is written
+
+    def stir(self) -> None:
+        """Something happens, or is about to: have the writers write, for mistakes show where they and it meet."""
+        self._lively_until_s = self.scheduler.now_s + LIVELY_S
+        for task in self._resting:
+            self.scheduler.wake(task)
+
+    def rest(self, lively: Callable[[], float], quiet: Callable[[], float]) -> None:
+        """Let as much time pass as is drawn, the one while something happens and the other while nothing does."""
+        task, scheduler = self.scheduler.current, self.scheduler
+        assert task is not None, "called by tasks"
+        if scheduler.now_s >= self._lively_until_s:
+            self._resting[task] = None
+            is_stirred = scheduler.block(quiet())
+            del self._resting[task]
+            if not is_stirred:
+                return
+        scheduler.sleep(lively())
 
     # -- what a judge knows, and no process
 
