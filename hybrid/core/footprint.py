@@ -16,6 +16,7 @@ class Effect(NamedTuple):
 
     `adds`: elements it adds a number to. `appends`: it adds an element of its own. `edits`: it moves or removes
     elements by place. `times`: it changes the key's expiry only. `counted`: applied twice, it would count twice.
+    `replaces`: whatever the key held is gone.
     """
 
     family: str = ""
@@ -25,6 +26,7 @@ class Effect(NamedTuple):
     edits: bool = False
     times: bool = False
     counted: bool = False
+    replaces: bool = False
 
 
 class Counted(NamedTuple):
@@ -38,15 +40,16 @@ class Counted(NamedTuple):
 @dataclass(slots=True)
 class Footprint:
     """Everything one log did to one key. `whole`: it replaced or removed it, or did what is not known in detail.
-    `by_state`: the log names the key, and does not say what was done. `last`: its last entry; `fresh`: its last one
-    that was not run again on the other store; `counts`: by how much it changed it; `ends_ms`: the expiry that it gave
-    it last, None without."""
+    `anew`: it replaced or removed it, so that nothing depends on what it held before. `by_state`: the log names the
+    key, and does not say what was done. `last`: its last entry; `fresh`: its last one that was not run again on the
+    other store; `counts`: by how much it changed it; `ends_ms`: the expiry that it gave it last, None without."""
 
     last: Position = (0, 0)
     fresh: Position = (0, 0)
     token: bytes | None = None
     family: str = ""
     whole: bool = False
+    anew: bool = False
     by_state: bool = False
     edits: bool = False
     times: bool = False
@@ -57,10 +60,16 @@ class Footprint:
     adds: set[bytes] = field(default_factory=set)
     counts: list[Counted] = field(default_factory=list)
 
+    @property
+    def is_past(self) -> bool:
+        """Whether nothing happened since the stores parted: the key may have held something before."""
+        return self.last == (0, 0)
+
     def add(self, effect: Effect | None) -> None:
         """Take in one more effect; None for one that is not known in detail."""
-        if effect is None or (self.family and effect.family and self.family != effect.family):
+        if effect is None or effect.replaces or (self.family and effect.family and self.family != effect.family):
             self.whole = True
+        self.anew |= effect is not None and effect.replaces
         if effect is None or self.whole:
             self.puts.clear()
             self.adds.clear()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hybrid.core.checkpoint import OUTDATED
 
-__all__ = ["Marks"]
+__all__ = ["UNMET", "Marks"]
+
+UNMET: Final = b"unmet"
+"""Stands in place of the partner's mark on a store that was empty when it got its own, until the two have met: what it
+has is in its log."""
 
 
 class Marks(NamedTuple):
@@ -18,6 +22,13 @@ class Marks(NamedTuple):
     def is_foreign_to(self, other: Marks) -> bool:
         """Whether each of the two names a third one. Where only one does, the other was refilled and has a new mark;
         where both are outdated, nobody can tell."""
-        if self.partner is None or other.partner is None or self.own == other.own == OUTDATED:
+        if {self.partner, other.partner} & {None, UNMET} or self.own == other.own == OUTDATED:
             return False
         return self.partner != other.own and other.partner != self.own
+
+    def is_newcomer_to(self, other: Marks) -> bool:
+        """Whether this store was begun anew by a process that did not reach the other one, which has a past: the log
+        does not say what this one lacks. Of two that were both begun like that, the logs say everything."""
+        if self.partner != UNMET or {self.own, other.own} & {None, OUTDATED}:
+            return False
+        return other.partner not in (self.own, UNMET)

@@ -71,6 +71,7 @@ class Branch:
         self.footprints: dict[bytes, Footprint] = {}
         self.marks: set[bytes] = set()
         self.emptied: Position | None = None
+        self._anew = False
         self._emptied_fresh: Position = (0, 0)
         self._keys = keys
         self._left_out = left_out
@@ -86,12 +87,14 @@ class Branch:
         if group.empties or group.refills:
             self.emptied = group.place
             self._emptied_fresh = self._emptied_fresh if was_run_again else group.place
+            self._anew |= group.empties
             for known in self.footprints.values():
                 known.add(None)
+                known.anew |= group.empties
                 known.last, known.fresh = group.place, max(known.fresh, self._emptied_fresh)
         for key, effect, args in _effects(group):
             if self._keys is None or key in self._keys:
-                footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None))
+                footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None, anew=self._anew))
                 footprint.add(effect)
                 footprint.by_state |= args is _NOT_TOLD
                 if effect is not None and effect.times:
@@ -107,17 +110,20 @@ class Branch:
         """Take in what stood in the log before it was folded: which keys, but not how they were changed."""
         self.emptied = self._emptied_fresh = folded.emptied or folded.refilled or (0, 0)
         self.emptied = self.emptied if folded.concerns_all else None
+        self._anew = folded.emptied is not None
         for key, place in folded.keys.items():
             if self._keys is None or key in self._keys:
                 doubtful = place <= self._doubt
-                self.footprints[key] = Footprint(place, place, whole=True, by_state=True, doubtful=doubtful)
+                self.footprints[key] = Footprint(
+                    place, place, whole=True, anew=self._anew, by_state=True, doubtful=doubtful
+                )
 
     def of(self, key: bytes) -> Footprint | None:
         """None if nothing happened to the key here."""
         known = self.footprints.get(key)
         if known is None and self.emptied is not None:
             doubtful = self.emptied <= self._doubt
-            return Footprint(last=self.emptied, fresh=self._emptied_fresh, whole=True, doubtful=doubtful)
+            return Footprint(self.emptied, self._emptied_fresh, whole=True, anew=self._anew, doubtful=doubtful)
         return known
 
 
@@ -127,6 +133,8 @@ def decision(returning: Footprint | None, authority: Footprint | None) -> Decisi
         return Decision.COPY
     if returning is None:
         return Decision.DONE
+    if returning.anew and authority.is_past:
+        return Decision.COPY
     if commutes(returning, authority):
         if not (returning.doubtful and returning.counted):
             return Decision.AGAIN
@@ -233,7 +241,7 @@ def _effects(group: Group) -> Iterator[tuple[bytes, Effect | None, list[bytes]]]
     for args, _ in _commands(group):
         keys = _written(args)
         effect = _effect(args)
-        if len(keys) > 1 and not (effect is not None and effect.edits):
+        if len(keys) > 1 and not (effect is not None and (effect.edits or effect.replaces)):
             effect = None
         for key in keys:
             yield key, effect, args
@@ -268,10 +276,17 @@ _ADD: Final = Effect("counter", adds=(b"",), counted=True)
 _EDIT_LIST: Final = Effect("list", edits=True)
 _EDIT_STREAM: Final = Effect("stream", edits=True)
 _TIME: Final = Effect(times=True)
+_REPLACE: Final = Effect(replaces=True)
+_SET_IF: Final = frozenset((b"NX", b"XX", b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE", b"KEEPTTL"))
 
 
 def _same(effect: Effect) -> _Rule:
     return lambda args: effect
+
+
+def _set(args: list[bytes]) -> Effect | None:
+    """SET, unless what it does depends on what was there."""
+    return None if _SET_IF.intersection(arg.upper() for arg in args[3:]) else _REPLACE
 
 
 def _members(family: str, value: bytes | None, start: int = 2) -> _Rule:
@@ -312,6 +327,8 @@ def _geoadd(args: list[bytes]) -> Effect:
 
 
 _RULES: Final[Mapping[bytes, _Rule]] = {
+    b"SET": _set,
+    **dict.fromkeys((b"SETEX", b"PSETEX", b"MSET", b"GETSET", b"GETDEL", b"DEL", b"UNLINK"), _same(_REPLACE)),
     **dict.fromkeys((b"INCR", b"DECR", b"INCRBY", b"DECRBY", b"INCRBYFLOAT"), _same(_ADD)),
     b"APPEND": _same(Effect("text", appends=True, counted=True)),
     b"SETBIT": lambda args: Effect("bits", puts=((args[2], args[3]),)),

@@ -106,6 +106,8 @@ class CatchUp:
         if wiped:
             # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
             stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)
+            # With its mark it names its partner: one that has a mark, and names nobody, was begun anew.
+            stream.push(pack(("SET", names.partner, stream.opening.source_mark)), 1, stream.accepted)
             mark = token_hex(8)
             stream.push(pack(("SET", names.identity, mark, "XX")), 1, partial(self._refilled, mark))
         stream.push_advance(tail)

@@ -20,7 +20,7 @@ from hybrid.stores.pipe import ignore
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["Checkpoints", "set_outdated"]
+__all__ = ["Checkpoints", "outdating", "set_outdated"]
 
 EVERY_ENTRIES: Final = 50
 EVERY_S: Final = 60.0
@@ -101,5 +101,10 @@ def set_outdated(wire: Wire, names: Names, mark: bytes | None) -> None:
     if found != mark:
         checked(wire, ("UNWATCH",))
         return
+    checked(wire, ("MULTI",), *outdating(names), ("EXEC",))
+
+
+def outdating(names: Names) -> list[tuple[Any, ...]]:
+    """The commands that do so."""
     keys = names.authority, names.log, names.folded, names.folded_commands, names.stream, names.sent
-    checked(wire, ("MULTI",), ("SET", names.identity, OUTDATED), ("DEL", *keys), ("EXEC",))
+    return [("SET", names.identity, OUTDATED), ("DEL", *keys)]

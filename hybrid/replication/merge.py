@@ -21,7 +21,7 @@ from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
-from hybrid.core.state import Absent, KeyState
+from hybrid.core.state import ABSENT, Absent, KeyState
 from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.archive import archives_united, trim_archive
 from hybrid.replication.board import Board
@@ -140,8 +140,9 @@ class Merge:
     def _concerned(self) -> set[bytes]:
         keys = self.tail.keys - {self.names.conflicts}
         if self.tail.spans_all:
-            for wire in (self.tail.wire, self.reader):
-                keys.update(_all_keys(wire))
+            keys.update(_all_keys(self.tail.wire))
+        if self.tail.empties or (self.tail.spans_all and not self.tail.lacks_past):
+            keys.update(_all_keys(self.reader))
         return keys
 
     def _unite_archives(self) -> None:
@@ -150,7 +151,7 @@ class Merge:
         for _ in range(TRIES):
             self._guard({key})
             ours, (theirs, _) = self.tail.states([key])[key], read_states(self.reader, [key])[key]
-            commands = archives_united(self.names, ours, theirs, removes=self._theirs.of(key) is None)
+            commands = archives_united(self.names, ours, theirs, removes=self.footprints(key)[1] is None)
             if not commands:
                 one(self._writer, "UNWATCH")
                 return
@@ -304,7 +305,7 @@ class Merge:
             ours, theirs = self.tail.states(keys), read_states(self.reader, keys, log_key=self.names.log)
             self._guard(set())
             if self.tail.store is Store.LOCAL:
-                self.refused.update(key for key in keys if self._theirs.of(key) is None)
+                self.refused.update(key for key in keys if self.footprints(key)[1] is None)
             plan = Plan(self, [key for key in keys if key not in self.refused], ours, theirs, settle=True)
             mark = Mark(self._end, self._done or b"", self._left, frozenset(plan.rest))
             call = pack(("SET", self.names.merged, mark.record()))
@@ -315,7 +316,14 @@ class Merge:
                 self.archived += sum(step.conflict for step in plan.steps)
 
     def footprints(self, key: bytes) -> tuple[Footprint | None, Footprint | None]:
-        return self._ours.of(key), self._theirs.of(key)
+        """What happened to the key on the returning store, and on the authority; None where nothing did. What the
+        returning store lacks has happened on the authority, before everything else."""
+        ours, theirs = self._ours.of(key), self._theirs.of(key)
+        return ours, Footprint() if theirs is None and self.tail.lacks_past else theirs
+
+    def is_missing(self, key: bytes, theirs: Values) -> bool:
+        """Whether the authority neither has the key nor had it since the stores parted."""
+        return self._theirs.of(key) is None and theirs[key][0] is ABSENT
 
     def _decision(self, key: bytes) -> Decision:
         ours, theirs = self.footprints(key)

@@ -64,7 +64,8 @@ class Plan:
         for key in keys:
             if decisions[key] is Decision.AGAIN or not self._has_room(key):
                 continue
-            if decisions[key] is Decision.COPY:
+            is_replaced = decisions[key] is Decision.KEEP_RETURNING
+            if decisions[key] is Decision.COPY or (is_replaced and merge.is_missing(key, theirs)):
                 self._add(self._copied(key, ours[key]))
             elif decisions[key] in CONTESTED and (
                 merge.hides_a_sum(key, ours[key]) or not same(ours[key], theirs[key][0])

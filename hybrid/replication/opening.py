@@ -80,6 +80,12 @@ class Opening:
         """The request for the source's mark; its reply goes to `check_source_mark`."""
         return self._stream.endpoints[self._stream.source].ask_mark
 
+    @property
+    def source_mark(self) -> bytes:
+        """The one that the source had when the stream began."""
+        assert self._source_marks.own is not None, "checked before anything is copied"
+        return self._source_marks.own
+
     def check_source_mark(self, mark: Any) -> None:
         """What the source lacks counts as deleted only while it has the mark that it had when the stream began: a wipe
         is not to go over to the other store. And a log that was emptied with it says nothing of what was sent. To be
@@ -149,7 +155,21 @@ class Opening:
             stream.board.observe(stream.target, evidence, "its mark is gone")
             raise TargetLost
         if stream.source is Store.LOCAL:
+            self._refuse_newcomer(self._source_marks, marks)
             self._introduce(self._source_marks, marks)
+
+    def _refuse_newcomer(self, local: Marks, cloud: Marks) -> None:
+        """A store that was begun anew may have met the other one here before any greeting has seen both. It is merged
+        and refilled, not shipped from, nor caught up. Raises NotSent or TargetLost."""
+        board, endpoints = self._stream.board, self._stream.endpoints
+        if local.is_newcomer_to(cloud):
+            endpoints[Store.LOCAL].retire()
+            board.observe(Store.LOCAL, Evidence.WIPED)
+            raise NotSent("it was begun anew")
+        if cloud.is_newcomer_to(local):
+            endpoints[Store.CLOUD].retire()
+            board.observe(Store.CLOUD, Evidence.WIPED)
+            raise TargetLost
 
     def _introduce(self, local: Marks, cloud: Marks) -> None:
         """Have each store name the other one."""

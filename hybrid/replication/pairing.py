@@ -1,7 +1,9 @@
 """Whether a store is one of the pair, and whether it lost its data: each store of a pair carries a mark.
 
 A store without a mark whose partner has one, or whose partner holds data while it is empty, is new or was wiped:
-it serves nothing until it is refilled. Where both lost everything, nobody is left to refill them from: they begin anew,
+it serves nothing until it is refilled. A process that does not reach its partner cannot know, and begins anew on it;
+as soon as the two have met, it counts as wiped, and what was written there meanwhile is merged before it is refilled.
+Where both lost everything, nobody is left to refill them from: they begin anew,
 and the local one comes first. Where one lost everything while the other was outdated, which it is until it is refilled,
 what that one has is all there is. Two stores that hold data and were never paired are not made one unasked: the
 local one serves, the cloud one is left alone until an operator says whose data counts (`hybrid.ops.pair`).
@@ -20,7 +22,7 @@ from hybrid.core.apart import mark_apart
 from hybrid.core.authority import FIRST, Authority, Holder
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.health import Evidence
-from hybrid.core.marks import Marks
+from hybrid.core.marks import UNMET, Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import LeftAlone, NotSent, ReplyLost
 from hybrid.core.resp import pack
@@ -52,10 +54,12 @@ SAME: Final = (
 
 COMPLETE: Final = (
     "if ARGV[3]=='1' or redis.call('EXISTS',KEYS[1])==1 then "
-    "redis.call('SET',KEYS[1],ARGV[1],'NX') redis.call('SET',KEYS[2],ARGV[2],'NX') end "
-    "return redis.call('MGET',KEYS[1],KEYS[2])"
+    "if redis.call('SET',KEYS[1],ARGV[1],'NX') and ARGV[4]~='' then redis.call('SET',KEYS[3],ARGV[4]) end "
+    "redis.call('SET',KEYS[2],ARGV[2],'NX') end "
+    "return redis.call('MGET',KEYS[1],KEYS[2],KEYS[3])"
 )
-"""Gives a store the mark and the record that it lacks; one that had its mark and has lost it since gets neither."""
+"""Gives a store the mark and the record that it lacks, the mark with what stands for its partner's; one that had its
+mark and has lost it since gets none of them."""
 
 PARTNER_S: Final = 0.5
 """How long a store without a mark waits for word of its partner."""
@@ -146,10 +150,11 @@ class Pairing:
         if store is Store.CLOUD:
             self._wait_for_local_mark()
         record = self._next_life(Store.LOCAL) if begins_anew else FIRST
-        if begins_anew and greeting.mark == OUTDATED:
-            self._mark_outdated(store, wire)
-        elif not self._mark(store, wire, record, had_mark=greeting.mark is not None):
+        outdated = begins_anew and greeting.mark == OUTDATED
+        if not (self._mark_outdated(store, wire) if outdated else self._mark(store, wire, record, greeting)):
             return self._greet(store, wire)
+        if self._is_newcomer(store, greeted=store):
+            return Evidence.WIPED
         return Evidence.MARKED if begins_anew or was_wiped else Evidence.ANSWERED
 
     def _refuse_foreign(self, store: Store, greeting: _Greeting) -> None:
@@ -165,32 +170,54 @@ class Pairing:
         other, down = store.other, StoreState.DOWN
         self._heard.wait_for(lambda: other in self._greetings or self._board.state(other) is down, PARTNER_S)
 
-    def _mark(self, store: Store, wire: Wire, record: Authority, *, had_mark: bool = False) -> bool:
+    def _mark(self, store: Store, wire: Wire, record: Authority, greeting: _Greeting) -> bool:
         """Learn the store's mark and record; create what is missing. False for a store that was emptied since it was
-        seen to have a mark: a new one would hide that. A record older than `record` was left by a shipper that did not
-        know yet how much was lost."""
+        seen to have a mark (`greeting`): a new one would hide that. A record older than `record` was left by a shipper
+        that did not know yet how much was lost."""
         names = self._names
-        look = ("GET", names.identity), ("GET", names.authority)
-        mark, found = checked(wire, *look)
-        if mark is None and had_mark:
+        keys = names.identity, names.authority, names.partner
+        [(mark, found, partner)] = checked(wire, ("MGET", *keys))
+        if mark is None and greeting.mark is not None:
             return False
         if mark is None or found is None:  # a store that is full would refuse what is not needed either
-            new = secrets.token_hex(8), record.record, int(mark is None)
-            [(mark, found)] = checked(wire, ("EVAL", COMPLETE, 2, names.identity, names.authority, *new))
+            new = secrets.token_hex(8), record.record, int(mark is None), UNMET if greeting.is_blank else b""
+            [(mark, found, partner)] = checked(wire, ("EVAL", COMPLETE, len(keys), *keys, *new))
             if mark is None:
                 return False
         if store is Store.LOCAL and mark != self._endpoints[store].mark:
             self._board.acks[store].begin_anew()
         with self._heard:
             self._endpoints[store].mark = mark
+            self._greetings[store] = replace(greeting, mark=mark, partner=partner)
             self._heard.notify_all()
         self._refuse_itself(store, wire, mark)
+        if self._is_newcomer(store.other, greeted=store):
+            # Before the record is learned: with it the other one may be found to have everything.
+            self._board.observe(store.other, Evidence.WIPED)
         authority = Authority.parse(found)
         if authority is not None and authority.epoch < record.epoch:
             self._endpoints[store].renew_record(record)
             authority = record
         self._board.learn(authority, source=store)
         return True
+
+    def _is_newcomer(self, store: Store, *, greeted: Store) -> bool:
+        """Whether `store` was begun anew without the other one. The one of the two that was not `greeted` just now is
+        looked at again, because the two may have met since its greeting; where it cannot be, its next one tells."""
+        with self._heard:
+            marks = {each: greeting.marks for each, greeting in self._greetings.items()}
+        if len(marks) < len(Store) or marks[store].partner != UNMET:
+            return False
+        try:
+            wire = self._endpoints[greeted.other].connect_raw(purpose=Purpose.HEALTH)
+            try:
+                [found] = checked(wire, ("MGET", self._names.identity, self._names.partner))
+            finally:
+                wire.disconnect()
+        except (NotSent, ReplyLost):
+            return False
+        marks[greeted.other] = Marks(*found)
+        return marks[store].is_newcomer_to(marks[store.other])
 
     def _wait_for_local_mark(self) -> None:
         """Of two URLs that lead to one server it is the cloud store's that is refused."""
@@ -225,16 +252,16 @@ class Pairing:
             return False
         return None if here is None or there is None else here == there
 
-    def _mark_outdated(self, store: Store, wire: Wire) -> None:
+    def _mark_outdated(self, store: Store, wire: Wire) -> bool:
         """Have a store serve that was outdated, because what it has is all there is. Of several processes one gives it
-        its new mark."""
+        its new mark. False as of `_mark`."""
         names = self._names
         _, mark = checked(wire, ("WATCH", names.identity), ("GET", names.identity))
         if mark == OUTDATED:
             # It is another half from now on, and names nobody before the next stream.
             mark_anew = ("SET", names.identity, secrets.token_hex(8))
             checked(wire, ("MULTI",), mark_anew, ("DEL", names.partner), ("EXEC",))
-        self._mark(store, wire, self._next_life(store))
+        return self._mark(store, wire, self._next_life(store), self._greetings[store])
 
     def _next_life(self, store: Store) -> Authority:
         """The record of a pair that begins anew from `store`, later than what its processes remember."""
@@ -251,19 +278,22 @@ class Pairing:
         other, board = store.other, self._board
         wire = self._endpoints[other].connect_raw(purpose=Purpose.HEALTH)
         try:
-            mark, size, own = checked(wire, ("GET", self._names.identity), ("DBSIZE",), ("EXISTS", *self._names.keys))
-            now = _Greeting.of(mark, size, own)
+            ask = ("MGET", self._names.identity, self._names.partner), ("DBSIZE",), ("EXISTS", *self._names.keys)
+            (mark, partner), size, own = checked(wire, *ask)
+            now = _Greeting.of(mark, size, own, partner)
             both_blank = greeting.is_blank and now.is_blank
             both_outdated = greeting.mark == mark == OUTDATED
             if other is Store.CLOUD and (both_blank or both_outdated):
                 return True
-            if greeting.mark == OUTDATED and now.is_blank:
+            if greeting.mark == OUTDATED and (now.is_blank or partner == UNMET):
                 return True
             if mark == OUTDATED and (greeting.is_blank or both_outdated):
                 self._mark_outdated(other, wire)
                 board.observe(other, Evidence.MARKED)
-            elif both_blank or (mark not in (None, OUTDATED) and self._greetings[other].mark is None):
-                self._mark(other, wire, self._next_life(Store.LOCAL))
+            elif both_blank or (
+                mark not in (None, OUTDATED) and (self._greetings[other].mark is None or partner == UNMET)
+            ):
+                self._mark(other, wire, self._next_life(Store.LOCAL), now)
                 board.observe(other, Evidence.MARKED)
             return False
         finally:
@@ -298,6 +328,8 @@ class Pairing:
             partner = self._greetings.get(other)
         if partner is None or partner.user_keys == 0:
             return False
+        if greeting.user_keys and partner.partner == UNMET:
+            return False  # as if both had been met at once: the other one was empty
         if greeting.user_keys and (partner.mark is not None or store is Store.CLOUD):
             # Perhaps somebody else's data: neither to be served as ours, nor to be overwritten.
             itself = greeting.user_keys == partner.user_keys and self._is_one_server(store, wire)
@@ -312,4 +344,4 @@ class Pairing:
         with self._heard:
             self._wait_for_partner(store)
             partner = self._greetings.get(store.other)
-        return partner is not None and partner.partner is None
+        return partner is not None and partner.partner in (None, UNMET)

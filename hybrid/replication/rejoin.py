@@ -2,6 +2,9 @@
 
 It is the local one after a failover, and the cloud one where the local store took over alone. Its unshipped tail is
 everything in its log behind the seal. It is fenced first, so that the tail stands still, and forgotten at last.
+
+Either may have lost its data, and was begun anew by a process that did not reach the other one (`Marks`). Then all its
+log is the tail, done to what it lacks; and what it holds is outdated at last, to be refilled.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import redis
 
@@ -17,11 +20,13 @@ from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position, position
 from hybrid.core.connections import endings_of
 from hybrid.core.health import Evidence
+from hybrid.core.marks import Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
 from hybrid.errors import HybridError
 from hybrid.replication.board import Board
+from hybrid.replication.checkpoints import outdating
 from hybrid.replication.merge import REFUSED, Keep, Merge
 from hybrid.replication.records import one, several, transaction
 from hybrid.replication.seal import kept_seal, restated
@@ -47,13 +52,22 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
     """
     with _taken(endpoints[returning]) as wire, _taken(endpoints[returning.other]) as reader:
         endpoint = endpoints[returning.other]
-        record, seal = several(reader, ("GET", names.authority), ("GET", names.seal))
+        ask_marks = ("MGET", names.identity, names.partner)
+        record, seal, marks = several(reader, ("GET", names.authority), ("GET", names.seal), ask_marks)
         _check(record, board, returning.other)
-        sealed, doubt, arriving = (0, 0), None, []
+        there, here = Marks(*marks), Marks(*one(wire, *ask_marks))
+        if there.is_newcomer_to(here):
+            board.observe(returning.other, Evidence.WIPED)
+            raise Superseded("the authority was begun anew, and is the one to be merged")
+        is_newcomer = here.is_newcomer_to(there)
+        if returning is Store.CLOUD and not (is_newcomer or board.authority.alone):
+            return  # its data is gone, and nothing was written there since
+        sealed, doubt, arriving = (0, 0), (0, 0) if is_newcomer else None, []
         if returning is Store.LOCAL:
             _fence(wire, endpoints[returning], board.authority)
-            sealed, doubt = kept_seal(seal, board.authority)
-            doubt = doubt or _sent(wire, names)
+            if not is_newcomer:
+                sealed, doubt = kept_seal(seal, board.authority)
+                doubt = doubt or _sent(wire, names)
         else:
             endpoints[returning].renew_record(board.authority)
         fence = one(wire, "GET", names.authority)
@@ -63,7 +77,9 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
         end = last_place(wire, names.log)
         if end < sealed:
             board.observe(Store.LOCAL, Evidence.WIPED)
-        tail = Tail(returning, wire, names, sealed, end, doubt or end)
+        # Where dual write was off for a while, the log does not say what was written then.
+        is_whole = is_newcomer and bool(one(wire, "EXISTS", names.apart))
+        tail = Tail(returning, wire, names, sealed, end, doubt or end, lacks_past=is_newcomer, is_whole=is_whole)
         if tail.keys or tail.keyless or tail.spans_all:
             if returning is Store.LOCAL:
                 record = _begin(endpoint, board, seal)
@@ -76,7 +92,9 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
                     board.events.emit(events.KeyRefused(store=returning.other, key=key, reason=REFUSED))
         elif arriving:
             reader.exchange(b"".join(arriving), len(arriving))
-        _forget(wire, names, fence)
+        _forget(wire, names, fence, outdating(names) if is_newcomer else _forgetting(names))
+        if is_newcomer:
+            board.observe(returning, Evidence.WIPED)
         if board.authority.alone:
             _end_alone(endpoints, board)
 
@@ -125,14 +143,15 @@ def _begin(cloud: Endpoint, board: Board, seal: bytes | None) -> bytes:
     return begun.record
 
 
-def _forget(wire: Wire, names: Names, fence: bytes | None) -> None:
-    """Empty the returning store's log, if it has taken no write since the fence."""
+def _forgetting(names: Names) -> list[tuple[Any, ...]]:
+    """The commands that empty a log."""
+    return [("XTRIM", names.log, "MAXLEN", 0), ("UNLINK", names.folded, names.folded_commands)]
+
+
+def _forget(wire: Wire, names: Names, fence: bytes | None, commands: list[tuple[Any, ...]]) -> None:
+    """Run `commands` on the returning store, if it has taken no write since the fence."""
     one(wire, "WATCH", names.authority)
-    commands = [
-        pack(("XTRIM", names.log, "MAXLEN", 0)),
-        pack(("UNLINK", names.folded, names.folded_commands)),
-    ]
-    if one(wire, "GET", names.authority) != fence or transaction(wire, commands) is None:
+    if one(wire, "GET", names.authority) != fence or transaction(wire, list(map(pack, commands))) is None:
         raise Superseded("the authority has moved")
 
 

@@ -215,7 +215,9 @@ class Shipper(threading.Thread):
     def _ship(self, source: Store, lease: Lease, control: Wire, shipped: Shipped) -> Outcome:
         """One stream to the other store, until it breaks."""
         try:
-            if (source is Store.CLOUD or self._board.authority.alone) and not self._merge(source.other, lease):
+            board = self._board
+            may_know_more = source is Store.CLOUD or board.authority.alone or board.is_wiped(Store.CLOUD)
+            if may_know_more and not self._merge(source.other, lease):
                 return Outcome.BROKEN
             outcome = forward(self._endpoints, source, self._names, self._board, lease, control, shipped)
         except (HybridError, redis.ResponseError) as error:

@@ -86,12 +86,22 @@ class Superseded(Exception):
 class Tail:
     """What the returning store's log holds behind the seal, up to `end`. It stands still: that store is fenced.
 
-    `spans_all`: it emptied the store, or copied it whole, so that every key is concerned. `keyless` are its packed
-    commands that change something other than keys.
+    `spans_all`: it emptied the store (`empties`), or copied it whole, so that every key is concerned. `keyless` are its
+    packed commands that change something other than keys. `lacks_past`: it was done to an empty store, in place of what
+    the authority holds. With `is_whole` it concerns every key of the store, whatever the log says.
     """
 
     def __init__(
-        self, store: Store, wire: Wire, names: Names, sealed: Position, end: Position, doubt: Position
+        self,
+        store: Store,
+        wire: Wire,
+        names: Names,
+        sealed: Position,
+        end: Position,
+        doubt: Position,
+        *,
+        lacks_past: bool = False,
+        is_whole: bool = False,
     ) -> None:
         self.store = store
         self.wire = wire
@@ -99,16 +109,21 @@ class Tail:
         self._log = names.log
         self._sealed = sealed
         self._doubt = doubt
+        self.lacks_past = lacks_past
         self._folded = folded(wire, names)
+        if is_whole:
+            self._folded.refilled = end
         self.keys = set(self._folded.keys)
         self.keyless = list(self._folded.commands)
         self.tokens: set[bytes] = set()
+        self.empties = self._folded.emptied is not None
         self.spans_all = self._folded.concerns_all
         for group in self.groups():
             if group.token is not None:
                 self.tokens.add(group.token)
             self.keys.update(group.keys)
             self.keyless += group.keyless
+            self.empties |= group.empties
             self.spans_all |= group.empties or group.refills
 
     def groups(self) -> Iterator[Group]:

@@ -982,3 +982,54 @@ def test_a_store_that_takes_over_alone_from_a_move_is_merged_though_its_log_is_s
         assert all(stands(store, b"local 1003") for store in Store)
         link.heal()
         counting.end()
+
+
+@pytest.mark.parametrize("others", ["gone", "there"])
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("empty", Store)
+def test_a_wiped_store_that_is_met_first_without_the_other_one_is_refilled(
+    empty: Store, writes: bool, others: str
+) -> None:
+    """The process that meets it serves from it; what is written meanwhile is done to what the store has lost."""
+    with opened(f"newcomer {empty} {writes} {others}", preempt=0.0, verbose=False) as world:
+        server, first = world.stores[empty], world.start("p1", 0.0, ack="both")
+        world.scheduler.spawn(partial(_fill, first.client, "old"), "writer", first)
+        assert world.scheduler.run(lambda: _filled(world, "old") and world.is_quiet(), 20.0)
+        if others == "gone":
+            world.kill_process(first)
+        server.crash()
+        wait(world, 0.5)
+        second = world.start("p2", 0.0, ack="both")
+        link = world.link(second, empty.other)
+        link.refuse = True
+        world.scheduler.spawn(partial(_fill, second.client, "new") if writes else second.client.start, "writer", second)
+        server.boot({})
+        wait(world, 2.0)
+        link.heal()
+        is_done = partial(_filled, world, "new" if writes else "old")
+        assert world.scheduler.run(lambda: is_done() and world.is_quiet(), world.scheduler.now_s + 30)
+        assert not world.unequal()
+        assert not world.scheduler.crashes
+        values = {key: value.body for key, value in world.user_values(Store.LOCAL).items()}
+        names = ["old", "new"] if writes else ["old"]
+        assert values == {
+            b"counter": b"%d" % (10 * len(names)),
+            b"list": [name.encode() for name in names],
+            b"hash": {name.encode(): b"1" for name in names},
+            b"replaced": names[-1].encode(),
+            **{name.encode(): name.encode() for name in names},
+        }
+        assert b"hybrid:conflicts" not in world.stores[Store.LOCAL].data.values
+
+
+def _fill(client: Any, name: str) -> None:
+    client.start()
+    client.incrby("counter", 10)
+    client.rpush("list", name)
+    client.hset("hash", name, 1)
+    client.set("replaced", name)
+    client.set(name, name)
+
+
+def _filled(world: World, name: str) -> bool:
+    return world.on_both(name.encode(), lambda value: value is not None)
