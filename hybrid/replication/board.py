@@ -184,6 +184,8 @@ class Board:
             first = not self.heard
             self.heard = self.heard or source is Store.CLOUD
             later = authority.epoch > self.authority.epoch
+            # One that was emptied may have been begun anew, by a process that does not reach the local store.
+            is_doubtful = source is Store.CLOUD and authority.store is source and self.is_wiped(source)
             moved = later and authority.store is not self.authority.store
             changes: list[Change] = []
             if later:
@@ -203,7 +205,8 @@ class Board:
                     self._unexplained_s.append(self.moved_s)
                 if authority.store is Store.CLOUD and not first and self.state(Store.CLOUD) is StoreState.CATCHING_UP:
                     self._expect_seal()
-                changes = self._transition(authority.store, Evidence.CAUGHT_UP)
+                if not is_doubtful:
+                    changes = self._transition(authority.store, Evidence.CAUGHT_UP)
                 if authority.store is Store.CLOUD:
                     # What local holds may be old from now on, until it is handed the authority back.
                     changes += self._transition(Store.LOCAL, Evidence.BEHIND)
@@ -212,6 +215,8 @@ class Board:
             changes += self._promote()
             self._replan()
         self._wake_waiters()
+        if moved and is_doubtful:
+            self.on_refilled(source)  # perhaps: its mark tells
         if moved and not first:
             self.events.emit(events.AuthorityMoved(authority=authority.store, epoch=authority.epoch))
         self._announce(changes)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hybrid.core.authority import Position
 from hybrid.core.conflict import Conflict, Side
+from hybrid.core.footprint import Footprint
 from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum, why_kept
 from hybrid.core.resp import pack, unpack, unpack_all
 from hybrid.core.shipping import Field, Group
@@ -240,3 +241,33 @@ def test_a_conflict_does_not_call_newer_what_is_not(ms: int, doubt: int, said: s
     ours = branch(group(ms, "SET k ours"), doubt=(doubt, 0))
     theirs = branch(group((EARLY + LATE) // 2, "SET k theirs"))
     assert said in why_kept(ours.of(b"k"), theirs.of(b"k"))
+
+
+@pytest.mark.parametrize(
+    ("commands", "what"),
+    [
+        ("INCR k", Decision.AGAIN),
+        ("RPUSH k a;RPUSH k b", Decision.AGAIN),
+        ("HSET k f v;PEXPIREAT k 5000", Decision.AGAIN),
+        ("SET k v", Decision.COPY),
+        ("INCR k;SET k v;INCR k", Decision.COPY),
+        ("DEL k j;RPUSH k a", Decision.COPY),
+        ("MSET k v j w", Decision.COPY),
+        ("SET k v NX", Decision.KEEP_RETURNING),
+        ("RPUSH k a;LPOP k", Decision.KEEP_RETURNING),
+        ("SINTERSTORE k a b", Decision.KEEP_RETURNING),
+    ],
+)
+def test_what_was_done_to_an_empty_store_is_done_to_what_it_lacked(commands: str, what: Decision) -> None:
+    """The authority holds the key since before both began: nothing is lost of that, unless it was to be replaced."""
+    ours = branch(group(LATE, *commands.split(";")))
+    assert decision(ours.of(b"k"), Footprint()) is what
+
+
+def test_a_store_that_was_emptied_on_purpose_replaces_what_it_lacked() -> None:
+    flushed = Group((LATE, 0), ((b"f", b"1"),))
+    ours = branch(flushed, group(LATE + 1, "INCR k"))
+    assert decision(ours.of(b"k"), Footprint()) is Decision.COPY
+    assert decision(ours.of(b"another"), Footprint()) is Decision.COPY
+    asked_to_copy = branch(Group((LATE, 0), ((b"r", b"1"),)))
+    assert decision(asked_to_copy.of(b"another"), Footprint()) is Decision.KEEP_RETURNING

@@ -11,6 +11,7 @@ from servers import client as plain
 from servers import wait_until
 
 from hybrid import AllStoresDown, HybridRedis, Store
+from hybrid.ops import conflicts
 
 OPEN_S = 20.0
 """Many times what opening may take: a client that needs longer waits for the dead store."""
@@ -111,3 +112,46 @@ def test_neither_store_is_there(rig: Rig) -> None:
     wait_until(lambda: is_stored(client), "work on the cloud store", HEAL_S)
     rig.local.start()
     rig.assert_healed(client)
+
+
+@pytest.mark.parametrize("empty", list(Store))
+def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, empty: Store) -> None:
+    """It serves, there is no other; then it gets what it lacks, with what was done there meanwhile."""
+    links = {store: rig.link(store, 0.02) for store in Store}
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url) as before:
+        before.mset({f"k{number}": number for number in range(1000)})
+        before.set("n", 10)
+        before.rpush("list", "old")
+        before.sadd("set", *range(100))
+        assert before.wait_in_sync(HEAL_S)
+    server = rig.local if empty is Store.LOCAL else rig.cloud
+    with plain(server.url) as emptied:
+        emptied.flushall()
+    links[empty.other].apply(refuse=True)
+    client = opened(rig)
+    assert client.get("n") is None
+    assert client.incr("n") == 1
+    assert client.rpush("list", "new") == 1
+    assert client.sadd("set", 1, 1000) == 2
+    assert client.set("k7", "new")
+    assert client.set("new", 1)
+    assert client.set("k8", "taken", nx=True)
+    links[empty.other].heal()
+    rig.assert_healed(client)
+    assert client.mget("n", "k7", "k8", "k9", "new") == [b"11", b"new", b"taken", b"9", b"1"]
+    assert client.lrange("list", 0, -1) == [b"old", b"new"]
+    assert client.scard("set") == 101
+    assert [(conflict.key, conflict.lost.store) for conflict in conflicts.listed(client)] == [(b"k8", empty.other)]
+
+
+def test_a_new_local_store_is_met_before_a_cloud_store_that_holds_data(rig: Rig) -> None:
+    """As if both had been met at once: it is filled from there."""
+    link = rig.link(Store.CLOUD, 0.02)
+    with plain(rig.cloud.url) as cloud:
+        cloud.mset({f"k{number}": number for number in range(1000)})
+    link.apply(refuse=True)
+    client = opened(rig)
+    works(client)
+    link.heal()
+    rig.assert_healed(client)
+    assert client.mget("k7", "n", "new") == [b"7", b"2", b"1"]

@@ -72,13 +72,13 @@ def _lost(world: World, history: History, values: dict[bytes, Value], kept: dict
         held = _members(values.get(attempt.key.encode())) | kept[attempt.key]
         is_there = attempt.key.encode() in values and b"archived" not in held
         if is_there if attempt.kind == "gone" else (attempt.token.encode() not in held):
-            if world.lost_data and not attempt.both:
+            if world.lost_data_s is not None and attempt.ended_s < world.lost_data_s and not attempt.both:
                 history.excused["acknowledged by a store alone, which lost its data"] += 1
             else:
                 yield f"{attempt.kind} {attempt.key} {attempt.token}, on both stores when acknowledged: {attempt.both}"
     for key, (least, _) in _counts(history).items():
         value = int(values[key.encode()].body) if key.encode() in values else 0
-        if value < least and not kept[key] and not world.lost_data:
+        if value < least and not kept[key] and world.lost_data_s is None:
             yield f"{key} is {value} after {least} acknowledged increments"
 
 

@@ -26,6 +26,7 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "alone": ("cut off", "cut off", "cut off", "lose", "hang link", "kill process", "stop process", "hang local"),
     "wiped": ("wipe local", "wipe cloud", "kill process"),
     "emptied": ("empty local", "empty cloud", "empty local", "kill local", "kill process", "stop shipper"),
+    "begun": ("begin local", "begin cloud", "begin local", "kill local", "kill cloud", "kill process", "cut off"),
     "older": ("older local", "kill local", "kill process"),
     "shippers": (
         "stop shipper", "stop shipper", "kill shipper", "kill local", "hang local", "kill cloud", "cut off", "cut",
@@ -54,7 +55,7 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Faults by the name of the profile, each as likely as it is often named."""
 
-LOSSES: Final = ("wipe", "empty", "older")
+LOSSES: Final = ("wipe", "empty", "older", "begin")
 
 MOVE_S: Final = 1.0
 """How long an operator who moves the authority waits for that, and how often one looks whether a hold still stands."""
@@ -71,7 +72,7 @@ class Nemesis:
     def __init__(self, world: World, random: Random, profile: str, until_s: float, replace: Callable[[], None]) -> None:
         self._world, self._random, self._until_s, self._replace = world, random, until_s, replace
         self._faults = PROFILES[profile]
-        self._serial = profile in ("wiped", "emptied", "older") or random.random() < 0.5
+        self._serial = profile in ("wiped", "emptied", "begun", "older") or random.random() < 0.5
         self._busy: set[object] = set()
         self._asking: list[Process] = []
         self._going = 0
@@ -131,14 +132,37 @@ class Nemesis:
             return partial(self._mend_store, store, server.resume)
         values = server.data.values
         if action in LOSSES:
-            world.lost_data.add(store)
+            world.lost_data_s = world.scheduler.now_s
         if action == "empty":
             server.empty()
             return partial(self._mend_store, store, lambda: None)
         if action == "older":
             return self._older(store)
         server.crash()
+        if action == "begin":
+            return self._begin(store)
         return partial(self._mend_store, store, partial(server.boot, {} if action == "wipe" else values))
+
+    def _begin(self, store: Store) -> Undo:
+        """It comes back empty, and is met, perhaps first of all, by a process that does not reach the other one."""
+        world, random = self._world, self._random
+        if random.random() < 0.5:
+            for process in world.living:
+                world.kill_process(process)
+        alone_s = random.choice((0.3, 1.0, 3.0)) * random.uniform(0.5, 1.5)
+
+        def begin() -> None:
+            world.stores[store].boot({})
+            self._replace()
+            process = world.processes[-1]
+            world.link(process, store.other).refuse = True
+            self._trouble(process, store.other)
+            self._busy.add((process, store.other))
+            self._going += 1
+            meet = partial(self._mend_link, process, store.other)
+            world.scheduler.at(alone_s, partial(self._end, f"{process.name} alone on {store}", meet))
+
+        return partial(self._mend_store, store, begin)
 
     def _older(self, store: Store) -> Undo:
         """It crashes a moment later, and comes back as it is now."""
@@ -228,12 +252,12 @@ class Nemesis:
         else:
             link.lose_replies = random.randrange(1, 4)
 
-        def mend() -> None:
-            link.heal()
-            self._busy.discard((process, store))
-            self._relief(process, store)
+        return partial(self._mend_link, process, store)
 
-        return mend
+    def _mend_link(self, process: Process, store: Store) -> None:
+        self._world.link(process, store).heal()
+        self._busy.discard((process, store))
+        self._relief(process, store)
 
     # -- processes
 

@@ -37,6 +37,7 @@ class Attempt:
     process: str
     outcome: str = "sent"
     both: bool = False
+    ended_s: float = 0.0
     due: bool = False
 
 
@@ -131,6 +132,7 @@ class Writer:
         self.history.attempts.append(attempt)
         due_before, lives = self._confirms(), self._lives()
         attempt.outcome = self.attempt(f"{kind} {key} {token}", action)
+        attempt.ended_s = self.world.scheduler.now_s
         # That a key is nowhere proves nothing: perhaps neither its value nor its deletion has arrived yet.
         attempt.both = self.world.on_both(raw, holds) and (kind != "gone" or due_before)
         judged = due_before and self._confirms() and self._lives() == lives and kind != "gone"

@@ -53,7 +53,7 @@ class World:
         self.stores: dict[Store, Server] = {}
         self.processes: list[Process] = []
         self.round_trip_s = {Store.LOCAL: 0.0005, Store.CLOUD: 0.03}
-        self.lost_data: set[Store] = set()
+        self.lost_data_s: float | None = None
         self.seen: list[str] = []
         self._lively_until_s = 0.0
         self._resting: dict[Task, None] = {}
