@@ -244,10 +244,15 @@ class CatchUp:
         stream = self._stream
         stream.await_replies()
         with stream.target_errors():
-            known = stream.pipe.wire.exchange(pack(("EXISTS", stream.names.identity)), 1)[0]
+            known = stream.opening.target_has_mark()
+            if stream.refills:
+                # Whoever meets it half filled, when all who refill it have died, is to go on.
+                outdated = ("SET", stream.names.identity, OUTDATED, "XX" if known else "NX")
+                marked = stream.pipe.wire.exchange(pack(outdated), 1)
         if stream.refills:
-            # Whoever meets it half filled, when all who refill it have died, is to go on.
-            stream.push(pack(("SET", stream.names.identity, OUTDATED)), 1, stream.accepted)
+            stream.accepted(marked)
+            if marked[0] is None:
+                raise TargetLost  # somebody has begun anew on it
         self._push_again(self._libraries())
         copied = self._copy_all(self._listed_by_target()) if known else 0
         copied += self._copy_all(self._listed_by_source())

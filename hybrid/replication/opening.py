@@ -99,6 +99,16 @@ class Opening:
             stream.board.observe(stream.source, Evidence.WIPED)
             raise NotSent("its data is gone")
 
+    def target_has_mark(self) -> bool:
+        """Whether the other store has a mark now. Raises TargetLost when it was begun anew meanwhile."""
+        stream, names = self._stream, self._stream.names
+        replies = stream.pipe.wire.exchange(pack(("MGET", names.identity, names.partner)), 1)
+        stream.accepted(replies)
+        marks = Marks(*replies[0])
+        if marks.is_newcomer_to(self._source_marks):
+            raise TargetLost
+        return marks.own is not None
+
     @property
     def knows_run(self) -> bool:
         return self.local_run != UNKNOWN_RUN

@@ -172,17 +172,17 @@ class Pairing:
 
     def _mark(self, store: Store, wire: Wire, record: Authority, greeting: _Greeting) -> bool:
         """Learn the store's mark and record; create what is missing. False for a store that was emptied since it was
-        seen to have a mark (`greeting`): a new one would hide that. A record older than `record` was left by a shipper
-        that did not know yet how much was lost."""
+        seen to have a mark (`greeting`): a new one would hide that; and for one that is being refilled. A record older
+        than `record` was left by a shipper that did not know yet how much was lost."""
         names = self._names
         keys = names.identity, names.authority, names.partner
         [(mark, found, partner)] = checked(wire, ("MGET", *keys))
-        if mark is None and greeting.mark is not None:
+        if mark == OUTDATED or (mark is None and greeting.mark is not None):
             return False
         if mark is None or found is None:  # a store that is full would refuse what is not needed either
             new = secrets.token_hex(8), record.record, int(mark is None), UNMET if greeting.is_blank else b""
             [(mark, found, partner)] = checked(wire, ("EVAL", COMPLETE, len(keys), *keys, *new))
-            if mark is None:
+            if mark in (None, OUTDATED):
                 return False
         if store is Store.LOCAL and mark != self._endpoints[store].mark:
             self._board.acks[store].begin_anew()
