@@ -961,7 +961,7 @@ def test_a_store_that_takes_over_alone_from_a_move_is_merged_though_its_log_is_s
     """One process alone does not reach the cloud store when an operator has the last entries brought there. Those who
     ship them do, and the cloud store gets the authority, too. It has to write while they are on their way: in some
     runs it does."""
-    assert any([_takes_over_from_a_move(number) for number in range(6)])
+    assert any(_takes_over_from_a_move(number) for number in range(6))
 
 
 def _takes_over_from_a_move(number: int) -> bool:
