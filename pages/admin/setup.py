@@ -31,7 +31,7 @@ if snapshot is not None and not snapshot.embedded:
         _("In use now: {stores}. What you write here replaces them.").format(stores=format.escaped(", ".join(stores)))
     )
 local, cloud = view.urls_form()
-found: list[setup.UrlCheck] = st.session_state.get(CHECKS, [])
+found: list[setup.UrlCheck] = st.session_state.get(CHECKS, {}).get((local, cloud), [])
 if found:
     st.subheader(_("2. What can they do?"), anchor=False)
     with st.grid(2, min_column_width=320):

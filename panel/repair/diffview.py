@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from functools import partial
 from io import BytesIO
@@ -44,7 +43,6 @@ ENDINGS = {
     Ending.FINISHED: N_("finished"), Ending.CANCELLED: N_("cancelled"), Ending.BUDGET: N_("budget used up"),
     Ending.FAILED: N_("failed"),
 }  # fmt: skip
-BYTES = re.compile(r"""\bb('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 KEY, ENTRY, FOLLOWED = "diff-key", "diff-entry", "diff-followed"
 
 
@@ -182,13 +180,8 @@ def row_of(difference: Difference) -> dict[str, str]:
         _("Cause"): ", ".join(_(CAUSES[cause]) for cause in difference.causes),
         store_name(Store.LOCAL): facts_text(difference.local),
         store_name(Store.CLOUD): facts_text(difference.cloud),
-        _("Detail"): as_text(said(difference.detail)),
+        _("Detail"): said(difference.detail),
     }
-
-
-def as_text(detail: str) -> str:
-    """Bytes as text, not as Python writes them."""
-    return BYTES.sub(r"\1", detail)
 
 
 def chosen_key(*, just_opened: bool) -> str:

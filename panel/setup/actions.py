@@ -26,7 +26,7 @@ CHECKS = "setup-checks"
 def check(state: MutableMapping[Any, Any], local_url: str, cloud_url: str) -> Outcome:
     """Try both URLs; the page shows what came of it. An operator's: the panel connects to what it is given."""
     require_operator()
-    state[CHECKS] = check_urls(local_url, cloud_url)
+    state[CHECKS] = {(local_url, cloud_url): check_urls(local_url, cloud_url)}
     return Outcome(True, "")
 
 

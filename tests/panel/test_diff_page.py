@@ -20,9 +20,9 @@ from panel.process import PanelProcess
 from panel.queries import Store
 from panel.repair import actions, conflictactions, queries
 from panel.repair.conflictview import value_rows
-from panel.repair.diffview import KEY, as_text, choose, exported
+from panel.repair.diffview import KEY, choose, exported, row_of
 from panel.repair.links import key_from, key_text
-from panel.repair.queries import Cause, Direction, Scope, Selection
+from panel.repair.queries import Cause, Difference, Direction, Scope, Selection
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -248,6 +248,7 @@ def test_nothing_is_written_outside_the_folder(real_panel: SimpleNamespace, tmp_
 
 
 def test_details_are_text_that_people_read() -> None:
-    """A field named b is no mark of bytes."""
-    assert as_text("fields: b'b' = b'it\\'s' / b\"c'\" = b''") == "fields: 'b' = 'it\\'s' / \"c'\" = ''"
+    """A name that is b, or ends in it, is no mark of bytes."""
+    detail = "value: '{\"b\":1}' / '{\"a b\":2}'"
+    assert row_of(Difference(b"d", (Cause.VALUE,), None, None, detail))["Detail"] == detail
     assert ttl_detail(90_000_000, 500_000) == "expires 1.0 d later on local"

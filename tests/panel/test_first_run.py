@@ -24,6 +24,7 @@ OpenPage = Callable[..., AppTest]
 SetWeather = Callable[[str], Overview | None]
 TextOf = Callable[[AppTest], str]
 PAGE = "admin/setup.py"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,19 @@ def test_both_stores_are_tried_shown_and_written(
     assert f"REDIS_URL={two.local.url}" in written
     assert "REDIS_WRITE_ACK=both" in written  # of the preset production
     assert panel_process.introduced
+
+
+def test_addresses_that_are_gone_from_the_form_are_not_taken_for_tried(
+    two: Stores, set_weather: SetWeather, open_page: OpenPage, folder: Path
+) -> None:
+    """Who looks at another page and comes back finds the form empty: it offered to write that, without addresses."""
+    set_weather("embedded")
+    at = tried(open_page(PAGE), two.local.url, two.cloud.url)
+    for page in ("watch/overview.py", PAGE):
+        at.switch_page(str(ROOT / "pages" / page)).run()
+        assert not at.exception
+    assert at.text_input(key="setup-local").value == ""
+    assert not [found for found in at.button if found.key == "setup-write"]
 
 
 def test_environment_that_overrules_the_file_is_told_before_writing(
