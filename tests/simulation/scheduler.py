@@ -92,7 +92,8 @@ class Scheduler:
         return task.woken
 
     def pause(self) -> None:
-        """A point where another task may come first; what is due always does, so that nothing can hold up time."""
+        """A point where another task may come first; what is due always does, so that nothing can hold up time, which
+        moves on here."""
         if self.current is None or self.over:
             return
         self.now_s += STEP_S
@@ -112,11 +113,6 @@ class Scheduler:
             task.blocked, task.woken = False, True
             self._enqueue(task)
 
-    def tick(self) -> float:
-        """The time, which moves on by being looked at."""
-        self.pause()
-        return self.now_s
-
     # -- called from outside of tasks
 
     def run(self, done: Callable[[], bool], limit_s: float) -> bool:
@@ -126,7 +122,12 @@ class Scheduler:
             while timers[0][0] <= self.now_s:
                 heapq.heappop(timers)[2]()
             if ready:
-                self._step(ready.pop(int(self.random.random() * len(ready)) if len(ready) > 1 else 0))
+                task = ready.pop(int(self.random.random() * len(ready)) if len(ready) > 1 else 0)
+                self.steps += 1
+                self.now_s += STEP_S
+                self.current = task
+                task.greenlet.switch()
+                self.current = None
             elif timers[0][0] < limit_s:
                 self.now_s = timers[0][0]
             else:
@@ -193,10 +194,3 @@ class Scheduler:
         if task.blocked and task.ticket == ticket:
             task.blocked = False
             self._enqueue(task)
-
-    def _step(self, task: Task) -> None:
-        self.steps += 1
-        self.now_s += STEP_S
-        self.current = task
-        task.greenlet.switch()
-        self.current = None

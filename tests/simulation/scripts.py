@@ -32,6 +32,7 @@ redis = {
 """
 
 
+@cache
 def sha(script: bytes) -> bytes:
     return sha1(script).hexdigest().encode()
 

@@ -233,11 +233,14 @@ class Clock:
         self._scheduler = scheduler
 
     def monotonic(self) -> float:
-        return 1000.0 + self._scheduler.tick()
+        scheduler = self._scheduler
+        scheduler.pause()
+        return 1000.0 + scheduler.now_s
 
     def time(self) -> float:
-        task = self._scheduler.current
-        return EPOCH_S + self._scheduler.tick() + (task.host.skew_s if task else 0.0)
+        scheduler, task = self._scheduler, self._scheduler.current
+        scheduler.pause()
+        return EPOCH_S + scheduler.now_s + (task.host.skew_s if task else 0.0)
 
 
 def _start(scheduler: Scheduler, host_of: Callable[[], Host]) -> Callable[[threading.Thread], None]:

@@ -196,10 +196,13 @@ class _LogLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         task = self._world.scheduler.current
+        is_told = self._world.verbose or record.levelno >= logging.WARNING
+        if not (is_told or record.exc_info):
+            return
         text = logging.Formatter().format(record)
         if record.exc_info:
             self._world.seen.append(text)
-        if self._world.verbose or record.levelno >= logging.WARNING:
+        if is_told:
             self._world.say(task.host.name if task else "-", f"log: {text}")
 
 
