@@ -62,7 +62,7 @@ COMPLETE: Final = (
 mark and has lost it since gets none of them."""
 
 PARTNER_S: Final = 0.5
-"""How long a store without a mark waits for word of its partner."""
+"""How long a store without a mark, or that was just begun, waits for word of its partner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,13 +203,17 @@ class Pairing:
 
     def _is_newcomer(self, store: Store, *, greeted: Store) -> bool:
         """Whether `store` was begun anew without the other one. The one of the two that was not `greeted` just now is
-        looked at again, because the two may have met since its greeting; where it cannot be, its next one tells."""
+        looked at again where it would decide, because the two may have met since its greeting; where it cannot be, its
+        next one tells."""
         with self._heard:
             marks = {each: greeting.marks for each, greeting in self._greetings.items()}
         if len(marks) < len(Store) or marks[store].partner != UNMET:
             return False
+        may_have_met = store is greeted and marks[store.other].partner == UNMET
+        if not may_have_met and not marks[store].is_newcomer_to(marks[store.other]):
+            return False
         try:
-            wire = self._endpoints[greeted.other].connect_raw(purpose=Purpose.HEALTH)
+            wire = self._endpoints[greeted.other].connect_raw(purpose=Purpose.HEALTH, patience_s=lambda: PARTNER_S)
             try:
                 [found] = checked(wire, ("MGET", self._names.identity, self._names.partner))
             finally:
