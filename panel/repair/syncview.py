@@ -206,13 +206,13 @@ def schedule(snapshot: Overview | None) -> None:
 
 def history(obstacle: Verdict | None) -> None:
     """All syncs of all processes, newest first; one that overwrote something can be undone."""
-    found = queries.syncs() if obstacle is None else None
-    results = found.last.value if found and found.last else None
-    if found is not None:
+    found = queries.syncs()
+    results = found.last.value if found.last else None
+    if obstacle is None:
         missing(found, _("History"), "syncs")
+    elif results is None:
+        st.caption(_("What was synced is not known until both stores answer."))
     if results is None:
-        if obstacle is not None:
-            st.caption(_("What was synced is not known until both stores answer."))
         return
     if not results:
         st.caption(_("Nothing was synced yet."))

@@ -89,6 +89,25 @@ def test_what_a_sync_did_that_has_not_ended_is_unknown(
     assert actions.sync_summary(cut_off) == "not ended: what it did is not known"
 
 
+def test_the_chosen_sync_outlives_an_outage(
+    panel_process: PanelProcess, set_weather: SetWeather, open_page: OpenPage
+) -> None:
+    set_weather("healthy")
+    done = SyncResult(
+        id="1", direction="local-to-cloud", pattern="*", author="ada", started_at_s=1.0, ended_at_s=1.0,
+        ending=SyncEnding.FINISHED, undo_until_s=time.time() + 3600,
+    )  # fmt: skip
+    panel_process.reads.get(("syncs",), lambda: [done], patience_s=5)
+    at = open_page(PAGE, query={"section": "history"})
+    history = next(frame for frame in at.dataframe if "Direction" in frame.value.columns)
+    at.session_state[history.key] = {"selection": {"rows": [], "columns": [], "cells": [[0, "Direction"]]}}
+    assert not at.run().button(key="sync-undo-run").disabled
+    set_weather("cloud down")
+    assert at.run().button(key="sync-undo-run").disabled
+    set_weather("healthy")
+    assert not at.run().button(key="sync-undo-run").disabled
+
+
 def test_schedule_is_changed_in_every_process(
     set_weather: SetWeather, panel_process: PanelProcess, open_page: OpenPage, text_of: TextOf,
     monkeypatch: pytest.MonkeyPatch,
