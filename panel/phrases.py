@@ -349,6 +349,8 @@ CONSOLE: Final = (
     N_("it cannot be replicated"),
     N_("it would wait; use its form that does not block"),
     N_("keys that begin with 'hybrid:' are hybrid's own"),
+    N_("the other store would not learn of it; choose one store, and allow writes to it"),
+    N_("the other store would not learn of it; allow writes to this store"),
     N_("the other store would not learn of it; choose Replicated, and it reaches both"),
     N_(
         "the other store would not learn of it; choose Replicated, and it reaches both, or allow writes to this store "

@@ -146,7 +146,11 @@ def _past_hybrid(name: str, target: Target, policy: Policy, words: Sequence[byte
     if any(word.startswith(RESERVED) for word in words[1:]):
         raise CommandRefused(name, f"keys that begin with {RESERVED.decode()!r} are hybrid's own")
     if not agreed:
-        why = "the other store would not learn of it; choose Replicated, and it reaches both"
+        why = "the other store would not learn of it"
+        if policy is Policy.REFUSED:
+            one = "choose one store, and allow writes to it" if target is Target.EACH else "allow writes to this store"
+            raise CommandRefused(name, f"{why}; {one}")
+        why = f"{why}; choose Replicated, and it reaches both"
         raise CommandRefused(name, why if target is Target.EACH else f"{why}, or allow writes to this store only")
 
 

@@ -35,6 +35,16 @@ def test_write_past_hybrid_is_refused_until_it_is_meant(line: str, target: Targe
     assert judge(line, target, past_hybrid=True).changes  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("target", DIRECT)
+@pytest.mark.parametrize("line", ["CONFIG SET a b", "SHUTDOWN", "NEWCMD x"])
+def test_replicated_is_no_advice_for_what_it_refuses(line: str, target: Target) -> None:
+    with pytest.raises(CommandRefused):
+        judge(line, Target.CLIENT)
+    with pytest.raises(CommandRefused, match="allow writes to") as refusal:
+        judge(line, target)
+    assert "Replicated" not in str(refusal.value)
+
+
 @pytest.mark.parametrize("line", ["GET k", "INFO", "CONFIG GET maxmemory", "SLOWLOG GET", "PING", "CONFIG HELP"])
 def test_reading_one_store_needs_nothing(line: str) -> None:
     found = judge(line, Target.CLOUD)
