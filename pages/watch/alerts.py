@@ -30,6 +30,8 @@ def draw_live() -> None:
         view.sent(found)
     else:
         view.fires(found)
+        st.subheader(_("Silences and maintenance"), anchor=False)
+        quietview.quiets(found)
 
 
 def draw_rules() -> None:
@@ -79,7 +81,5 @@ elif chosen == EVENTS:
     draw_events()
 else:
     st.fragment(draw_live, run_every=TICK_S, key="tick")()
-    known = queries.snapshot()
-    if chosen == INCIDENTS and known is not None:
-        st.subheader(_("Silences and maintenance"), anchor=False)
-        quietview.quiet_part(known)
+    if chosen == INCIDENTS and queries.snapshot() is not None:
+        quietview.quiet_form()

@@ -14,13 +14,13 @@ from panel.alerts.queries import Snapshot
 from panel.alerts.words import RULES, rule_word
 from panel.i18n import _
 
-__all__ = ["quiet_part"]
+__all__ = ["quiet_form", "quiets"]
 
 SPANS_S = {"30 min": 1800.0, "1 h": 3600.0, "4 h": 14_400.0, "8 h": 28_800.0, "1 d": 86_400.0, "7 d": 604_800.0}
 
 
-def quiet_part(found: Snapshot) -> None:
-    """What is not told now or later, and a form for more of it."""
+def quiets(found: Snapshot) -> None:
+    """What is not told now or later."""
     zone = widgets.zone()
     for quiet in found.quiets:
         about = ", ".join(map(rule_word, quiet.rules)) or _("everything")
@@ -37,11 +37,15 @@ def quiet_part(found: Snapshot) -> None:
                 _("End now"), key=f"end-{quiet.id}", disabled=not access.is_operator(),
                 on_click=widgets.perform, args=(actions.end_quiet, quiet.id),
             )  # fmt: skip
+
+
+def quiet_form() -> None:
+    """Silence from now on, or a window planned ahead."""
     with st.expander(_("Silence, or plan maintenance"), icon=":material/notifications_off:"):
-        _quiet_form()
+        _fields()
 
 
-def _quiet_form() -> None:
+def _fields() -> None:
     planned = st.segmented_control(
         _("Kind"), [False, True], default=False, required=True, key="quiet-kind",
         format_func=lambda each: _("Maintenance window") if each else _("Silence from now on"),

@@ -122,3 +122,17 @@ def test_what_is_typed_outlives_the_weather(
         expect(page.get_by_text("no key can be shown")).to_have_count(0, timeout=PATIENT_MS)
         expect(field).to_have_value("typed, and not sent")
         assert watch.errors == []
+
+
+def test_a_silence_is_listed_where_it_was_made(
+    chromium: Browser, server: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
+    """The button stands in what draws itself anew; so must the list below it."""
+    local, cloud = server(persistent=True), server(persistent=True)
+    with opened(chromium, local, cloud, tmp_path) as (_, page, watch):
+        cloud.kill()
+        open_page(page, "Alerts")
+        page.get_by_role("button", name="Silence for 1 h").click(timeout=PATIENT_MS)
+        page.get_by_role("button", name="End now").click(timeout=PATIENT_MS)
+        expect(page.get_by_role("button", name="End now")).to_have_count(0, timeout=PATIENT_MS)
+        assert watch.errors == []
