@@ -99,7 +99,7 @@ def draw_courses() -> None:
     view.chart_frame(
         _("Latency"), _("round trip of {group}, log scale").format(group=view.group_word(group)),
         charts.latency_chart(found, group, marked),
-        metrics.latency(found, group), "latency", live=live,
+        metrics.latency(found, group) or metrics.probes(found), "latency", live=live,
     )  # fmt: skip
     with st.grid(2, min_column_width=330):
         view.chart_frame(

@@ -154,6 +154,11 @@ def latency(found: Measured, group: str = ALL) -> list[LatencyRow]:
     return [row for row in metrics.latency_rows(_grouped(found, group)) if row["group"] == group]
 
 
+def probes(found: Measured) -> list[GaugeRow]:
+    """How fast each store has answered the agent."""
+    return gauges(found, *(f"{name}_ms.{store}" for store in Store for name in ("p50", "p99")))
+
+
 def throughput(found: Measured, group: str = ALL) -> list[ThroughputRow]:
     return [row for row in metrics.throughput_rows(_grouped(found, group)) if row["group"] == group]
 

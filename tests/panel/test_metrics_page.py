@@ -106,6 +106,14 @@ def test_charts_of_both_stores_with_failovers_on_the_time_axis(page: Callable[..
     assert [metric.value for metric in at.metric][:6] == ["0.51 ms", "8.2 ms", "62 ms", ":gray[unknown]", "750", "0"]
 
 
+def test_probes_that_are_drawn_alone_can_be_downloaded(page: Callable[..., AppTest]) -> None:
+    quiet = measured(*(record(END - 600 + 10 * number, ms=None) for number in range(20)))
+    at = page(Known(quiet, time.time()))
+    assert [trace["name"] for trace in specs(at)[0]["data"]] == ["Cloud probe p50"]
+    first = at.get("download_button")[0]
+    assert not first.proto.disabled
+
+
 def test_live_mode_draws_what_keeps_its_place(page: Callable[..., AppTest]) -> None:
     at = page()
     still = len(at.get("plotly_chart"))
