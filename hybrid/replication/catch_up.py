@@ -34,6 +34,11 @@ from hybrid.types import Store, StoreState
 
 __all__ = ["CatchUp"]
 
+MARK_REFILLED: Final = (
+    "if redis.call('GET',KEYS[1])~=ARGV[1] then return false end return redis.call('SET',KEYS[1],ARGV[2])"
+)
+"""One that was emptied meanwhile lacks what was copied before, also where somebody has begun anew on it."""
+
 BATCH_KEYS: Final = 200
 LISTED_KEYS: Final = 1000
 FORGET_KEYS: Final = 2000
@@ -109,7 +114,8 @@ class CatchUp:
             # With its mark it names its partner: one that has a mark, and names nobody, was begun anew.
             stream.push(pack(("SET", names.partner, stream.opening.source_mark)), 1, stream.accepted)
             mark = token_hex(8)
-            stream.push(pack(("SET", names.identity, mark, "XX")), 1, partial(self._refilled, mark))
+            marked = ("EVAL", MARK_REFILLED, 1, names.identity, OUTDATED, mark)
+            stream.push(pack(marked), 1, partial(self._refilled, mark))
         stream.push_advance(tail)
         stream.flush()
 

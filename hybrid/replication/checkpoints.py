@@ -106,5 +106,5 @@ def set_outdated(wire: Wire, names: Names, mark: bytes | None) -> None:
 
 def outdating(names: Names) -> list[tuple[Any, ...]]:
     """The commands that do so."""
-    keys = names.authority, names.log, names.folded, names.folded_commands, names.stream, names.sent
+    keys = names.authority, names.log, names.folded, names.folded_commands, names.stream, names.sent, names.partner
     return [("SET", names.identity, OUTDATED), ("DEL", *keys)]

@@ -21,7 +21,7 @@ from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
-from hybrid.core.state import ABSENT, Absent, KeyState
+from hybrid.core.state import Absent, KeyState
 from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.archive import archives_united, trim_archive
 from hybrid.replication.board import Board
@@ -321,9 +321,9 @@ class Merge:
         ours, theirs = self._ours.of(key), self._theirs.of(key)
         return ours, Footprint() if theirs is None and self.tail.lacks_past else theirs
 
-    def is_missing(self, key: bytes, theirs: Values) -> bool:
-        """Whether the authority neither has the key nor had it since the stores parted."""
-        return self._theirs.of(key) is None and theirs[key][0] is ABSENT
+    def is_untouched(self, key: bytes) -> bool:
+        """Whether nothing happened to the key on the authority since the stores parted."""
+        return self._theirs.of(key) is None
 
     def _decision(self, key: bytes) -> Decision:
         ours, theirs = self.footprints(key)

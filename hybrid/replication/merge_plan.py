@@ -12,7 +12,7 @@ from hybrid.core.merge_script import Step
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Decision, why_kept
 from hybrid.core.resp import pack, unpack
-from hybrid.core.state import Absent, KeyState, plan_put
+from hybrid.core.state import Absent, KeyState, List, plan_put
 from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.archive import archive_command, fitted, logged, put_of, same
 from hybrid.replication.copy import Snapshot, temporary_key
@@ -31,6 +31,8 @@ CALL_BYTES: Final = 4 * 1024 * 1024
 
 CALL_COMMANDS: Final = 5000
 """The server takes about 4 µs for each."""
+
+PUSHED_ITEMS: Final = 1000
 
 Values = dict[bytes, Snapshot]
 """Of keys on the authority: each with the place of the log up to which it contains what was written."""
@@ -64,8 +66,9 @@ class Plan:
         for key in keys:
             if decisions[key] is Decision.AGAIN or not self._has_room(key):
                 continue
-            is_replaced = decisions[key] is Decision.KEEP_RETURNING
-            if decisions[key] is Decision.COPY or (is_replaced and merge.is_missing(key, theirs)):
+            if decisions[key] is Decision.KEEP_RETURNING and merge.is_untouched(key):
+                self._add(self._joined(key, ours[key], theirs[key][0]))
+            elif decisions[key] is Decision.COPY:
                 self._add(self._copied(key, ours[key]))
             elif decisions[key] in CONTESTED and (
                 merge.hides_a_sum(key, ours[key]) or not same(ours[key], theirs[key][0])
@@ -108,6 +111,21 @@ class Plan:
             return None
         archived = self._archived(key, theirs, ours, returning_won=True)
         return Step(key, [*archived[:-1], *put, archived[-1]], guarded=guarded, conflict=True)
+
+    def _joined(self, key: bytes, ours: KeyState | Absent, theirs: KeyState | Absent) -> Step | None:
+        """What was done to a store that lacked what the authority holds. Where nothing came of it, nothing is replaced:
+        a worker may have looked for a job, a script may have read. What is left of a queue is added to the other. None
+        where there is nothing to do, or the key is refused."""
+        if isinstance(ours, Absent) or same(ours, theirs):
+            return None
+        if isinstance(theirs, Absent):
+            return self._copied(key, ours)
+        if isinstance(ours.body, List) and isinstance(theirs.body, List):
+            items = ours.body.items
+            parts = (items[start : start + PUSHED_ITEMS] for start in range(0, len(items), PUSHED_ITEMS))
+            pushed = [pack(("RPUSH", key, *part)) for part in parts]
+            return Step(key, pushed, guarded=self._merge.is_guarded(key))
+        return self._settle(key, Decision.KEEP_RETURNING, ours, theirs)
 
     def _copied(self, key: bytes, state: KeyState | Absent) -> Step | None:
         """None where the key is refused."""

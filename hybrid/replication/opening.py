@@ -184,9 +184,11 @@ class Opening:
     def _introduce(self, local: Marks, cloud: Marks) -> None:
         """Have each store name the other one."""
         stream = self._stream
-        if local.own not in (None, cloud.partner):
+        if local.own in (None, OUTDATED) or cloud.own in (None, OUTDATED):
+            return
+        if local.own != cloud.partner:
             stream.pipe.push(pack(("SET", stream.names.partner, local.own)), 1, ignore)
-        if cloud.own not in (None, OUTDATED, local.partner):
+        if cloud.own != local.partner:
             stream.control.push(pack(("SET", stream.names.partner, cloud.own)), 1, ignore)
 
     def _check_record(self, replies: list[Any]) -> None:

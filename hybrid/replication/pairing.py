@@ -191,9 +191,10 @@ class Pairing:
             self._greetings[store] = replace(greeting, mark=mark, partner=partner)
             self._heard.notify_all()
         self._refuse_itself(store, wire, mark)
-        if self._is_newcomer(store.other, greeted=store):
-            # Before the record is learned: with it the other one may be found to have everything.
-            self._board.observe(store.other, Evidence.WIPED)
+        for newcomer in Store:
+            if self._is_newcomer(newcomer, greeted=store):
+                # Before the record is learned: with it that store may be found to have everything.
+                self._board.observe(newcomer, Evidence.WIPED)
         authority = Authority.parse(found)
         if authority is not None and authority.epoch < record.epoch:
             self._endpoints[store].renew_record(record)

@@ -112,7 +112,7 @@ class Tail:
         self.lacks_past = lacks_past
         self._folded = folded(wire, names)
         if is_whole:
-            self._folded.refilled = end
+            self._folded.refilled = max(end, (1, 0))
         self.keys = set(self._folded.keys)
         self.keyless = list(self._folded.commands)
         self.tokens: set[bytes] = set()

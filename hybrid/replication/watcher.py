@@ -253,9 +253,11 @@ class Watcher(threading.Thread):
         return AWAITED_S if waits else SILENCE_S[self._store]
 
     def _nobody_tells(self) -> bool:
-        """Whether others may have refilled the store, and this process does not reach the one where that is said. It
-        greets the store anew then."""
-        return self._board.is_wiped(self._store) and not self._board.reachable(self._store.other)
+        """Whether others may have refilled the store, and this process does not reach the one where that is said, or
+        holds that one for wiped as well. It greets the store anew then."""
+        other = self._store.other
+        is_heard = self._board.reachable(other) and not self._board.is_wiped(other)
+        return self._board.is_wiped(self._store) and not is_heard
 
     def _is_to_be_asked(self) -> bool:
         board, peer = self._board, self._store.other
@@ -316,7 +318,7 @@ class Watcher(threading.Thread):
             return
         if message[1] == FLUSHES_CHANNEL:
             # Perhaps it was another database of the same server.
-            if message[2] is None and self._endpoint.has_lost_mark():
+            if message[2] is None and self._endpoint.has_another_mark():
                 self._renewing = True
             return
         if message[1] == self._endpoint.config:

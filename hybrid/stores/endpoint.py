@@ -241,12 +241,13 @@ class Endpoint:
         wire.looked = wire.looked if is_lost else flushes
         return is_lost
 
-    def has_lost_mark(self) -> bool:
-        """The same, asked over any connection."""
+    def has_another_mark(self) -> bool:
+        """Whether the store has not the mark that it was greeted with: since it was emptied it may have been begun
+        anew. Raises NotSent or ReplyLost."""
         wire = self.take_raw()
-        is_lost = self.has_lost(wire)
+        mark = wire.exchange(self.ask_mark, 1, decode=False)[0]
         self.give_raw(wire)
-        return is_lost
+        return self.mark is not None and mark != self.mark
 
     def take_fenced(self, epoch: int = FIRST.epoch) -> tuple[int, Wire]:
         """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost.

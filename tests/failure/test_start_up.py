@@ -123,6 +123,8 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
         before.set("n", 10)
         before.rpush("list", "old")
         before.sadd("set", *range(100))
+        before.rpush("jobs", 1, 2)
+        before.rpush("queue", "old")
         assert before.wait_in_sync(HEAL_S)
     server = rig.local if empty is Store.LOCAL else rig.cloud
     with plain(server.url) as emptied:
@@ -136,8 +138,15 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
     assert client.set("k7", "new")
     assert client.set("new", 1)
     assert client.set("k8", "taken", nx=True)
+    assert client.lpop("jobs") is None
+    assert client.eval("return redis.call('GET',KEYS[1])", 1, "k5") is None
+    assert client.rpush("queue", "taken", "waits") == 2
+    assert client.lpop("queue") == b"taken"
     links[empty.other].heal()
     rig.assert_healed(client)
+    assert client.lrange("jobs", 0, -1) == [b"1", b"2"], "nothing was taken from it"
+    assert client.lrange("queue", 0, -1) == [b"old", b"waits"]
+    assert client.get("k5") == b"5"
     assert client.mget("n", "k7", "k8", "k9", "new") == [b"11", b"new", b"taken", b"9", b"1"]
     assert client.lrange("list", 0, -1) == [b"old", b"new"]
     assert client.scard("set") == 101

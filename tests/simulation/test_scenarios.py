@@ -12,7 +12,7 @@ import pytest
 from hybrid import AllStoresDown, OutcomeUnknown
 from hybrid.core import flows
 from hybrid.core.actions import Flow
-from hybrid.core.authority import Holder
+from hybrid.core.authority import FIRST, Authority, Holder
 from hybrid.core.checkpoint import OUTDATED, Checkpoint
 from hybrid.core.folding import Folded
 from hybrid.core.outcomes import NotSent
@@ -821,9 +821,13 @@ def test_a_refilled_store_is_not_taken_for_the_first_of_a_new_pair(cut_s: float)
         records = []
         for _ in range(100):
             wait(world, 0.01)
-            records.append({store: world.stores[store].data.values[b"hybrid:authority"].body for store in Store})
-        early = [it for it in records if it[Store.LOCAL].startswith(b"local") and it[Store.CLOUD].startswith(b"cloud")]
-        assert not early
+            found = [world.stores[store].data.values[b"hybrid:authority"].body for store in Store]
+            records.append([Authority.parse(record) or FIRST for record in found])
+        assert not [
+            (local, cloud)
+            for local, cloud in records
+            if local.holder is Holder.LOCAL and cloud.holder is Holder.CLOUD and local.epoch > cloud.epoch
+        ]
         counting.end()
 
 
@@ -1040,3 +1044,35 @@ def _fill(client: Any, name: str) -> None:
 
 def _filled(world: World, name: str) -> bool:
     return world.on_both(name.encode(), lambda value: value is not None)
+
+
+@pytest.mark.parametrize("stopped_s", [0.02, 0.05, 0.1])
+def test_a_process_that_holds_both_stores_for_wiped_looks_again(stopped_s: float) -> None:
+    """It was stopped while the one was refilled, and while the other was begun anew; nobody else is left to tell."""
+    with opened(f"both wiped {stopped_s}", preempt=0.0, verbose=False) as world:
+        local, cloud = (world.stores[store] for store in Store)
+        first, third = world.start("p1", 0.0, ack="both"), world.start("p3", 0.0, ack="both")
+        world.scheduler.spawn(partial(_fill, first.client, "old"), "writer", first)
+        world.scheduler.spawn(third.client.start, "writer", third)
+        assert world.scheduler.run(lambda: _filled(world, "old") and world.is_quiet(), 20.0)
+        cloud.crash()
+        wait(world, 0.3)
+        cloud.boot({})
+        board = first.client._board
+        assert world.scheduler.run(lambda: board.is_wiped(Store.CLOUD), world.scheduler.now_s + 5)
+        world.scheduler.freeze(first)
+        refilled = lambda: third.client._board.state(Store.CLOUD) is StoreState.UP and not world.unequal()  # noqa: E731
+        assert world.scheduler.run(refilled, world.scheduler.now_s + 20)
+        local.crash()
+        world.kill_process(third)
+        wait(world, stopped_s)
+        second = world.start("p2", 0.0, ack="both")
+        world.link(second, Store.CLOUD).refuse = True
+        local.boot({})
+        world.scheduler.spawn(lambda: second.client.set("new", "new"), "writer", second)
+        wait(world, 2.0)
+        world.kill_process(second)
+        world.scheduler.thaw(first)
+        assert world.scheduler.run(lambda: _filled(world, "new") and world.is_quiet(), world.scheduler.now_s + 60)
+        assert not world.unequal()
+        assert _filled(world, "old")
