@@ -41,6 +41,7 @@ class LaneEngine(Engine):
         lane = cast("LaneEngine", copy.copy(engine))
         lane.__class__ = cls
         lane.endpoints = {store: RawEndpoint(endpoint, options) for store, endpoint in engine.endpoints.items()}
+        lane.relay = engine.relay.over(lane.endpoints)
         lane.equip(engine.reach.over(lane.endpoints))
         lane._slots = {store: SimpleQueue() for store in Store}
         for store, slots in lane._slots.items():
@@ -51,10 +52,12 @@ class LaneEngine(Engine):
     def perform(self, action: Action) -> Any:
         if not isinstance(action, Commit | Ask) or (isinstance(action, Ask) and action.timeout_s is not None):
             return super().perform(action)
-        slots = self._slots[action.store]
+        # What others write to the local store for this process is asked for on the cloud store.
+        asked = Store.CLOUD if isinstance(action, Commit) and action.relayed else action.store
+        slots = self._slots[asked]
         slots.get()
         try:
-            if self.board.state(action.store) is StoreState.DOWN:
+            if self.board.state(asked) is StoreState.DOWN:
                 raise NotSent("it was lost while others were served")
             return super().perform(action)
         finally:

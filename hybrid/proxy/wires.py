@@ -60,6 +60,9 @@ class RawWire(Wire):
         super().receive(count, decode=False, timeout_s=timeout_s)
         return Block(b"".join(self._replies.fed), count, self._parser.parse_error)
 
+    def replayed(self, raw: bytes, count: int, *, decode: bool) -> Block:  # type: ignore[override]
+        return Block(raw, count, self._parser.parse_error)
+
     def error_of(self, replies: Block) -> Exception | None:
         """As that of `Wire`; others are not parsed for it."""
         return super().error_of(replies) if replies.raw.startswith(b"-") else None

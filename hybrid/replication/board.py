@@ -197,7 +197,8 @@ class Board:
                 # Whoever hands it back reaches the local store, even if this process does not. The first record that
                 # it meets may be of any age, and says nothing of who reaches what now.
                 handed_back = authority.holder in (Holder.HANDOVER, Holder.LOCAL) and not first
-                self._relay = handed_back and self.state(Store.LOCAL) is StoreState.DOWN
+                is_asked = self.shipping  # by others: nobody is left whom this process could ask
+                self._relay = handed_back and not is_asked and self.state(Store.LOCAL) is StoreState.DOWN
             if moved:
                 self.moved_s = time.monotonic()
                 answers = self.state(Store.LOCAL) is StoreState.UP and self.moved_s - self._broken_s > RESTARTED_S

@@ -11,6 +11,7 @@ because two processes may both believe that they ship.
 
 from __future__ import annotations
 
+import copy
 import logging
 import secrets
 import threading
@@ -54,6 +55,12 @@ class Relay:
         self._answers: dict[bytes, Answer | None] = {}
         self._heard = threading.Condition()
         self._worker: RelayWorker | None = None
+
+    def over(self, endpoints: Mapping[Store, Endpoint]) -> Relay:
+        """The same, asking over other connections; what it hears is heard by this one."""
+        other = copy.copy(self)
+        other._endpoints = endpoints
+        return other
 
     # -- asking
 

@@ -15,6 +15,7 @@ import hybrid.aio
 from hybrid import HybridRedis, Store, StoreState
 from hybrid.core.relay import Answer
 from hybrid.events import AuthorityMoved, Event
+from hybrid.proxy import ProxyServer
 from hybrid.replication import relay
 from hybrid.replication.relay_worker import RelayWorker
 
@@ -219,3 +220,26 @@ def test_it_takes_nobody_to_a_cloud_store_that_catches_up(rig: Rig) -> None:
     rig.assert_healed(near)
     with plain(rig.local.url) as local:
         assert local.get("far") == b"4"
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_proxy_that_is_cut_off(rig: Rig, protocol: int) -> None:
+    moves = Moves()
+    near = rig.client(**PATIENT, hooks=[moves])
+    direct, link = rig.local_url, rig.link(Store.LOCAL, 0.0)
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url, **FAR) as behind, ProxyServer(behind, port=0) as proxy:
+        proxy.start()
+        with redis.Redis.from_url(proxy.url, protocol=protocol) as far:
+            assert far.incr("far") == 1
+            assert near.wait_in_sync(HEAL_S)
+            link.apply(refuse=True, cut=True)
+            far.set("k", 1)
+            moves.wait_back()
+            wait_until(lambda: behind.status().authority is Store.LOCAL, "the proxy has heard", HEAL_S)
+            for number in range(2, 10):
+                assert far.incr("far") == number
+            assert far.pipeline().rpush("list", "a", "b").hset("hash", "f", "v").execute() == [2, 1]
+            assert far.get("far") == b"9"
+        link.heal()
+    rig.local_url = direct
+    rig.assert_healed(near)

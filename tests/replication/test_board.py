@@ -371,6 +371,13 @@ def test_who_alone_has_lost_the_local_store_relies_on_others_once_it_is_handed_b
     assert failed_over.routes.relayed
 
 
+def test_whoever_ships_relies_on_nobody(failed_over: Board) -> None:
+    """It has handed the authority back itself, or taken its early seal back, and lost the local store once more."""
+    failed_over.shipping = True
+    failed_over.learn(RETURNED, source=CLOUD)
+    assert failed_over.routes.claim and not failed_over.routes.relayed
+
+
 def test_a_cloud_store_that_lacks_something_is_gone_to_only_where_nobody_reaches_the_local_one(board: Board) -> None:
     for evidence in (Evidence.REFUSED, Evidence.ANSWERED):
         board.observe(CLOUD, evidence)
