@@ -16,7 +16,7 @@ from panel.repair import conflictactions as repair
 from panel.repair import queries
 from panel.repair.links import key_text
 from panel.repair.pieces import missing, store_heading, store_name, tinted
-from panel.repair.queries import Conflict, Known
+from panel.repair.queries import Conflict
 from panel.repair.syncview import snapshot_blocks
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked
@@ -35,15 +35,17 @@ def conflicts(snapshot: Overview | None) -> None:
     if snapshot is None or snapshot.cloud is None:
         st.caption(_("There can be no conflicts with one store."))
         return
-    if snapshot_blocks(snapshot):
-        st.caption(_("The archive cannot be read while the store that takes writes does not answer."))
-        return
     st.caption(_(INTRODUCTION))
     pages: list[str] = st.session_state.setdefault("conflict-pages", [])
     found = queries.conflicts(pages[-1] if pages else None)
-    if not isinstance(found, Known):
-        return missing(found, _("Conflicts"), "conflicts")
-    entries = found.value
+    blocked = snapshot_blocks(snapshot)
+    if blocked:
+        st.caption(_("The archive cannot be read while the store that takes writes does not answer."))
+    else:
+        missing(found, _("Conflicts"), "conflicts")
+    if found.last is None:
+        return
+    entries, fixed = found.last.value, blocked or not actions.is_operator()
     if not entries and not pages:
         st.success(_("No conflicts: no value that lost waits for a decision."), icon=":material/check_circle:")
         return
@@ -51,8 +53,8 @@ def conflicts(snapshot: Overview | None) -> None:
     if pages or len(entries) == queries.CONFLICTS_PAGE:
         pager(entries, pages)
     if chosen is not None:
-        detail(chosen)
-    discard_all_form(snapshot.status.conflicts)
+        detail(chosen, fixed)
+    discard_all_form(snapshot.status.conflicts, fixed)
 
 
 def pager(entries: Sequence[Conflict], pages: list[str]) -> None:
@@ -106,7 +108,7 @@ def size_of(entry: Conflict) -> str:
     return _("over {size}").format(size=format.size(queries.ENTRY_BYTES))
 
 
-def detail(entry: Conflict) -> None:
+def detail(entry: Conflict, fixed: bool) -> None:
     """Both values side by side, and the decision."""
     with st.container(border=True, key="conflict-detail"):
         st.markdown(f":material/key: {format.code(key_text(entry.key))}")
@@ -123,7 +125,7 @@ def detail(entry: Conflict) -> None:
                     elif not side.value:
                         large(entry.key, _(LEFT_OUT))
         values_table(entry)
-        decision(entry)
+        decision(entry, fixed)
 
 
 APART = N_("Too large for the archive: it stands whole in a key of hybrid's own, on this store only, for 30 days.")
@@ -167,8 +169,7 @@ def shortened(text: str | None) -> str:
     return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"
 
 
-def decision(entry: Conflict) -> None:
-    fixed = not actions.is_operator()
+def decision(entry: Conflict, fixed: bool) -> None:
     unlike = _("Also if the key was written since")
     label = unlike if entry.kept.value else _("Although what is live is too large to be compared with what was kept")
     force = st.toggle(label, key=f"conflict-force-{entry.id}", disabled=fixed)
@@ -191,7 +192,7 @@ def decision(entry: Conflict) -> None:
             )  # fmt: skip
 
 
-def discard_all_form(count: int | None) -> None:
+def discard_all_form(count: int | None, fixed: bool) -> None:
     with st.expander(_("Empty the archive"), icon=":material/delete_sweep:"):
         st.caption(
             _("Throws all {n} archived values away for good. The live values stay.").format(n=format.count(count))
@@ -200,7 +201,7 @@ def discard_all_form(count: int | None) -> None:
             typed = st.text_input(_("Type discard to confirm"), key="conflicts-typed", width=240)
             st.button(
                 _("Throw all away"), key="conflicts-discard-all",
-                disabled=not actions.is_operator() or typed.strip() != "discard",
+                disabled=fixed or typed.strip() != "discard",
                 on_click=perform, args=(repair.discard_conflicts, None), kwargs={"typed": typed},
             )  # fmt: skip
 

@@ -187,6 +187,21 @@ def test_conflicts_show_both_values_and_are_decided(
     wait_until(lambda: local.get("c2") == cloud.get("c2") == b"archived", "the restored value")
 
 
+def test_the_chosen_conflict_outlives_an_outage(
+    panel_process: PanelProcess, set_weather: SetWeather, open_page: OpenPage
+) -> None:
+    set_weather("conflicts")
+    panel_process.reads.get(("conflicts", None), lambda: [replace(conflict(b"c1"), id="1-0")], patience_s=5)
+    at = open_page(PAGE, query={"section": "conflicts"})
+    [table] = (frame for frame in at.dataframe if "Why" in frame.value.columns)
+    at.session_state[table.key] = {"selection": {"rows": [], "columns": [], "cells": [[0, "Key"]]}}
+    assert not at.run().button(key="conflict-restore").disabled
+    set_weather("both down")
+    assert at.run().button(key="conflict-restore").disabled
+    set_weather("conflicts")
+    assert not at.run().button(key="conflict-restore").disabled
+
+
 def test_what_is_too_large_for_the_archive_can_be_looked_at(
     real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], archived: list[str], open_page: OpenPage,
     text_of: TextOf,
