@@ -68,7 +68,7 @@ def matching() -> None:
             disabled=not panel_actions.is_operator(), on_click=perform,
             args=(bulkactions.collect, state.filter_of_session()),
         )  # fmt: skip
-    job = next(iter(queries.jobs(COLLECT_JOB)), None)
+    job = next(iter(queries.jobs(COLLECT_JOB, BULK_JOB)), None)  # what was changed since is to be looked for again
     wanted = state.filter_of_session()
     if job is None or job.running or job.noted("filter") != wanted or not isinstance(job.result, Collected):
         return

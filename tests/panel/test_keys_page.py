@@ -584,7 +584,9 @@ def test_many_keys_are_found_counted_exported_and_deleted(
     assert "30 keys get another name" in text_of(at)
     press(at, "keys-rename-go-matching")
     assert panel_process.jobs.of(bulkactions.BULK_JOB)[0].wait(10)
-    assert "No key matches these filters." in text_of(settled(at.run()))
+    text = text_of(settled(at.run()))
+    assert "No key matches these filters." in text
+    assert "**30 keys**" not in text  # under names that are gone
 
 
 def test_what_is_exported_is_of_the_store_that_was_chosen(
