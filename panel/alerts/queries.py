@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from hybrid.ops.alerts import (
@@ -74,6 +75,11 @@ class Snapshot:
     def advice(self, incident: Incident) -> str:
         """What to do about it, as its rule says; "" for a rule that is gone."""
         return next((row.rule.advice for row in self.rules if row.rule.name == incident.rule), "")
+
+    def is_quiet(self, incident: Incident) -> bool:
+        """Whether it is silenced now."""
+        now_s = time.time()
+        return any(quiet.covers(incident, now_s) for quiet in self.quiets)
 
     @property
     def failing(self) -> tuple[DeliveryRow, ...]:

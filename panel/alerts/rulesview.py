@@ -109,15 +109,15 @@ def changed_values(found: Snapshot, edited: Iterable[dict[str, Any]]) -> dict[st
 
 def summary_part(found: Snapshot) -> None:
     """The daily summary: when, or not at all."""
-    minute = found.summary_minute
+    minute, viewer = found.summary_minute, not access.is_operator()
     with st.container(border=True, horizontal=True, vertical_alignment="bottom", key="summary"):
-        wanted = st.toggle(_("Daily summary"), value=minute is not None, key=f"summary-on-{minute}")
+        wanted = st.toggle(_("Daily summary"), value=minute is not None, key=f"summary-on-{minute}", disabled=viewer)
         chosen = st.time_input(
             _("At (UTC)"), time((minute or 480) // 60, (minute or 480) % 60), key=f"summary-at-{minute}",
-            disabled=not wanted, width=140, step=900,
+            disabled=viewer or not wanted, width=140, step=900,
         )  # fmt: skip
         asked = chosen.hour * 60 + chosen.minute if wanted and chosen is not None else None
         st.button(
-            _("Save"), key="summary-save", disabled=not access.is_operator() or asked == minute,
+            _("Save"), key="summary-save", disabled=viewer or asked == minute,
             on_click=widgets.perform, args=(actions.set_summary, asked),
         )  # fmt: skip

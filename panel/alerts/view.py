@@ -101,7 +101,7 @@ def _incident(found: Snapshot, incident: Incident) -> None:
             if not incident.told:
                 st.badge(_("Not told: silenced"), icon=":material/notifications_off:", color="gray")
             st.space("stretch")
-            _incident_buttons(incident)
+            _incident_buttons(found, incident)
         st.markdown(format.sentence(said(incident.text)))
         advice = found.advice(incident)
         if advice:
@@ -118,7 +118,7 @@ def _incident_note(incident: Incident) -> str:
     return " · ".join(part for part in (since, by, f"`{incident.id}`") if part)
 
 
-def _incident_buttons(incident: Incident) -> None:
+def _incident_buttons(found: Snapshot, incident: Incident) -> None:
     viewer = not access.is_operator()
     st.button(
         _("Acknowledge"), icon=":material/how_to_reg:", key=f"ack-{incident.id}",
@@ -126,7 +126,8 @@ def _incident_buttons(incident: Incident) -> None:
         on_click=widgets.perform, args=(actions.acknowledge, incident.id),
     )  # fmt: skip
     st.button(
-        _("Silence for 1 h"), icon=":material/notifications_off:", key=f"silence-{incident.id}", disabled=viewer,
+        _("Silence for 1 h"), icon=":material/notifications_off:", key=f"silence-{incident.id}",
+        disabled=viewer or found.is_quiet(incident),
         help=_("Nothing of this rule is told for an hour; its recovery is, if its alert was."),
         on_click=widgets.perform, args=(actions.silence, 3600.0, (incident.rule,), incident.subject, ""),
     )  # fmt: skip

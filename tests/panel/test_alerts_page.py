@@ -94,7 +94,9 @@ def test_what_fires_is_acknowledged_and_silenced(
     at.button(key="silence-0a1b2c3d").click().run()
     [quiet] = store.desk.quiets
     assert (quiet.rules, quiet.subject, round(quiet.until_s - quiet.from_s)) == (("store_down",), "cloud", 3600)
-    at.run().button(key=f"end-{quiet.id}").click().run()
+    assert at.run().button(key="silence-0a1b2c3d").disabled
+    at.button(key=f"end-{quiet.id}").click().run()
+    assert not at.button(key="silence-0a1b2c3d").disabled
     assert store.desk.quiets[0].until_s <= time.time()
     lines: Any = panel_process.agent
     assert [line.what.split()[1] for line in lines.client.lines] == ["ended", "silenced", "acknowledged"]
@@ -247,6 +249,8 @@ def test_viewers_look_and_change_nothing(
     store.desk = Desk(incidents=(OPEN,))
     at = open_view(open_page, "incidents", role="viewer")
     assert all(at.button(key=key).disabled for key in ("ack-0a1b2c3d", "silence-0a1b2c3d", "quiet-go", "send-test"))
+    rules = open_view(open_page, "rules", role="viewer")
+    assert rules.toggle(key="summary-on-None").disabled and rules.button(key="summary-save").disabled
     monkeypatch.setattr(st, "user", {"name": "v", "role": "viewer"})
     with pytest.raises(panel_actions.NotAllowed):
         actions.acknowledge("0a1b2c3d")
