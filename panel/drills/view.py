@@ -105,13 +105,16 @@ def _result(job: Job) -> None:
     if not found.reports:
         return
     counts = Counter(report.outcome for report in found.reports)
-    heading = ngettext("{n} drill played", "{n} drills played", len(found.reports)).format(n=len(found.reports))
+    played = len(found.reports) - counts[queries.Outcome.CANCELLED] - counts[queries.Outcome.SKIPPED]
+    heading = ngettext("{n} drill played", "{n} drills played", played).format(n=played)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(heading, anchor=False, width="content")
         if passed := counts[queries.Outcome.PASSED]:
             st.badge(_("{n} passed").format(n=passed), icon=":material/check_circle:", color="green")
         if failed := counts[queries.Outcome.FAILED]:
             st.badge(_("{n} failed").format(n=failed), icon=":material/cancel:", color="red")
+        if missed := (job.progress.total or 0) - played:
+            st.badge(_("{n} not played").format(n=missed), icon=":material/stop_circle:", color="gray")
         st.space("stretch")
         if len(found.reports) > 1:
             reportview.downloads(found.reports, f"all-{job.number}")

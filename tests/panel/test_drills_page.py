@@ -107,6 +107,19 @@ def test_all_are_played_where_they_are_told_to(
     assert len(kept) == len(DRILLS)
 
 
+def test_drills_that_were_never_reached_are_counted(
+    kept: list[DrillReport], monkeypatch: pytest.MonkeyPatch, open_page: OpenPage, text_of: TextOf,
+    panel_process: PanelProcess,
+) -> None:  # fmt: skip
+    play_stub(monkeypatch, Outcome.PASSED, Outcome.CANCELLED)
+    at = open_section(open_page, "drills")
+    at.button(key="play-all").click().run()
+    assert panel_process.jobs.of(queries.DRILL_JOB)[0].wait(10)
+    at.run()
+    assert "1 drill played" in [head.value for head in at.subheader]
+    assert f"{len(DRILLS) - 1} not played" in text_of(at)
+
+
 def test_a_running_drill_is_seen_in_another_tab_and_can_be_cancelled(
     kept: list[DrillReport], monkeypatch: pytest.MonkeyPatch, open_page: OpenPage, panel_process: PanelProcess
 ) -> None:
