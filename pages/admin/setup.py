@@ -25,10 +25,11 @@ if jobs:
     jobview.finished_jobs(jobs, _("Pairing"))
 
 st.subheader(_("1. Where are they?"), anchor=False)
+in_use: list[str] = []
 if snapshot is not None and not snapshot.embedded:
-    stores = [facts.status.address for facts in (snapshot.local, snapshot.cloud) if facts is not None]
+    in_use = [facts.status.address for facts in (snapshot.local, snapshot.cloud) if facts is not None]
     st.caption(
-        _("In use now: {stores}. What you write here replaces them.").format(stores=format.escaped(", ".join(stores)))
+        _("In use now: {stores}. What you write here replaces them.").format(stores=format.escaped(", ".join(in_use)))
     )
 local, cloud = view.urls_form()
 found: list[setup.UrlCheck] = st.session_state.get(CHECKS, {}).get((local, cloud), [])
@@ -38,7 +39,8 @@ if found:
         for each in found:
             view.check_card(each)
     if all(each.usable for each in found):
-        view.what_happens(found)
+        if [each.address for each in found] != in_use:
+            view.what_happens(found)
         st.subheader(_("3. Use them"), anchor=False)
         preset = view.preset_choice()
         view.write_form(setup.plan(local, cloud, preset))

@@ -110,6 +110,22 @@ def test_both_stores_are_tried_shown_and_written(
     assert panel_process.introduced
 
 
+def test_what_is_connected_already_is_not_told_what_connecting_does(
+    two: Stores, set_weather: SetWeather, open_page: OpenPage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Just made one pair, both stores were said to be no pair yet, by the check of before."""
+    weather = set_weather("embedded")
+    assert weather is not None and weather.cloud is not None
+    at = tried(open_page(PAGE), two.local.url, two.cloud.url)
+    assert at.info
+    local, cloud = (
+        replace(facts, status=replace(facts.status, address=server.url))
+        for facts, server in ((weather.local, two.local), (weather.cloud, two.cloud))
+    )
+    monkeypatch.setattr(queries, "overview", lambda: replace(weather, local=local, cloud=cloud, embedded=False))
+    assert not at.run().info
+
+
 def test_addresses_that_are_gone_from_the_form_are_not_taken_for_tried(
     two: Stores, set_weather: SetWeather, open_page: OpenPage, folder: Path
 ) -> None:
