@@ -113,7 +113,7 @@ class LoopEndpoint:
         """Whether the store has lost its data: asked over `wire`, on which it has said that it was emptied. Raises
         NotSent or ReplyLost."""
         flushes = wire.flushes  # it may say so again, ahead of the answer
-        is_lost = self.endpoint.is_lost((await wire.exchange(self.endpoint.ask_mark, 1))[0])
+        is_lost = self.endpoint.is_lost((await wire.exchange(self.endpoint.ask_marks, 1))[0])
         wire.looked = wire.looked if is_lost else flushes
         return is_lost
 
@@ -123,7 +123,7 @@ class LoopEndpoint:
         if refusal_of(error) is Refusal.THIS_KEY:
             return None
         try:
-            reply = (await wire.exchange(self.endpoint.ask_mark, 1))[0]
+            reply = (await wire.exchange(self.endpoint.ask_marks, 1))[0]
         except (NotSent, ReplyLost):
             return None  # the next command tells
         return reply if isinstance(reply, Exception) else None

@@ -14,10 +14,21 @@ has is in its log."""
 
 
 class Marks(NamedTuple):
-    """Of one store: its own mark, and the one of its partner as the last stream from the local store saw it."""
+    """Of one store: its own mark, and the one of its partner as the last stream between the two saw it. The reply
+    to `Names.ask_marks` has them in this order."""
 
     own: bytes | None
     partner: bytes | None
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the store has lost its data, and was not refilled since."""
+        return self.own in (None, OUTDATED)
+
+    def is_lost_since(self, known: bytes) -> bool:
+        """Whether the store has lost its data since it had the mark `known`: one that was refilled names its partner
+        with its new mark, one that was begun anew does not."""
+        return self.is_gone or (self.own != known and self.partner == UNMET)
 
     def is_foreign_to(self, other: Marks) -> bool:
         """Whether each of the two names a third one. Where only one does, the other was refilled and has a new mark;

@@ -83,3 +83,8 @@ class Names:
     def keys(self) -> tuple[bytes, ...]:
         """Every key that may stand on a store (the others are channels)."""
         return tuple(getattr(self, name) for name in _KEYS)
+
+    @property
+    def ask_marks(self) -> tuple[str | bytes, ...]:
+        """The command whose reply has a store's `hybrid.core.marks.Marks`."""
+        return "MGET", self.identity, self.partner

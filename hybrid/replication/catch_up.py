@@ -78,7 +78,7 @@ class CatchUp:
         stream, names = self._stream, self._stream.names
         wiped = stream.refills = stream.board.is_wiped(stream.target)
         goes_on = stream.opening.is_clean and not wiped
-        about_log = ask_place(names.log), *ask_folded(names), self._entries_from(b"-"), self._mark
+        about_log = ask_place(names.log), *ask_folded(names), self._entries_from(b"-"), names.ask_marks
         # What the stream before this one has noted of what it sent holds no longer from here on.
         first = ("DEL", names.sent), ("HKEYS", names.refused)
         _, refused, *found = self._asked(*first, *(() if wiped or goes_on else about_log))
@@ -89,7 +89,7 @@ class CatchUp:
         if wiped:
             self.hydrate()
             found = self._asked(*about_log)
-        stream.opening.check_source_mark(found[-1])
+        stream.opening.check_source(found[-1])
         tail, missed = place_in(found[0]), folded(stream.states, names, (found[1], found[2]))
         was_folded = bool(missed.keys or missed.commands or missed.concerns_all)
         for group in self._logged_until(tail, found[3]):
@@ -179,10 +179,10 @@ class CatchUp:
     def _go_on(self) -> None:
         """Nothing is in doubt: what stands in the log is new, and what was trimmed from it has arrived. The other store
         counts as caught up once it has answered what it was asked when the stream was opened."""
-        stream, log = self._stream, self._stream.names.log
+        stream, log, ask_marks = self._stream, self._stream.names.log, self._stream.names.ask_marks
         first = ("XRANGE", log, "-", "+", "COUNT", 1)
-        described, entries, waiting, mark = self._asked(ask_place(log), first, ("XLEN", log), self._mark)
-        stream.opening.check_source_mark(mark)
+        described, entries, waiting, marks = self._asked(ask_place(log), first, ("XLEN", log), ask_marks)
+        stream.opening.check_source(marks)
         stream.live_from = (0, 0)
         stream.sent_to = before(position(entries[0][0])) if entries else place_in(described)
         stream.accounts_for_all = True
@@ -204,10 +204,6 @@ class CatchUp:
                     raise log_unreadable(reply)
                 [replies[number]] = self._asked((*command[:-1], self._stream.batch_entries))
         return replies
-
-    @property
-    def _mark(self) -> tuple[Any, ...]:
-        return ("GET", self._stream.names.identity)
 
     def _entries_from(self, place: bytes) -> tuple[Any, ...]:
         return ("XRANGE", self._stream.names.log, place, "+", "COUNT", self._stream.batch_entries)
@@ -343,8 +339,8 @@ class CatchUp:
 
     def _check_source(self) -> None:
         """Raises NotSent when the source has lost its data."""
-        opening = self._stream.opening
-        opening.check_source_mark(self._stream.states.exchange(opening.ask_source_mark, 1)[0])
+        stream = self._stream
+        stream.opening.check_source(stream.states.exchange(pack(stream.names.ask_marks), 1)[0])
 
     def _put(self, key: bytes, state: KeyState | Absent) -> None:
         stream, temporary = self._stream, temporary_key(key)

@@ -69,7 +69,12 @@ class Follow:
         if stream.reader.fileno() in readable and stream.has_room:
             self._asked = False
             began_s = time.monotonic()
-            count = self.forward(stream.reader.receive(1)[0])
+            reply, marks = stream.reader.receive(2)
+            if reply:
+                # The store may have been emptied, and begun anew, which is not said on this connection: such a log
+                # is to be merged, not shipped.
+                stream.opening.check_source(marks)
+            count = self.forward(reply)
             if count:
                 patience_s = LONG_LINGER_S if count >= BURST_ENTRIES else LINGER_S
                 self._linger_s = max(0.0, patience_s - (time.monotonic() - began_s))
@@ -84,7 +89,9 @@ class Follow:
         if not self._asked:
             stream, most = self._stream, ("COUNT", self._stream.batch_entries)
             block_ms = BLOCK_MS[stream.source] if stream.live else min(BLOCK_MS[stream.source], BEHIND_BLOCK_MS)
-            stream.reader.send(pack(("XREAD", *most, "BLOCK", block_ms, "STREAMS", stream.names.log, stream.read_to)))
+            names, read_to = stream.names, stream.read_to
+            ask_log = "XREAD", *most, "BLOCK", block_ms, "STREAMS", names.log, read_to
+            stream.reader.send(pack(ask_log) + pack(names.ask_marks))
             self._asked, self._due_s = True, time.monotonic() + block_ms / 1000
 
     def forward(self, reply: Any) -> int:

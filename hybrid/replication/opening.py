@@ -76,25 +76,21 @@ class Opening:
         return b"clean:" + self.local_run
 
     @property
-    def ask_source_mark(self) -> bytes:
-        """The request for the source's mark; its reply goes to `check_source_mark`."""
-        return self._stream.endpoints[self._stream.source].ask_mark
-
-    @property
     def source_mark(self) -> bytes:
         """The one that the source had when the stream began."""
         assert self._source_marks.own is not None, "checked before anything is copied"
         return self._source_marks.own
 
-    def check_source_mark(self, mark: Any) -> None:
+    def check_source(self, marks: Any) -> None:
         """What the source lacks counts as deleted only while it has the mark that it had when the stream began: a wipe
-        is not to go over to the other store. And a log that was emptied with it says nothing of what was sent. To be
-        asked after what is looked at was read, or with it.
+        is not to go over to the other store. And a log that was emptied with it says nothing of what was sent, and may
+        have been begun anew. `marks` is the reply to `Names.ask_marks`, to be asked after what is looked at was read,
+        or with it.
 
         Raises NotSent when the source has lost its data.
         """
-        stream, known = self._stream, self._source_marks.own
-        if known in (None, OUTDATED) or mark != known:
+        stream, known = self._stream, self._source_marks
+        if known.is_gone or Marks(*marks).own != known.own:
             stream.endpoints[stream.source].retire()
             stream.board.observe(stream.source, Evidence.WIPED)
             raise NotSent("its data is gone")
@@ -102,7 +98,7 @@ class Opening:
     def target_has_mark(self) -> bool:
         """Whether the other store has a mark now. Raises TargetLost when it was begun anew meanwhile."""
         stream, names = self._stream, self._stream.names
-        replies = stream.pipe.wire.exchange(pack(("MGET", names.identity, names.partner)), 1)
+        replies = stream.pipe.wire.exchange(pack(names.ask_marks), 1)
         stream.accepted(replies)
         marks = Marks(*replies[0])
         if marks.is_newcomer_to(self._source_marks):
@@ -131,7 +127,7 @@ class Opening:
         `CatchUp.copy_again`."""
         stream, names = self._stream, self._stream.names
         taken = pack(("EVAL", TAKE_OVER, 1, names.stream, UNKNOWN_STREAM))
-        about_pair = pack(("MGET", names.identity, names.partner))
+        about_pair = pack(names.ask_marks)
         questions = taken + about_pair + pack(("TIME",)) + ASK_FIELDS
         *answers, keyspace = stream.states.exchange(questions, 4)
         if (refused := failed(answers)) is not None:
@@ -158,38 +154,34 @@ class Opening:
         stream = self._stream
         stream.accepted(replies)
         marks = Marks(*replies[0])
-        if marks.own in (None, OUTDATED) and not stream.board.is_wiped(stream.target):
+        if marks.is_gone and not stream.board.is_wiped(stream.target):
             endpoint = stream.endpoints[stream.target]
             endpoint.retire()
-            evidence = Evidence.WIPED if endpoint.is_lost(marks.own) else Evidence.LOST
+            evidence = Evidence.WIPED if endpoint.is_lost(marks) else Evidence.LOST
             stream.board.observe(stream.target, evidence, "its mark is gone")
             raise TargetLost
-        if stream.source is Store.LOCAL:
-            self._refuse_newcomer(self._source_marks, marks)
-            self._introduce(self._source_marks, marks)
+        self._refuse_newcomer(self._source_marks, marks)
+        self._introduce(self._source_marks, marks)
 
-    def _refuse_newcomer(self, local: Marks, cloud: Marks) -> None:
+    def _refuse_newcomer(self, source: Marks, target: Marks) -> None:
         """A store that was begun anew may have met the other one here before any greeting has seen both. It is merged
         and refilled, not shipped from, nor caught up. Raises NotSent or TargetLost."""
-        board, endpoints = self._stream.board, self._stream.endpoints
-        if local.is_newcomer_to(cloud):
-            endpoints[Store.LOCAL].retire()
-            board.observe(Store.LOCAL, Evidence.WIPED)
-            raise NotSent("it was begun anew")
-        if cloud.is_newcomer_to(local):
-            endpoints[Store.CLOUD].retire()
-            board.observe(Store.CLOUD, Evidence.WIPED)
-            raise TargetLost
+        stream = self._stream
+        for store, its, others in (stream.source, source, target), (stream.target, target, source):
+            if its.is_newcomer_to(others):
+                stream.endpoints[store].retire()
+                stream.board.observe(store, Evidence.WIPED)
+                raise NotSent("it was begun anew") if store is stream.source else TargetLost
 
-    def _introduce(self, local: Marks, cloud: Marks) -> None:
+    def _introduce(self, source: Marks, target: Marks) -> None:
         """Have each store name the other one."""
         stream = self._stream
-        if local.own in (None, OUTDATED) or cloud.own in (None, OUTDATED):
+        if source.own in (None, OUTDATED) or target.own in (None, OUTDATED):
             return
-        if local.own != cloud.partner:
-            stream.pipe.push(pack(("SET", stream.names.partner, local.own)), 1, ignore)
-        if cloud.own != local.partner:
-            stream.control.push(pack(("SET", stream.names.partner, cloud.own)), 1, ignore)
+        if source.own != target.partner:
+            stream.pipe.push(pack(("SET", stream.names.partner, source.own)), 1, ignore)
+        if target.own != source.partner:
+            stream.control.push(pack(("SET", stream.names.partner, target.own)), 1, ignore)
 
     def _check_record(self, replies: list[Any]) -> None:
         """Whoever moved the authority may have told it while this process did not listen: copies from a store that has

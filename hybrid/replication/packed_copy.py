@@ -223,7 +223,7 @@ class PackedCopy:
             while len(asked) < self._window.size and len(by_type) < LEFT_KEYS and not self._other.refuses_dumps:
                 if not (keys := waiting.take(PACKED_KEYS)):
                     return
-                asked_with = self._copied.place_command() + stream.opening.ask_source_mark
+                asked_with = self._copied.place_command() + pack(stream.names.ask_marks)
                 states.send(_MULTI + dump_command(keys) + asked_with + _EXEC, REPLIES)
                 asked.append(_Asked(keys, time.monotonic()))
 
@@ -238,7 +238,7 @@ class PackedCopy:
                 self._other.refuses_dumps = True
                 waiting.put_back(keys)
                 continue
-            stream.opening.check_source_mark(replies[2])
+            stream.opening.check_source(replies[2])
             place, ahead = self._copied.reached(replies[1])
             packed = packed_of(keys, replies[0], place)
             by_type += packed.left

@@ -118,7 +118,7 @@ class Pairing:
         config, (mark, partner), size, own, *apart = checked(
             wire,
             ("GET", names.config),
-            ("MGET", names.identity, names.partner),
+            names.ask_marks,
             ("DBSIZE",),
             ("EXISTS", *names.keys),
             *about_local,
@@ -141,8 +141,7 @@ class Pairing:
         both_lost = greeting.mark in (None, OUTDATED) and self._board.is_wiped(store.other)
         begins_anew = both_lost and self._begins_anew(store, greeting)
         if is_wiped and not begins_anew:
-            endpoint = self._endpoints[store]
-            endpoint.mark = endpoint.mark or OUTDATED  # it will have one, and may lose that again
+            self._learn_mark(store, OUTDATED)
             if greeting.mark is None:
                 self._board.wipes[store] += 1
             return Evidence.WIPED
@@ -151,11 +150,10 @@ class Pairing:
             self._wait_for_local_mark()
         record = self._next_life(Store.LOCAL) if begins_anew else FIRST
         outdated = begins_anew and greeting.mark == OUTDATED
-        if not (self._mark_outdated(store, wire) if outdated else self._mark(store, wire, record, greeting)):
+        marked = self._mark_outdated(store, wire) if outdated else self._mark(store, wire, record, greeting)
+        if marked is None:
             return self._greet(store, wire)
-        if self._is_newcomer(store, greeted=store):
-            return Evidence.WIPED
-        return Evidence.MARKED if begins_anew or was_wiped else Evidence.ANSWERED
+        return Evidence.ANSWERED if marked is Evidence.MARKED and not (begins_anew or was_wiped) else marked
 
     def _refuse_foreign(self, store: Store, greeting: _Greeting) -> None:
         """Raise LeftAlone where the two stores are halves of different pairs; the local one serves then."""
@@ -170,37 +168,48 @@ class Pairing:
         other, down = store.other, StoreState.DOWN
         self._heard.wait_for(lambda: other in self._greetings or self._board.state(other) is down, PARTNER_S)
 
-    def _mark(self, store: Store, wire: Wire, record: Authority, greeting: _Greeting) -> bool:
-        """Learn the store's mark and record; create what is missing. False for a store that was emptied since it was
-        seen to have a mark (`greeting`): a new one would hide that; and for one that is being refilled. A record older
-        than `record` was left by a shipper that did not know yet how much was lost."""
+    def _mark(self, store: Store, wire: Wire, record: Authority, greeting: _Greeting) -> Evidence | None:
+        """Learn the store's mark and record; create what is missing. WIPED is one that was begun anew without the other
+        one. None for a store that was emptied since it was seen to have a mark (`greeting`): a new one would hide that;
+        and for one that is being refilled. A record older than `record` was left by a shipper that did not know yet how
+        much was lost."""
         names = self._names
         keys = names.identity, names.authority, names.partner
         [(mark, found, partner)] = checked(wire, ("MGET", *keys))
         if mark == OUTDATED or (mark is None and greeting.mark is not None):
-            return False
+            return None
         if mark is None or found is None:  # a store that is full would refuse what is not needed either
             new = secrets.token_hex(8), record.record, int(mark is None), UNMET if greeting.is_blank else b""
             [(mark, found, partner)] = checked(wire, ("EVAL", COMPLETE, len(keys), *keys, *new))
             if mark in (None, OUTDATED):
-                return False
-        if store is Store.LOCAL and mark != self._endpoints[store].mark:
-            self._board.acks[store].begin_anew()
+                return None
         with self._heard:
-            self._endpoints[store].mark = mark
             self._greetings[store] = replace(greeting, mark=mark, partner=partner)
-            self._heard.notify_all()
+        newcomers = [each for each in Store if self._is_newcomer(each, greeted=store)]
+        for newcomer in newcomers:
+            # Before the record is learned: with it that store may be found to have everything.
+            self._board.observe(newcomer, Evidence.WIPED)
+        self._learn_mark(store, OUTDATED if store in newcomers else mark)
         self._refuse_itself(store, wire, mark)
-        for newcomer in Store:
-            if self._is_newcomer(newcomer, greeted=store):
-                # Before the record is learned: with it that store may be found to have everything.
-                self._board.observe(newcomer, Evidence.WIPED)
         authority = Authority.parse(found)
         if authority is not None and authority.epoch < record.epoch:
             self._endpoints[store].renew_record(record)
             authority = record
         self._board.learn(authority, source=store)
-        return True
+        return Evidence.WIPED if store in newcomers else Evidence.MARKED
+
+    def _learn_mark(self, store: Store, mark: bytes) -> None:
+        """Of one that lost its data none is learned before it is refilled: whoever has read there meanwhile is to find
+        that it is another one. One that had none so far will have one, and may lose that again."""
+        endpoint = self._endpoints[store]
+        with self._heard:
+            if mark == OUTDATED:
+                endpoint.mark = endpoint.mark or OUTDATED
+            else:
+                if store is Store.LOCAL and mark != endpoint.mark:
+                    self._board.acks[store].begin_anew()
+                endpoint.mark = mark
+            self._heard.notify_all()
 
     def _is_newcomer(self, store: Store, *, greeted: Store) -> bool:
         """Whether `store` was begun anew without the other one. The one of the two that was not `greeted` just now is
@@ -216,7 +225,7 @@ class Pairing:
         try:
             wire = self._endpoints[greeted.other].connect_raw(purpose=Purpose.HEALTH, patience_s=lambda: PARTNER_S)
             try:
-                [found] = checked(wire, ("MGET", self._names.identity, self._names.partner))
+                [found] = checked(wire, self._names.ask_marks)
             finally:
                 wire.disconnect()
         except (NotSent, ReplyLost):
@@ -257,9 +266,9 @@ class Pairing:
             return False
         return None if here is None or there is None else here == there
 
-    def _mark_outdated(self, store: Store, wire: Wire) -> bool:
+    def _mark_outdated(self, store: Store, wire: Wire) -> Evidence | None:
         """Have a store serve that was outdated, because what it has is all there is. Of several processes one gives it
-        its new mark. False as of `_mark`."""
+        its new mark. The result is as of `_mark`."""
         names = self._names
         _, mark = checked(wire, ("WATCH", names.identity), ("GET", names.identity))
         if mark == OUTDATED:
@@ -283,9 +292,10 @@ class Pairing:
         other, board = store.other, self._board
         wire = self._endpoints[other].connect_raw(purpose=Purpose.HEALTH)
         try:
-            ask = ("MGET", self._names.identity, self._names.partner), ("DBSIZE",), ("EXISTS", *self._names.keys)
+            ask = self._names.ask_marks, ("DBSIZE",), ("EXISTS", *self._names.keys)
             (mark, partner), size, own = checked(wire, *ask)
             now = _Greeting.of(mark, size, own, partner)
+            marked: Evidence | None = None
             both_blank = greeting.is_blank and now.is_blank
             both_outdated = greeting.mark == mark == OUTDATED
             if other is Store.CLOUD and (both_blank or both_outdated):
@@ -293,13 +303,13 @@ class Pairing:
             if greeting.mark == OUTDATED and (now.is_blank or partner == UNMET):
                 return True
             if mark == OUTDATED and (greeting.is_blank or both_outdated):
-                self._mark_outdated(other, wire)
-                board.observe(other, Evidence.MARKED)
+                marked = self._mark_outdated(other, wire)
             elif both_blank or (
                 mark not in (None, OUTDATED) and (self._greetings[other].mark is None or partner == UNMET)
             ):
-                self._mark(other, wire, self._next_life(Store.LOCAL), now)
-                board.observe(other, Evidence.MARKED)
+                marked = self._mark(other, wire, self._next_life(Store.LOCAL), now)
+            if marked is not None:
+                board.observe(other, marked)
             return False
         finally:
             wire.disconnect()
@@ -324,7 +334,7 @@ class Pairing:
         with self._heard:
             self._greetings[store] = greeting
             self._heard.notify_all()
-            if greeting.mark == OUTDATED or self._endpoints[store].is_lost(greeting.mark):
+            if greeting.mark == OUTDATED or (greeting.mark is None and self._endpoints[store].mark is not None):
                 # What this process has seen before is gone, whatever the partner looks like, and until it is refilled.
                 return True
             if greeting.mark is not None:

@@ -52,10 +52,9 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
     """
     with _taken(endpoints[returning]) as wire, _taken(endpoints[returning.other]) as reader:
         endpoint = endpoints[returning.other]
-        ask_marks = ("MGET", names.identity, names.partner)
-        record, seal, marks = several(reader, ("GET", names.authority), ("GET", names.seal), ask_marks)
+        record, seal, marks = several(reader, ("GET", names.authority), ("GET", names.seal), names.ask_marks)
         _check(record, board, returning.other)
-        there, here = Marks(*marks), Marks(*one(wire, *ask_marks))
+        there, here = Marks(*marks), Marks(*one(wire, *names.ask_marks))
         if there.is_newcomer_to(here):
             board.observe(returning.other, Evidence.WIPED)
             board.on_refilled(returning)  # for it has what that one lacks, whatever this process knew of it

@@ -80,7 +80,7 @@ class Requests:
         if error is None or refusal_of(error) is Refusal.THIS_KEY:
             return
         try:
-            refused = wire.error_of(wire.exchange(self._endpoints[store].ask_mark, 1, decode=False))
+            refused = wire.error_of(wire.exchange(self._endpoints[store].ask_marks, 1, decode=False))
         except (NotSent, ReplyLost):
             return  # the next command tells
         if refused is not None:

@@ -96,8 +96,7 @@ class Unity:
     @property
     def is_paired(self) -> bool:
         """Whether both stores have their mark, and are not halves of two other pairs."""
-        ask = ("MGET", self._names.identity, self._names.partner)
-        local, cloud = (Marks(*self._one(store, *ask)) for store in Store)
+        local, cloud = (Marks(*self._one(store, *self._names.ask_marks)) for store in Store)
         return None not in (local.own, cloud.own) and not local.is_foreign_to(cloud)
 
     def sizes(self) -> dict[Store, int]:

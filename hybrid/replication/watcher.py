@@ -217,7 +217,7 @@ class Watcher(threading.Thread):
         if not self._endpoint.hears_flushes:
             return b""
         number = wire.exchange(pack(("CLIENT", "ID")), 1)[0]
-        return flushes_to(number) + self._endpoint.ask_mark if isinstance(number, int) else b""
+        return flushes_to(number) + self._endpoint.ask_marks if isinstance(number, int) else b""
 
     def _listen(self, wire: Wire) -> None:
         self._heard_s = time.monotonic()

@@ -12,8 +12,8 @@ from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from hybrid.core.authority import FIRST, Authority
-from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.connections import FLUSHES
+from hybrid.core.marks import Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.pace import Pace
@@ -58,7 +58,7 @@ class Endpoint:
         self.pace = Pace(timeout_s)
         self.mark: bytes | None = None
         """The store's mark (`hybrid.replication.pairing`), as it was last greeted."""
-        self.ask_mark = pack(("GET", names.identity))
+        self.ask_marks = pack(names.ask_marks)
         self._class, self._kwargs = _connection(url, timeout_s, self.connect_timeout_s, dict(options or {}))
         self.hears_flushes = self._class is not ClusterWire
         """Whether a connection is told that the store was emptied. A cluster's nodes would say it one by one."""
@@ -219,25 +219,28 @@ class Endpoint:
         """The first request on a connection for reads that speaks this RESP version, and how many replies it gets; feed
         them to `introduced`."""
         hears = self.hears_flushes and str(protocol) == "3"
-        return (FLUSHES + self.ask_mark, 2) if hears else (self.ask_mark, 1)
+        return (FLUSHES + self.ask_marks, 2) if hears else (self.ask_marks, 1)
 
     def introduced(self, wire: StandingFence, replies: Sequence[Any]) -> None:
         """Raises NotSent where the store takes connections and cannot be read, because it loads its data."""
-        *told, mark = replies
-        if isinstance(mark, Exception) and refusal_of(mark) is Refusal.OUTAGE:
-            raise NotSent(plain_reason(mark))
+        *told, marks = replies
+        if isinstance(marks, Exception) and refusal_of(marks) is Refusal.OUTAGE:
+            raise NotSent(plain_reason(marks))
         if told:
             self.hears_flushes = not isinstance(told[0], Exception)
-        wire.flushes += self.is_lost(mark)
+        wire.flushes += self.is_lost(marks)
 
-    def is_lost(self, mark: Any) -> bool:
-        """Whether the store, which shows this mark, has lost its data since it was greeted."""
-        return self.mark is not None and mark in (None, OUTDATED)
+    def is_lost(self, marks: Any) -> bool:
+        """Whether the store, which gave this reply to `ask_marks`, has lost its data since it was greeted. One that
+        refuses to tell has not."""
+        if self.mark is None or isinstance(marks, Exception):
+            return False
+        return Marks(*marks).is_lost_since(self.mark)
 
     def has_lost(self, wire: Wire) -> bool:
         """The same, asked over `wire`, on which the store has said that it was emptied. Raises NotSent or ReplyLost."""
         flushes = wire.flushes  # it may say so again, ahead of the answer
-        is_lost = self.is_lost(wire.exchange(self.ask_mark, 1, decode=False)[0])
+        is_lost = self.is_lost(wire.exchange(self.ask_marks, 1, decode=False)[0])
         wire.looked = wire.looked if is_lost else flushes
         return is_lost
 
@@ -245,9 +248,9 @@ class Endpoint:
         """Whether the store has not the mark that it was greeted with: since it was emptied it may have been begun
         anew. Raises NotSent or ReplyLost."""
         wire = self.take_raw()
-        mark = wire.exchange(self.ask_mark, 1, decode=False)[0]
+        marks = wire.exchange(self.ask_marks, 1, decode=False)[0]
         self.give_raw(wire)
-        return self.mark is not None and mark != self.mark
+        return self.mark is not None and (isinstance(marks, Exception) or Marks(*marks).own != self.mark)
 
     def take_fenced(self, epoch: int = FIRST.epoch) -> tuple[int, Wire]:
         """A wire with a standing WATCH on the authority record. Raises NotSent or ReplyLost.

@@ -42,6 +42,21 @@ def test_the_logs_of_these_say_what_each_lacks(one: Marks, other: Marks) -> None
     assert not one.is_foreign_to(other)
 
 
+@pytest.mark.parametrize(
+    ("marks", "lost"),
+    [
+        pytest.param(Marks(None, None), True, id="emptied"),
+        pytest.param(Marks(OUTDATED, b"c"), True, id="to be refilled"),
+        pytest.param(Marks(b"n", UNMET), True, id="begun anew without the other one"),
+        pytest.param(Marks(b"n", b"c"), False, id="refilled"),
+        pytest.param(Marks(b"l", UNMET), False, id="as it was, before it meets the other one"),
+        pytest.param(Marks(b"l", b"c"), False, id="as it was"),
+    ],
+)
+def test_a_store_has_lost_its_data_since_it_had_its_mark(marks: Marks, lost: bool) -> None:
+    assert marks.is_lost_since(b"l") is lost
+
+
 def test_halves_of_different_pairs_are_foreign() -> None:
     one, other = Marks(b"l", b"c"), Marks(b"d", b"m")
     assert one.is_foreign_to(other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import signal
 import threading
@@ -12,13 +13,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 from refusing import refusing
 from rig import PATIENT, Rig, is_missed, is_well, shipper_pid, state_of, takes_writes
 from servers import client, wait_until
 
 from hybrid import AllStoresDown, HybridRedis, OutcomeUnknown, Store, StoreState, events
 from hybrid.aio import HybridRedis as AsyncHybridRedis
+from hybrid.core.authority import FIRST
 from hybrid.core.checkpoint import OUTDATED
+from hybrid.core.marks import UNMET
+from hybrid.core.names import Names
 from hybrid.ops.compare import compare
 from hybrid.replication import pairing
 from hybrid.replication.checkpoints import EVERY_ENTRIES
@@ -27,6 +32,7 @@ from hybrid.stores.wire import Wire
 
 KEYS = 200
 HEAL_S = 30.0
+HYBRID = Names()
 
 
 @pytest.fixture
@@ -163,14 +169,27 @@ def test_both_stores_lost_everything(
             assert late.get("n") == b"3"
 
 
+def empty(connection: redis.Redis, *, begun: bool) -> None:
+    """By hand. `begun`: and have it begun anew, as by a process that does not reach the other one."""
+    with connection.pipeline() as pipe:
+        pipe.flushall()
+        if begun:
+            marks = {HYBRID.identity: secrets.token_hex(8), HYBRID.partner: UNMET, HYBRID.authority: FIRST.record}
+            pipe.mset(marks)
+        pipe.execute()
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["left", "begun"])
 @pytest.mark.parametrize("store", list(Store))
-def test_a_store_emptied_by_hand(filled: HybridRedis, forgetful: dict[Store, ServerProcess], store: Store) -> None:
+def test_a_store_emptied_by_hand(
+    filled: HybridRedis, forgetful: dict[Store, ServerProcess], store: Store, begun: bool
+) -> None:
     """Its connections stay open; still, nobody reads from it before it is refilled."""
     filled.change_settings(read_preference=store)
     assert filled.get("k7") == b"7"
     with client(forgetful[store].url) as connection:
         for round_ in range(3):
-            connection.flushall()
+            empty(connection, begun=begun)
             while not connection.exists("hash"):
                 assert filled.get("k7") == b"7"
                 assert filled.pipeline().get("k8").hget("hash", "a").execute() == [b"8", b"1"]
@@ -178,14 +197,17 @@ def test_a_store_emptied_by_hand(filled: HybridRedis, forgetful: dict[Store, Ser
             assert_equal(filled, forgetful, KEYS + 2)
 
 
-def test_a_store_emptied_by_hand_under_tasks(forgetful: dict[Store, ServerProcess], filled: HybridRedis) -> None:
+@pytest.mark.parametrize("begun", [False, True], ids=["left", "begun"])
+def test_a_store_emptied_by_hand_under_tasks(
+    forgetful: dict[Store, ServerProcess], filled: HybridRedis, begun: bool
+) -> None:
     """Tasks of the asyncio client share a connection."""
 
     async def read() -> None:
         async with AsyncHybridRedis.from_urls(*(forgetful[store].url for store in Store), **PATIENT) as other:
             assert await other.get("k7") == b"7"
             with client(forgetful[Store.LOCAL].url) as connection:
-                connection.flushall()
+                empty(connection, begun=begun)
                 while not connection.exists("hash"):
                     assert await asyncio.gather(*(other.get(f"k{n}") for n in range(9))) == [
                         b"%d" % n for n in range(9)

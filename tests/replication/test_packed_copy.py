@@ -11,6 +11,7 @@ import pytest
 import redis
 from servers import Pool, client, run_packed
 
+from hybrid.core.names import Names
 from hybrid.core.resp import unpack_all
 from hybrid.replication.packed_copy import (
     DUMP_SCRIPT,
@@ -122,7 +123,8 @@ class Source:
             target=Store.CLOUD,
             states=self,
             snapshots=SimpleNamespace(attend=lambda: None),
-            opening=SimpleNamespace(ask_source_mark=b"", check_source_mark=lambda mark: None),
+            names=Names(),
+            opening=SimpleNamespace(check_source=lambda marks: None),
             push=lambda *_: None,
             flush=lambda: None,
             keep_going=lambda: None,

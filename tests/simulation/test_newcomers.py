@@ -1,0 +1,185 @@
+"""A store that lost its data, and was begun anew by a process that does not reach the other one."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import pytest
+
+from hybrid import OutcomeUnknown
+from hybrid.core.marks import UNMET
+from hybrid.ops.failover import failover
+from hybrid.types import Store, StoreState
+
+from .test_scenarios import wait
+from .world import Process, World, opened
+
+
+@pytest.mark.parametrize("others", ["gone", "there"])
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("empty", Store)
+def test_a_wiped_store_that_is_met_first_without_the_other_one_is_refilled(
+    empty: Store, writes: bool, others: str
+) -> None:
+    """The process that meets it serves from it; what is written meanwhile is done to what the store has lost."""
+    with opened(f"newcomer {empty} {writes} {others}", preempt=0.0, verbose=False) as world:
+        server, first = world.stores[empty], world.start("p1", 0.0, ack="both")
+        world.scheduler.spawn(partial(_fill, first.client, "old"), "writer", first)
+        assert world.scheduler.run(lambda: _filled(world, "old") and world.is_quiet(), 20.0)
+        if others == "gone":
+            world.kill_process(first)
+        server.crash()
+        wait(world, 0.5)
+        second = world.start("p2", 0.0, ack="both")
+        link = world.link(second, empty.other)
+        link.refuse = True
+        world.scheduler.spawn(partial(_fill, second.client, "new") if writes else second.client.start, "writer", second)
+        server.boot({})
+        wait(world, 2.0)
+        link.heal()
+        is_done = partial(_filled, world, "new" if writes else "old")
+        assert world.scheduler.run(lambda: is_done() and world.is_quiet(), world.scheduler.now_s + 30)
+        assert not world.unequal()
+        assert not world.scheduler.crashes
+        values = {key: value.body for key, value in world.user_values(Store.LOCAL).items()}
+        names = ["old", "new"] if writes else ["old"]
+        assert values == {
+            b"counter": b"%d" % (10 * len(names)),
+            b"list": [name.encode() for name in names],
+            b"hash": {name.encode(): b"1" for name in names},
+            b"replaced": names[-1].encode(),
+            **{name.encode(): name.encode() for name in names},
+        }
+        assert b"hybrid:conflicts" not in world.stores[Store.LOCAL].data.values
+
+
+def _fill(client: Any, name: str) -> None:
+    client.start()
+    client.incrby("counter", 10)
+    client.rpush("list", name)
+    client.hset("hash", name, 1)
+    client.set("replaced", name)
+    client.set(name, name)
+
+
+def _filled(world: World, name: str) -> bool:
+    return world.on_both(name.encode(), lambda value: value is not None)
+
+
+@pytest.mark.parametrize("stopped_s", [0.02, 0.05, 0.1])
+def test_a_process_that_holds_both_stores_for_wiped_looks_again(stopped_s: float) -> None:
+    """It was stopped while the one was refilled, and while the other was begun anew; nobody else is left to tell."""
+    with opened(f"both wiped {stopped_s}", preempt=0.0, verbose=False) as world:
+        local, cloud = (world.stores[store] for store in Store)
+        first, third = world.start("p1", 0.0, ack="both"), world.start("p3", 0.0, ack="both")
+        world.scheduler.spawn(partial(_fill, first.client, "old"), "writer", first)
+        world.scheduler.spawn(third.client.start, "writer", third)
+        assert world.scheduler.run(lambda: _filled(world, "old") and world.is_quiet(), 20.0)
+        cloud.crash()
+        wait(world, 0.3)
+        cloud.boot({})
+        board = first.client._board
+        assert world.scheduler.run(lambda: board.is_wiped(Store.CLOUD), world.scheduler.now_s + 5)
+        world.scheduler.freeze(first)
+        refilled = lambda: third.client._board.state(Store.CLOUD) is StoreState.UP and not world.unequal()  # noqa: E731
+        assert world.scheduler.run(refilled, world.scheduler.now_s + 20)
+        local.crash()
+        world.kill_process(third)
+        wait(world, stopped_s)
+        second = world.start("p2", 0.0, ack="both")
+        world.link(second, Store.CLOUD).refuse = True
+        local.boot({})
+        world.scheduler.spawn(lambda: second.client.set("new", "new"), "writer", second)
+        wait(world, 2.0)
+        world.kill_process(second)
+        world.scheduler.thaw(first)
+        assert world.scheduler.run(lambda: _filled(world, "new") and world.is_quiet(), world.scheduler.now_s + 60)
+        assert not world.unequal()
+        assert _filled(world, "old")
+
+
+@pytest.mark.parametrize("ack", ["local", "both"])
+@pytest.mark.parametrize("stopped_s", [0.55, 0.8, 1.2, 1.6, 1.9])
+def test_what_is_written_to_a_store_that_was_begun_anew_is_not_shipped_over_old_connections(
+    stopped_s: float, ack: str
+) -> None:
+    """The process that ships was stopped while the local store was emptied by hand, and begun anew: it has its lease
+    still, and its connections. What it shipped of the new log would be merged once more."""
+    with opened(f"stopped {stopped_s} {ack}", preempt=0.0, verbose=False) as world:
+        first, counts = world.start("p1", 0.0, ack=ack), Counts()
+        world.scheduler.spawn(partial(_fill, first.client, "old"), "writer", first)
+        assert world.scheduler.run(lambda: _filled(world, "old") and world.is_quiet(), 20.0)
+        counts.begin(world, first, "first")
+        wait(world, 0.5)
+        second = world.start("p2", 0.0, ack="local")
+        link = world.link(second, Store.CLOUD)
+        link.refuse = True
+        world.scheduler.freeze(first)
+        world.stores[Store.LOCAL].empty()
+        counts.begin(world, second, "second")
+        wait(world, stopped_s)
+        world.scheduler.thaw(first)
+        wait(world, 4.0)
+        link.heal()
+        wait(world, 3.0)
+        counts.end()
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 40)
+        assert not world.unequal()
+        assert not world.scheduler.crashes
+        values = world.user_values(Store.LOCAL)
+        assert counts.done["second"] <= int(values[b"second"].body) <= counts.tried["second"]
+        assert int(values[b"first"].body) <= counts.tried["first"]
+
+
+def test_stores_that_were_begun_apart_know_each_other_while_the_cloud_store_keeps_the_authority() -> None:
+    """What one of them loses from then on is a loss."""
+    with opened("begun apart", preempt=0.0, verbose=False) as world:
+        first, second = world.start("p1", 0.0, ack="both"), world.start("p2", 0.0, ack="both")
+        links = world.link(first, Store.CLOUD), world.link(second, Store.LOCAL)
+        for link in links:
+            link.refuse = True
+        for process in (first, second):
+            world.scheduler.spawn(partial(_fill, process.client, process.name), "writer", process)
+        wait(world, 3.0)
+        for link in links:
+            link.heal()
+        has_authority = lambda: first.client._board.authority.store is Store.CLOUD  # noqa: E731
+        assert world.scheduler.run(has_authority, world.scheduler.now_s + 5)
+        world.scheduler.spawn(partial(failover, second.client, author="ana"), "operator", second)
+        assert world.scheduler.run(
+            lambda: all(world.has(store, b"hybrid:partner", lambda it: it.body != UNMET) for store in Store),
+            world.scheduler.now_s + 5,
+        )
+        assert first.client._board.authority.store is Store.CLOUD
+        assert not world.scheduler.crashes
+
+
+class Counts:
+    """Processes that count, each one key of its own, until the end."""
+
+    def __init__(self) -> None:
+        self.tried: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        self._processes: list[Process] = []
+
+    def begin(self, world: World, process: Process, key: str) -> None:
+        self._processes.append(process)
+
+        def count() -> None:
+            process.writers += 1
+            process.client.start()
+            while not process.stopping:
+                self.tried[key] = self.tried.get(key, 0) + 1
+                with suppress(OutcomeUnknown):
+                    process.client.incr(key)
+                    self.done[key] = self.done.get(key, 0) + 1
+                world.scheduler.sleep(0.005)
+            process.writers -= 1
+
+        world.scheduler.spawn(count, "writer", process)
+
+    def end(self) -> None:
+        for process in self._processes:
+            process.stopping = True
