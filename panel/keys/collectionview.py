@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from panel import actions as panel_actions
 from panel import format
 from panel.i18n import N_, _
 from panel.keys import queries, state
@@ -22,7 +21,7 @@ from panel.repair.pieces import missing, tinted
 from panel.tables import ONE_CLICK, clicked
 from panel.widgets import zone
 
-__all__ = ["collection", "shown"]
+__all__ = ["collection", "first_page", "shown"]
 
 NAMES = {
     "hash": N_("Field"), "list": N_("Index"), "set": N_("Member"), "zset": N_("Member"), "stream": N_("Entry"),
@@ -41,7 +40,7 @@ FEW = 20
 LINE_END = " ↵ "
 
 
-def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
+def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *, fixed: bool) -> None:
     places: list[Any] = st.session_state.setdefault("keys-places", [None])
     match, last_first, scores = None, False, None
     longest = max(info.length or 0 for info in infos.values())
@@ -65,7 +64,7 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
     part: ElementPage = found.value
     number = -len(places) if last_first else len(places)
     picked = element_table(key, kind, part, tuple(infos), number)
-    element_buttons(kind, picked)
+    element_buttons(kind, picked, fixed=fixed)
     if picked is not None:
         element_value(kind, picked)
     if picked is not None and kind == "vectorset":
@@ -199,8 +198,7 @@ def field_expiry(one: Element) -> str:
     return " / ".join(moments)
 
 
-def element_buttons(kind: str, picked: Element | None) -> None:
-    fixed = not panel_actions.is_operator()
+def element_buttons(kind: str, picked: Element | None, *, fixed: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="keys-element-buttons"):
         st.button(
             _("Add"), icon=":material/add:", key="keys-add", disabled=fixed, on_click=state.open_form, args=("add",)

@@ -10,14 +10,14 @@ from panel import actions as panel_actions
 from panel import format, jobview
 from panel.i18n import _, ngettext
 from panel.keys import editview, queries, seriesview, state, vectorsview
-from panel.keys.collectionview import collection
+from panel.keys.collectionview import collection, first_page
 from panel.keys.groupsview import groups
 from panel.keys.listview import BADGES, left_text, type_word
 from panel.keys.queries import Badge, Form, KeyInfo, KeyRow, Known, Store
 from panel.keys.valueview import CUT, download_buttons, format_input, side_by_side
 from panel.nav import page
 from panel.repair.links import key_text
-from panel.repair.pieces import missing, store_heading
+from panel.repair.pieces import missing, store_heading, store_name
 from panel.said import said
 from panel.verdict import named
 from panel.widgets import slot
@@ -56,21 +56,20 @@ def draw(key: bytes, authority: Store) -> None:
                     if found.value.kind in ABOUT:
                         ABOUT[found.value.kind](store, key)
         elsewhere = bool(infos) and authority in lacking
-        editview.toolbar(authority.other if elsewhere else None)
+        editview.toolbar(authority.other if elsewhere else None, gone=bool(stores) and lacking == set(stores))
         with slot():
             commands(key, infos)
-        kinds = {one.kind for one in infos.values()}
         main = infos.get(authority) or next(iter(infos.values()), None)
         if main is not None:
             state.kind_seen(key, main.kind)
         # What somebody has typed stays in sight while no store answers.
         if (kind := state.last_kind(key)) is not None:
             editview.draw(key, kind, infos, authority, elsewhere=elsewhere)
-        if len(kinds) > 1:
-            st.warning(_("The types differ, so each value stands for itself."), icon=":material/difference:")
-        for kind in sorted(kinds):
-            holders = tuple(store for store in Store if store in infos and infos[store].kind == kind)
-            value(key, kind, {store: infos[store] for store in holders}, authority)
+        if (shown := whose(infos, authority)) is not None:
+            kind = infos[shown].kind
+            fixed = elsewhere or (authority in infos and infos[authority].kind != kind)
+            holders = {store: found for store, found in infos.items() if found.kind == kind}
+            value(key, kind, holders, authority, fixed=fixed or not panel_actions.is_operator())
         if row is not None and row.badge in (Badge.DIFFERS, Badge.ONLY_LOCAL, Badge.ONLY_CLOUD):
             st.page_link(
                 page("diff"), label=_("Compare field by field and repair"), icon=":material/difference:",
@@ -126,15 +125,27 @@ def commands(key: bytes, infos: dict[Store, KeyInfo]) -> None:
         st.code(answer.value, language="bash", wrap_lines=True, height=240 if len(answer.value) > CUT else "content")
 
 
-def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) -> None:
+def whose(infos: dict[Store, KeyInfo], authority: Store) -> Store | None:
+    """The store whose value is shown. Both are, beside each other, unless they have nothing in common."""
+    if len({one.kind for one in infos.values()}) < 2:
+        return next(iter(infos), None)
+    st.warning(_("The types differ, so each value stands for itself."), icon=":material/difference:")
+    return st.segmented_control(
+        _("Show the value of"), queries.leading(infos, authority), default=authority, required=True,
+        format_func=store_name, key="keys-whose", on_change=first_page,
+    )  # fmt: skip
+
+
+def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *, fixed: bool) -> None:
+    """`fixed`: it is not to be changed here, by this reader or at all."""
     if kind == "string":
-        string(key, infos, authority)
+        string(key, infos, authority, fixed=fixed)
     elif kind == "json":
-        document(key, infos)
+        document(key, infos, fixed=fixed)
     elif kind in queries.COLLECTIONS:
         if kind == "TSDB-TYPE":
             seriesview.chart(key, tuple(infos))
-        collection(key, kind, infos, authority)
+        collection(key, kind, infos, authority, fixed=fixed)
         if kind == "stream":
             groups(key, tuple(infos), authority)
         elif kind == "vectorset":
@@ -146,7 +157,7 @@ def value(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store) 
 # -- strings and documents
 
 
-def string(key: bytes, infos: dict[Store, KeyInfo], authority: Store) -> None:
+def string(key: bytes, infos: dict[Store, KeyInfo], authority: Store, *, fixed: bool) -> None:
     longest = max(info.length or 0 for info in infos.values())
     size = queries.first_text_bytes(longest)
     pages = max(1, -(-longest // size))
@@ -168,18 +179,18 @@ def string(key: bytes, infos: dict[Store, KeyInfo], authority: Store) -> None:
     side_by_side(values, form, whole=pages == 1)
     if longest <= MOST_EDITED and pages == 1:
         with st.container(horizontal=True):
-            edit_button(values)
-            file_button(values.get(authority))
+            edit_button(values, fixed=fixed)
+            file_button(values.get(authority), fixed=fixed)
             download_buttons(key, values)
     elif pages > 1:
         st.caption(_("Long values are shown in parts and are not edited here."))
         with st.container(horizontal=True):
-            file_button(infos[authority].length if authority in infos else None)
+            file_button(infos[authority].length if authority in infos else None, fixed=fixed)
             if longest <= queries.MOST_DOWNLOADED:
                 download_buttons(key, values, partial(queries.whole_text, key))
 
 
-def document(key: bytes, infos: dict[Store, KeyInfo]) -> None:
+def document(key: bytes, infos: dict[Store, KeyInfo], *, fixed: bool) -> None:
     if max(info.memory_bytes or 0 for info in infos.values()) > MOST_SHOWN:
         path = format.code(f"JSON.GET {key_text(key)} $.…")
         st.caption(
@@ -196,19 +207,19 @@ def document(key: bytes, infos: dict[Store, KeyInfo]) -> None:
     side_by_side(answer.value, Form.JSON, whole=True)
     with st.container(horizontal=True):
         if max(map(len, answer.value.values()), default=0) <= MOST_EDITED:
-            edit_button(answer.value)
+            edit_button(answer.value, fixed=fixed)
         download_buttons(key, answer.value)
 
 
-def file_button(seen: bytes | int | None) -> None:
+def file_button(seen: bytes | int | None, *, fixed: bool) -> None:
     st.button(
-        _("From a file"), icon=":material/upload_file:", key="keys-edit-file",
-        disabled=not panel_actions.is_operator(), on_click=state.open_form, args=("file", seen),
+        _("From a file"), icon=":material/upload_file:", key="keys-edit-file", disabled=fixed,
+        on_click=state.open_form, args=("file", seen),
     )  # fmt: skip
 
 
-def edit_button(values: dict[Store, bytes]) -> None:
+def edit_button(values: dict[Store, bytes], *, fixed: bool) -> None:
     st.button(
-        _("Edit"), icon=":material/edit:", key="keys-edit-text", disabled=not panel_actions.is_operator(),
-        on_click=state.open_form, args=("text", values),
+        _("Edit"), icon=":material/edit:", key="keys-edit-text", disabled=fixed, on_click=state.open_form,
+        args=("text", values),
     )  # fmt: skip

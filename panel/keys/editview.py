@@ -28,9 +28,10 @@ ELSEWHERE = N_(
 )
 
 
-def toolbar(elsewhere: Store | None) -> None:
-    """What can be done with the whole key. `elsewhere`: only this store has it, and it takes no writes."""
-    fixed = not panel_actions.is_operator()
+def toolbar(elsewhere: Store | None, *, gone: bool) -> None:
+    """What can be done with the whole key. `elsewhere`: only this store has it, and it takes no writes. `gone`: none
+    has."""
+    fixed = gone or not panel_actions.is_operator()
     with slot():
         if elsewhere:
             text = _(ELSEWHERE).format(store=named(elsewhere), other=named(elsewhere.other))
@@ -48,7 +49,7 @@ def toolbar(elsewhere: Store | None) -> None:
             )  # fmt: skip
         st.button(
             _("As commands"), icon=":material/terminal:", key="keys-do-commands", on_click=state.open_form,
-            args=("commands",),
+            args=("commands",), disabled=gone,
         )  # fmt: skip
         st.space("stretch")
         st.button(

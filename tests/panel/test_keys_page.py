@@ -557,11 +557,36 @@ def test_a_key_that_only_the_other_store_has_is_deleted_there(
     sides[Store.CLOUD].set("k", "stray")
     at = opened_key(open_keys(), "k")
     assert "Only the cloud store has this key" in text_of(at)
-    assert at.button(key="keys-do-expire").disabled and at.button(key="keys-do-rename").disabled
+    assert all(at.button(key=f"keys-{what}").disabled for what in ("do-expire", "do-rename", "edit-text", "edit-file"))
     at = press(press(at, "keys-do-delete"), "keys-form-save")
     assert not sides[Store.CLOUD].exists("k")
     press(at, "keys-undo")
     assert [store.get("k") for store in sides.values()] == [b"stray", b"stray"]
+
+
+@pytest.mark.parametrize("command", [("SADD", "k", "m"), ("SET", "k", "text"), ("XADD", "k", "*", "f", "v")])
+def test_values_of_two_types_are_shown_one_at_a_time(
+    command: tuple[str, ...],
+    hybrid: HybridRedis,
+    sides: dict[Store, Any],
+    open_keys: Callable[..., AppTest],
+    text_of: TextOf,
+) -> None:
+    sides[Store.LOCAL].zadd("k", {"member": 1})
+    sides[Store.CLOUD].execute_command(*command)
+    at = opened_key(open_keys(), "k")
+    assert "The types differ" in text_of(at)
+    assert list(grid(at, "Member")["Local"]) == ["1"] and not at.button(key="keys-add").disabled
+    at.segmented_control(key="keys-whose").set_value(Store.CLOUD)
+    settled(at.run())
+    assert not [frame for frame in at.dataframe if "Local" in frame.value.columns]
+    changing = ("keys-add", "keys-edit-text", "keys-edit-file")
+    assert all(button.disabled for button in at.button if button.key in changing)
+
+
+def test_a_key_that_no_store_has_is_not_changed(hybrid: HybridRedis, open_keys: Callable[..., AppTest]) -> None:
+    at = opened_key(open_keys(), "gone")
+    assert all(at.button(key=f"keys-do-{what}").disabled for what in ("expire", "rename", "copy", "delete", "commands"))
 
 
 def test_many_keys_are_found_counted_exported_and_deleted(
