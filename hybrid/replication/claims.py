@@ -32,18 +32,18 @@ class Claims:
         """Claim the authority for the store that is left: the other one is lost by this process's own evidence. A drain
         that did not end is taken back instead, while the local store is there to write to. A cloud store that lacks
         something is claimed only where nobody else reaches the local one."""
-        routes = self._board.routes
+        known, routes = self._board.authority, self._board.routes
         if routes.claim and routes.writer is Store.LOCAL:
-            self._claim_alone()
+            self._claim_alone(known)
         elif self._board.may_rely and self._relay.is_answered():
             self._board.relay()
         else:
-            self._claim_for_cloud()
+            self._claim_for_cloud(known)
 
-    def _claim_alone(self) -> None:
+    def _claim_alone(self, known: Authority) -> None:
         """For a local store that has everything this process knows of. The record on the cloud store, which decides at
         other times, cannot be asked: the shipper renews it once it can, and merges what only that store knows."""
-        known, local = self._board.authority, self._endpoints[Store.LOCAL]
+        local = self._endpoints[Store.LOCAL]
         names = local.names
         self._succeed(
             Store.LOCAL,
@@ -62,9 +62,11 @@ class Claims:
         known = endings_of(name)
         return known[0] if len(known) == 1 else b""
 
-    def _claim_for_cloud(self) -> None:
+    def _claim_for_cloud(self, known: Authority) -> None:
         def taken(record: Authority) -> Authority | None:
-            is_due = record.holder is not Holder.CLOUD or record.epoch < self._board.authority.epoch
+            if record.epoch > known.epoch:
+                return None  # it was given back meanwhile, say: that is to be learned before anything is decided
+            is_due = record.holder is not Holder.CLOUD or record.epoch < known.epoch
             return self._taken(record) if is_due else None
 
         self._succeed(Store.CLOUD, taken)
