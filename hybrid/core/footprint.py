@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hybrid.core.authority import Position
 from hybrid.core.lacking import Count
 
-__all__ = ["Counted", "Effect", "Footprint"]
+__all__ = ["GONE", "Counted", "Effect", "Footprint"]
+
+GONE: Final = b"\x00gone"
+"""What an element becomes that is removed."""
 
 
 class Effect(NamedTuple):

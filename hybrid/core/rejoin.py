@@ -26,7 +26,8 @@ from hybrid.core.command_rules import xadd_id_at
 from hybrid.core.commands import lookup, written_keys
 from hybrid.core.effects import absolute
 from hybrid.core.folding import Folded
-from hybrid.core.footprint import Counted, Effect, Footprint
+from hybrid.core.footprint import GONE, Counted, Effect, Footprint
+from hybrid.core.granted import Granted
 from hybrid.core.lacking import count_of
 from hybrid.core.resp import pack, unpack
 from hybrid.core.shipping import Group
@@ -188,18 +189,24 @@ class Repeat(NamedTuple):
         return not (self.times and authority is not None and authority.times)
 
 
-def again(groups: Iterable[Group], keys: Iterable[bytes], left_out: Collection[bytes]) -> dict[bytes, list[Repeat]]:
-    """What was done to each of these keys, to be applied again on the authority, in order."""
+def again(
+    groups: Iterable[Group], keys: Iterable[bytes], left_out: Collection[bytes], *, lacks_past: bool = False
+) -> dict[bytes, list[Repeat]]:
+    """What was done to each of these keys, to be applied again on the authority, in order. `lacks_past`: it was done to
+    an empty store."""
     found: dict[bytes, list[Repeat]] = {key: [] for key in keys}
+    granted = Granted()
     for group in groups:
-        if group.token is not None and group.token in left_out:
-            continue
+        was_run_again = group.token is not None and group.token in left_out
         for args, timed in _commands(group):
             [key, *others] = _written(args) or [b""]
             if others or key not in found:
                 continue
             effect = _effect(args)
-            packed = [pack(command) for command in _repeated(args, timed, group.ms)]
+            done = granted.unconditional(key, args, effect) if lacks_past else args
+            if was_run_again or done is None:
+                continue
+            packed = [pack(command) for command in _repeated(done, timed, group.ms)]
             found[key].append(Repeat(args, packed, effect is not None and effect.times))
     return found
 
@@ -271,7 +278,6 @@ def _effect(args: list[bytes]) -> Effect | None:
 
 _Rule = Callable[[list[bytes]], Effect | None]
 _NOT_TOLD: Final = [b""]
-_GONE: Final = b"\x00gone"
 _ADD: Final = Effect("counter", adds=(b"",), counted=True)
 _EDIT_LIST: Final = Effect("list", edits=True)
 _EDIT_STREAM: Final = Effect("stream", edits=True)
@@ -334,17 +340,17 @@ _RULES: Final[Mapping[bytes, _Rule]] = {
     b"SETBIT": lambda args: Effect("bits", puts=((args[2], args[3]),)),
     b"PFADD": _same(Effect("hll", appends=True)),
     **dict.fromkeys((b"HSET", b"HMSET"), _pairs),
-    b"HDEL": _members("hash", _GONE),
+    b"HDEL": _members("hash", GONE),
     b"HSETNX": lambda args: Effect("hash", puts=((args[2], None),)),
     **dict.fromkeys((b"HINCRBY", b"HINCRBYFLOAT"), lambda args: Effect("hash", adds=(args[2],), counted=True)),
-    b"HGETDEL": _listed_fields(_GONE),
+    b"HGETDEL": _listed_fields(GONE),
     **dict.fromkeys((b"HEXPIRE", b"HPEXPIRE", b"HEXPIREAT", b"HPEXPIREAT", b"HPERSIST"), _listed_fields(None)),
     b"SADD": _members("set", b"in"),
-    b"SREM": _members("set", _GONE),
+    b"SREM": _members("set", GONE),
     b"ZADD": _zadd,
     b"GEOADD": _geoadd,
     b"ZINCRBY": lambda args: Effect("zset", adds=(args[3],), counted=True),
-    b"ZREM": _members("zset", _GONE),
+    b"ZREM": _members("zset", GONE),
     **dict.fromkeys((b"RPUSH", b"LPUSH"), _same(Effect("list", appends=True, counted=True))),
     **dict.fromkeys((b"RPUSHX", b"LPUSHX"), _same(_EDIT_LIST)),  # on another list they might push nothing
     **dict.fromkeys(

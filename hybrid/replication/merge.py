@@ -350,7 +350,7 @@ class Merge:
     def _find_again(self, keys: list[bytes]) -> None:
         """The tail is read once, and once more for keys that are written meanwhile."""
         if missing := [key for key in keys if key not in self._repeats]:
-            self._repeats |= again(self.tail.groups(), missing, self._left_out)
+            self._repeats |= again(self.tail.groups(), missing, self._left_out, lacks_past=self.tail.lacks_past)
 
     def _untold(self, keys: list[bytes]) -> list[bytes]:
         """Those of which a part of the tail may be on the authority already, and nobody has looked yet which."""

@@ -142,6 +142,33 @@ def test_how_it_is_applied_again() -> None:
     assert all(repeat.is_due(branch(group(5, "INCR k")).of(b"k")) for repeat in found[b"k"])
 
 
+@pytest.mark.parametrize(
+    ("done", "repeated"),
+    [
+        ("HSETNX k f 1", "HSET k f 1"),
+        ("HSETNX k f 1;HSETNX k f 2", "HSET k f 1"),
+        ("HINCRBY k f 1;HSETNX k f 2", "HINCRBY k f 1"),
+        ("HSETNX k f 1;HDEL k f;HSETNX k f 2", "HSET k f 1;HDEL k f;HSET k f 2"),
+        ("ZADD k NX 1 a 2 b", "ZADD k 1 a 2 b"),
+        ("ZADD k 1 a;ZADD k CH nx 2 a 3 b", "ZADD k 1 a;ZADD k CH 3 b"),
+        ("ZINCRBY k 1 a;ZADD k NX 2 a", "ZINCRBY k 1 a"),
+        ("ZADD k NX INCR 2 a", "ZADD k INCR 2 a"),
+        ("ZADD k GT 2 a", "ZADD k GT 2 a"),
+        ("GEOADD k NX 1 2 a;GEOADD k NX 3 4 a 5 6 b", "GEOADD k 1 2 a;GEOADD k 5 6 b"),
+        ("ZADD k NX", "ZADD k NX"),
+    ],
+)
+def test_what_a_condition_granted_on_an_empty_store_holds_where_there_is_more(done: str, repeated: str) -> None:
+    groups = [group(1, command) for command in done.split(";")]
+    assert commands(again(groups, [b"k"], frozenset(), lacks_past=True)) == repeated.split(";")
+    assert commands(again(groups, [b"k"], frozenset())) == done.split(";"), "the condition holds there as well"
+
+
+def test_what_was_run_again_has_granted_nothing_to_who_comes_later() -> None:
+    groups = [group(1, "HSETNX k f 1", token=b"a"), group(2, "HSETNX k f 2", token=b"b")]
+    assert commands(again(groups, [b"k"], frozenset((b"a",)), lacks_past=True)) == []
+
+
 def commands(found: dict[bytes, list[Repeat]]) -> list[str]:
     repeats = [repeat for each in found.values() for repeat in each]
     return [" ".join(map(bytes.decode, unpack(packed))) for repeat in repeats for packed in repeat.packed]

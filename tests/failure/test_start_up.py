@@ -125,6 +125,8 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
         before.sadd("set", *range(100))
         before.rpush("jobs", 1, 2)
         before.rpush("queue", "old")
+        before.hset("locks", mapping={"one": "old", "other": "old"})
+        before.zadd("board", {"one": 5})
         assert before.wait_in_sync(HEAL_S)
     server = rig.local if empty is Store.LOCAL else rig.cloud
     with plain(server.url) as emptied:
@@ -138,6 +140,9 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
     assert client.set("k7", "new")
     assert client.set("new", 1)
     assert client.set("k8", "taken", nx=True)
+    assert client.hsetnx("locks", "one", "new")
+    assert not client.hsetnx("locks", "one", "late")
+    assert client.zadd("board", {"one": 1}, nx=True) == 1
     assert client.lpop("jobs") is None
     assert client.eval("return redis.call('GET',KEYS[1])", 1, "k5") is None
     assert client.rpush("queue", "taken", "waits") == 2
@@ -150,6 +155,8 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
     assert client.mget("n", "k7", "k8", "k9", "new") == [b"11", b"new", b"taken", b"9", b"1"]
     assert client.lrange("list", 0, -1) == [b"old", b"new"]
     assert client.scard("set") == 101
+    assert client.hgetall("locks") == {b"one": b"new", b"other": b"old"}, "who was told that it has the lock has it"
+    assert client.zscore("board", "one") == 1
     assert [(conflict.key, conflict.lost.store) for conflict in conflicts.listed(client)] == [(b"k8", empty.other)]
 
 
