@@ -69,7 +69,7 @@ class Board:
         self._to_try: tuple[Store, ...] = ()
         self.bells: set[Ringing] = set()
         self.on_doubt: Callable[[Store], None] = lambda store: None
-        self.on_refilled: Callable[[Store], None] = lambda store: None
+        self.on_new_mark: Callable[[Store], None] = lambda store: None
         self._changed = threading.Condition(threading.RLock())
         now_s = time.time()
         self._views = {store: View(StoreState.UNKNOWN, now_s) for store in Store}
@@ -217,7 +217,7 @@ class Board:
             self._replan()
         self._wake_waiters()
         if moved and is_doubtful:
-            self.on_refilled(source)  # perhaps: its mark tells
+            self.on_new_mark(source)  # perhaps: its mark tells
         if moved and not first:
             self.events.emit(events.AuthorityMoved(authority=authority.store, epoch=authority.epoch))
         self._announce(changes)

@@ -107,7 +107,7 @@ class Engine:
         self.started = False
         self.relay = Relay(self.endpoints, self.board, names)
         self.equip(Reach(self.board, self.endpoints, self.metrics))
-        self.board.on_doubt, self.board.on_refilled = self.reach.look, self.reach.greet
+        self.board.on_doubt, self.board.on_new_mark = self.reach.look, self.reach.greet
         _engines.add(self)
 
     def equip(self, reach: Reach) -> None:

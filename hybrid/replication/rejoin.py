@@ -57,7 +57,7 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
         there, here = Marks(*marks), Marks(*one(wire, *names.ask_marks))
         if there.is_newcomer_to(here):
             board.observe(returning.other, Evidence.WIPED)
-            board.on_refilled(returning)  # for it has what that one lacks, whatever this process knew of it
+            board.on_new_mark(returning)  # for it has what that one lacks, whatever this process knew of it
             raise Superseded("the authority was begun anew, and is the one to be merged")
         is_newcomer = here.is_newcomer_to(there)
         if returning is Store.CLOUD and not (is_newcomer or board.authority.alone):

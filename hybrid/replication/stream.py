@@ -327,7 +327,7 @@ class Stream:
         self.announcer.say()
         self.board.observe(self.target, Evidence.CAUGHT_UP)
         if self.refills:
-            self.board.on_refilled(self.target)  # its new mark is to be learned: it may come back with older data
+            self.board.on_new_mark(self.target)  # its new mark is to be learned: it may come back with older data
         self.refills = False  # should it lose its data again, another stream begins
 
     def _check_refill(self) -> None:

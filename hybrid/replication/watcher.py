@@ -349,7 +349,7 @@ class Watcher(threading.Thread):
                 return  # it knows by itself, and sooner: here it would hear its own echo
             if live and self._board.is_wiped(self._store.other):
                 # Perhaps the shipper has not noticed yet: its mark tells whether it was refilled.
-                self._board.on_refilled(self._store.other)
+                self._board.on_new_mark(self._store.other)
                 return
             if progress.rest:
                 self._board.refused(self._store.other, progress.rest.decode(errors="replace"))
