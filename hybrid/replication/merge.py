@@ -9,14 +9,14 @@ left alone, and decided anew in the next round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.footprint import Footprint
 from hybrid.core.lacking import lacking
 from hybrid.core.merge_script import Mark, Step, merge_call
-from hybrid.core.names import Names
+from hybrid.core.names import RESERVED, Names
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum
 from hybrid.core.resp import pack
@@ -30,7 +30,7 @@ from hybrid.replication.fold import ask_folded, folded
 from hybrid.replication.keyless import judge_run_again
 from hybrid.replication.merge_plan import CONTESTED, Plan, Values
 from hybrid.replication.records import one, several, transaction
-from hybrid.replication.tail import Superseded, Tail, all_keys, logged, next_entries
+from hybrid.replication.tail import Superseded, Tail, logged, next_entries
 from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
@@ -42,6 +42,7 @@ MOST_KEYS: Final = 2000
 """A batch takes two round trips or three, so batches grow as long as all goes into one call."""
 MOST_PARTS: Final = 16
 """Of values that are held at a time, a few megabytes or one big key each."""
+SCANNED_KEYS: Final = 1000
 TRIES: Final = 50
 LARGE_BYTES: Final = 512 * 1024
 """A smaller call is not refused for its size."""
@@ -139,9 +140,9 @@ class Merge:
     def _concerned(self) -> set[bytes]:
         keys = self.tail.keys - {self.names.conflicts}
         if self.tail.spans_all:
-            keys.update(all_keys(self.tail.wire))
+            keys.update(_all_keys(self.tail.wire))
         if self.tail.empties or (self.tail.spans_all and not self.tail.lacks_past):
-            keys.update(all_keys(self.reader))
+            keys.update(_all_keys(self.reader))
         return keys
 
     def _unite_archives(self) -> None:
@@ -368,6 +369,15 @@ class Merge:
             self._told[key] = flags is not None
             if flags is not None:
                 self._repeats[key] = [repeat for repeat, lacks in zip(repeats, flags, strict=True) if lacks]
+
+
+def _all_keys(wire: Wire) -> Iterator[bytes]:
+    cursor = b"0"
+    while True:
+        cursor, keys = one(wire, "SCAN", cursor, "COUNT", SCANNED_KEYS)
+        yield from (key for key in keys if not key.startswith(RESERVED))
+        if cursor == b"0":
+            return
 
 
 def _last_of_each(commands: Sequence[bytes]) -> list[bytes]:

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
-from hybrid.core.names import RESERVED, Names
+from hybrid.core.names import Names
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Branch
 from hybrid.core.resp import pack
@@ -21,10 +21,9 @@ from hybrid.replication.records import one
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["Superseded", "Tail", "all_keys", "ask_place", "last_place", "logged", "next_entries", "place_in"]
+__all__ = ["Superseded", "Tail", "ask_place", "last_place", "logged", "next_entries", "place_in"]
 
 BATCH_ENTRIES: Final = 1000
-SCANNED_KEYS: Final = 1000
 FEW_ENTRIES: Final = 48
 """As many fit into one reply of any service, 10 MB, whatever they hold."""
 
@@ -79,16 +78,6 @@ def _batch(wire: Wire, log: bytes, place: Position) -> tuple[list[Any], int]:
         return one(wire, *next_entries(log, place)), FEW_ENTRIES
 
 
-def all_keys(wire: Wire) -> Iterator[bytes]:
-    """The application's; some may come twice."""
-    cursor = b"0"
-    while True:
-        cursor, keys = one(wire, "SCAN", cursor, "COUNT", SCANNED_KEYS)
-        yield from (key for key in keys if not key.startswith(RESERVED))
-        if cursor == b"0":
-            return
-
-
 class Superseded(Exception):
     """The merge is not this process's to do any more: the authority has moved, another one ships, or the returning
     store has lost what was to be merged."""
@@ -136,11 +125,6 @@ class Tail:
             self.keyless += group.keyless
             self.empties |= group.empties
             self.spans_all |= group.empties or group.refills
-        if lacks_past:
-            # A plain client may have written there, and the refill would delete that.
-            unlogged = dict.fromkeys(set(all_keys(wire)) - self.keys, max(end, (1, 0)))
-            self._folded.keys |= unlogged
-            self.keys |= unlogged.keys()
 
     def groups(self) -> Iterator[Group]:
         return (group for group, _ in logged(self.wire, self._log, self._sealed, []))

@@ -147,13 +147,8 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
     assert client.eval("return redis.call('GET',KEYS[1])", 1, "k5") is None
     assert client.rpush("queue", "taken", "waits") == 2
     assert client.lpop("queue") == b"taken"
-    with plain(server.url) as emptied:
-        emptied.mset({"past": "hybrid", "k6": "past hybrid"})
-        emptied.rpush("backlog", 1)
     links[empty.other].heal()
     rig.assert_healed(client)
-    assert client.mget("past", "k6") == [b"hybrid", b"past hybrid"], "a refill deletes nothing that nobody has seen"
-    assert client.lrange("backlog", 0, -1) == [b"1"]
     assert client.lrange("jobs", 0, -1) == [b"1", b"2"], "nothing was taken from it"
     assert client.lrange("queue", 0, -1) == [b"old", b"waits"]
     assert client.get("k5") == b"5"
@@ -162,8 +157,7 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
     assert client.scard("set") == 101
     assert client.hgetall("locks") == {b"one": b"new", b"other": b"old"}, "who was told that it has the lock has it"
     assert client.zscore("board", "one") == 1
-    archived = {(conflict.key, conflict.lost.store) for conflict in conflicts.listed(client)}
-    assert archived == {(b"k6", empty.other), (b"k8", empty.other)}
+    assert [(conflict.key, conflict.lost.store) for conflict in conflicts.listed(client)] == [(b"k8", empty.other)]
 
 
 def test_a_new_local_store_is_met_before_a_cloud_store_that_holds_data(rig: Rig) -> None:
