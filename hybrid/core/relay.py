@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.resp import pack
 
-__all__ = ["LARGEST_BYTES", "NO_EPOCH", "Answer", "Request", "claim", "parsed"]
+__all__ = ["CLAIMED", "LARGEST_BYTES", "NO_EPOCH", "Answer", "Request", "claim", "parsed", "revocation"]
 
 LARGEST_BYTES: Final = 512 * 1024
 """A larger transaction is not relayed: services limit the size of a message."""
@@ -18,6 +18,10 @@ LARGEST_BYTES: Final = 512 * 1024
 NO_EPOCH: Final = 0
 """Of a request that only asks whether anybody is there: no authority has it."""
 
+CLAIMED: Final = b"1"
+"""Stands by a request that somebody is about to run, until it is revoked."""
+
+REVOKED: Final = b"0"
 CLAIMS_MS: Final = 600_000
 
 _ASK: Final = b"ask"
@@ -56,8 +60,13 @@ class Answer(NamedTuple):
 
 def claim(key: bytes, name: bytes) -> tuple[bytes, bytes]:
     """The packed commands that enter a request in the hash `key` of the local store: the first to do so, to whom the
-    first reply is 1, may run it."""
-    return pack(("HSET", key, name, "1")), pack(("PEXPIRE", key, CLAIMS_MS))
+    first reply is 1, may run it, as long as it stands there as `CLAIMED`."""
+    return pack(("HSETNX", key, name, CLAIMED)), pack(("PEXPIRE", key, CLAIMS_MS))
+
+
+def revocation(key: bytes, name: bytes) -> tuple[bytes, bytes]:
+    """The packed commands after which nobody runs it any more, whoever has claimed it."""
+    return pack(("HSET", key, name, REVOKED)), pack(("PEXPIRE", key, CLAIMS_MS))
 
 
 def parsed(message: bytes) -> Request | Answer:

@@ -35,7 +35,8 @@ from hybrid.types import Store, StoreState
 __all__ = ["CatchUp"]
 
 MARK_REFILLED: Final = (
-    "if redis.call('GET',KEYS[1])~=ARGV[1] then return false end return redis.call('SET',KEYS[1],ARGV[2])"
+    "if redis.call('GET',KEYS[1])~=ARGV[1] then return false end "
+    "redis.call('SET',KEYS[2],ARGV[3]) return redis.call('SET',KEYS[1],ARGV[2])"
 )
 """One that was emptied meanwhile lacks what was copied before, also where somebody has begun anew on it."""
 
@@ -112,9 +113,8 @@ class CatchUp:
             # Without the record nobody could claim the authority for the refilled store, should the other one be lost.
             stream.push(pack(("SET", names.authority, stream.board.authority.record, "NX")), 1, stream.accepted)
             # With its mark it names its partner: one that has a mark, and names nobody, was begun anew.
-            stream.push(pack(("SET", names.partner, stream.opening.source_mark)), 1, stream.accepted)
-            mark = token_hex(8)
-            marked = ("EVAL", MARK_REFILLED, 1, names.identity, OUTDATED, mark)
+            marks = mark, _ = token_hex(8), stream.opening.source_mark
+            marked = ("EVAL", MARK_REFILLED, 2, names.identity, names.partner, OUTDATED, *marks)
             stream.push(pack(marked), 1, partial(self._refilled, mark))
         stream.push_advance(tail)
         stream.flush()

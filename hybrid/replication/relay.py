@@ -6,7 +6,8 @@ its transactions over (`hybrid.core.relay`). They and their tokens are the same 
 lost answer is treated as a lost reply: by the shipper's seal, once the authority has moved.
 
 At most once: the request is bound to an epoch, which the fence guards, and claimed on the local store before it is run,
-because two processes may both believe that they ship.
+because two processes may both believe that they ship. Who has asked and goes on without an answer revokes it, ahead of
+the next write there: that breaks the WATCH under which it is run.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, Final
 
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
-from hybrid.core.relay import LARGEST_BYTES, NO_EPOCH, Answer, Request, claim, parsed
+from hybrid.core.relay import LARGEST_BYTES, NO_EPOCH, Answer, Request, parsed, revocation
 from hybrid.core.resp import pack
 from hybrid.core.tokens import token
 from hybrid.core.transaction import Transaction
@@ -103,10 +104,13 @@ class Relay:
             answer = self._answered(request, wire, transaction.work_s)
             lost.ended(endings)
             return wire.replayed(answer.replies, request.replies, decode=decode)[len(endings) :], traced
-        except ReplyLost as error:
-            error.token, error.sent_s = traced, asked_s
-            # It may be run again, and must not be run by others after that.
-            lost.add_claim(*claim(self._names.relay, name))
+        except NotSent:
+            raise
+        except BaseException as error:
+            # It may be run again, or what comes next is to come after it: others must not run it then.
+            lost.add_revocation(*revocation(self._names.relay, name))
+            if isinstance(error, ReplyLost):
+                error.token, error.sent_s = traced, asked_s
             raise
         finally:
             self._endpoints[Store.CLOUD].give(generation, wire)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from hybrid.core.authority import Position, admits_write, position
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
-from hybrid.core.relay import Answer, Request, claim
+from hybrid.core.relay import CLAIMED, Answer, Request, claim
 from hybrid.core.resp import pack
 from hybrid.replication.board import Board
 from hybrid.replication.records import checked
@@ -109,12 +109,15 @@ class RelayWorker(threading.Thread):
             wire = self._wire(request.protocol)
             if not self._claimed(wire, request):
                 return []  # another process runs it, or has refused
-            if not self._admits(wire, request):
-                return refused
-            raw, replies = wire.exchange_raw(request.payload, request.replies)
-            wire.see(replies[-1])
-            if replies[-3] is None:
-                return refused
+            raw = None
+            while raw is None:
+                if not self._admits(wire, request) or not self._stands(wire, request):
+                    wire.authority = None  # its WATCH is to be given up
+                    return refused
+                raw, replies = wire.exchange_raw(request.payload, request.replies)
+                wire.see(replies[-1])
+                if replies[-3] is None:
+                    raw = wire.authority = None  # another claim may have broken it: that tells nothing of this one
             place = self._logged_to(wire)
         except (NotSent, ReplyLost) as error:
             logger.debug("what another process asked for is not known to have been done: %s", error)
@@ -147,6 +150,12 @@ class RelayWorker(threading.Thread):
         """Whether it is this process that runs it."""
         claimed, kept = wire.exchange(b"".join(claim(self._names.relay, request.name)), 2)
         return claimed == 1 and not isinstance(kept, Exception)
+
+    def _stands(self, wire: Wire, request: Request) -> bool:
+        """Whether it was not revoked; the WATCH guards that, too, from here on."""
+        key = self._names.relay
+        _, claimed = checked(wire, ("WATCH", key), ("HGET", key, request.name))
+        return bool(claimed == CLAIMED)
 
     def _publish(self, answers: list[Answer]) -> None:
         endpoint = self._endpoints[Store.CLOUD]

@@ -20,7 +20,7 @@ class LostConnections:
         if wire.ending:
             self._endings[wire.ending] = None
 
-    def add_claim(self, *commands: bytes) -> None:
+    def add_revocation(self, *commands: bytes) -> None:
         """These packed commands, each with one reply, keep another process from running what it was asked to run."""
         self._endings.update(dict.fromkeys(commands))
 

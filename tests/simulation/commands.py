@@ -228,6 +228,15 @@ def hset(db: Keyspace, key: bytes, *flat: bytes) -> Any:
     return len(changes.keys() - body.keys())
 
 
+@command("HSETNX")
+def hsetnx(db: Keyspace, key: bytes, name: bytes, value: bytes) -> Any:
+    body = db.of(key, "hash")
+    if name in body:
+        return 0
+    db.keep(key, "hash", body | {name: value})
+    return 1
+
+
 @command("HDEL")
 def hdel(db: Keyspace, key: bytes, *names: bytes) -> Any:
     body = db.of(key, "hash")

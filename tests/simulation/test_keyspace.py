@@ -49,6 +49,7 @@ SHAPES: dict[str, tuple[str, ...]] = {
     "SISMEMBER": ("k", "w"),
     "SCARD": ("k",),
     "HSET": ("k", "w", "w"),
+    "HSETNX": ("k", "w", "w"),
     "HDEL": ("k", "w"),
     "HGET": ("k", "w"),
     "HINCRBY": ("k", "w", "i"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hybrid import OutcomeUnknown
+from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.marks import UNMET
 from hybrid.ops.failover import failover
 from hybrid.types import Store, StoreState
@@ -154,6 +155,43 @@ def test_stores_that_were_begun_apart_know_each_other_while_the_cloud_store_keep
         )
         assert first.client._board.authority.store is Store.CLOUD
         assert not world.scheduler.crashes
+
+
+@pytest.mark.parametrize("stopped_at_s", [0.0, 0.04, 0.08, 0.16, 0.2])
+@pytest.mark.parametrize("empty", Store)
+def test_a_refill_that_goes_on_does_not_hide_that_the_store_was_begun_anew(empty: Store, stopped_at_s: float) -> None:
+    """Its process was stopped while the store was emptied by hand once more, and begun anew by another one."""
+    with opened(f"goes on {empty} {stopped_at_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        first, server = world.start("p1", 0.0), world.stores[empty]
+
+        def fill() -> None:
+            first.client.mset({f"k{number}": number for number in range(300)})
+            _fill(first.client, "old")
+
+        world.scheduler.spawn(fill, "writer", first)
+        assert world.scheduler.run(lambda: _filled(world, "old") and world.is_quiet(), 20.0)
+        server.crash()
+        server.boot({})
+        second = world.start("p2", 0.0)
+        link = world.link(second, empty.other)
+        link.refuse = True
+        is_refilled = lambda: world.has(empty, b"hybrid:identity", lambda it: it.body == OUTDATED)  # noqa: E731
+        assert world.scheduler.run(is_refilled, world.scheduler.now_s + 10)
+        wait(world, stopped_at_s)
+        world.scheduler.freeze(first)
+        server.empty()
+        world.scheduler.spawn(partial(_fill, second.client, "new"), "writer", second)
+        wait(world, 0.9)
+        world.scheduler.thaw(first)
+        wait(world, 3.0)
+        link.heal()
+        assert world.scheduler.run(lambda: _filled(world, "new") and world.is_quiet(), world.scheduler.now_s + 60)
+        assert not world.unequal()
+        assert not world.scheduler.crashes
+        values = world.user_values(Store.LOCAL)
+        assert values[b"counter"].body == b"20"
+        assert len(values) == 300 + 6
 
 
 class Counts:
