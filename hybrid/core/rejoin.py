@@ -37,6 +37,7 @@ __all__ = [
     "Decision",
     "Repeat",
     "again",
+    "brought",
     "commutes",
     "decision",
     "hides_a_sum",
@@ -211,6 +212,21 @@ def again(
     return found
 
 
+def brought(groups: Iterable[Group]) -> set[bytes]:
+    """The items that these have added to lists, and the ids of their stream entries."""
+    found = set[bytes]()
+    for group in groups:
+        for args, _ in _commands(group):
+            name = args[0].upper()
+            if name in _PUSHES:
+                found.update(args[2:])
+            elif name in (b"LINSERT", b"LSET"):
+                found.update(args[-1:])
+            elif name == b"XADD":
+                found.add(args[1 + xadd_id_at(args[1:])])
+    return found
+
+
 def _mark(group: Group) -> bytes:
     """By what a group is known again on the other store: its token, or else its content."""
     if group.token is not None:
@@ -283,6 +299,7 @@ _EDIT_LIST: Final = Effect("list", edits=True)
 _EDIT_STREAM: Final = Effect("stream", edits=True)
 _TIME: Final = Effect(times=True)
 _REPLACE: Final = Effect(replaces=True)
+_PUSHES: Final = frozenset((b"RPUSH", b"LPUSH", b"RPUSHX", b"LPUSHX"))
 _SET_IF: Final = frozenset((b"NX", b"XX", b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE", b"KEEPTTL"))
 
 
@@ -334,7 +351,7 @@ def _geoadd(args: list[bytes]) -> Effect:
 
 _RULES: Final[Mapping[bytes, _Rule]] = {
     b"SET": _set,
-    **dict.fromkeys((b"SETEX", b"PSETEX", b"MSET", b"GETSET", b"GETDEL", b"DEL", b"UNLINK"), _same(_REPLACE)),
+    **dict.fromkeys((b"SETEX", b"PSETEX", b"MSET", b"GETSET", b"DEL", b"UNLINK"), _same(_REPLACE)),
     **dict.fromkeys((b"INCR", b"DECR", b"INCRBY", b"DECRBY", b"INCRBYFLOAT"), _same(_ADD)),
     b"APPEND": _same(Effect("text", appends=True, counted=True)),
     b"SETBIT": lambda args: Effect("bits", puts=((args[2], args[3]),)),

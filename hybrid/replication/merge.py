@@ -18,10 +18,10 @@ from hybrid.core.lacking import lacking
 from hybrid.core.merge_script import Mark, Step, merge_call
 from hybrid.core.names import RESERVED, Names
 from hybrid.core.refusals import Refusal, refusal_of
-from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum
+from hybrid.core.rejoin import Branch, Decision, Repeat, again, brought, decision, hides_a_sum
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field
-from hybrid.core.state import Absent, KeyState
+from hybrid.core.state import Absent, KeyState, List, Stream
 from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.archive import archives_united, trim_archive
 from hybrid.replication.board import Board
@@ -114,6 +114,7 @@ class Merge:
         self._alone: dict[bytes, Position] = {}
         self._hot: set[bytes] = set()
         self._named: set[bytes] = set()
+        self._brought: set[bytes] | None = None
         self.archived = 0
         self.refused: set[bytes] = set()
 
@@ -321,9 +322,25 @@ class Merge:
         ours, theirs = self._ours.of(key), self._theirs.of(key)
         return ours, Footprint() if theirs is None and self.tail.lacks_past else theirs
 
-    def is_untouched(self, key: bytes) -> bool:
-        """Whether nothing happened to the key on the authority since the stores parted."""
-        return self._theirs.of(key) is None
+    def joins(self, key: bytes, ours: KeyState | Absent, theirs: KeyState | Absent) -> bool:
+        """Whether what is left of it goes beside what the authority holds, which the returning store lacked, rather
+        than in its place. Where nothing came of what was done there, nothing is replaced: a worker may have looked for
+        a job, a script may have read."""
+        if not self.tail.lacks_past:
+            return False
+        if isinstance(ours, Absent) or isinstance(theirs, Absent):
+            known = (self._ours if isinstance(ours, Absent) else self._theirs).of(key)
+            return known is None or not known.anew  # it was not removed on purpose
+        return type(ours.body) is type(theirs.body) and isinstance(ours.body, List | Stream)
+
+    def brought(self, key: bytes) -> set[bytes] | None:
+        """What the tail has added to lists and streams; None where it does not tell all that it did to this one."""
+        known = self._ours.of(key)
+        if known is None or known.by_state:
+            return None
+        if self._brought is None:
+            self._brought = brought(self.tail.groups())
+        return self._brought
 
     def _decision(self, key: bytes) -> Decision:
         ours, theirs = self.footprints(key)

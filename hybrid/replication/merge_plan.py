@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Final
 
 from hybrid.core.authority import position_text
@@ -12,7 +12,7 @@ from hybrid.core.merge_script import Step
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.rejoin import Decision, why_kept
 from hybrid.core.resp import pack, unpack
-from hybrid.core.state import Absent, KeyState, List, plan_put
+from hybrid.core.state import Absent, Body, KeyState, List, Stream, plan_put
 from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.archive import archive_command, fitted, logged, put_of, same
 from hybrid.replication.copy import Snapshot, temporary_key
@@ -66,7 +66,7 @@ class Plan:
         for key in keys:
             if decisions[key] is Decision.AGAIN or not self._has_room(key):
                 continue
-            if decisions[key] is Decision.KEEP_RETURNING and merge.is_untouched(key):
+            if decisions[key] in CONTESTED and merge.joins(key, ours[key], theirs[key][0]):
                 self._add(self._joined(key, ours[key], theirs[key][0]))
             elif decisions[key] is Decision.COPY:
                 self._add(self._copied(key, ours[key]))
@@ -113,19 +113,14 @@ class Plan:
         return Step(key, [*archived[:-1], *put, archived[-1]], guarded=guarded, conflict=True)
 
     def _joined(self, key: bytes, ours: KeyState | Absent, theirs: KeyState | Absent) -> Step | None:
-        """What was done to a store that lacked what the authority holds. Where nothing came of it, nothing is replaced:
-        a worker may have looked for a job, a script may have read. What is left of a queue is added to the other. None
-        where there is nothing to do, or the key is refused."""
+        """What was done to a store that lacked what the authority holds (see `Merge.joins`). None where that is
+        nothing, or the key is refused."""
         if isinstance(ours, Absent) or same(ours, theirs):
             return None
         if isinstance(theirs, Absent):
             return self._copied(key, ours)
-        if isinstance(ours.body, List) and isinstance(theirs.body, List):
-            items = ours.body.items
-            parts = (items[start : start + PUSHED_ITEMS] for start in range(0, len(items), PUSHED_ITEMS))
-            pushed = [pack(("RPUSH", key, *part)) for part in parts]
-            return Step(key, pushed, guarded=self._merge.is_guarded(key))
-        return self._settle(key, Decision.KEEP_RETURNING, ours, theirs)
+        added = added_to(key, ours.body, theirs.body, self._merge.brought(key))
+        return Step(key, added, guarded=self._merge.is_guarded(key)) if added else None
 
     def _copied(self, key: bytes, state: KeyState | Absent) -> Step | None:
         """None where the key is refused."""
@@ -172,3 +167,18 @@ class Plan:
             several(merge.tail.wire, *map(tuple, map(unpack, aside)))
             aside = []
         return [*aside, archive_command(merge.names, fitting)]
+
+
+def added_to(key: bytes, ours: Body, theirs: Body, brought: Container[bytes] | None) -> list[bytes]:
+    """The packed commands that add to the one list or stream what is left of the other, as far as it was `brought`
+    there: what a shipper had still on its way to it is on the authority. None: all of it was."""
+    if isinstance(ours, List) and isinstance(theirs, List):
+        items = [item for item in ours.items if brought is None or item in brought]
+        parts = (items[start : start + PUSHED_ITEMS] for start in range(0, len(items), PUSHED_ITEMS))
+        return [pack(("RPUSH", key, *part)) for part in parts]
+    assert isinstance(ours, Stream) and isinstance(theirs, Stream), "see `Merge.joins`"
+    there = {entry for entry, _ in theirs.entries}
+    entries = [pair for entry, pair in ours.entries if entry not in there and (brought is None or entry in brought)]
+    groups = ((name, group) for name, group in ours.groups.items() if name not in theirs.groups)
+    created = [pack(("XGROUP", "CREATE", key, name, group.last_delivered_id)) for name, group in groups]
+    return created + [pack(("XADD", key, "*", *pair)) for pair in entries]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hybrid.core.authority import Position
 from hybrid.core.conflict import Conflict, Side
 from hybrid.core.footprint import Footprint
-from hybrid.core.rejoin import Branch, Decision, Repeat, again, decision, hides_a_sum, why_kept
+from hybrid.core.rejoin import Branch, Decision, Repeat, again, brought, decision, hides_a_sum, why_kept
 from hybrid.core.resp import pack, unpack, unpack_all
 from hybrid.core.shipping import Field, Group
 from hybrid.types import Store
@@ -167,6 +167,14 @@ def test_what_a_condition_granted_on_an_empty_store_holds_where_there_is_more(do
 def test_what_was_run_again_has_granted_nothing_to_who_comes_later() -> None:
     groups = [group(1, "HSETNX k f 1", token=b"a"), group(2, "HSETNX k f 2", token=b"b")]
     assert commands(again(groups, [b"k"], frozenset((b"a",)), lacks_past=True)) == []
+
+
+def test_what_was_brought_to_lists_and_streams() -> None:
+    groups = [
+        group(1, "RPUSH k a b", "LPUSHX l c", "LINSERT k BEFORE a d", "LSET k 0 e", "LPOP k"),
+        group(2, "XADD x 4-0 f v"),
+    ]
+    assert brought(groups) == {b"a", b"b", b"c", b"d", b"e", b"4-0"}
 
 
 def commands(found: dict[bytes, list[Repeat]]) -> list[str]:

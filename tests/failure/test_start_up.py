@@ -127,6 +127,11 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
         before.rpush("queue", "old")
         before.hset("locks", mapping={"one": "old", "other": "old"})
         before.zadd("board", {"one": 5})
+        before.set("token", "once")
+        for number in range(5):
+            before.xadd("events", {"n": number})
+        before.xgroup_create("events", "readers", 0)
+        before.xreadgroup("readers", "a", {"events": ">"}, count=2)
         assert before.wait_in_sync(HEAL_S)
     server = rig.local if empty is Store.LOCAL else rig.cloud
     with plain(server.url) as emptied:
@@ -144,6 +149,10 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
     assert not client.hsetnx("locks", "one", "late")
     assert client.zadd("board", {"one": 1}, nx=True) == 1
     assert client.lpop("jobs") is None
+    assert client.getdel("token") is None
+    assert client.xgroup_create("events", "readers", 0, mkstream=True)
+    assert client.xgroup_create("events", "others", 0)
+    client.xadd("events", {"n": "new"})
     assert client.eval("return redis.call('GET',KEYS[1])", 1, "k5") is None
     assert client.rpush("queue", "taken", "waits") == 2
     assert client.lpop("queue") == b"taken"
@@ -151,6 +160,10 @@ def test_a_store_that_was_emptied_is_met_first_without_the_other_one(rig: Rig, e
     rig.assert_healed(client)
     assert client.lrange("jobs", 0, -1) == [b"1", b"2"], "nothing was taken from it"
     assert client.lrange("queue", 0, -1) == [b"old", b"waits"]
+    assert client.get("token") == b"once", "nobody was given it"
+    assert [fields[b"n"] for _, fields in client.xrange("events")] == [b"0", b"1", b"2", b"3", b"4", b"new"]
+    groups = {group["name"]: group["pending"] for group in client.xinfo_groups("events")}
+    assert groups == {b"readers": 2, b"others": 0}
     assert client.get("k5") == b"5"
     assert client.mget("n", "k7", "k8", "k9", "new") == [b"11", b"new", b"taken", b"9", b"1"]
     assert client.lrange("list", 0, -1) == [b"old", b"new"]
