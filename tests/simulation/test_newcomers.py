@@ -194,6 +194,44 @@ def test_a_refill_that_goes_on_does_not_hide_that_the_store_was_begun_anew(empty
         assert len(values) == 300 + 6
 
 
+@pytest.mark.parametrize(
+    "polls", [("LPOP", "queue"), ("LMOVE", "queue", "doing", "LEFT", "RIGHT"), ("GETDEL", "token")]
+)
+def test_what_found_nothing_takes_nothing_that_was_written_since(polls: tuple[str, ...]) -> None:
+    """A worker looks for a job on the emptied cloud store, while who reaches the local one adds to them."""
+    with opened(f"polls {polls}", preempt=0.0, verbose=False) as world:
+        first, cloud = world.start("p1", 0.0, ack="local"), world.stores[Store.CLOUD]
+
+        def add(number: int, key: str) -> None:
+            first.client.rpush("queue", number)
+            first.client.set("token", number)
+            first.client.set(key, key)
+
+        world.scheduler.spawn(lambda: (first.client.start(), add(1, "old")), "writer", first)
+        assert world.scheduler.run(lambda: _filled(world, "old") and world.is_quiet(), 20.0)
+        cloud.crash()
+        wait(world, 0.5)
+        second = world.start("p2", 0.0, ack="local")
+        links = world.link(first, Store.CLOUD), world.link(second, Store.LOCAL)
+        for link in links:
+            link.refuse = True
+        cloud.boot({})
+        found = list[Any]()
+        world.scheduler.spawn(partial(add, 2, "since"), "writer", first)
+        world.scheduler.spawn(
+            lambda: (second.client.start(), found.append(second.client.execute_command(*polls))), "p", second
+        )
+        wait(world, 2.0)
+        for link in links:
+            link.heal()
+        assert world.scheduler.run(lambda: _filled(world, "since") and world.is_quiet(), world.scheduler.now_s + 30)
+        assert found == [None]
+        assert not world.unequal()
+        values = {key: value.body for key, value in world.user_values(Store.LOCAL).items()}
+        assert values == {b"queue": [b"1", b"2"], b"token": b"2", b"old": b"old", b"since": b"since"}
+        assert b"hybrid:conflicts" not in world.stores[Store.LOCAL].data.values
+
+
 class Counts:
     """Processes that count, each one key of its own, until the end."""
 
