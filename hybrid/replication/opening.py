@@ -100,7 +100,7 @@ class Opening:
         stream, names = self._stream, self._stream.names
         replies = stream.pipe.wire.exchange(pack(names.ask_marks), 1)
         stream.accepted(replies)
-        marks = Marks(*replies[0])
+        marks = stream.endpoints[stream.target].marks(replies[0])
         if marks.is_newcomer_to(self._source_marks):
             raise TargetLost
         return marks.own is not None
@@ -135,7 +135,7 @@ class Opening:
         before, marks, (seconds, micros) = answers
         stream.growth.note_keyspace(keyspace)
         self.offset_ms = int(seconds) * 1000 + int(micros) / 1000 - time.monotonic() * 1000
-        self._source_marks = Marks(*marks)
+        self._source_marks = stream.endpoints[stream.source].marks(marks)
         self.is_clean = stream.source is Store.LOCAL and before == self.clean_mark
         for ended in [] if self.is_clean else endings_of(before):
             stream.push(ended, 1, self._note_ending)
@@ -153,7 +153,7 @@ class Opening:
         be taken for all that it lacks."""
         stream = self._stream
         stream.accepted(replies)
-        marks = Marks(*replies[0])
+        marks = stream.endpoints[stream.target].marks(replies[0])
         if marks.is_gone and not stream.board.is_wiped(stream.target):
             endpoint = stream.endpoints[stream.target]
             endpoint.retire()

@@ -115,7 +115,7 @@ class Pairing:
             self._part(store, wire)
             return Evidence.ANSWERED
         about_local = (("EXISTS", names.apart),) if store is Store.LOCAL else ()
-        config, (mark, partner), size, own, *apart = checked(
+        config, marks, size, own, *apart = checked(
             wire,
             ("GET", names.config),
             names.ask_marks,
@@ -123,6 +123,7 @@ class Pairing:
             ("EXISTS", *names.keys),
             *about_local,
         )
+        mark, partner = self._endpoints[store].marks(marks)
         greeting = _Greeting.of(mark, size, own, partner)
         self._refuse_foreign(store, greeting)
         self._hear(store, config)
@@ -184,6 +185,7 @@ class Pairing:
             if mark in (None, OUTDATED):
                 return None
         with self._heard:
+            partner = self._endpoints[store].marks((mark, partner)).partner
             self._greetings[store] = replace(greeting, mark=mark, partner=partner)
         newcomers = [each for each in Store if self._is_newcomer(each, greeted=store)]
         for newcomer in newcomers:
@@ -230,7 +232,7 @@ class Pairing:
                 wire.disconnect()
         except (NotSent, ReplyLost):
             return False
-        marks[greeted.other] = Marks(*found)
+        marks[greeted.other] = self._endpoints[greeted.other].marks(found)
         return marks[store].is_newcomer_to(marks[store.other])
 
     def _wait_for_local_mark(self) -> None:

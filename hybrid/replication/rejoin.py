@@ -20,7 +20,6 @@ from hybrid import events
 from hybrid.core.authority import Authority, Holder, Position, position
 from hybrid.core.connections import endings_of
 from hybrid.core.health import Evidence
-from hybrid.core.marks import Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import ReplyLost
 from hybrid.core.resp import pack
@@ -54,7 +53,7 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
         endpoint = endpoints[returning.other]
         record, seal, marks = several(reader, ("GET", names.authority), ("GET", names.seal), names.ask_marks)
         _check(record, board, returning.other)
-        there, here = Marks(*marks), Marks(*one(wire, *names.ask_marks))
+        there, here = endpoint.marks(marks), endpoints[returning].marks(one(wire, *names.ask_marks))
         if there.is_newcomer_to(here):
             board.observe(returning.other, Evidence.WIPED)
             board.on_new_mark(returning)  # for it has what that one lacks, whatever this process knew of it

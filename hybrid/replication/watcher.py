@@ -328,7 +328,11 @@ class Watcher(threading.Thread):
             self._relay(message[2])
             return
         if message[1] == self._endpoint.moved:
-            self._board.learn(Authority.parse(message[2]), source=self._store)
+            # A service does not say that it was emptied: whoever has begun it anew has claimed the authority for it.
+            if not self._endpoint.hears_flushes and self._endpoint.has_another_mark():
+                self._renewing = True
+            else:
+                self._board.learn(Authority.parse(message[2]), source=self._store)
             return
         try:
             progress = Progress.parse(message[2])

@@ -12,8 +12,9 @@ from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
 from hybrid.core.authority import FIRST, Authority
+from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.connections import FLUSHES
-from hybrid.core.marks import Marks
+from hybrid.core.marks import UNMET, Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.pace import Pace
@@ -230,12 +231,19 @@ class Endpoint:
             self.hears_flushes = not isinstance(told[0], Exception)
         wire.flushes += self.is_lost(marks)
 
+    def marks(self, reply: Sequence[bytes | None]) -> Marks:
+        """Of the store, which gave this reply to `ask_marks`. One that is known by another mark, and names nobody, was
+        begun anew when it was not quite empty: what was on its way from a shipper had come there already."""
+        marks = Marks(*reply)
+        is_known = self.mark in (None, OUTDATED, marks.own)
+        return marks if is_known or marks.is_gone or marks.partner is not None else marks._replace(partner=UNMET)
+
     def is_lost(self, marks: Any) -> bool:
         """Whether the store, which gave this reply to `ask_marks`, has lost its data since it was greeted. One that
         refuses to tell has not."""
         if self.mark is None or isinstance(marks, Exception):
             return False
-        return Marks(*marks).is_lost_since(self.mark)
+        return self.marks(marks).is_lost_since(self.mark)
 
     def has_lost(self, wire: Wire) -> bool:
         """The same, asked over `wire`, on which the store has said that it was emptied. Raises NotSent or ReplyLost."""

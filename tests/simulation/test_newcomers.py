@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -240,7 +241,8 @@ class Counts:
         self.done: dict[str, int] = {}
         self._processes: list[Process] = []
 
-    def begin(self, world: World, process: Process, key: str) -> None:
+    def begin(self, world: World, process: Process, key: str, then: Callable[[], object] = lambda: None) -> None:
+        """Have `process` count, and do `then` after each time."""
         self._processes.append(process)
 
         def count() -> None:
@@ -251,6 +253,7 @@ class Counts:
                 with suppress(OutcomeUnknown):
                     process.client.incr(key)
                     self.done[key] = self.done.get(key, 0) + 1
+                then()
                 world.scheduler.sleep(0.005)
             process.writers -= 1
 
@@ -259,3 +262,34 @@ class Counts:
     def end(self) -> None:
         for process in self._processes:
             process.stopping = True
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_nobody_follows_a_claim_for_a_store_that_was_begun_anew(hears: bool) -> None:
+    """The cloud store was emptied by hand, and a service does not say so. A process that does not reach the local store
+    begins it anew, and claims the authority for it. Who reaches both goes on with what the local store has."""
+    with opened(f"claim {hears}", preempt=0.0, verbose=False) as world:
+        first, counts, found = world.start("p1", 0.0, ack="both"), Counts(), list[Any]()
+        world.scheduler.spawn(partial(_fill, first.client, "old"), "writer", first)
+        assert world.scheduler.run(lambda: _filled(world, "old") and world.is_quiet(), 20.0)
+        if not hears:
+            first.client._engine.endpoints[Store.CLOUD].hears_flushes = False
+            for session in world.stores[Store.CLOUD].sessions.values():
+                session.tells_flushes_to = None
+        counts.begin(world, first, "first", lambda: found.append(first.client.get("old")))
+        wait(world, 0.5)
+        second = world.start("p2", 0.0, ack="both")
+        link = world.link(second, Store.LOCAL)
+        link.refuse = True
+        world.stores[Store.CLOUD].empty()
+        counts.begin(world, second, "second")
+        wait(world, 3.0)
+        link.heal()
+        wait(world, 3.0)
+        counts.end()
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 40)
+        assert not world.unequal()
+        assert not world.scheduler.crashes
+        values = world.user_values(Store.LOCAL)
+        assert all(done <= int(values[key.encode()].body) <= counts.tried[key] for key, done in counts.done.items())
+        assert set(found) == {b"old"}
