@@ -111,7 +111,7 @@ def client(url: str | None, *, timeout_s: float = 5.0, **options: object) -> red
     return redis.Redis.from_url(url, **(defaults | options))
 
 
-CONNECTING = ("client|info", "client|tracking", "hello", "watch", "unwatch", "get", "script|load")
+CONNECTING = ("client|info", "client|tracking", "hello", "watch", "unwatch", "get", "mget", "script|load")
 """A process makes a spare connection for each that it was seen to need at once, up to 16; on a busy machine late."""
 
 
