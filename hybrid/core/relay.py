@@ -30,7 +30,9 @@ _ANSWER: Final = b"answer"
 
 class Request(NamedTuple):
     """Run `payload` on the local store, which answers with as many `replies`, under the authority's `epoch` and no
-    other. `name` is unique. `protocol` is RESP's version, `scripted` says that the effect scripts are needed."""
+    other. `name` is unique. `protocol` is RESP's version, `scripted` says that the effect scripts are needed. Before
+    that, what else the asker may have on its way there is to be ended by the `endings`, packed commands: these may
+    revoke requests, and so break a WATCH."""
 
     name: bytes
     epoch: int
@@ -38,11 +40,14 @@ class Request(NamedTuple):
     replies: int
     scripted: bool
     payload: bytes
+    endings: tuple[bytes, ...] = ()
 
     @property
     def packed(self) -> bytes:
+        ahead = b"".join(self.endings)
         numbers = b"%d %d %d %d" % (self.epoch, self.protocol, self.replies, self.scripted)
-        return b" ".join((_ASK, self.name, numbers, self.payload))
+        lengths = b",".join(b"%d" % len(ending) for ending in self.endings) or b"-"
+        return b" ".join((_ASK, self.name, numbers, lengths, ahead + self.payload))
 
 
 class Answer(NamedTuple):
@@ -73,8 +78,12 @@ def parsed(message: bytes) -> Request | Answer:
     """Raises ValueError when the message is neither."""
     word, _, rest = message.partition(b" ")
     if word == _ASK:
-        name, epoch, protocol, replies, scripted, payload = rest.split(b" ", 5)
-        return Request(name, int(epoch), int(protocol), int(replies), scripted == b"1", payload)
+        name, epoch, protocol, replies, scripted, lengths, payload = rest.split(b" ", 6)
+        endings = list[bytes]()
+        for length in map(int, lengths.split(b",") if lengths != b"-" else ()):
+            endings.append(payload[:length])
+            payload = payload[length:]
+        return Request(name, int(epoch), int(protocol), int(replies), scripted == b"1", payload, tuple(endings))
     if word == _ANSWER:
         name, applied, answer = rest.split(b" ", 2)
         return Answer(name, position(applied), answer)

@@ -95,15 +95,16 @@ class Relay:
                 name,
                 self._board.authority.epoch,
                 protocol,
-                len(endings) + transaction.replies,
+                transaction.replies,
                 transaction.scripted,
-                b"".join(endings) + transaction.payload(traced),
+                transaction.payload(traced),
+                endings,
             )
             if transaction.flushes:
                 raise NotSent("it may take long, and until then nobody can tell whether anyone is at it")
             answer = self._answered(request, wire, transaction.work_s)
             lost.ended(endings)
-            return wire.replayed(answer.replies, request.replies, decode=decode)[len(endings) :], traced
+            return wire.replayed(answer.replies, request.replies, decode=decode), traced
         except NotSent:
             raise
         except BaseException as error:
@@ -116,7 +117,7 @@ class Relay:
             self._endpoints[Store.CLOUD].give(generation, wire)
 
     def _answered(self, request: Request, wire: Wire, work_s: float) -> Answer:
-        if len(request.payload) > LARGEST_BYTES:
+        if len(request.packed) > LARGEST_BYTES:
             raise NotSent("too large to be relayed")
         answer = self._answer_within(request, wire, ANSWER_S + work_s)
         if answer is None:

@@ -28,6 +28,9 @@ SHIPPED_S: Final = 0.5
 KEPT_S: Final = 2.0
 """Longer than anybody waits for an answer."""
 
+TRIES: Final = 20
+"""What was not run because other requests were claimed at the same time is tried again."""
+
 LOOK_S: Final = 0.05
 IDLE_S: Final = 5.0
 
@@ -109,15 +112,19 @@ class RelayWorker(threading.Thread):
             wire = self._wire(request.protocol)
             if not self._claimed(wire, request):
                 return []  # another process runs it, or has refused
-            raw = None
-            while raw is None:
+            if request.endings:
+                wire.exchange(b"".join(request.endings), len(request.endings))
+            for _ in range(TRIES):
                 if not self._admits(wire, request) or not self._stands(wire, request):
                     wire.authority = None  # its WATCH is to be given up
                     return refused
                 raw, replies = wire.exchange_raw(request.payload, request.replies)
                 wire.see(replies[-1])
-                if replies[-3] is None:
-                    raw = wire.authority = None  # another claim may have broken it: that tells nothing of this one
+                if replies[-3] is not None:
+                    break
+                wire.authority = None  # another claim may have broken it, which tells nothing of this one
+            else:
+                return refused
             place = self._logged_to(wire)
         except (NotSent, ReplyLost) as error:
             logger.debug("what another process asked for is not known to have been done: %s", error)

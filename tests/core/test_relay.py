@@ -12,11 +12,11 @@ NAMES = st.binary(min_size=1).filter(lambda name: b" " not in name)
 NUMBERS = st.integers(0, 2**40)
 
 
-@given(NAMES, NUMBERS, st.sampled_from((2, 3)), NUMBERS, st.booleans(), st.binary())
+@given(NAMES, NUMBERS, st.sampled_from((2, 3)), NUMBERS, st.booleans(), st.binary(), st.lists(st.binary()))
 def test_a_request_survives_the_way(
-    name: bytes, epoch: int, protocol: int, replies: int, scripted: bool, payload: bytes
+    name: bytes, epoch: int, protocol: int, replies: int, scripted: bool, payload: bytes, endings: list[bytes]
 ) -> None:
-    request = Request(name, epoch, protocol, replies, scripted, payload)
+    request = Request(name, epoch, protocol, replies, scripted, payload, tuple(endings))
     assert parsed(request.packed) == request
 
 

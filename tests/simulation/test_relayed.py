@@ -102,3 +102,33 @@ def test_what_was_interrupted_is_not_run_after_who_asked_went_on() -> None:
             wait(world, 1.0)
         assert asking.values() == [b"2", b"2"]
         asking.counting.end()
+
+
+def test_who_was_interrupted_has_others_write_on() -> None:
+    """The revocation goes ahead of the next request, over the very connection that watches what is claimed."""
+    with opened("on", preempt=0.0, verbose=False) as world:
+        asking, heard = Asking(world), Relay._heard_within
+        done: list[Any] = []
+
+        def writes(done: list[Any]) -> None:
+            client = asking.alone.client
+            try:
+                client.set("k", 1)
+            except KeyboardInterrupt:
+                done.append("interrupted")
+            done.extend(client.set("k", number) for number in (2, 3))
+
+        def interrupted(self: Relay, *args: Any) -> Any:
+            if not done:
+                raise KeyboardInterrupt
+            return heard(self, *args)
+
+        epoch = asking.alone.client._board.authority.epoch
+        with patch.object(Relay, "_heard_within", interrupted):
+            run(world, asking.alone, done, 3, writes)
+        wait(world, 1.0)
+        assert asking.relays()
+        assert asking.alone.client._board.authority.epoch == epoch, "nobody was taken to the cloud store"
+        assert asking.values() == [b"3", b"3"]
+        asking.link.heal()
+        asking.counting.end()
