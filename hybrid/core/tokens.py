@@ -96,7 +96,8 @@ class Seal:
         """Whether the other store has what was logged at `place`, by the transaction with `token` (empty without)."""
         if place <= self.place or token in self.whole:
             return Confirmation.APPLIED
-        is_gone = place > self.maybe_to or (token and not self.shipped.holds(token))
+        # The last of what was logged of it says what became of its keys; what was done comes before, with the token.
+        is_gone = not self.shipped.holds(token) if token else place > self.maybe_to
         return Confirmation.UNSHIPPED if is_gone else Confirmation.AUTHORITY_LOST
 
     @property

@@ -69,6 +69,9 @@ def test_of_very_many_the_oldest_are_not_told_apart() -> None:
         ((6, 0), token(b"bbbbbbbb", 1), Confirmation.UNSHIPPED),
         ((6, 0), b"", Confirmation.AUTHORITY_LOST),
         ((9, 0), b"", Confirmation.UNSHIPPED),
+        # The state of a key that was about to expire is logged once more, behind what has the token.
+        ((9, 0), TWO, Confirmation.AUTHORITY_LOST),
+        ((9, 0), token(b"bbbbbbbb", 1), Confirmation.UNSHIPPED),
     ],
 )
 def test_what_a_seal_confirms(place: Position, mark: bytes, known: Confirmation) -> None:
