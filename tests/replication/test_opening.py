@@ -12,6 +12,7 @@ import redis
 from servers import client, run_packed
 
 from hybrid.core.authority import FIRST, Authority
+from hybrid.core.marks import Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
 from hybrid.core.resp import pack
@@ -40,7 +41,7 @@ class Board:
 
 
 def opening(board: Board, source: Store = Store.LOCAL) -> Opening:
-    endpoint = SimpleNamespace(retire=lambda: None, is_lost=lambda mark: True)
+    endpoint = SimpleNamespace(retire=lambda: None, is_lost=lambda mark: True, marks=lambda reply: Marks(*reply))
     stream: Any = SimpleNamespace(
         board=board,
         source=source,
