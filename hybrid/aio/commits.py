@@ -9,8 +9,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-from redis.exceptions import NoScriptError
-
 from hybrid.aio.endpoint import LoopEndpoint
 from hybrid.aio.wire import Request, Wire
 from hybrid.core.authority import admits_write
@@ -279,8 +277,7 @@ class Commits:
             return members[0].commit(ran, epoch)
         again: list[Member] = []
         for member, share in zip(members, shares([it.transaction for it in members], ran), strict=True):
-            if member.transaction.scripted and any(isinstance(reply, NoScriptError) for reply in share):
-                # Somebody emptied the server's script cache: a single command has done nothing.
+            if member.transaction.lacks_script(share):
                 wire.effects_loaded = False
                 if member.transaction.size == 1:
                     again.append(member)

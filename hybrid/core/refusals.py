@@ -13,6 +13,7 @@ __all__ = [
     "is_of_writes",
     "is_out_of_memory",
     "is_unknown_command",
+    "is_unknown_script",
     "reason_of",
     "refusal_of",
 ]
@@ -89,6 +90,11 @@ def is_unknown_command(error: object) -> bool:
     """Whether the store has no such command: it is older, or lacks a module."""
     text = str(error).lower()
     return any(words in text for words in _UNKNOWN_COMMAND)
+
+
+def is_unknown_script(error: object) -> bool:
+    """Whether the store does not have the script that it is to run: it was restarted, or its cache was emptied."""
+    return "no matching script" in str(error).lower()
 
 
 def reason_of(error: object) -> str:

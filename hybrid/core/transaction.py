@@ -29,7 +29,7 @@ from hybrid.core.expiry_guard import EXPIRY_GUARD_MS, guarded_keys, timed_inside
 from hybrid.core.log_entry import NO_TOKEN, TOKEN_BYTES, Log, Part, Role
 from hybrid.core.names import Names
 from hybrid.core.outcomes import WritesRefused
-from hybrid.core.refusals import is_of_writes, is_out_of_memory
+from hybrid.core.refusals import is_of_writes, is_out_of_memory, is_unknown_script
 from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
 from hybrid.core.write import Write
@@ -125,11 +125,20 @@ class Transaction(NamedTuple):
 
     def refused_writes(self, ran: Sequence[Any]) -> WritesRefused | None:
         """Whether a single command that is a script was told so by the replies of EXEC: it is queued all the same."""
-        if self.scripted and self.size == 1:
-            for part, reply in zip(self.parts, ran, strict=True):
-                if part.role is Role.EFFECT and isinstance(reply, Exception) and is_of_writes(reply):
-                    return WritesRefused(reply)
+        if self.size == 1:
+            return next((WritesRefused(error) for error in self._failed_scripts(ran) if is_of_writes(error)), None)
         return None
+
+    def lacks_script(self, ran: Sequence[Any]) -> bool:
+        """Whether somebody has emptied the server's script cache, by the replies of EXEC. A single command has done
+        nothing then; in a longer transaction the others have run, and the error stands in its place."""
+        return any(map(is_unknown_script, self._failed_scripts(ran)))
+
+    def _failed_scripts(self, ran: Sequence[Any]) -> list[Exception]:
+        if not self.scripted:
+            return []
+        pairs = zip(self.parts, ran, strict=True)
+        return [reply for part, reply in pairs if part.role is Role.EFFECT and isinstance(reply, Exception)]
 
 
 class Verdict(NamedTuple):

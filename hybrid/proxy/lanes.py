@@ -24,8 +24,10 @@ __all__ = ["Lane", "Lanes"]
 
 WARM_S: Final = 1.0
 WARM_WIRES: Final = 16
-SLOTS: Final = {Store.LOCAL: 8, Store.CLOUD: 128}
-"""More of them make a near store no faster. A far one serves many in the time of a round trip."""
+RELAYED: Final = "relayed"
+SLOTS: Final[dict[str, int]] = {Store.LOCAL: 8, Store.CLOUD: 128, RELAYED: 128}
+"""More of them make a near store no faster. A far one serves many in the time of a round trip. What another process is
+asked to write waits for that one, and keeps nobody from the store over which it is asked."""
 
 _OF_TEXT: Final = ("decode_responses", "encoding", "encoding_errors")
 
@@ -34,7 +36,7 @@ class LaneEngine(Engine):
     """The engine over a lane's connections. At most `SLOTS` of its clients ask a store at once, and others wait their
     turn: a crowd would make the store, or this process, so slow that the store is taken for dead."""
 
-    _slots: dict[Store, SimpleQueue[None]]
+    _slots: dict[str, SimpleQueue[None]]
 
     @classmethod
     def of(cls, engine: Engine, options: dict[str, Any]) -> LaneEngine:
@@ -43,21 +45,22 @@ class LaneEngine(Engine):
         lane.endpoints = {store: RawEndpoint(endpoint, options) for store, endpoint in engine.endpoints.items()}
         lane.relay = engine.relay.over(lane.endpoints)
         lane.equip(engine.reach.over(lane.endpoints))
-        lane._slots = {store: SimpleQueue() for store in Store}
-        for store, slots in lane._slots.items():
-            for _ in range(SLOTS[store]):
+        lane._slots = {turn: SimpleQueue() for turn in SLOTS}
+        for turn, slots in lane._slots.items():
+            for _ in range(SLOTS[turn]):
                 slots.put(None)
         return lane
 
     def perform(self, action: Action) -> Any:
         if not isinstance(action, Commit | Ask) or (isinstance(action, Ask) and action.timeout_s is not None):
             return super().perform(action)
-        # What others write to the local store for this process is asked for on the cloud store.
-        asked = Store.CLOUD if isinstance(action, Commit) and action.relayed else action.store
-        slots = self._slots[asked]
+        is_relayed = isinstance(action, Commit) and action.relayed
+        slots = self._slots[RELAYED if is_relayed else action.store]
         slots.get()
         try:
-            if self.board.state(asked) is StoreState.DOWN:
+            if is_relayed and not self.board.routes.relayed:
+                raise NotSent("nobody has answered the others")
+            if not is_relayed and self.board.state(action.store) is StoreState.DOWN:
                 raise NotSent("it was lost while others were served")
             return super().perform(action)
         finally:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from hybrid.core.authority import Position, admits_write, position
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
+from hybrid.core.refusals import is_unknown_script
 from hybrid.core.relay import CLAIMED, Answer, Request, claim
 from hybrid.core.resp import pack
 from hybrid.replication.board import Board
@@ -120,11 +121,14 @@ class RelayWorker(threading.Thread):
                     return refused
                 raw, replies = wire.exchange_raw(request.payload, request.replies)
                 wire.see(replies[-1])
-                if replies[-3] is not None:
+                if (ran := replies[-3]) is not None:
                     break
                 wire.authority = None  # another claim may have broken it, which tells nothing of this one
             else:
                 return refused
+            errors = [reply for reply in ran if isinstance(reply, Exception)] if isinstance(ran, list) else []
+            if any(map(is_unknown_script, errors)):
+                wire.effects_loaded = False  # who asked sees it, and asks again
             place = self._logged_to(wire)
         except (NotSent, ReplyLost) as error:
             logger.debug("what another process asked for is not known to have been done: %s", error)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from redis.exceptions import NoScriptError
-
 from hybrid.core.actions import Ask, Borrow, Commit, OnWire
 from hybrid.core.authority import admits_write
 from hybrid.core.outcomes import Committed, Fenced, NotSent, ReplyLost
@@ -134,8 +132,10 @@ class Requests:
             raise transaction.refusal(replies[1:-3], ran)
         if (refused := transaction.refused_writes(ran)) is not None:
             raise refused
-        if transaction.scripted and any(isinstance(reply, NoScriptError) for reply in ran):
-            return self._forgotten_script(action, wire, Committed(ran, epoch))
+        if transaction.lacks_script(ran):
+            wire.effects_loaded = False
+            if transaction.size == 1:
+                return self.commit(action)
         return Committed(ran, epoch, token)
 
     def relayed(self, action: Commit) -> Committed | Fenced:
@@ -150,13 +150,9 @@ class Requests:
             raise
         if isinstance(replies[-3], Exception):
             raise transaction.refusal(replies[1:-3], replies[-3])
+        if transaction.lacks_script(replies[-3]) and transaction.size == 1:
+            return self.relayed(action)
         return Committed(replies[-3], self._board.authority.epoch, token)
-
-    def _forgotten_script(self, action: Commit, wire: Wire, ran: Committed) -> Committed | Fenced:
-        """Somebody emptied the server's script cache. A single command has done nothing then, and is run again; in a
-        longer transaction the others have run, and the error stands in its place."""
-        wire.effects_loaded = False
-        return self.commit(action) if action.transaction.size == 1 else ran
 
     def _connected(self, store: Store, take: Callable[[], tuple[int, Wire]]) -> tuple[int, Wire]:
         """A wire from the pool, or a new one: that none can be had is evidence against the store."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hybrid.core.refusals import Refusal, is_unknown_command, reason_of, refusal_of
+from hybrid.core.refusals import Refusal, is_unknown_command, is_unknown_script, reason_of, refusal_of
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,11 @@ def test_a_command_that_is_not_there() -> None:
     for text in ("unknown command 'FT.CREATE', with args beginning with: 'i'", "unknown subcommand 'LOAD'."):
         assert is_unknown_command(Exception(text))
     assert not is_unknown_command(Exception("Library 'x' already exists"))
+
+
+def test_a_script_that_is_not_there() -> None:
+    assert is_unknown_script(Exception("No matching script. Please use EVAL."))
+    assert not is_unknown_script(Exception("unknown command 'EVALSHA'"))
 
 
 def test_a_reason_quotes_no_data() -> None:

@@ -13,11 +13,14 @@ from servers import wait_until
 
 import hybrid.aio
 from hybrid import HybridRedis, Store, StoreState
+from hybrid.core.actions import Commit
+from hybrid.core.outcomes import Committed, Fenced
 from hybrid.core.relay import Answer
 from hybrid.events import AuthorityMoved, Event
 from hybrid.proxy import ProxyServer
 from hybrid.replication import relay
 from hybrid.replication.relay_worker import RelayWorker
+from hybrid.replication.requests import Requests
 
 FAR = {"cloud_timeout_s": 2.0}
 
@@ -74,6 +77,31 @@ def check_every_kind(far: HybridRedis) -> None:
         far.rpush("far", "x")
     with pytest.raises(redis.ResponseError, match="wrong number"):
         far.pipeline().rpush("list", "c").execute_command("SET", "alone").execute()
+
+
+def test_an_emptied_script_cache_is_filled_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    moves, relayed, asked = Moves(), Requests.relayed, list[Commit]()
+
+    def counted(self: Requests, action: Commit) -> Committed | Fenced:
+        asked.append(action)
+        return relayed(self, action)
+
+    near = rig.client(**PATIENT, hooks=[moves])
+    direct, link = rig.local_url, rig.link(Store.LOCAL, 0.0)
+    with HybridRedis.from_urls(rig.local_url, rig.cloud_url, **FAR) as far:
+        far.set("k", 1)
+        link.apply(refuse=True, cut=True)
+        far.set("k", 2)
+        moves.wait_back()
+        assert far.incrbyfloat("float", 1.5) == 1.5
+        monkeypatch.setattr(Requests, "relayed", counted)
+        with plain(rig.local.url) as local:
+            local.script_flush()
+        assert far.incrbyfloat("float", 1.5) == 3.0
+        assert len(asked) == 2
+        link.heal()
+    rig.local_url = direct
+    rig.assert_healed(near)
 
 
 def test_an_asyncio_client_that_is_cut_off(rig: Rig) -> None:
