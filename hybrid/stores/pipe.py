@@ -64,13 +64,15 @@ class Pipe:
             self._heard_s = time.monotonic()
         self._replies += self.wire.arrived(readable=readable)
         taken = 0
-        while self._expected and len(self._replies) - taken >= self._expected[0][0]:
-            count, size, _, done = self._expected.popleft()
-            self.in_flight_bytes -= size
-            self.in_flight -= count
-            done(self._replies[taken : taken + count])
-            taken += count
-        del self._replies[:taken]
+        try:
+            while self._expected and len(self._replies) - taken >= self._expected[0][0]:
+                count, size, _, done = self._expected.popleft()
+                self.in_flight_bytes -= size
+                self.in_flight -= count
+                taken += count
+                done(self._replies[taken - count : taken])
+        finally:
+            del self._replies[:taken]
 
     @property
     def silent_s(self) -> float:
