@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-__all__ = ["from_address", "has_gone_back", "to_address", "was_in_address"]
+__all__ = [
+    "from_address", "has_gone_back", "several_from_address", "several_to_address", "to_address", "was_in_address",
+]  # fmt: skip
 
+ALL = "all"
+BETWEEN = ","
 WRITTEN = "in-address-"
 
 
@@ -29,6 +33,24 @@ def to_address(name: str, value: str, default: str) -> None:
     elif name in st.query_params:
         del st.query_params[name]
     was_in_address(name, value)
+
+
+def several_from_address(name: str, key: str, choices: Sequence[str], default: Sequence[str] = ()) -> None:
+    """As `from_address`, for a widget with which several are chosen; none chosen is all."""
+    found = st.session_state.get(key)
+    if found is None or has_gone_back(name, found):
+        asked = st.query_params.get(name)
+        found = default if asked is None else asked.split(BETWEEN)
+    st.session_state[key] = [each for each in found if each in choices]
+
+
+def several_to_address(name: str, values: Sequence[str], default: Sequence[str] = ()) -> None:
+    """As `to_address`."""
+    if set(values) != set(default):
+        st.query_params[name] = BETWEEN.join(values) or ALL
+    elif name in st.query_params:
+        del st.query_params[name]
+    was_in_address(name, list(values))
 
 
 def was_in_address(name: str, value: object) -> None:

@@ -7,27 +7,34 @@ import streamlit as st
 
 from panel import format, widgets
 from panel.alerts import queries
-from panel.alerts.words import level_word
+from panel.alerts.words import LEVELS, level_word
 from panel.i18n import _, ngettext
+from panel.links import several_from_address, several_to_address
 from panel.said import said
 from panel.tables import csv_button
 
 __all__ = ["event_table"]
 
+USUAL = [level for level in LEVELS if level != "debug"]
+
 
 def event_table(rows: list[queries.EventRow]) -> None:
     """All events of all processes that the filters let through, newest first."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        levels = sorted({row["level"] for row in rows})
         kinds = sorted({row["event"] for row in rows})
         processes = sorted({row["process"] for row in rows})
-        usual = [each for each in levels if each != "debug"]
+        several_from_address("level", "event-level", list(LEVELS), USUAL)
+        several_from_address("event", "event-kind", kinds)
+        several_from_address("process", "event-process", processes)
         level = st.multiselect(
-            _("Level"), levels, usual, key="event-level", format_func=level_word, placeholder=_("All")
+            _("Level"), list(LEVELS), key="event-level", format_func=level_word, placeholder=_("All")
         )
         kind = st.multiselect(_("Event"), kinds, key="event-kind", placeholder=_("All"))
         process = st.multiselect(_("Process"), processes, key="event-process", placeholder=_("All"))
-        text = st.text_input(_("Text"), key="event-text", placeholder=_("in the message"), type="search")
+        text = st.text_input(_("Text"), key="text", bind="query-params", placeholder=_("in the message"), type="search")
+        several_to_address("level", level, USUAL)
+        several_to_address("event", kind)
+        several_to_address("process", process)
     found = [
         row
         for row in reversed(rows)

@@ -144,7 +144,8 @@ def selection_form(result: DiffResult) -> Selection:
             format_func=lambda cause: f"{_(CAUSES[cause])} · {format.number(result.counts[cause])}",
         )  # fmt: skip
         containing = st.text_input(
-            _("Key contains"), key="diff-containing", width=240, placeholder=_("any"), icon=":material/search:"
+            _("Key contains"), key="containing", bind="query-params", width=240, placeholder=_("any"),
+            icon=":material/search:",
         ).strip()  # fmt: skip
     link(cause=",".join(cause.value for cause in chosen))
     return Selection(result.id, tuple(chosen), containing.encode())

@@ -221,8 +221,28 @@ def test_the_event_log_is_filtered(store: FakeStore, open_page: OpenPage, monkey
     at.multiselect(key="event-process").set_value(["web:1"]).run()
     assert list(at.dataframe[0].value["Event"]) == ["StoreDown"]
     assert at.get_by_key("csv-events") is not None
-    at.text_input(key="event-text").set_value("recovered").run()
+    at.text_input(key="text").set_value("recovered").run()
     assert not at.dataframe
+
+
+def test_the_filters_of_the_event_log_are_in_the_address(
+    store: FakeStore, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "measured", lambda span_s: Known(None, NOW))
+    monkeypatch.setattr(queries, "event_rows", lambda found: ROWS)
+    asked = {"view": "events", "level": "warning,debug", "process": "web:2", "text": "ships"}
+    at = open_page(PAGE, query=asked)
+    assert list(at.dataframe[0].value["Event"]) == ["ShipperStarted"]
+    at.multiselect(key="event-level").set_value([]).run()
+    at.multiselect(key="event-kind").set_value(["Recovered"])
+    at.text_input(key="text").set_value("").run()
+    assert list(at.dataframe[0].value["Event"]) == ["Recovered"]
+    assert (at.query_params["level"], at.query_params["event"]) == ("all", "Recovered")
+    at.query_params["level"] = "warning"
+    assert at.run().session_state["event-level"] == ["warning"]
+    assert list(open_page(PAGE, query={"view": "events", "level": "all"}).dataframe[0].value["Level"]) == [
+        "detail", "information", "warning",
+    ]  # fmt: skip
 
 
 def test_levels_of_events_are_in_the_readers_language(
@@ -233,7 +253,7 @@ def test_levels_of_events_are_in_the_readers_language(
     monkeypatch.setattr(queries, "event_rows", lambda found: ROWS)
     at = open_view(open_page, "events")
     assert list(at.dataframe[0].value["Nível"]) == ["informação", "aviso"]
-    assert at.multiselect(key="event-level").options == ["detalhe", "informação", "aviso"]
+    assert at.multiselect(key="event-level").options == ["detalhe", "informação", "aviso", "erro", "crítico"]
 
 
 def test_the_event_log_without_the_local_store(

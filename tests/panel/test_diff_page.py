@@ -173,6 +173,14 @@ def test_deep_link_opens_the_cause_and_the_key(
     assert at.session_state["diff-key"] == "text", "a link that is followed later counts too"
 
 
+def test_what_keys_contain_is_in_the_address(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage
+) -> None:
+    compared(real_panel)
+    at = open_page(PAGE, query={"containing": "the"})
+    assert list(next(frame.value for frame in at.dataframe if "Cause" in frame.value.columns)["Key"]) == ["theirs"]
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
