@@ -6,7 +6,7 @@ from __future__ import annotations
 import streamlit as st
 
 from panel import queries
-from panel.queries import Overview, StoreState
+from panel.queries import Live, Overview, StoreState
 from panel.verdict import full, is_stranger, verdict
 from panel.widgets import answer_line, zone
 
@@ -20,12 +20,13 @@ def weather_line() -> None:
     st.fragment(_draw, run_every=TICK_S, key="weather")()
 
 
-def follow_weather(drawn: Overview | None) -> None:
-    """Draw the whole page anew once what a store does, or the write mode, is another one than in `drawn`."""
+def follow_weather(drawn: Overview | None, live: Live | None = None) -> None:
+    """Draw the whole page anew once what a store does, or a setting, is another one than in `drawn`; and once somebody
+    has changed `live`, where the page shows that."""
     seen = _weather(drawn)
 
     def look() -> None:
-        if _weather(queries.overview()) != seen:
+        if _weather(queries.overview()) != seen or (live is not None and queries.live().version != live.version):
             st.rerun()
 
     st.fragment(look, run_every=TICK_S, key="follow-weather")()
@@ -47,4 +48,4 @@ def _weather(snapshot: Overview | None) -> tuple[object, ...]:
     sides = (snapshot.local, snapshot.cloud)
     found = full(snapshot)
     known = [(facts.status.state, facts.status.refuses, is_stranger(facts)) for facts in sides if facts is not None]
-    return (snapshot.settings.write_both, None if found is None else found.tone, *known)
+    return (snapshot.settings, None if found is None else found.tone, *known)

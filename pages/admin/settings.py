@@ -12,7 +12,7 @@ from panel import actions, format, queries, routing, widgets
 from panel.i18n import N_, _
 from panel.said import said
 from panel.tables import csv_button
-from panel.weatherline import weather_line
+from panel.weatherline import follow_weather, weather_line
 
 PRESETS = {
     "development": (N_("Development"), ":material/code:", N_("Writes stay local: the fastest, while code changes.")),
@@ -232,17 +232,18 @@ def shown(value: object, name: str = "") -> str:
 
 widgets.title(_("Settings"))
 weather_line()
-snapshot = queries.overview()
+snapshot, live = queries.overview(), queries.live()
 if snapshot is None:
     st.info(_("The panel is still starting; nothing is known yet."), icon=":material/info:")
 else:
-    live = queries.live()
-    draw_version(live)
+    with widgets.slot():
+        draw_version(live)
     facts = routing.routing_form(snapshot, "settings")
     with facts:
         routing.routing_facts(snapshot)
-    if not snapshot.settings.write_both and snapshot.cloud is not None:
-        st.warning(_(routing.LOCAL_ONLY), icon=":material/warning:")
+    with widgets.slot():
+        if not snapshot.settings.write_both and snapshot.cloud is not None:
+            st.warning(_(routing.LOCAL_ONLY), icon=":material/warning:")
     fixed = snapshot.cloud is None or not actions.is_operator()
     draw_override(live, fixed)
     draw_presets(snapshot.settings, fixed)
@@ -258,3 +259,4 @@ if actions.is_read_only():
     role = _("viewer, while the panel is read-only")
 st.caption(_("Signed in as {name} ({role}), {way}.").format(name=who, role=role, way=way))
 st.link_button(_("Sign out"), "/logout", icon=":material/logout:")
+follow_weather(snapshot, live)

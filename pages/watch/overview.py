@@ -53,8 +53,8 @@ def draw() -> None:
     if snapshot is None:
         stores.skeleton(height=180)
         return
-    if current is None:
-        st.rerun()  # the stores are known from now on: the rest of the page can be drawn
+    if current is None or current.settings != snapshot.settings:
+        st.rerun()  # the rest of the page can be drawn from now on, or is to be drawn anew
     with stores:
         draw_stores(snapshot)
     with choices:
