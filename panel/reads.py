@@ -120,6 +120,12 @@ class Reads:
             return cast("Known[T]", known)
         return Unknown("The answer is still awaited.", read.began_s, pending=True, last=known)
 
+    def last(self, question: Hashable) -> Known[Any] | None:
+        """What was answered last; nobody is asked."""
+        with self._lock:
+            read = self._reads.get(question)
+        return None if read is None else read.known
+
     def _read(self, question: Hashable) -> _Read:
         with self._lock:
             read = self._reads.setdefault(question, _Read())

@@ -18,7 +18,7 @@ from panel.repair.links import key_text
 from panel.repair.pieces import facts_text, missing, obstacle_line, store_heading, store_name, tinted
 from panel.repair.queries import Difference, Direction, FieldDifference, KeyLook, Known, Part
 from panel.verdict import Verdict, named
-from panel.widgets import COLORS, perform, zone
+from panel.widgets import COLORS, perform, slot, zone
 
 __all__ = ["key_view"]
 
@@ -51,18 +51,17 @@ PARTS = {
 
 
 def key_view(key: bytes, entry: Difference | None, obstacle: Verdict | None) -> None:
-    """The key as both stores have it now. `entry` is what a comparison found: the guard of a value too big to read."""
+    """The key as both stores have it, or had it before the obstacle. `entry` is what a comparison found: the guard of a
+    value too big to read."""
     with st.container(border=True, key="diff-detail"):
-        if obstacle is not None:
-            st.markdown(f":material/key: {format.code(key_text(key))}")
-            if entry is not None:
+        heading(key, obstacle)
+        obstacle_line(obstacle)
+        with slot():
+            found = known(key, obstacle)
+        if found is None:
+            if obstacle is not None and entry is not None:
                 cards(entry.local, entry.cloud)
-            obstacle_line(obstacle)
             return
-        found = queries.look(key)
-        heading(key)
-        if not isinstance(found, Known):
-            return missing(found, _("The key on both stores"), "look")
         look = found.value
         cards(look.local, look.cloud)
         if look.too_big:
@@ -76,17 +75,29 @@ def key_view(key: bytes, entry: Difference | None, obstacle: Verdict | None) -> 
             if not look.too_big:
                 st.success(equal_text(look), icon=":material/check_circle:")
             return
-        merge_form(look, difference, places_table(look))
+        merge_form(look, difference, places_table(look), blocked=obstacle is not None or not actions.is_operator())
 
 
-def heading(key: bytes) -> None:
+def known(key: bytes, obstacle: Verdict | None) -> Known[KeyLook] | None:
+    """What both stores have; while that cannot be asked what they had."""
+    if obstacle is None:
+        found = queries.look(key)
+        missing(found, _("The key on both stores"), "look")
+        return found.last
+    before = queries.last("look", key)
+    if before is not None:
+        st.caption(_("Shown is what was read at {time}.").format(time=format.clock(before.at_s, zone())))
+    return before
+
+
+def heading(key: bytes, obstacle: Verdict | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f":material/key: {format.code(key_text(key))}", width="stretch")
         if "keys" in PAGES:
             st.page_link(page("keys"), label=_("Keys"), icon=":material/key:", query_params={"key": key_text(key)})
         st.button(
             _("Look again"), icon=":material/refresh:", key="diff-look", type="tertiary",
-            on_click=queries.forget, args=("look",),
+            disabled=obstacle is not None, on_click=queries.forget, args=("look",),
         )  # fmt: skip
 
 
@@ -161,9 +172,8 @@ def whole_values(place: FieldDifference) -> None:
                 st.code(value_text(place, value and value[:FULL_BYTES]), language=None, wrap_lines=True, height=220)
 
 
-def merge_form(look: KeyLook, difference: Difference, chosen: Sequence[FieldDifference]) -> None:
+def merge_form(look: KeyLook, difference: Difference, chosen: Sequence[FieldDifference], *, blocked: bool) -> None:
     """Whose value both stores are to have, which places are taken from the other one, and what that means."""
-    blocked = not actions.is_operator()
     base = st.segmented_control(
         _("Both stores get the value of"), list(Store), default=None, key=f"diff-base-{look.key!r}",
         format_func=lambda store: f":{COLORS[store]}[{store_name(store)}]", disabled=blocked,
@@ -180,7 +190,7 @@ def merge_form(look: KeyLook, difference: Difference, chosen: Sequence[FieldDiff
         return
     source = difference.local if base is Store.LOCAL else difference.cloud
     if source is None:
-        return delete_form(look, difference, base)
+        return delete_form(look, difference, base, blocked=blocked)
     alone = [place for place in chosen if place.part not in queries.MERGED_PARTS]
     if alone:
         parts = ", ".join(sorted({_(PARTS[place.part]) for place in alone}))
@@ -210,7 +220,7 @@ def preview_text(base: Store, source: queries.Facts, chosen: Sequence[FieldDiffe
     return f":material/preview: {text}, {taken}."
 
 
-def delete_form(look: KeyLook, difference: Difference, base: Store) -> None:
+def delete_form(look: KeyLook, difference: Difference, base: Store, *, blocked: bool) -> None:
     """The store whose value counts has none: making them equal deletes the key on the other one."""
     st.warning(
         _("The {store} store does not have this key: making them equal deletes it on the {other} store.").format(
@@ -222,6 +232,6 @@ def delete_form(look: KeyLook, difference: Difference, base: Store) -> None:
         typed = st.text_input(_("Type delete to confirm"), key=f"diff-delete-{look.key!r}", width=240)
         st.button(
             _("Delete"), icon=":material/delete:", key="diff-merge",
-            disabled=not actions.is_operator() or typed.strip() != "delete",
+            disabled=blocked or typed.strip() != "delete",
             on_click=perform, args=(repair.copy_key, difference, TOWARDS[base]), kwargs={"typed": typed},
         )  # fmt: skip

@@ -74,6 +74,26 @@ def test_compare_find_and_fix_one_key_by_field(
     assert "compare again to see what is left" in text_of(at)
 
 
+def test_what_was_chosen_of_a_key_outlives_an_outage(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], set_weather: SetWeather, open_page: OpenPage,
+    text_of: TextOf,
+) -> None:  # fmt: skip
+    """Chosen anew, without the places taken from the other store, the whole value was written."""
+    set_weather("healthy")
+    at = open_page(PAGE, query={"key": "user"})
+    grid = next(frame for frame in at.dataframe if "Where" in frame.value.columns)
+    at.session_state[grid.key] = {"selection": {"rows": [0, 2], "columns": [], "cells": []}}
+    at.get_by_key("diff-base-b'user'").set_value(Store.LOCAL).run()
+    assert not at.button(key="diff-merge").disabled
+    for weather, idle in (("cloud down", True), ("healthy", False)):
+        set_weather(weather)
+        at.run()
+        assert not at.exception
+        assert at.button(key="diff-merge").disabled is idle
+        assert "field city, field theirs" in text_of(at)
+        assert ("Shown is what was read at" in text_of(at)) is idle
+
+
 def test_a_click_anywhere_on_a_row_opens_its_key(
     real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None,
     monkeypatch: pytest.MonkeyPatch,
