@@ -56,7 +56,9 @@ def draw(key: bytes, authority: Store) -> None:
                     if found.value.kind in ABOUT:
                         ABOUT[found.value.kind](store, key)
         elsewhere = bool(infos) and authority in lacking
-        editview.toolbar(authority.other if elsewhere else None, gone=bool(stores) and lacking == set(stores))
+        editview.toolbar(
+            authority.other if elsewhere else None, gone=lacking == set(stores), unreachable=not stores
+        )  # fmt: skip
         with slot():
             commands(key, infos)
         main = infos.get(authority) or next(iter(infos.values()), None)

@@ -28,12 +28,15 @@ ELSEWHERE = N_(
 )
 
 
-def toolbar(elsewhere: Store | None, *, gone: bool) -> None:
+def toolbar(elsewhere: Store | None, *, gone: bool, unreachable: bool) -> None:
     """What can be done with the whole key. `elsewhere`: only this store has it, and it takes no writes. `gone`: none
-    has."""
-    fixed = gone or not panel_actions.is_operator()
+    has. `unreachable`: none answers."""
+    nothing = gone or unreachable
+    fixed = nothing or not panel_actions.is_operator()
     with slot():
-        if elsewhere:
+        if unreachable:
+            st.caption(f":material/info: {_('Nothing can be changed while no store answers.')}")
+        elif elsewhere:
             text = _(ELSEWHERE).format(store=named(elsewhere), other=named(elsewhere.other))
             st.caption(f":material/info: {text}")
     with st.container(horizontal=True, key="keys-toolbar"):
@@ -49,7 +52,7 @@ def toolbar(elsewhere: Store | None, *, gone: bool) -> None:
             )  # fmt: skip
         st.button(
             _("As commands"), icon=":material/terminal:", key="keys-do-commands", on_click=state.open_form,
-            args=("commands",), disabled=gone,
+            args=("commands",), disabled=nothing,
         )  # fmt: skip
         st.space("stretch")
         st.button(

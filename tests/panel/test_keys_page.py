@@ -186,6 +186,21 @@ def test_what_was_typed_stays_while_no_store_answers(
     assert values(sides, "GET", "k") == [b"other words"] * 2
 
 
+def test_nothing_is_offered_for_a_key_while_no_store_answers(
+    hybrid: HybridRedis, set_weather: SetWeather, open_page: OpenPage, text_of: TextOf
+) -> None:
+    hybrid.set("k", "words")
+    assert hybrid.wait_in_sync(10)
+    at = settled(open_page(PAGE, query={"key": "k"}))
+    offered = [f"keys-do-{name}" for name in ("expire", "rename", "copy", "delete", "commands")]
+    for weather, idle in (("both down", True), ("healthy", False)):
+        set_weather(weather)
+        settled(at.run())
+        assert [at.button(key=name).disabled for name in offered] == [idle] * len(offered)
+        assert ("Nothing can be changed while no store answers." in text_of(at)) is idle
+        assert not at.button(key="keys-close").disabled
+
+
 def change(at: AppTest, kind: str) -> AppTest:
     """One edit of an existing key, as this type allows it."""
     if kind == "string":
