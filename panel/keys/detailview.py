@@ -8,7 +8,7 @@ import streamlit as st
 
 from panel import actions as panel_actions
 from panel import format, jobview
-from panel.i18n import _, ngettext
+from panel.i18n import N_, _, ngettext
 from panel.keys import editview, queries, seriesview, state, vectorsview
 from panel.keys.collectionview import collection, first_page
 from panel.keys.groupsview import groups
@@ -27,6 +27,11 @@ __all__ = ["draw"]
 ABOUT = {"TSDB-TYPE": seriesview.about, "vectorset": vectorsview.about}
 MOST_EDITED = 1024 * 1024
 MOST_SHOWN = 8 * 1024 * 1024  # of memory, which is two or three times the text
+LIVE_TICK_S = queries.FRESH_S + 1  # at each tick the answers of the one before are old
+LIVE_HELP = N_(
+    "Reads this key again every few seconds, not while a form is open. Each time costs commands where the cloud store "
+    "bills them."
+)
 
 
 def draw(key: bytes, authority: Store) -> None:
@@ -78,6 +83,7 @@ def draw(key: bytes, authority: Store) -> None:
                 query_params={"key": key_text(key)},
             )  # fmt: skip
     jobview.follow(awaited, "keys-detail")
+    jobview.follow(state.is_live() and state.form() is None, "keys-live", LIVE_TICK_S)
 
 
 def head(key: bytes, stores: tuple[Store, ...], seen: KeyRow | None) -> KeyRow | None:
@@ -92,6 +98,7 @@ def head(key: bytes, stores: tuple[Store, ...], seen: KeyRow | None) -> KeyRow |
             jobview.follow(answer.pending, "keys-badge")
         word, _mark, icon, color = BADGES[row.badge if row else Badge.UNKNOWN]
         st.badge(_(word), icon=icon, color=color)  # type: ignore[arg-type]
+        st.toggle(_("Live"), key="keys-live", help=_(LIVE_HELP))
     with slot():
         if row is not None and row.detail:
             st.caption(format.sentence(said(row.detail)))

@@ -170,7 +170,8 @@ def search_for(pattern: str) -> None:
 def table(rows: Sequence[KeyRow], stores: tuple[Store, ...], name: str) -> tuple[bytes, ...]:
     """One page of keys. A click on a row opens it, marks in front of rows choose for what is done with many."""
     compared = tuple(rows)
-    answer = queries.badges(compared, stores) if len(stores) == 2 else None
+    # A live key alone is read again with each tick, not all that are beside it in the list.
+    answer = queries.badges(compared, stores, kept_long=state.is_live()) if len(stores) == 2 else None
     if answer is not None:
         compared = answer.last.value if answer.last else compared
         jobview.follow(answer.pending, "keys-badges", 1.0 if state.just_opened() else BADGES_TICK_S)

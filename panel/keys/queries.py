@@ -64,6 +64,7 @@ from panel.reads import Answer, Known, ReadFailed, Unknown
 
 __all__ = [
     "COLLECTIONS",
+    "FRESH_S",
     "MOST_DOWNLOADED",
     "MOST_NAMES",
     "PATIENCE_S",
@@ -144,6 +145,7 @@ KINDS = (
 )  # fmt: skip
 FRESH_S = 5.0
 BADGES_S = 30.0  # a badge costs cloud commands: it is not asked again with every click
+BADGES_KEPT_S = 3600.0
 PATIENCE_S = 0.6
 BADGE_PATIENCE_S = 0.02  # rows are shown at once, badges when they are there
 TREE_NAMES = 5000
@@ -227,11 +229,14 @@ def listing(walk: Walk, walk_id: int, page: int, size: int, stores: tuple[Store,
     return _asked("keys", (walk_id, page, size, stores), ask)
 
 
-def badges(rows: tuple[KeyRow, ...], stores: tuple[Store, ...]) -> Answer[tuple[KeyRow, ...]]:
+def badges(
+    rows: tuple[KeyRow, ...], stores: tuple[Store, ...], *, kept_long: bool = False
+) -> Answer[tuple[KeyRow, ...]]:
     """The rows compared with the cloud store: visible ones only."""
     names = tuple(row.key for row in rows)
+    age_s = BADGES_KEPT_S if kept_long else BADGES_S
     return _asked(
-        "badges", (names, stores), lambda kept: tuple(badge_rows(kept, stores, rows)), BADGES_S, BADGE_PATIENCE_S
+        "badges", (names, stores), lambda kept: tuple(badge_rows(kept, stores, rows)), age_s, BADGE_PATIENCE_S
     )
 
 

@@ -16,7 +16,7 @@ from panel.repair.links import key_from, key_text, link, linked
 
 __all__ = [
     "KINDS", "PAGE_KEYS", "SEPARATORS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form",
-    "just_opened", "kind_seen", "last_kind", "open_form", "open_key", "opened_key", "prefix", "remember",
+    "is_live", "just_opened", "kind_seen", "last_kind", "open_form", "open_key", "opened_key", "prefix", "remember",
     "restart", "restore", "row_seen", "separator", "set_prefix", "turn",
 ]  # fmt: skip
 
@@ -156,6 +156,11 @@ def opened_key() -> bytes | None:
     """The key whose details are shown."""
     text = st.session_state["keys-open-key"]
     return key_from(text) if text else None
+
+
+def is_live() -> bool:
+    """Whether the open key is read again by itself."""
+    return opened_key() is not None and bool(st.session_state.get("keys-live"))
 
 
 def row_seen(key: bytes) -> KeyRow | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import time
 import types
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from hybrid import HybridRedis
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
+from panel import jobview, reads
 from panel.keys import actions, bulkactions, collectionview, detailview, entries, queries, state
 from panel.keys.queries import Form, Packing
 from panel.process import PanelProcess
@@ -53,6 +55,38 @@ def test_a_list_says_what_both_stores_have(hybrid: HybridRedis, sides: dict[Stor
     frame.selectbox(key="keys-store").set_value("cloud").run()
     assert set(grid(settled(frame), "Stores")["Key"]) == {"same", "other", "theirs"}
     assert "✓ equal" in [found[0] for found in grid(settled(frame.run()), "Stores")["Stores"]]
+
+
+def test_a_live_key_is_read_again_and_what_is_beside_it_is_not(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To compare a list costs cloud commands; and what somebody changes stays as it was when the form was opened."""
+    ticks: set[str] = set()
+    monkeypatch.setattr(jobview, "follow", lambda on, key, _tick_s=0.0: (ticks.add if on else ticks.discard)(key))
+    hybrid.mset({"k": "one", "other": "v"})
+    at = opened_key(open_keys(), "k")
+    assert "keys-live" not in ticks
+    at = settled(at.toggle(key="keys-live").set_value(True).run())
+    assert "keys-live" in ticks
+    for store in sides.values():
+        store.set("k", "two")
+    sides[Store.CLOUD].set("other", "drift")
+    late = types.SimpleNamespace(time=lambda: time.time() + detailview.LIVE_TICK_S + queries.BADGES_S)
+    monkeypatch.setattr(reads, "time", late)
+    at = settled(at.run())
+    assert "two" in [code.value for code in at.code]
+    assert badge_of(at, "other") == "✓ equal"
+    at = press(at, "keys-edit-text")
+    assert "keys-live" not in ticks
+    at = press(at, "keys-form-cancel")
+    assert "keys-live" in ticks
+    at = settled(at.toggle(key="keys-live").set_value(False).run())
+    assert "keys-live" not in ticks and badge_of(at, "other") == "≠ differs"
+
+
+def badge_of(at: AppTest, key: str) -> str:
+    frame = grid(at, "Stores")
+    return str(frame[frame["Key"] == key]["Stores"].iloc[0][0])
 
 
 def test_controls_that_the_address_has_set_are_sent_again(hybrid: HybridRedis, open_page: OpenPage) -> None:
