@@ -20,6 +20,7 @@ ONE_CLICK: Literal["single-cell"] = "single-cell"
 """The selection of a table whose rows open by a click anywhere on them, not on a box in front of them alone."""
 
 THREE_DIGITS = "three digits"
+WHOLE = ","
 ROW_PX = 33  # at the theme's font size
 Rows = Sequence[Mapping[str, Any]]
 
@@ -71,6 +72,8 @@ def numbered(rows: Rows, specs: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
     def writer(spec: str, unit: str) -> Callable[[float], str]:
         if spec == THREE_DIGITS:
             return lambda value: f"{format.number(float(f'{value:.3g}'), ',.10g')}{unit}"
+        if spec == WHOLE:  # pandas makes fractions of a whole column where one is missing
+            return lambda value: f"{format.number(round(value))}{unit}"
         return lambda value: f"{format.number(value, spec)}{unit}"
 
     frame = pd.DataFrame(rows)

@@ -20,6 +20,7 @@ import redis
 from hybrid.core.names import RESERVED
 from hybrid.core.spending import Price
 from hybrid.ops.diff.export import shown
+from hybrid.ops.diff.readers import kind_name
 from hybrid.ops.insights import NotOffered, not_offered
 from hybrid.stores.exchange import Command, RedisConnection, exchange
 from hybrid.types import Store
@@ -254,7 +255,7 @@ class _Scan:
         return tuple(
             KeyUse(
                 key=shown(key),
-                type=None if type_ == b"none" else shown(type_),
+                type=None if type_ == b"none" else kind_name(type_),
                 size_bytes=None if hot else value,
                 length=length if type_ in _LENGTHS and isinstance(length, int) else None,
                 ttl_s=None if left_ms < 0 else left_ms / 1000,

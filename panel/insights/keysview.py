@@ -15,6 +15,7 @@ from panel.insights import actions as starting
 from panel.insights import queries
 from panel.insights.queries import Keyspace, KeyUse, NamespaceUse, NotOffered, ScanLimits
 from panel.insights.view import STORE_WORDS, frame, refusal
+from panel.keys.listview import type_word
 from panel.queries import JobState, Store
 from panel.said import said
 from panel.tables import numbered, table_height
@@ -140,7 +141,7 @@ def _keys_table(keys: Sequence[KeyUse], store: Store, name: str, value: dict[str
         {
             _("Key"): key.key,
             **{title: pick(key) for title, pick in value.items()},
-            _("Type"): key.type or _("gone meanwhile"),
+            _("Type"): type_word(key.type) if key.type else _("gone meanwhile"),
             _("Length"): key.length,
             _("Expires in"): _("never") if key.ttl_s is None else format.duration(key.ttl_s),
         }

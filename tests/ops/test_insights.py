@@ -175,6 +175,16 @@ def test_keyspace_measured_whole(connection: Any, server_client: redis.Redis) ->
     assert heard[-1][:2] == (402, 402) and heard[-1][2] <= found.commands
 
 
+def test_types_are_called_as_in_the_list_of_keys(server_pool: Pool) -> None:
+    stack, other = server_pool.get("redis-7.4", "local"), server_pool.get("valkey", "cloud")
+    with client(stack.url) as filled:
+        filled.execute_command("JSON.SET", "document", "$", "{}")
+    with HybridRedis.from_urls(stack.url, other.url) as hybrid, connected(hybrid, Store.LOCAL) as connection:
+        found = scan_keyspace(connection, Store.LOCAL, ScanLimits(), NEVER)
+    assert not isinstance(found.biggest, NotOffered)
+    assert [key.type for key in found.biggest] == ["json"]
+
+
 def test_a_budget_measures_a_sample_and_counts_all(connection: Any, server_client: redis.Redis) -> None:
     fill(server_client)
     limits = ScanLimits(measured=50, top=5, depth=2)

@@ -50,7 +50,7 @@ REFUSED = NotOffered("SLOWLOG", "This store does not offer SLOWLOG.")
 CLOUD = ServerInsights(Store.CLOUD, NOW, REFUSED, None, REFUSED, (), info_fields(b"redis_version:7.2\r\n"), ())
 SCANNED = Keyspace(
     Store.LOCAL, NOW, 1.0, "finished", 402, 402, 50, 160,
-    (KeyUse("queue", "list", 12_000, 2000, None, None),),
+    (KeyUse("queue", "list", 12_000, 2000, None, None), KeyUse("heat", "TSDB-TYPE", 4_000, None, None, None)),
     NotOffered("OBJECT FREQ", "This store does not count how often a key is used."),
     (NamespaceUse("session", 300, 40, 90_000), NamespaceUse("cart", 102, 10, None)),
     (0, 30, 0, 0, 0, 0, 20),
@@ -156,7 +156,8 @@ def test_keyspace_says_the_cost_before_and_shows_a_scan(
     assert "not scanned since the panel was started" in text
     assert "At most 5,049 commands. This store does not bill them." in text
     biggest, spaces = frames(at)
-    assert biggest["Key"].tolist() == ["queue"] and biggest["Expires in"].tolist() == ["never"]
+    assert biggest["Key"].tolist() == ["queue", "heat"] and biggest["Expires in"].tolist() == ["never", "never"]
+    assert biggest["Type"].tolist() == ["list", "time series"]
     assert spaces["Memory"].tolist() == ["87.9 KB", "unknown"]
     assert "does not count how often" in text and "352 keys were not measured: a bigger one may be" in text
     at.selectbox(key="measure-local").set_value(1000).run()

@@ -254,6 +254,11 @@ def test_a_table_writes_no_exponents() -> None:
     assert "1,730" in written and "0.192" in written
 
 
+def test_a_table_writes_no_fractions_of_whole_numbers_where_one_is_missing() -> None:
+    written = numbered([{"length": 5000}, {"length": None}], {"length": (",", "")}).to_string()
+    assert "5,000" in written and "5,000.0" not in written
+
+
 def test_the_whole_range_is_dated_by_its_beginning() -> None:
     assert {row["at_s"] for row in queries.latency_table(FOUND)} == {int(FOUND.since_s)}
 
