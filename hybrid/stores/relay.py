@@ -104,6 +104,8 @@ class End(asyncio.Protocol):
         if not data:
             return self._pass_end_on()
         assert self.peer.transport is not None
+        if self.peer.transport.is_closing():  # it was reset, and is about to hear of it
+            return None
         self.peer.transport.write(data)
         self._proxy.count(len(data), self.is_client)
         if self.is_client:
