@@ -35,7 +35,7 @@ if results:
     if file is not None:
         with file:
             selection = diffview.selection_form(shown)
-            total = diffview.differences_table(file, selection)
+            total = diffview.differences_table(file, selection, just_opened=just_opened)
         if total:
             diffview.downloads(shown, selection, total)
 if key:

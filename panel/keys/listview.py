@@ -79,7 +79,7 @@ def refresh() -> None:
 
 
 def page(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...]:
-    at = st.session_state.get("keys-page", 0)
+    at = st.session_state["keys-page"]
     answer = queries.listing(walk, number, at, state.PAGE_KEYS, stores)
     found = answer.last
     missing(answer, _("Keys"))
@@ -87,6 +87,9 @@ def page(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
         jobview.follow(answer.pending, "keys-list")
         return meanwhile(walk, stores, f"{number}-{at}", at)
     listing: Listing = found.value
+    if at and at * state.PAGE_KEYS >= listing.known and (listing.ended or listing.full):
+        state.turn((listing.known - 1) // state.PAGE_KEYS)
+        st.rerun()
     searching = not listing.ended and not listing.full and len(listing.rows) < state.PAGE_KEYS
     marked: tuple[bytes, ...] = ()
     if listing.rows:

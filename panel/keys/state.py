@@ -10,9 +10,9 @@ from typing import Any
 import streamlit as st
 
 from panel.i18n import N_
-from panel.keys.queries import Filter, KeyRow, Store, Walk, new_walk_id
+from panel.keys.queries import MOST_NAMES, Filter, KeyRow, Store, Walk, new_walk_id
 from panel.links import has_gone_back, was_in_address
-from panel.repair.links import key_from, key_text, link, linked
+from panel.repair.links import key_from, key_text, link, linked, linked_page
 
 __all__ = [
     "KINDS", "PAGE_KEYS", "SEPARATORS", "SIZES", "TTLS", "close_form", "current_walk", "filter_of_session", "form",
@@ -72,6 +72,10 @@ def restore() -> None:
         turn(0)
     if _is_led("key", opened):
         open_key(key_from(linked("key")))
+    is_led = bool(linked("page")) if opened else has_gone_back("page", state["keys-page"])
+    current_walk()
+    if is_led:
+        turn(min(linked_page(), -(-MOST_NAMES // PAGE_KEYS)) - 1)
 
 
 def _is_led(name: str, just_opened: bool) -> bool:
@@ -85,11 +89,13 @@ def remember() -> None:
     state = st.session_state
     values = {name: str(state.get(f"keys-{name}") or "") for name in LINKED}
     values |= {name: "" for name, usual in DEFAULTS.items() if values[name] == usual}
-    link(**values, key=state["keys-open-key"], prefix=state["keys-open-prefix"])
+    page = state["keys-page"]
+    link(**values, key=state["keys-open-key"], prefix=state["keys-open-prefix"], page=str(page + 1) if page else "")
     for name in LINKED:
         was_in_address(name, state.get(f"keys-{name}"))
     for name in ("key", "prefix"):
         was_in_address(name, state[f"keys-open-{name}"])
+    was_in_address("page", page)
 
 
 def just_opened() -> bool:

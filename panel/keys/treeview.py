@@ -33,7 +33,7 @@ def tree(walk: Walk, number: int, stores: tuple[Store, ...]) -> tuple[bytes, ...
     folders(level, number, folder, separator)
     marked: tuple[bytes, ...] = ()
     if level.keys:
-        at = st.session_state.get("keys-page", 0)
+        at = min(st.session_state["keys-page"], (len(level.keys) - 1) // state.PAGE_KEYS)
         shown = level.keys[at * state.PAGE_KEYS : (at + 1) * state.PAGE_KEYS]
         rows = queries.rows_of(shown, stores)
         if isinstance(rows, Known):

@@ -17,7 +17,7 @@ from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
 from panel.repair.agreement import outdated
-from panel.repair.links import key_text, link, linked
+from panel.repair.links import key_text, link, linked, linked_page
 from panel.repair.pieces import CAUSES, cost_text, facts_text, price_text, store_name, tinted
 from panel.repair.queries import Cause, Difference, DiffFile, DiffResult, Ending, Selection
 from panel.said import said
@@ -43,7 +43,7 @@ ENDINGS = {
     Ending.FINISHED: N_("finished"), Ending.CANCELLED: N_("cancelled"), Ending.BUDGET: N_("budget used up"),
     Ending.FAILED: N_("failed"),
 }  # fmt: skip
-KEY, ENTRY, FOLLOWED = "diff-key", "diff-entry", "diff-followed"
+KEY, ENTRY, FOLLOWED, PAGE = "diff-key", "diff-entry", "diff-followed", "diff-page"
 
 
 def answer(latest: DiffResult | None) -> Verdict:
@@ -147,18 +147,17 @@ def selection_form(result: DiffResult) -> Selection:
             _("Key contains"), key="containing", bind="query-params", width=240, placeholder=_("any"),
             icon=":material/search:",
         ).strip()  # fmt: skip
-    link(cause=",".join(cause.value for cause in chosen))
     return Selection(result.id, tuple(chosen), containing.encode())
 
 
-def differences_table(file: DiffFile, selection: Selection) -> int:
+def differences_table(file: DiffFile, selection: Selection, *, just_opened: bool) -> int:
     """A page of the differences; choosing one opens it. How many there are of these in all."""
     total = file.count(*selection.causes, containing=selection.containing)
+    pages = max(1, -(-total // PAGE_ROWS))
+    page = page_shown(selection, pages, just_opened=just_opened)
     if not total:
         st.caption(_("None of the differences is like that."))
         return 0
-    pages = -(-total // PAGE_ROWS)
-    page = min(pages, int(st.session_state.get(f"diff-page-{selection}", 1)))
     some = {"offset": (page - 1) * PAGE_ROWS, "limit": PAGE_ROWS}
     found = list(file.differences(*selection.causes, containing=selection.containing, **some))
     grid = f"diff-grid-{selection}-{page}"
@@ -173,6 +172,18 @@ def differences_table(file: DiffFile, selection: Selection) -> int:
     if pages > 1:
         st.pagination(pages, key=f"diff-page-{selection}")
     return total
+
+
+def page_shown(selection: Selection, pages: int, *, just_opened: bool) -> int:
+    """The page chosen, from 1: the first one of another selection, else the one of a link, or that the browser went
+    back to."""
+    state, key = st.session_state, f"diff-page-{selection}"
+    is_led = just_opened or has_gone_back("page", state.get(PAGE))
+    page = min(pages, linked_page() if is_led else int(state.get(key, 1)))
+    state[key] = state[PAGE] = page
+    link(cause=",".join(selection.causes), page=str(page) if page > 1 else "")
+    was_in_address("page", page)
+    return page
 
 
 def row_of(difference: Difference) -> dict[str, str]:

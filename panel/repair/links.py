@@ -7,7 +7,7 @@ from binascii import unhexlify
 
 import streamlit as st
 
-__all__ = ["key_from", "key_text", "link", "linked"]
+__all__ = ["key_from", "key_text", "link", "linked", "linked_page"]
 
 HEX = "hex:"
 
@@ -17,13 +17,21 @@ def linked(name: str, default: str = "") -> str:
     return str(st.query_params.get(name, default))
 
 
+def linked_page() -> int:
+    """The page of a list that the address names, from 1."""
+    text = linked("page")[:9]
+    return max(1, int(text)) if text.isdecimal() else 1
+
+
 def link(**values: str) -> None:
-    """Put values into the address, so that it can be handed on; empty ones are taken out of it."""
+    """Put values into the address, so that it can be handed on; empty ones are taken out of it, first: between the two
+    the browser remembers a step."""
     for name, value in values.items():
-        if value and st.query_params.get(name) != value:
-            st.query_params[name] = value
-        elif not value and name in st.query_params:
+        if not value and name in st.query_params:
             del st.query_params[name]
+    changed = {name: value for name, value in values.items() if value and st.query_params.get(name) != value}
+    if changed:
+        st.query_params.update(changed)
 
 
 def key_text(key: bytes) -> str:

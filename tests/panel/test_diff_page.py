@@ -18,7 +18,7 @@ from hybrid.ops.overview import Overview
 from panel.actions import NotAllowed
 from panel.process import PanelProcess
 from panel.queries import Store
-from panel.repair import actions, conflictactions, queries
+from panel.repair import actions, conflictactions, diffview, queries
 from panel.repair.conflictview import value_rows
 from panel.repair.diffview import KEY, choose, exported, row_of
 from panel.repair.links import key_from, key_text
@@ -191,6 +191,29 @@ def test_deep_link_opens_the_cause_and_the_key(
     at.query_params["key"] = "text"
     at.run()
     assert at.session_state["diff-key"] == "text", "a link that is followed later counts too"
+
+
+def test_the_page_is_in_the_address(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def shown() -> list[str]:
+        return list(next(frame.value for frame in at.dataframe if "Cause" in frame.value.columns)["Key"])
+
+    monkeypatch.setattr(diffview, "PAGE_ROWS", 1)
+    selection = Selection(compared(real_panel), (), b"")
+    at = open_page(PAGE, query={"page": "2"})
+    second = shown()
+    at.session_state[f"diff-page-{selection}"] = 3
+    at.run()
+    assert at.query_params["page"] == "3" and shown() != second
+    at.query_params["page"] = "2"
+    at.run()
+    assert shown() == second, "the browser went back"
+    at.text_input(key="containing").set_value("e").run()
+    assert "page" not in at.query_params, "of another selection the first"
+    at = open_page(PAGE, query={"page": "99"})
+    assert len(shown()) == 1 and at.query_params["page"] == "4"
 
 
 def test_what_keys_contain_is_in_the_address(

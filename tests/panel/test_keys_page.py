@@ -141,6 +141,22 @@ def test_pages_and_the_tree(hybrid: HybridRedis, open_keys: Any) -> None:
     assert (at.query_params["view"], at.query_params["prefix"]) == ("tree", "order:")
 
 
+def test_the_page_is_in_the_address(hybrid: HybridRedis, open_keys: Any, open_page: OpenPage) -> None:
+    hybrid.mset({f"user:{n}": "v" for n in range(120)})
+    at = press(press(open_keys(), "keys-next"), "keys-next")
+    third = set(grid(at, "Stores")["Key"])
+    assert len(third) == 20 and at.query_params["page"] == "3"
+    assert set(grid(settled(open_page(PAGE, query={"page": "3"})), "Stores")["Key"]) == third
+    at = settled(at.text_input(key="keys-pattern").set_value("user:1*").run())
+    assert len(grid(at, "Stores")) == 31 and "page" not in at.query_params, "of another search the first"
+    del at.query_params["pattern"]
+    at.query_params["page"] = "3"
+    assert set(grid(settled(at.run()), "Stores")["Key"]) == third, "the browser went back"
+    for beyond in ("4", "9" * 5000):
+        at = settled(open_page(PAGE, query={"page": beyond}))
+        assert set(grid(at, "Stores")["Key"]) == third and at.query_params["page"] == "3"
+
+
 def test_the_tree_is_cut_where_it_is_said(hybrid: HybridRedis, open_keys: Any) -> None:
     hybrid.mset({"shop/a:1/x": "v", "shop/b": "v", "shop": "v"})
     at = open_keys()
