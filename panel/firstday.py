@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import streamlit as st
 
-from panel import actions, queries
+from panel import actions, format, queries
 from panel.i18n import N_, _
 from panel.nav import page
+from panel.queries import Overview
 from panel.widgets import perform
 
 __all__ = ["demo_button", "introduction", "start_problem"]
 
 
-def demo_button() -> None:
-    """Start or stop the demo application on the panel's stores."""
+def demo_button(snapshot: Overview | None) -> None:
+    """Start or stop the demo application on the panel's stores: on the operator's own ones not unasked."""
+    if queries.demo_running() or (snapshot is not None and snapshot.embedded):
+        return start_or_stop()
+    with st.popover(_("Start demo traffic"), icon=":material/play_arrow:", disabled=not actions.is_operator()):
+        st.caption(
+            _("It is an application of its own, which writes keys `shop:…` to these stores, and leaves them there.")
+        )
+        if snapshot is not None and snapshot.cloud is not None:
+            usd = queries.DEMO_COMMANDS_PER_S * 3600 / 100_000 * snapshot.settings.cloud_price
+            st.caption(
+                _(
+                    "The cloud store gets about {n} commands a second: {price} an hour where commands are billed."
+                ).format(n=queries.DEMO_COMMANDS_PER_S, price=format.money(usd))
+            )
+        start_or_stop()
+
+
+def start_or_stop() -> None:
     running = queries.demo_running()
     st.button(
         _("Stop demo traffic") if running else _("Start demo traffic"),

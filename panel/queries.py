@@ -14,6 +14,7 @@ from hybrid.observe.endpoint import Reply, json_reply
 from hybrid.observe.routes import Probe, metrics_route
 from hybrid.observe.routes import probes as agent_probes
 from hybrid.ops.control import LIVE, PRESETS, AuditEntry, EnvPlan, Live, Presence, Process
+from hybrid.ops.demo_process import CLOUD_COMMANDS_PER_S as DEMO_COMMANDS_PER_S
 from hybrid.ops.diff.export import defused
 from hybrid.ops.drills import GROUPS, STEP_COUNT, LatencyRow, Report, Step, StepState
 from hybrid.ops.overview import Overview, Sample, StoreFacts
@@ -23,6 +24,7 @@ from panel.jobs import Job, JobState, Progress
 from panel.process import process
 
 __all__ = [
+    "DEMO_COMMANDS_PER_S",
     "GROUPS",
     "LIVE",
     "PRESETS",

@@ -13,7 +13,11 @@ from typing import IO, Any, Protocol
 from hybrid.settings import Settings
 from hybrid.stores.control import environment
 
-__all__ = ["DemoProcess", "settings_environment"]
+__all__ = ["CLOUD_COMMANDS_PER_S", "DemoProcess", "settings_environment"]
+
+RATE = 50.0
+CLOUD_COMMANDS_PER_S = 250
+"""About what its writes cost at this rate."""
 
 STOP_TIMEOUT_S = 10.0
 
@@ -66,7 +70,7 @@ class DemoProcess:
         process = self._process
         return process is not None and process.poll() is None
 
-    def start(self, agent: Attached, *, rate: float = 50.0) -> None:
+    def start(self, agent: Attached, *, rate: float = RATE) -> None:
         """Start the demo on the agent's stores, unless it runs. Raises OSError when no process can be started."""
         with self._lock:
             if self.running:

@@ -22,6 +22,7 @@ from_address("span", "span", list(SPANS_S), FIRST_SPAN)
 live = bool(st.session_state.get("live", True))
 span = str(st.session_state["span"])
 to_address("span", span, FIRST_SPAN)
+current = queries.overview()
 
 
 with st.container(horizontal=True, vertical_alignment="center", key="head"):
@@ -31,10 +32,9 @@ with st.container(horizontal=True, vertical_alignment="center", key="head"):
         _("Time span"), list(SPANS_S), required=True, key="span", label_visibility="collapsed", wrap=True
     )
     st.toggle(_("Live"), value=True, key="live", help=_("Off: nothing moves, so that you can look closely."))
-    firstday.demo_button()
+    firstday.demo_button(current)
     st.page_link(page("tests"), label=_("Run the test"), icon=":material/fact_check:")
 answer = st.container()
-current = queries.overview()
 if current is not None and current.embedded and not queries.introduced():
     firstday.introduction()
 stores = st.container()

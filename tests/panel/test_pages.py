@@ -373,6 +373,17 @@ def test_viewer_sees_everything_and_can_press_nothing(set_weather: SetWeather, o
     assert open_page(SETTINGS_PAGE, role="viewer").button(key="use-development").disabled
 
 
+@pytest.mark.parametrize(("weather", "asks"), [("embedded", False), ("healthy", True), ("no cloud", True)])
+def test_demo_traffic_on_stores_of_ones_own_begins_when_its_price_was_said(
+    weather: str, asks: bool, set_weather: SetWeather, open_page: OpenPage, text_of: TextOf
+) -> None:
+    set_weather(weather)
+    at = open_page()
+    assert at.button(key="demo").label == "Start demo traffic"
+    assert ("writes keys `shop:…` to these stores" in text_of(at)) is asks
+    assert ("250 commands a second: $1.80 an hour" in text_of(at)) is (weather == "healthy")
+
+
 def test_action_refuses_a_viewer_whatever_the_page_did(
     panel_process: PanelProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
