@@ -194,8 +194,10 @@ def element_value(kind: str, one: Element) -> None:
 
 
 def field_expiry(one: Element) -> str:
-    moments = dict.fromkeys(left_text(ms) for ms in (one.local_expires_at_ms, one.cloud_expires_at_ms) if ms)
-    return " / ".join(moments)
+    """When a field expires; both when the stores that have it do not agree, of which one may keep it for ever."""
+    sides = (one.local, one.local_expires_at_ms), (one.cloud, one.cloud_expires_at_ms)
+    moments = [moment_ms for value, moment_ms in sides if value is not None]
+    return " / ".join(dict.fromkeys(map(left_text, moments))) if any(moments) else ""
 
 
 def element_buttons(kind: str, picked: Element | None, *, fixed: bool) -> None:

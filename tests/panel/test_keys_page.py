@@ -84,6 +84,17 @@ def test_a_live_key_is_read_again_and_what_is_beside_it_is_not(
     assert "keys-live" not in ticks and badge_of(at, "other") == "≠ differs"
 
 
+def test_a_field_that_expires_on_one_store_only_is_told_so(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any
+) -> None:
+    hybrid.hset("h", mapping={"both": "v", "neither": "v", "there": "v"})
+    for store, field in ((Store.LOCAL, "both"), (Store.CLOUD, "both"), (Store.CLOUD, "there")):
+        sides[store].execute_command("HEXPIRE", "h", 5000, "FIELDS", 1, field)
+    shown = grid(opened_key(open_keys(), "h"), "Field")
+    told = dict(zip(shown["Field"], shown["Expires"], strict=True))
+    assert told == {"both": "1 h", "neither": "", "there": "– / 1 h"}
+
+
 def badge_of(at: AppTest, key: str) -> str:
     frame = grid(at, "Stores")
     return str(frame[frame["Key"] == key]["Stores"].iloc[0][0])
