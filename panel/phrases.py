@@ -330,7 +330,7 @@ DEEDS: Final = (
     N_("claim entries of group {group}"), N_("set the sample at {moment}"), N_("delete the sample at {moment}"),
     N_("add element {element}"), N_("set the attributes of element {element}"),
     N_("undo of {words}"), N_("undo {id}"), N_("set"), N_("override"), N_("override ended"),
-    N_("superseded"), N_("equalized"), N_("test started"), N_("pair"), N_("from"),
+    N_("{author} (by the clock)"), N_("superseded"), N_("equalized"), N_("test started"), N_("pair"), N_("from"),
     N_("demo traffic started"), N_("demo traffic stopped"),
     N_("drills started: {names}"), N_("message posted to {channel}"), N_("keep conflict {id}"),
     N_("restore conflict {id}"), N_("discard all"), N_("discard {n} conflicts"), N_("local-to-cloud"),

@@ -84,12 +84,12 @@ def draw_values(snapshot: queries.Overview) -> None:
 def draw_version(live: queries.Live) -> None:
     """Which version is in force, by whom; and what is overridden for a while."""
     if live.version == 0:
-        said = _("Nothing was changed live yet.")
+        state = _("Nothing was changed live yet.")
     else:
-        said = _("Version {version}, by {author} at {time}.").format(
-            version=live.version, author=live.author, time=format.clock(live.at_s, widgets.zone())
+        state = _("Version {version}, by {author} at {time}.").format(
+            version=live.version, author=said(live.author), time=format.clock(live.at_s, widgets.zone())
         )
-    st.caption(f":material/info: {said} {_(widgets.EVERYWHERE)}")
+    st.caption(f":material/info: {state} {_(widgets.EVERYWHERE)}")
     if live.override is None:
         return
     values = ", ".join(
@@ -97,8 +97,8 @@ def draw_version(live: queries.Live) -> None:
     )
     until = format.clock(live.override.until_s, widgets.zone())
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="override"):
-        said = _(":material/timer: {values} until {time}, by {author}")
-        st.markdown(said.format(values=values, time=until, author=live.override.author), width="stretch")
+        words = _(":material/timer: {values} until {time}, by {author}")
+        st.markdown(words.format(values=values, time=until, author=live.override.author), width="stretch")
         st.button(
             _("Revert now"),
             key="end-override",
@@ -189,7 +189,7 @@ def draw_history() -> None:
     rows = [
         {
             _("When"): format.clock(entry.at_s, widgets.zone()),
-            _("Who"): entry.author,
+            _("Who"): said(entry.author),
             _("Version"): entry.version,
             _("What"): deed(entry.what),
             _("From, to"): "; ".join(

@@ -12,12 +12,12 @@ from panel.i18n import N_, _, ngettext
 from panel.keys import editview, queries, seriesview, state, vectorsview
 from panel.keys.collectionview import collection, first_page
 from panel.keys.groupsview import groups
-from panel.keys.listview import BADGES, left_text, type_word
+from panel.keys.listview import BADGES, left_text
 from panel.keys.queries import Badge, Form, KeyInfo, KeyRow, Known, Store
 from panel.keys.valueview import CUT, download_buttons, format_input, side_by_side
 from panel.nav import page
 from panel.repair.links import key_text
-from panel.repair.pieces import missing, store_heading, store_name
+from panel.repair.pieces import missing, store_heading, store_name, type_word
 from panel.said import said
 from panel.verdict import named
 from panel.widgets import slot

@@ -11,11 +11,11 @@ from panel import actions as panel_actions
 from panel.i18n import N_, _
 from panel.keys import groupsview, state, valueforms
 from panel.keys.entries import expiry_input, file_input, left_s, parts
-from panel.keys.listview import type_word
 from panel.keys.queries import Edit, KeyInfo, Store, edits
 from panel.keys.saving import buttons, save
 from panel.keys.valueforms import HINTS
 from panel.repair.links import key_from, key_text
+from panel.repair.pieces import type_word
 from panel.verdict import named
 from panel.widgets import slot
 

@@ -16,13 +16,13 @@ from panel.i18n import N_, _
 from panel.keys import queries, state
 from panel.keys.queries import Badge, Filter, KeyRow, Known, Listing, Store, Walk
 from panel.repair.links import key_text
-from panel.repair.pieces import missing
+from panel.repair.pieces import missing, type_word
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked
 from panel.verdict import named
 from panel.widgets import COLORS
 
-__all__ = ["BADGES", "expires_text", "filters", "left_text", "page", "type_word"]
+__all__ = ["BADGES", "expires_text", "filters", "left_text", "page"]
 
 BADGES = {
     Badge.EQUAL: (N_("equal"), "✓", ":material/check:", "green"),
@@ -61,12 +61,6 @@ def filters() -> None:
             _("New key"), icon=":material/add:", key="keys-new", type="primary",
             disabled=not (actions.is_operator() and queries.stores_up()), on_click=state.open_form, args=("create",),
         )  # fmt: skip
-
-
-def type_word(kind: str) -> str:
-    """A type as people call it; those of the server's own have one name in every language."""
-    word = queries.kind_word(kind)
-    return kind if word == kind else _(word)
 
 
 def store_word(store: str) -> str:

@@ -14,7 +14,7 @@ from panel.i18n import N_, _, ngettext
 from panel.jobview import follow
 from panel.queries import Store
 from panel.reads import Answer, Known
-from panel.repair.queries import Cause, Cost, Facts
+from panel.repair.queries import Cause, Cost, Facts, kind_word
 from panel.said import said
 from panel.verdict import Tone, Verdict
 from panel.widgets import COLORS, STORE_ICONS, answer_line, slot, zone
@@ -29,6 +29,7 @@ __all__ = [
     "store_heading",
     "store_name",
     "tinted",
+    "type_word",
 ]
 
 CAUSES = {
@@ -60,11 +61,17 @@ def store_heading(store: Store) -> None:
     st.markdown(f"{STORE_ICONS[store]} :{COLORS[store]}[**{store_name(store)}**]")
 
 
+def type_word(kind: str) -> str:
+    """A type as people call it; those of the server's own have one name in every language."""
+    word = kind_word(kind)
+    return kind if word == kind else _(word)
+
+
 def facts_text(facts: Facts | None) -> str:
     """hash · 120 B · expires 14:02; what one store has of a key."""
     if facts is None:
         return _("not there")
-    kind = _("value not read") if facts.kind == "?" else facts.kind
+    kind = _("value not read") if facts.kind == "?" else type_word(facts.kind)
     parts = [kind, format.size(facts.size_bytes)]
     if facts.expires_at_ms is not None:
         at_s = facts.expires_at_ms / 1000

@@ -33,6 +33,7 @@ from hybrid.ops.diff import (
 )
 from hybrid.ops.diff.export import field_row, rows, shown
 from hybrid.ops.facts import entry_bytes
+from hybrid.ops.keys import kind_word
 from hybrid.ops.sync.one_key import MERGED_PARTS, KeyLook, look_at_key
 from hybrid.ops.sync.periodic import Divergence, read_divergence
 from hybrid.ops.sync.run import (
@@ -92,6 +93,7 @@ __all__ = [
     "existing_diff",
     "field_row",
     "forget",
+    "kind_word",
     "last",
     "logged_bytes",
     "look",

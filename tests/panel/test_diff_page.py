@@ -22,7 +22,7 @@ from panel.repair import actions, conflictactions, diffview, queries
 from panel.repair.conflictview import value_rows
 from panel.repair.diffview import KEY, choose, exported, row_of
 from panel.repair.links import key_from, key_text
-from panel.repair.queries import Cause, Difference, Direction, Scope, Selection
+from panel.repair.queries import Cause, Difference, Direction, Facts, Scope, Selection
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -302,4 +302,7 @@ def test_details_are_text_that_people_read() -> None:
     """A name that is b, or ends in it, is no mark of bytes."""
     detail = "value: '{\"b\":1}' / '{\"a b\":2}'"
     assert row_of(Difference(b"d", (Cause.VALUE,), None, None, detail))["Detail"] == detail
+    assert row_of(Difference(b"k", (Cause.ONLY_LOCAL,), Facts("TSDB-TYPE", b"", None, 10), None, ""))["Local"] == (
+        "time series · 10 B"
+    )
     assert ttl_detail(90_000_000, 500_000) == "expires 1.0 d later on local"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -16,6 +17,7 @@ from hybrid.core.alert_rules import RULES
 from hybrid.core.commands import COMMANDS
 from hybrid.core.divergence import Divergence
 from hybrid.core.health import Evidence
+from hybrid.core.live import Edit
 from hybrid.core.refusals import Refusal
 from hybrid.core.spending import CostSummary
 from hybrid.events import CatchingUp, ConflictsArchived, Event, LogFolded
@@ -31,6 +33,7 @@ from panel import i18n
 from panel.command_phrases import GROUPS, NOTES
 from panel.format import money, sentence
 from panel.metrics.queries import NOT_READ
+from panel.process import PanelProcess
 from panel.repair.weather import obstacle
 from panel.said import said
 from panel.setup.queries import plan
@@ -263,3 +266,14 @@ def test_everything_that_the_table_says_of_commands(portuguese: None) -> None:
 def test_money_says_whose_dollars(portuguese: None) -> None:
     assert money(0.25) == "US$ 0,25"
     assert money(0) == "US$ 0"
+
+
+def test_who_has_reverted_an_override(
+    set_weather: Callable[[str], Overview | None], panel_process: PanelProcess, open_page: Callable[..., AppTest]
+) -> None:
+    set_weather("healthy")
+    client: Any = panel_process.agent.client  # type: ignore[union-attr]
+    client.edit(Edit("Ana (by the clock)", NOW, {"read_preference": "cloud"}), None)
+    at = open_page("admin/settings.py")
+    at.sidebar.selectbox(key="lang").set_value("pt_BR").run()
+    assert any("por Ana (pelo relógio)" in caption.value for caption in at.caption)
