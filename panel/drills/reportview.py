@@ -48,6 +48,7 @@ STEP_ICONS = {
     StepState.SKIPPED: ":gray[:material/remove_circle:]",
 }
 PLACES = {Where.STORES: N_("the stores in use"), Where.SERVERS: N_("throwaway servers")}
+ON_PLACES = {Where.STORES: N_("on the stores in use"), Where.SERVERS: N_("on throwaway servers")}
 
 
 def title_of(name: str) -> str:
@@ -80,7 +81,7 @@ def report(found: DrillReport, key: str, *, expanded: bool = False) -> None:
 def _head(found: DrillReport) -> str:
     parts = [
         format.clock(found.started_at_s, zone()),
-        _("on {place}").format(place=_(PLACES[found.where])),
+        _(ON_PLACES[found.where]),
         format.duration(found.finished_at_s - found.started_at_s),
     ]
     if found.attempts > 1:

@@ -86,6 +86,8 @@ def test_a_played_drill_shows_figures_guarantees_steps_and_its_report(
     assert "1 failed" in text and "0 passed" not in text
     assert len(at.get("download_button")) == 2
     assert [each.drill for each in kept] == ["cloud-hung"]
+    at.sidebar.selectbox(key="lang").set_value("pt_BR").run()
+    assert "· nos armazenamentos em uso ·" in text_of(at)
 
 
 def test_what_a_drill_that_ran_no_command_measured_is_unknown() -> None:
