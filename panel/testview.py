@@ -197,7 +197,7 @@ def history(jobs: Sequence[Job]) -> None:
     st.subheader(_("Runs of this process"), anchor=False)
     rows = [
         {
-            _("Run"): f"#{job.number}",
+            _("Test run"): f"#{job.number}",
             _("Started"): format.clock(job.started_at_s, zone(), with_seconds=True),
             _("Took"): format.duration(job.elapsed_s),
             _("Result"): _outcome(job),

@@ -14,6 +14,7 @@ from panel.drills.queries import DrillReport, Known, Outcome
 from panel.i18n import N_, _
 from panel.jobview import follow
 from panel.metrics.axes import moment, time_formats
+from panel.metrics.charts import LEGEND_LINE_PX, UNCROWDED
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked, csv_button, table_height
 from panel.widgets import zone
@@ -30,7 +31,8 @@ MEASURES: dict[str, tuple[str, Pick]] = {
 SYMBOLS = {Outcome.PASSED: "circle", Outcome.FAILED: "x", Outcome.INCONCLUSIVE: "diamond-open"}
 CHART_PX = 300
 LEAST_SPAN_S = 1800.0
-PLACEHOLDERS = 10  # "#000001" and so on stand for the theme's own series of colours
+THEME_COLORS = 5  # "#000001" and so on stand for them
+DASHES = ("solid", "dash", "dot")
 
 
 def history() -> None:
@@ -76,7 +78,7 @@ def trend_figure(reports: Sequence[DrillReport], pick: Pick, title: str, zone_na
     traces = []
     for number, name in enumerate(names):
         runs = [report for report in reversed(reports) if report.drill == name]
-        color = f"#{number % PLACEHOLDERS + 1:06d}"
+        color = f"#{number % THEME_COLORS + 1:06d}"
         traces.append(
             {
                 "type": "scatter",
@@ -84,14 +86,19 @@ def trend_figure(reports: Sequence[DrillReport], pick: Pick, title: str, zone_na
                 "name": reportview.title_of(name),
                 "x": [format.local_time(run.started_at_s, zone_name).replace(tzinfo=None).isoformat() for run in runs],
                 "y": [pick(run) for run in runs],
-                "marker": {"symbol": [SYMBOLS.get(run.outcome, "circle-open") for run in runs], "size": 9},
-                "line": {"width": 2, "color": color},
+                "marker": {
+                    "symbol": [SYMBOLS.get(run.outcome, "circle-open") for run in runs],
+                    "size": 9,
+                    "color": color,
+                },
+                "line": {"width": 2, "color": color, "dash": DASHES[number // THEME_COLORS % len(DASHES)]},
             }
         )
     layout: dict[str, Any] = {
-        "height": CHART_PX,
+        "height": CHART_PX + LEGEND_LINE_PX * max(len(names) - UNCROWDED, 0) // 2,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
-        "legend": {"orientation": "h", "y": -0.2},
+        "legend": {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"},
+        "separators": format.number(".") + format.number(","),
         "yaxis": {"title": {"text": title}, "rangemode": "tozero", "automargin": True},
         "xaxis": {"type": "date", "automargin": True, **time_formats()},
     }

@@ -17,8 +17,8 @@ from panel.queries import Store
 from panel.said import said
 
 __all__ = [
-    "HEIGHT", "Chart", "Line", "Mark", "Unit", "error_chart", "gauge_chart", "lag_chart", "latency_chart", "marks",
-    "throughput_chart",
+    "HEIGHT", "LEGEND_LINE_PX", "UNCROWDED", "Chart", "Line", "Mark", "Unit", "error_chart", "gauge_chart",
+    "lag_chart", "latency_chart", "marks", "throughput_chart",
 ]  # fmt: skip
 
 Point = tuple[float, float | None]

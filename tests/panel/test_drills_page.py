@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,6 +159,15 @@ def test_trend_has_a_line_per_drill_oldest_first_with_gaps() -> None:
     assert [trace["name"] for trace in figure["data"]] == ["Cloud hung", "Local cut"]
     assert figure["data"][0]["y"] == [None, None]
     assert figure["data"][0]["marker"]["symbol"] == ["circle", "x"]
+
+
+def test_no_two_drills_are_drawn_alike_and_all_in_colours_of_the_theme() -> None:
+    figure = trend_figure([report(name) for name in DRILLS], MEASURES["rto"][1], "", "UTC")
+    lines = [(trace["line"]["color"], trace["line"]["dash"]) for trace in figure["data"]]
+    assert len(set(lines)) == len(DRILLS)
+    theme = tomllib.loads((Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml").read_text())["theme"]
+    for mode in ("light", "dark"):
+        assert max(int(color[1:]) for color, _dash in lines) <= len(theme[mode]["chartCategoricalColors"])
 
 
 def test_a_lone_drill_stands_in_the_middle_of_an_hour() -> None:
