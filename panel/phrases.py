@@ -334,8 +334,8 @@ DEEDS: Final = (
     N_("demo traffic started"), N_("demo traffic stopped"),
     N_("drills started: {names}"), N_("message posted to {channel}"), N_("keep conflict {id}"),
     N_("restore conflict {id}"), N_("discard all"), N_("discard {n} conflicts"), N_("local-to-cloud"),
-    N_("cloud-to-local"), N_("merge"), N_("periodic"), N_("periodic sync"), N_("import"), N_("delete keys"),
-    N_("rename keys"), N_("set expiry"),
+    N_("cloud-to-local"), N_("merge"), N_("fields"), N_("periodic"), N_("periodic sync"), N_("import"),
+    N_("delete keys"), N_("rename keys"), N_("set expiry"),
 )  # fmt: skip
 """What people and processes did, in the audit trail and in the history of syncs."""
 CONSOLE: Final = (

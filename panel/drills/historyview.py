@@ -144,6 +144,6 @@ def _row(report: DrillReport) -> dict[str, str]:
         "RPO": reportview.rpo_text(report),
         _("In sync after"): format.seconds(figures.in_sync_s),
         _("Longest stall"): format.latency(figures.longest_stall_ms),
-        _("On"): _(reportview.PLACES[report.where]),
+        _("Where"): _(reportview.PLACES[report.where]),
         _("By"): report.author,
     }

@@ -15,8 +15,8 @@ from panel.insights import actions as starting
 from panel.insights import queries
 from panel.insights.queries import Keyspace, KeyUse, NamespaceUse, NotOffered, ScanLimits
 from panel.insights.view import STORE_WORDS, frame, refusal
-from panel.keys.listview import type_word
 from panel.queries import JobState, Store
+from panel.repair.pieces import type_word
 from panel.said import said
 from panel.tables import numbered, table_height
 from panel.widgets import COLORS, STORE_ICONS, perform, zone

@@ -26,6 +26,7 @@ from hybrid.ops import first_run
 from hybrid.ops.first_run import check_url
 from hybrid.ops.keys import edit
 from hybrid.ops.overview import Overview
+from hybrid.ops.sync.one_key import FIELDS
 from hybrid.stores.capabilities import Capabilities
 from hybrid.stores.wire import plain_reason
 from hybrid.types import Store
@@ -277,3 +278,8 @@ def test_who_has_reverted_an_override(
     at = open_page("admin/settings.py")
     at.sidebar.selectbox(key="lang").set_value("pt_BR").run()
     assert any("por Ana (pelo relógio)" in caption.value for caption in at.caption)
+
+
+@pytest.mark.usefixtures("portuguese")
+def test_a_merge_by_field_in_the_history_of_syncs() -> None:
+    assert said(FIELDS) == "por campo"
