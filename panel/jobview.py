@@ -77,7 +77,10 @@ def _card(job: Job) -> None:
                 on_click=perform, args=(actions.cancel_job, job.number),
             )  # fmt: skip
         progress = job.progress
-        st.progress(progress.share or 0.0, text=job_line(job))
+        if progress.share is None:
+            st.caption(job_line(job))
+        else:
+            st.progress(progress.share, text=job_line(job))
         if progress.detail:
             st.caption(said(progress.detail))
 

@@ -21,9 +21,9 @@ def run(options: argparse.Namespace, stop: threading.Event) -> int:
     """Compare, show, ask, pair. Exit code 1 when the stores are not one pair at the end."""
     terminal = Terminal()
 
-    def report(text: str) -> None:
+    def report(text: str, done: int, total: int | None) -> None:
         if not options.json:
-            terminal.update(text, plain=False)
+            terminal.update(text if total is None else f"{text}: {done} of {total} keys", plain=False)
 
     with Agent.open(options.env_file, options.folder) as agent:
         agent.start()

@@ -20,8 +20,8 @@ logger = logging.getLogger("hybrid.control")
 COMMANDS_PER_KEY = 4
 POLL_S = 0.05
 
-Report = Callable[[str], None]
-"""Told what is being done, in words, now and then."""
+Report = Callable[[str, int, int | None], None]
+"""Told now and then what is being done, in words, and of how many of how many keys; None where nobody counts them."""
 
 
 class Origin(StrEnum):
@@ -72,7 +72,7 @@ class Paired:
     merged: Preview | None = None
 
 
-def preview(client: HybridRedis, report: Report = lambda text: None) -> Preview:
+def preview(client: HybridRedis, report: Report = lambda *_: None) -> Preview:
     """Compare the stores, key by key. Reads both of them whole: about four commands for each key of the cloud store.
 
     Raises HybridError when a store cannot be read.
@@ -80,9 +80,9 @@ def preview(client: HybridRedis, report: Report = lambda text: None) -> Preview:
     with _unity(client) as unity:
         sizes = unity.sizes()
         total = sum(sizes.values())
-        report(f"reading {total} keys: about {sizes[Store.CLOUD] * COMMANDS_PER_KEY} commands to the cloud store")
+        report(f"about {sizes[Store.CLOUD] * COMMANDS_PER_KEY} cloud commands", 0, total)
         paired = unity.is_paired
-        found = unity.compare(lambda counts: report(_progress(counts, total)))
+        found = unity.compare(lambda counts: report("comparing", _read(counts), total))
     return _preview(found, paired)
 
 
@@ -93,7 +93,7 @@ def pair(
     author: str,
     prefer: Store = Store.LOCAL,
     timeout_s: float = 600.0,
-    report: Report = lambda text: None,
+    report: Report = lambda *_: None,
 ) -> Paired:
     """Make the two stores one pair. Applications may run on: they write to the local store until it is done.
 
@@ -112,9 +112,11 @@ def pair(
         logger.info("%s pairs the stores: %s, prefer %s", author, origin, prefer)
         if origin is Origin.MERGE:
             total = sum(unity.sizes().values())
-            merged = _preview(unity.merge(prefer, author, lambda counts: report(_progress(counts, total))), False)
+            merged = _preview(
+                unity.merge(prefer, author, lambda counts: report("comparing", _read(counts), total)), False
+            )
         source = Store.CLOUD if origin is Origin.CLOUD else Store.LOCAL
-        report(f"the {source.other} store is filled from the {source} one")
+        report(f"the {source.other} store is filled from the {source} one", 0, None)
         unity.take(source)
     client._engine.renew()  # a store that was left alone is not looked at often
     in_sync = _wait_for_pair(client, started_s + timeout_s)
@@ -143,6 +145,5 @@ def _preview(found: Comparison, paired: bool) -> Preview:
     return Preview(paired, found.equal, found.different, found.only_local, found.only_cloud)
 
 
-def _progress(counts: Comparison, total: int) -> str:
-    done = 2 * (counts.equal + counts.different) + counts.only_local + counts.only_cloud
-    return f"{done} of {total} keys read"
+def _read(counts: Comparison) -> int:
+    return 2 * (counts.equal + counts.different) + counts.only_local + counts.only_cloud

@@ -79,11 +79,11 @@ def make_pair(origin: Origin, prefer: Store = Store.LOCAL) -> Outcome:
     return Outcome(True, _("Pairing has begun."))
 
 
-def say(job: Job, text: str) -> None:
+def say(job: Job, text: str, done: int, total: int | None) -> None:
     """Tell how far the job is. Raises JobCancelled: what was done until then does no harm."""
     if job.cancel.is_set():
         raise JobCancelled("stopped before the end: it can be begun again")
-    job.say(Progress(phase=text))
+    job.say(Progress(text, done, total))
 
 
 def counts(found: Preview) -> str:

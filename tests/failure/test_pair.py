@@ -54,7 +54,11 @@ def test_nothing_is_overwritten_unasked(strangers: Rig) -> None:
     with plain(strangers.cloud.url) as cloud:
         assert cloud.get("k") == b"cloud"
         assert not cloud.keys("hybrid:*")
-    assert preview(live) == Preview(False, equal=1, different=2, only_local=2, only_cloud=1)
+    told: list[tuple[str, int, int | None]] = []
+    assert preview(live, lambda *step: told.append(step)) == Preview(
+        False, equal=1, different=2, only_local=2, only_cloud=1
+    )
+    assert told[-1][:2] == ("comparing", 9) and told[-1][2] >= 9
 
 
 def counted(live: HybridRedis, times: int = 5) -> None:
@@ -140,7 +144,7 @@ def test_a_store_that_was_left_alone_and_is_lost_is_named_and_down_since_then(st
     wait_until(lambda: "never paired" in cloud().reason, "the cloud is left alone")
     alone = cloud()
     with pytest.raises(HybridError, match="the cloud store was lost: "):
-        preview(live, lambda _: strangers.cloud.kill())
+        preview(live, lambda *_: strangers.cloud.kill())
     wait_until(lambda: cloud().reason == "connection refused", "that it is lost", HEAL_S)
     assert cloud().since_s > alone.since_s
     with pytest.raises(HybridError, match="the cloud store was lost: connection refused"):

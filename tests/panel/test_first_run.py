@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from hybrid.ops.overview import Overview, StoreFacts
 from panel import actions, queries
 from panel.jobs import Job, JobCancelled
+from panel.jobview import job_line
 from panel.process import PanelProcess
 from panel.setup import actions as setup
 from panel.setup import view
@@ -221,11 +222,12 @@ def test_nobody_is_asked_whose_data_counts_while_the_store_that_serves_is_down(
 
 def test_a_pairing_is_stopped_when_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job(1, PAIR_JOB)
-    setup.say(job, "10 of 20 keys read")
-    assert job.progress.phase == "10 of 20 keys read"
+    setup.say(job, "comparing", 10, 20)
+    assert job.progress.share == 0.5
+    assert job_line(job).startswith("comparing · 10 of 20 keys · ")
     job.cancel.set()
     with pytest.raises(JobCancelled, match="can be begun again"):
-        setup.say(job, "20 of 20 keys read")
+        setup.say(job, "comparing", 20, 20)
 
 
 def test_who_has_chosen_is_told_that_it_is_done_and_where_to_go_on(
