@@ -193,7 +193,7 @@ def _space_row(space: NamespaceUse, whole: int) -> dict[str, Any]:
         _("Prefix"): _(space.name) if space.name == NO_PREFIX else space.name,
         _("Keys"): space.keys,
         _("Memory"): format.size(space.memory_bytes),
-        _("Share"): None if space.memory_bytes is None else 100 * space.memory_bytes / whole,
+        _("Share"): None if space.memory_bytes is None else round(100 * space.memory_bytes / whole, 1),
         _("Measured"): space.measured,
     }
 

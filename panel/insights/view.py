@@ -161,7 +161,7 @@ def _use_row(use: CommandUse, whole_ms: float) -> dict[str, Any]:
     return {
         _("Command"): use.name,
         _("Calls"): use.calls,
-        _("Share of time"): 100 * use.total_ms / whole_ms,
+        _("Share of time"): round(100 * use.total_ms / whole_ms, 1),
         _("Mean"): use.mean_us,
         "p99": use.p99_us,
         _("Failed"): use.failed + use.rejected,

@@ -254,3 +254,8 @@ def test_keys_without_a_prefix_are_named_in_the_readers_language(monkeypatch: py
     monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
     rows = [keysview._space_row(NamespaceUse(name, 1, 64, 1), 64) for name in (NO_PREFIX, "cloud")]
     assert [row["Prefixo"] for row in rows] == ["(sem prefixo)", "cloud"]
+
+
+def test_shares_are_rounded_in_what_is_downloaded_of_a_table() -> None:
+    assert keysview._space_row(NamespaceUse("user:", 1, 64, 1), 3)["Share"] == 33.3
+    assert view._use_row(CommandUse("GET", 900, 2.0, 2.0, 1.0, 7.0, 0, 0), 3.0)["Share of time"] == 66.7
