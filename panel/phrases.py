@@ -43,7 +43,7 @@ FINDINGS: Final = (
     N_("no store answers"),
     N_("a store serves"),
     N_("no cloud store is configured"),
-    N_("{store} store ({address}) does not answer: {reason}"),
+    N_("{store} store ({address}) is not in use: {reason}"),
     N_("the {store} store ({address}) is back and in sync"),
     N_("{store} store ({address}) lost its data: its identity is missing or changed"),
     N_("the {store} store has its data again"),
@@ -161,7 +161,7 @@ DETAILS: Final = (
 )
 ADVICE: Final = (
     N_("Bring back either store; applications run on their own data source meanwhile."),
-    N_("Bring the store back; the other one carries on, and it catches up by itself."),
+    N_("Remove the reason; the other store carries on, and this one catches up by itself."),
     N_("It serves nothing until the other store has filled it again. If nobody emptied it, check its persistence."),
     N_("Start an agent, or an application that uses both stores; one that runs says in its log what hinders it."),
     N_("Look at the kind of error: memory limit, read-only mode or missing permissions of the user."),

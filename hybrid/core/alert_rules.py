@@ -87,7 +87,7 @@ _RULES = (
     Rule(
         "store_down",
         "Store down",
-        "Bring the store back; the other one carries on, and it catches up by itself.",
+        "Remove the reason; the other store carries on, and this one catches up by itself.",
         Severity.CRITICAL,
         raise_after_s=5.0,
         clear_after_s=10.0,

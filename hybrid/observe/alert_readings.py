@@ -73,7 +73,7 @@ def _store(status: Status, store: Store, now_s: float) -> Iterable[Reading]:
     # A store that catches up is not well yet: its recovery is told when it has everything.
     down = {StoreState.DOWN: 1.0, StoreState.UP: 0.0, StoreState.WIPED: 0.0}.get(known.state)
     wiped = None if known.is_new else {StoreState.WIPED: 1.0, StoreState.UP: 0.0}.get(known.state)
-    reason = f"{store} store ({known.address}) does not answer: {known.reason or 'no reason known'}"
+    reason = f"{store} store ({known.address}) is not in use: {known.reason or 'no reason known'}"
     back = f"the {store} store ({known.address}) is back and in sync"
     lost = f"{store} store ({known.address}) lost its data: its identity is missing or changed"
     return [

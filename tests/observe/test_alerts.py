@@ -306,9 +306,9 @@ def test_readings_say_what_is_known(agent: Agent) -> None:
     status = replace(
         overview.status, local=down, cloud=replace(down, store=Store.CLOUD), lag_entries=None, shipper=None
     )
-    dark = {
-        (each.rule, each.subject): each.value for each in readings_of(replace(overview, status=status), Facts(), 1.0)
-    }
+    unlit = list(readings_of(replace(overview, status=status), Facts(), 1.0))
+    assert "is not in use: refused" in next(each.text for each in unlit if each.rule == "store_down")
+    dark = {(each.rule, each.subject): each.value for each in unlit}
     assert (dark["no_store", ""], dark["store_down", "local"], dark["no_shipper", ""]) == (1.0, 1.0, None)
     assert dark["divergence", ""] is None
     for reason, lost in (("its data is gone", 1.0), (NEW, None)):
