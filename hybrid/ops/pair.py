@@ -80,7 +80,7 @@ def preview(client: HybridRedis, report: Report = lambda *_: None) -> Preview:
     with _unity(client) as unity:
         sizes = unity.sizes()
         total = sum(sizes.values())
-        report(f"about {sizes[Store.CLOUD] * COMMANDS_PER_KEY} cloud commands", 0, total)
+        report(f"about {sizes[Store.CLOUD] * COMMANDS_PER_KEY:,} cloud commands", 0, total)
         paired = unity.is_paired
         found = unity.compare(lambda counts: report("comparing", _read(counts), total))
     return _preview(found, paired)
