@@ -67,6 +67,7 @@ class Follow:
         if stream.control.wire.fileno() in readable:
             stream.control.collect(readable=True)
         if stream.reader.fileno() in readable and stream.has_room:
+            stream.keep_going()  # all of it may have come while this process was stopped
             self._asked = False
             began_s = time.monotonic()
             reply, marks = stream.reader.receive(2)

@@ -105,6 +105,13 @@ class Opening:
             raise TargetLost
         return marks.own is not None
 
+    def look_again(self) -> None:
+        """Ask once more who has the authority, and wait for the answer. Raises Ended when that has moved, TargetLost
+        without an answer."""
+        self._stream.pipe.push(pack(("GET", self._stream.names.authority)), 1, self._check_record)
+        if not self._stream.drained():
+            raise TargetLost
+
     @property
     def knows_run(self) -> bool:
         return self.local_run != UNKNOWN_RUN

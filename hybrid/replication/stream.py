@@ -51,6 +51,11 @@ WINDOW_COMMANDS: Final = 20_000
 CLOSE_MS: Final = 200
 BATCH_ENTRIES: Final = 500
 POLL_S: Final = 0.1
+
+AWAY_S: Final = 0.25
+"""A stream that was held up for longer, its process stopped perhaps, asks whether it is still to go on: who lost the
+local store may have claimed the authority meanwhile, and what is sent now would replace what was written since."""
+
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 
@@ -137,6 +142,7 @@ class Stream:
             self.capabilities = target.known_capabilities(wire)
         self.pipe = Pipe(wire)
         self.opening.ask()
+        self.lease.goes_on()  # to connect may have taken long, and the record is asked for
         self.is_open = True
 
     def another_to_source(self) -> Wire:
@@ -360,6 +366,8 @@ class Stream:
         board = self.board
         if board.closing:
             raise Ended(Outcome.CLOSED)
+        if self.lease.idle_s > AWAY_S and self.is_open and self.source is Store.LOCAL:
+            self.opening.look_again()
         authority = board.authority
         if authority.store is not self.source:
             raise Ended(Outcome.MOVED)

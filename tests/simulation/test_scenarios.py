@@ -342,6 +342,36 @@ def test_a_shipper_that_is_stopped_at_the_end_of_a_failback_calls_no_stream_clea
         counting.end()
 
 
+@pytest.mark.parametrize("stopped_s", [0.5, 1.6])
+def test_a_shipper_that_was_stopped_replaces_nothing_that_was_written_since_the_authority_moved(
+    stopped_s: float,
+) -> None:
+    """It still holds its lease when it goes on, and finds in the log what was written before another one claimed."""
+    with opened(f"stopped for {stopped_s:g} s", preempt=0.0, verbose=False) as world:
+        counting = Counting(world, ("p1", "p2"))
+        counting.pausing = True
+        [shipper] = counting.shippers()
+        [alone] = [process for process in counting.processes if process is not shipper]
+        link, done = world.link(alone, Store.LOCAL), list[Any]()
+        wait(world, 0.5)
+
+        def writes() -> None:
+            done.append(alone.client.set("k", 1))
+            link.refuse = True
+            link.cut()
+            done.append(alone.client.set("k", 2))
+
+        world.scheduler.freeze(shipper)
+        world.scheduler.spawn(writes, "writing", alone)
+        wait(world, stopped_s)
+        assert done == [True, True]
+        world.scheduler.thaw(shipper)
+        wait(world, 1.0)
+        link.heal()
+        counting.end()
+        assert [world.stores[store].data.values[b"k"].body for store in Store] == [b"2", b"2"]
+
+
 def test_what_was_asked_of_a_process_that_was_stopped_is_not_run_after_it_was_run_again() -> None:
     """Its reply was lost, so its writer has set the key itself, and deleted it since."""
     with opened("asked", preempt=0.0, verbose=False) as world:
