@@ -3,7 +3,7 @@ phone, where what was opened stands below the list that it was opened from, the 
 way of a page chosen in it. And in words for screen readers what the small charts of numbers show, which Streamlit
 leaves without any.
 
-The one script of the panel's own. It asks nothing of any server.
+It asks nothing of any server.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from panel import actions as panel_actions
-from panel import format, jobview
+from panel import format, heartbeat, jobview
 from panel.i18n import N_, _, ngettext
 from panel.keys import editview, queries, seriesview, state, vectorsview
 from panel.keys.collectionview import collection, first_page
@@ -29,8 +29,8 @@ MOST_EDITED = 1024 * 1024
 MOST_SHOWN = 8 * 1024 * 1024  # of memory, which is two or three times the text
 LIVE_TICK_S = queries.FRESH_S + 1  # at each tick the answers of the one before are old
 LIVE_HELP = N_(
-    "Reads this key again every few seconds, not while a form is open. Each time costs commands where the cloud store "
-    "bills them."
+    "Reads this key again every few seconds, not while a form is open or this tab is hidden. Each time costs commands "
+    "where the cloud store bills them."
 )
 
 
@@ -83,7 +83,8 @@ def draw(key: bytes, authority: Store) -> None:
                 query_params={"key": key_text(key)},
             )  # fmt: skip
     jobview.follow(awaited, "keys-detail")
-    jobview.follow(state.is_live() and state.form() is None, "keys-live", LIVE_TICK_S)
+    if state.is_live() and state.form() is None:
+        heartbeat.beat(LIVE_TICK_S)
 
 
 def head(key: bytes, stores: tuple[Store, ...], seen: KeyRow | None) -> KeyRow | None:
