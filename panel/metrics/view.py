@@ -183,6 +183,8 @@ def costs_part(costs: Costs, snapshot: Overview | None) -> None:
         _number(_("Projected for the month"), format.money(month.projected_usd), projected)
         _budget(costs)
     st.caption(_price(costs, snapshot))
+    if month.budget_usd is None:
+        st.caption(_("A budget is set by `HYBRID_CLOUD_BUDGET`, in US dollars a month."))
     daily, course = st.columns(2)
     with daily, st.container(border=True, height="stretch", key="chart-costs"):
         heading(_("Cloud commands"), _("per day (UTC), by purpose"), costs.rows, "costs")
@@ -200,7 +202,7 @@ def costs_part(costs: Costs, snapshot: Overview | None) -> None:
 def _budget(costs: Costs) -> None:
     month = costs.month
     if month.budget_usd is None:
-        _number(_("Budget"), f":gray[{_('not set')}]", _("set `HYBRID_CLOUD_BUDGET`, US dollars a month"))
+        _number(_("Budget"), f":gray[{_('not set')}]", _("for each month"))
         return
     over = (month.budget_share or 0) > 1
     st.metric(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -154,6 +155,13 @@ def test_costs_with_projection_and_budget(page: Callable[..., AppTest], text_of:
     assert month["data"][0]["y"] == [0.0018, 0.002]
     alone = page(weather="no cloud")
     assert "nothing is billed" in text_of(alone)
+
+
+def test_how_a_budget_is_set_stands_where_a_phone_has_room_for_it(page: Callable[..., AppTest]) -> None:
+    costs = replace(COSTS, month=replace(COSTS.month, budget_usd=None, budget_share=None))
+    at = page(costs=Known(costs, time.time()))
+    assert any("`HYBRID_CLOUD_BUDGET`" in caption.value for caption in at.caption)
+    assert not any("HYBRID_" in metric.proto.delta_description for metric in at.metric)
 
 
 def test_gaps_stay_gaps() -> None:
