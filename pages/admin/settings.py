@@ -78,7 +78,7 @@ def draw_values(snapshot: queries.Overview) -> None:
         for row in queries.setting_rows(snapshot)
     ]
     st.table(pd.DataFrame(rows), border="horizontal", hide_index=True)
-    st.caption(_("Precedence: argument, live, environment, `.env`, default. Credentials are never shown."))
+    st.caption(_("Precedence: argument, override, live, environment, `.env`, default. Credentials are never shown."))
 
 
 def draw_version(live: queries.Live) -> None:

@@ -15,7 +15,7 @@ from hybrid.core.divergence import Divergence
 from hybrid.core.drift import DiffResult, Ending, Scope
 from hybrid.ops.overview import Overview
 from hybrid.settings import Ack, ReadPreference
-from hybrid.types import Store
+from hybrid.types import Source, Store
 from panel import actions, backlog, queries
 from panel.access import Access, AccessConfig
 from panel.nav import FOLDER, PAGES
@@ -350,7 +350,9 @@ def test_settings_name_their_source(
 ) -> None:
     monkeypatch.setenv("REDIS_READ_PREFERENCE", "local")
     set_weather("healthy")
-    table = open_page(SETTINGS_PAGE).table[0].value
+    at = open_page(SETTINGS_PAGE)
+    assert any(f"Precedence: {', '.join(Source)}." in caption.value.replace("`", "") for caption in at.caption)
+    table = at.table[0].value
     shown = dict(zip(table["Setting"], table["Value and source"], strict=True))
     assert shown["`REDIS_READ_PREFERENCE`"] == "local :gray-badge[environment]"
     assert shown["`REDIS_SYNC_INTERVAL`"] == "300 s :gray-badge[default]"
