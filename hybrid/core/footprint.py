@@ -19,7 +19,7 @@ class Effect(NamedTuple):
 
     `adds`: elements it adds a number to. `appends`: it adds an element of its own. `edits`: it moves or removes
     elements by place. `times`: it changes the key's expiry only. `counted`: applied twice, it would count twice.
-    `replaces`: whatever the key held is gone.
+    `replaces`: whatever the key held is gone. `sums`: it adds to something within, which is not looked at more closely.
     """
 
     family: str = ""
@@ -30,6 +30,7 @@ class Effect(NamedTuple):
     times: bool = False
     counted: bool = False
     replaces: bool = False
+    sums: bool = False
 
 
 class Counted(NamedTuple):
@@ -58,6 +59,7 @@ class Footprint:
     times: bool = False
     ends_ms: int | None = None
     counted: bool = False
+    sums: bool = False
     doubtful: bool = False
     puts: dict[bytes, bytes | None] = field(default_factory=dict)
     adds: set[bytes] = field(default_factory=set)
@@ -68,11 +70,16 @@ class Footprint:
         """Whether nothing happened since the stores parted: the key may have held something before."""
         return self.last == (0, 0)
 
+    def _is_foreign(self, effect: Effect) -> bool:
+        return bool(self.family and effect.family and self.family != effect.family)
+
     def add(self, effect: Effect | None) -> None:
         """Take in one more effect; None for one that is not known in detail."""
-        if effect is None or effect.replaces or (self.family and effect.family and self.family != effect.family):
+        if effect is None or effect.replaces or effect.sums or self._is_foreign(effect):
             self.whole = True
-        self.anew |= effect is not None and effect.replaces
+        if effect is not None:
+            self.anew |= effect.replaces
+            self.sums = effect.sums or (self.sums and not effect.replaces)
         if effect is None or self.whole:
             self.puts.clear()
             self.adds.clear()

@@ -154,13 +154,15 @@ def why_kept(returning: Footprint | None, authority: Footprint | None) -> str:
     return f"{apart}; the newer value was kept"
 
 
-def hides_a_sum(returning: Footprint | None, authority: Footprint | None) -> bool:
-    """Whether equal values prove nothing, because both added to the same number, or may have, and one sum is kept."""
+def hides_a_sum(returning: Footprint | None, authority: Footprint | None, *, has_number: bool) -> bool:
+    """Whether equal values prove nothing, because both added to the same number, or may have, and one sum is kept.
+    `has_number`: there is something in the value that is plainly one."""
     if returning is None or authority is None:
         return False
-    if returning.by_state or authority.by_state:
-        return all(side.by_state or side.counted for side in (returning, authority))
-    return bool(returning.adds & authority.adds)
+    sides = (returning, authority)
+    if any(side.sums or (side.by_state and has_number) for side in sides):
+        return all(side.sums or side.by_state or side.counted for side in sides)
+    return has_number and bool(returning.adds & authority.adds)
 
 
 def commutes(returning: Footprint, authority: Footprint) -> bool:
@@ -299,6 +301,7 @@ _EDIT_LIST: Final = Effect("list", edits=True)
 _EDIT_STREAM: Final = Effect("stream", edits=True)
 _TIME: Final = Effect(times=True)
 _REPLACE: Final = Effect(replaces=True)
+_SUM: Final = Effect(sums=True)
 _PUSHES: Final = frozenset((b"RPUSH", b"LPUSH", b"RPUSHX", b"LPUSHX"))
 _SET_IF: Final = frozenset((b"NX", b"XX", b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE", b"KEEPTTL"))
 
@@ -310,6 +313,10 @@ def _same(effect: Effect) -> _Rule:
 def _set(args: list[bytes]) -> Effect | None:
     """SET, unless what it does depends on what was there."""
     return None if _SET_IF.intersection(arg.upper() for arg in args[3:]) else _REPLACE
+
+
+def _bitfield(args: list[bytes]) -> Effect | None:
+    return _SUM if b"INCRBY" in (arg.upper() for arg in args[2:]) else None
 
 
 def _members(family: str, value: bytes | None, start: int = 2) -> _Rule:
@@ -354,6 +361,10 @@ _RULES: Final[Mapping[bytes, _Rule]] = {
     **dict.fromkeys((b"SETEX", b"PSETEX", b"MSET", b"GETSET", b"DEL", b"UNLINK"), _same(_REPLACE)),
     **dict.fromkeys((b"INCR", b"DECR", b"INCRBY", b"DECRBY", b"INCRBYFLOAT"), _same(_ADD)),
     b"APPEND": _same(Effect("text", appends=True, counted=True)),
+    b"BITFIELD": _bitfield,
+    **dict.fromkeys((b"JSON.NUMINCRBY", b"JSON.NUMMULTBY", b"JSON.TOGGLE"), _same(_SUM)),
+    **dict.fromkeys((b"JSON.ARRAPPEND", b"JSON.ARRINSERT", b"JSON.STRAPPEND"), _same(_SUM)),
+    **dict.fromkeys((b"CMS.INCRBY", b"CF.ADD", b"CF.INSERT", b"TS.INCRBY", b"TS.DECRBY"), _same(_SUM)),
     b"SETBIT": lambda args: Effect("bits", puts=((args[2], args[3]),)),
     b"PFADD": _same(Effect("hll", appends=True)),
     **dict.fromkeys((b"HSET", b"HMSET"), _pairs),

@@ -356,7 +356,7 @@ class Merge:
         return what
 
     def hides_a_sum(self, key: bytes, value: KeyState | Absent) -> bool:
-        return isinstance(value, KeyState) and value.has_number and hides_a_sum(*self.footprints(key))
+        return isinstance(value, KeyState) and hides_a_sum(*self.footprints(key), has_number=value.has_number)
 
     def again(self, keys: list[bytes]) -> dict[bytes, list[bytes]]:
         """The commands to apply again, by what the authority is known to have done."""

@@ -554,6 +554,13 @@ def test_what_scripts_counted_on_both_stores_is_archived_though_the_sums_are_equ
     assert sorted(apart.archive) == [b"h", b"n", b"z"]
 
 
+def test_what_bit_fields_counted_on_both_stores_is_archived_though_they_are_equal(apart: Apart) -> None:
+    for store in (apart.local, apart.cloud):
+        apart.write(store, "BITFIELD counted INCRBY u8 0 1", "BITFIELD put SET u8 0 1", "BITFIELD counted GET u8 0")
+    apart.merge()
+    assert sorted(apart.archive) == [b"counted"]
+
+
 def test_a_store_that_is_emptied_by_hand_while_it_is_merged_takes_nothing_along(
     apart: Apart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
