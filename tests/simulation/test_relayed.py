@@ -38,6 +38,25 @@ class Asking:
         return [getattr(self.world.stores[store].data.values.get(b"k"), "body", None) for store in Store]
 
 
+def interrupted(done: list[Any]) -> Any:
+    """A patch by which whoever awaits an answer is interrupted, until something is done."""
+    heard = Relay._heard_within
+
+    def hear(self: Relay, *args: Any) -> Any:
+        if not done:
+            raise KeyboardInterrupt
+        return heard(self, *args)
+
+    return patch.object(Relay, "_heard_within", hear)
+
+
+def set_once(client: Any, done: list[Any]) -> None:
+    try:
+        client.set("k", 1)
+    except KeyboardInterrupt:
+        done.append("interrupted")
+
+
 def run(world: World, process: Process, done: list[Any], count: int, writes: Any) -> None:
     world.scheduler.spawn(lambda: writes(done), "writing", process)
     assert world.scheduler.run(lambda: len(done) == count, world.scheduler.now_s + 10)
@@ -75,14 +94,11 @@ def test_what_was_claimed_is_not_run_after_who_asked_went_on(then: str) -> None:
 def test_what_was_interrupted_is_not_run_after_who_asked_went_on() -> None:
     """As by Ctrl-C, or a signal, while the answer is awaited."""
     with opened("interrupted", preempt=0.0, verbose=False) as world:
-        asking, heard = Asking(world), Relay._heard_within
+        asking = Asking(world)
 
         def writes(done: list[Any]) -> None:
             client = asking.alone.client
-            try:
-                client.set("k", 1)
-            except KeyboardInterrupt:
-                done.append("interrupted")
+            set_once(client, done)
             asking.link.heal()
             while asking.relays():
                 world.scheduler.sleep(0.005)
@@ -90,13 +106,8 @@ def test_what_was_interrupted_is_not_run_after_who_asked_went_on() -> None:
 
         done: list[Any] = []
 
-        def interrupted(self: Relay, *args: Any) -> Any:
-            if not done:
-                raise KeyboardInterrupt
-            return heard(self, *args)
-
         world.scheduler.freeze(asking.shipping)
-        with patch.object(Relay, "_heard_within", interrupted):
+        with interrupted(done):
             run(world, asking.alone, done, 2, writes)
             world.scheduler.thaw(asking.shipping)
             wait(world, 1.0)
@@ -107,24 +118,16 @@ def test_what_was_interrupted_is_not_run_after_who_asked_went_on() -> None:
 def test_who_was_interrupted_has_others_write_on() -> None:
     """The revocation goes ahead of the next request, over the very connection that watches what is claimed."""
     with opened("on", preempt=0.0, verbose=False) as world:
-        asking, heard = Asking(world), Relay._heard_within
+        asking = Asking(world)
         done: list[Any] = []
 
         def writes(done: list[Any]) -> None:
             client = asking.alone.client
-            try:
-                client.set("k", 1)
-            except KeyboardInterrupt:
-                done.append("interrupted")
+            set_once(client, done)
             done.extend(client.set("k", number) for number in (2, 3))
 
-        def interrupted(self: Relay, *args: Any) -> Any:
-            if not done:
-                raise KeyboardInterrupt
-            return heard(self, *args)
-
         epoch = asking.alone.client._board.authority.epoch
-        with patch.object(Relay, "_heard_within", interrupted):
+        with interrupted(done):
             run(world, asking.alone, done, 3, writes)
         wait(world, 1.0)
         assert asking.relays()
