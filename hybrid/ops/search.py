@@ -1,0 +1,120 @@
+"""Search indexes (FT.*): which there are, what a store says of one, and what it finds.
+
+    lines = Lines(client)
+    names = read_indexes(lines, Store.LOCAL)
+    found = search(lines, Store.LOCAL, b"books", Question("@title:sea", fields=("title",)))
+
+Everything only reads. What a store does not offer, or refuses, is a `NotOffered`, which is neither empty nor zero. What
+does not answer raises StoreUnavailable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+
+from hybrid.core.search_hits import Found, Hit, Hits, found_beside, found_keys, hits_of, why_refused
+from hybrid.core.search_index import Apart, Definition, IndexField, IndexInfo, apart, create_command, index_info
+from hybrid.ops.insights import NotOffered, not_offered
+from hybrid.ops.keys import Lines
+from hybrid.stores.exchange import Command, exchange
+from hybrid.types import Store
+
+__all__ = [
+    "MOST_A_PAGE",
+    "MOST_FIELDS",
+    "MOST_HITS",
+    "Apart",
+    "Definition",
+    "Found",
+    "Hit",
+    "Hits",
+    "IndexField",
+    "IndexInfo",
+    "Question",
+    "apart",
+    "create_command",
+    "explain",
+    "found_beside",
+    "read_indexes",
+    "read_infos",
+    "search",
+    "search_among",
+]
+
+MOST_A_PAGE: Final = 50
+MOST_FIELDS: Final = 10
+MOST_HITS: Final = 10_000
+"""How far an answer is leafed through: for each page the server finds all those before it again."""
+
+DIALECT: Final = (b"DIALECT", b"2")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query, and which part of its answer. `fields`: what is returned of each document. After `limit_ms` a server
+    gives what it has found by then, or an error, as it is set up."""
+
+    query: str
+    offset: int = 0
+    count: int = 10
+    fields: tuple[str, ...] = ()
+    limit_ms: int = 1000
+
+
+def read_indexes(lines: Lines, store: Store) -> tuple[bytes, ...] | NotOffered:
+    """The names of all indexes, sorted. One command."""
+    reply = _asked(lines, store, (b"FT._LIST",))
+    return _refused("FT._LIST", reply) or tuple(sorted(reply))
+
+
+def read_infos(lines: Lines, store: Store, names: Sequence[bytes]) -> dict[bytes, IndexInfo | NotOffered]:
+    """What the store says of these indexes: a command each, in one round trip."""
+    replies = lines.run(store, lambda line: exchange(line, [(b"FT.INFO", name) for name in names]))
+    return {name: _refused("FT.INFO", reply) or index_info(reply) for name, reply in zip(names, replies, strict=True)}
+
+
+def explain(lines: Lines, store: Store, index: bytes, query: str) -> str | NotOffered:
+    """How the store reads a query. One command."""
+    reply = _asked(lines, store, (b"FT.EXPLAIN", index, query.encode(), *DIALECT))
+    return _refused("FT.EXPLAIN", reply) or reply.decode(errors="backslashreplace").rstrip()
+
+
+def search(lines: Lines, store: Store, index: bytes, question: Question) -> Hits | NotOffered:
+    """A page of what the store finds, at most MOST_A_PAGE documents of the first MOST_HITS. One command."""
+    count = max(1, min(question.count, MOST_A_PAGE))
+    offset = max(0, min(question.offset, MOST_HITS - count))
+    fields = [field.encode() for field in question.fields[:MOST_FIELDS]]
+    wanted = (b"RETURN", b"%d" % len(fields), *fields) if fields else (b"NOCONTENT",)
+    page = (b"LIMIT", b"%d" % offset, b"%d" % count)
+    reply = _asked(lines, store, (*_query(index, question), b"WITHSCORES", *wanted, *page, *DIALECT))
+    return _refused("FT.SEARCH", reply) or hits_of(reply)
+
+
+def search_among(
+    lines: Lines, store: Store, index: bytes, question: Question, keys: Sequence[bytes]
+) -> frozenset[bytes] | None:
+    """Which of these keys the store finds, on whatever page; None where it refuses to tell. One command."""
+    count = b"%d" % len(keys)
+    among = (b"NOCONTENT", b"INKEYS", count, *keys, b"LIMIT", b"0", count)
+    reply = _asked(lines, store, (*_query(index, question), *among, *DIALECT))
+    return None if isinstance(reply, redis.ResponseError) else found_keys(reply)
+
+
+def _query(index: bytes, question: Question) -> tuple[bytes, ...]:
+    return (b"FT.SEARCH", index, question.query.encode(), b"TIMEOUT", b"%d" % question.limit_ms)
+
+
+def _asked(lines: Lines, store: Store, command: Command) -> Any:
+    [reply] = lines.run(store, lambda line: exchange(line, [command]))
+    return reply
+
+
+def _refused(command: str, reply: Any) -> NotOffered | None:
+    """The refusal that an error reply is; None for any other reply."""
+    if isinstance(reply, redis.exceptions.NoPermissionError):
+        return not_offered(command, reply)
+    return NotOffered(command, why_refused(reply)) if isinstance(reply, redis.ResponseError) else None
