@@ -440,6 +440,16 @@ FORMS: Final = (
     N_("This form is read by the package {package}: install it."),
 )  # fmt: skip
 """Of values that cannot be shown in a format."""
+SEARCH: Final = (
+    N_("This server has no search: Redis 8 and Redis Stack have it; Upstash, plain Valkey and older Redis have none."),
+    N_("There is no such index on this store."),
+    N_("The query cannot be read from character {n} on, near “{word}”."),
+    N_("The query cannot be read from character {n} on."),
+    N_("The query has a parameter, ${name}, that only the Console can give: with PARAMS."),
+    N_("The time limit was reached before there was an answer: narrow the query, or allow more time."),
+    N_("This store refuses the query: {error}."),
+)
+"""Of search indexes: what a store has not, and what is wrong with a query."""
 EXACT: Final = frozenset(
     text
     for text in (
@@ -456,6 +466,7 @@ EXACT: Final = frozenset(
         *CONSOLE,
         *URLS,
         *FORMS,
+        *SEARCH,
         *command_phrases.GROUPS,
         *command_phrases.NOTES,
     )
@@ -463,6 +474,6 @@ EXACT: Final = frozenset(
 )
 TEMPLATES: Final = tuple(
     text
-    for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE, *URLS, *FORMS)
+    for text in (*EVENTS, *FINDINGS, *DETAILS, *ERRORS, *JOBS, *TITLES, *DEEDS, *CONSOLE, *URLS, *FORMS, *SEARCH)
     if "{" in text
 )

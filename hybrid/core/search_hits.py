@@ -11,11 +11,12 @@ from typing import Any, Final
 from hybrid.core.refusals import is_unknown_command
 from hybrid.core.state_replies import pairs
 
-__all__ = ["NO_SEARCH", "Found", "Hit", "Hits", "found_beside", "found_keys", "hits_of", "why_refused"]
+__all__ = ["NO_INDEX", "NO_SEARCH", "Found", "Hit", "Hits", "found_beside", "found_keys", "hits_of", "why_refused"]
 
 NO_SEARCH: Final = (
-    "This server has no search: Redis 8 and Redis Stack have it; Upstash, Valkey and older Redis have none."
+    "This server has no search: Redis 8 and Redis Stack have it; Upstash, plain Valkey and older Redis have none."
 )
+NO_INDEX: Final = "There is no such index on this store."
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def found_beside(hit: Hit, other: Hits | None, known_there: Collection[bytes] | 
 
 _SYNTAX: Final = re.compile(r"syntax error at offset (\d+)(?: near (.*))?", re.IGNORECASE | re.DOTALL)
 _PARAMETER: Final = re.compile(r"no such parameter [`'\"]?\$?([^`'\"]+)", re.IGNORECASE)
-_NO_INDEX: Final = ("no such index", "unknown index name", "index not found")
+_LACKING: Final = ("no such index", "unknown index name", "index not found")
 _OUT_OF_TIME: Final = ("timeout limit was reached", "query timed out", "timed out")
 
 
@@ -100,8 +101,8 @@ def why_refused(error: object) -> str:
     lower = text.lower()
     if is_unknown_command(error):
         return NO_SEARCH
-    if any(words in lower for words in _NO_INDEX):
-        return "There is no such index on this store."
+    if any(words in lower for words in _LACKING):
+        return NO_INDEX
     if found := _SYNTAX.search(text):
         at, near = int(found[1]) + 1, (found[2] or "").strip()
         if near:

@@ -16,7 +16,17 @@ from typing import Any, Final
 
 import redis
 
-from hybrid.core.search_hits import Found, Hit, Hits, found_beside, found_keys, hits_of, why_refused
+from hybrid.core.search_hits import (
+    NO_INDEX,
+    NO_SEARCH,
+    Found,
+    Hit,
+    Hits,
+    found_beside,
+    found_keys,
+    hits_of,
+    why_refused,
+)
 from hybrid.core.search_index import Apart, Definition, IndexField, IndexInfo, apart, create_command, index_info
 from hybrid.ops.insights import NotOffered, not_offered
 from hybrid.ops.keys import Lines
@@ -27,6 +37,8 @@ __all__ = [
     "MOST_A_PAGE",
     "MOST_FIELDS",
     "MOST_HITS",
+    "NO_INDEX",
+    "NO_SEARCH",
     "Apart",
     "Definition",
     "Found",

@@ -11,11 +11,12 @@ from panel.insights import keysview, liveview, serverview, view
 from panel.insights import queries as insights
 from panel.links import from_address, to_address
 from panel.queries import Store
+from panel.search import view as searchview
 from panel.weatherline import follow_weather, weather_line
 
 VIEWS = {
     "commands": N_("Commands"), "server": N_("Server"), "clients": N_("Clients"), "keys": N_("Keyspace"),
-    "live": N_("Live"),
+    "search": N_("Search"), "live": N_("Live"),
 }  # fmt: skip
 
 snapshot = queries.overview()
@@ -77,6 +78,8 @@ elif snapshot.cloud is None:
     st.caption(_("No cloud store is configured: everything here is about the local store."))
 if chosen == "keys":
     draw_keyspace()
+elif chosen == "search":
+    searchview.draw(stores)
 else:
     draw_server()
 follow_weather(snapshot)

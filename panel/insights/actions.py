@@ -20,6 +20,7 @@ from panel.insights.queries import LINES_KEPT, MONITOR_JOB, SCAN_JOBS, SUBSCRIBE
 from panel.jobs import Job, JobFailed, Progress
 from panel.process import process
 from panel.said import said
+from panel.search import queries as search
 from panel.work import FAILURES, NO_CLIENT, client
 
 __all__ = ["ask_again", "cut_off", "forget_slow_calls", "post", "start_monitor", "start_scan", "start_subscription"]
@@ -33,6 +34,7 @@ HOT_EVERY = 200  # lines
 def ask_again() -> Outcome:
     """Ask the servers anew, the cloud store too: somebody pressed the button, so it may cost its few commands."""
     process().reads.forget("server")
+    search.forget()
     return Outcome(True, "")
 
 

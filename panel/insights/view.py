@@ -77,7 +77,7 @@ def known_of(store: Store, answer: Answer[ServerInsights], name: str, title: str
     return None
 
 
-def ages(answers: Mapping[Store, Answer[ServerInsights]]) -> None:
+def ages(answers: Mapping[Store, Answer[Any]]) -> None:
     """When each store said what is shown of it; and since when it says nothing."""
     texts = []
     for store, answer in answers.items():

@@ -1,0 +1,1 @@
+"""Search indexes on the page Insights: reads, address and views."""
