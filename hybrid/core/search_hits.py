@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from hybrid.core.names import RESERVED
 from hybrid.core.refusals import is_unknown_command
 from hybrid.core.state_replies import pairs
 
@@ -30,10 +31,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """One page of an answer. `total`: how many documents the server found in all."""
+    """One page of an answer. `total`: how many documents the server found in all. `own`: how many on this page are
+    hybrid's, which are left out: an index without prefixes has them."""
 
     total: int
     hits: tuple[Hit, ...]
+    own: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the page has all that was found."""
+        return self.total <= len(self.hits) + self.own
 
 
 class Found(StrEnum):
@@ -52,12 +60,17 @@ def hits_of(reply: Any) -> Hits:
     if isinstance(reply, Mapping):
         told = pairs(reply)
         rows = [pairs(row) for row in told[b"results"]]
-        return Hits(told[b"total_results"], tuple(
+        return _page(told[b"total_results"], [
             _hit(row[b"id"], row.get(b"score", 0), row.get(b"extra_attributes")) for row in rows
-        ))  # fmt: skip
+        ])  # fmt: skip
     total, *rest = reply
     width = 2 if len(rest) == 2 or (rest and isinstance(rest[2], bytes)) else 3  # without fields, the next key follows
-    return Hits(total, tuple(_hit(*rest[at : at + width]) for at in range(0, len(rest), width)))
+    return _page(total, [_hit(*rest[at : at + width]) for at in range(0, len(rest), width)])
+
+
+def _page(total: int, found: Sequence[Hit]) -> Hits:
+    hits = tuple(hit for hit in found if not hit.key.startswith(RESERVED))
+    return Hits(total, hits, len(found) - len(hits))
 
 
 def found_keys(reply: Any) -> frozenset[bytes]:
@@ -82,7 +95,7 @@ def found_beside(hit: Hit, other: Hits | None, known_there: Collection[bytes] | 
     for theirs in other.hits:
         if theirs.key == hit.key:
             return Found.SAME if dict(theirs.fields) == dict(hit.fields) else Found.DIFFERS
-    if other.total <= len(other.hits):
+    if other.is_whole:
         return Found.ONLY_HERE
     if known_there is None:
         return Found.UNKNOWN

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from panel import format
-from panel.i18n import N_, _
+from panel.i18n import N_, _, ngettext
 from panel.insights.queries import is_billed
 from panel.insights.view import ages, frame, refusal, store_frame, store_frames
 from panel.nav import page
@@ -95,7 +95,7 @@ def _known_there(
     asked = {}
     for store, mine in known.items():
         theirs = known.get(store.other)
-        if theirs is not None and mine.total > len(mine.hits):
+        if theirs is not None and not mine.is_whole:
             keys = tuple(sorted({hit.key for hit in theirs.hits} - {hit.key for hit in mine.hits}))
             if keys:
                 asked[store] = queries.known_among(store, index, question, keys)
@@ -119,6 +119,11 @@ def _frame(
     names = list(dict.fromkeys(name for hit in found.hits for name, _value in hit.fields))
     total = _("{n} found").format(n=format.number(found.total))
     with frame(store, _("Results"), "search-hits", _csv(found, names, beside if is_compared else None), total):
+        if found.own:
+            text = ngettext(
+                "{n} of hybrid's own keys is left out.", "{n} of hybrid's own keys are left out.", found.own
+            )
+            st.caption(":material/visibility_off: " + text.format(n=format.number(found.own)))
         if not found.hits:
             st.caption(_("No document of this store matches.") if not found.total else _("This page is empty here."))
             return

@@ -132,6 +132,8 @@ def open_every_address(page: Page, panel: RunningPanel) -> None:
     for name, entry in PAGES.items():
         page.goto(f"{panel.address}/{name}")
         expect(page.get_by_role("heading", name=entry.title, exact=True)).to_be_visible(timeout=PATIENT_MS)
+    page.goto(f"{panel.address}/insights?show=search")
+    expect(page.get_by_text("This server has no search")).to_have_count(2, timeout=PATIENT_MS)
 
 
 def run_the_test(page: Page) -> None:
