@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -93,7 +93,7 @@ def _page_of(
     }
     compared = len(names) == 2
     badges = {name: badge_of(each) for name, each in told.items()} if compared else {}
-    rows = [_row(name, told[name], badges.get(name)) for name in shown]
+    rows = [_row(name, told[name], names, badges.get(name)) for name in shown]
     total = ngettext("{n} index", "{n} indexes", len(every)).format(n=format.number(len(every)))
     with st.container(border=True, key="search-indexes"):
         heading(_("Search indexes"), total, [_csv_row(name, told[name], badges.get(name)) for name in shown], "indexes")
@@ -106,7 +106,9 @@ def _page_of(
             height=table_height(len(rows), state.PAGE_INDEXES),
             column_config={
                 _("Index"): st.column_config.TextColumn(width=180),
-                _("Stores"): st.column_config.MultiselectColumn(options=list(words.values()), color=colors, width=120),
+                _("Definition"): st.column_config.MultiselectColumn(
+                    options=list(words.values()), color=colors, width=120
+                ),
                 **{_documents(store): st.column_config.NumberColumn(width=130) for store in names},
             },
         )  # fmt: skip
@@ -137,16 +139,16 @@ def _known(told: Told) -> dict[Store, IndexInfo]:
     return {store: info for store, info in told.items() if isinstance(info, IndexInfo)}
 
 
-def _row(name: bytes, told: Told, badge: Badge | None) -> dict[str, Any]:
+def _row(name: bytes, told: Told, stores: Iterable[Store], badge: Badge | None) -> dict[str, Any]:
     known = _known(told)
     some = next(iter(known.values()), None)
-    stands = {} if badge is None else {_("Stores"): [f"{BADGES[badge][1]} {_(BADGES[badge][0])}"]}
+    stands = {} if badge is None else {_("Definition"): [f"{BADGES[badge][1]} {_(BADGES[badge][0])}"]}
     return {
         _("Index"): queries.shown(name),
         **stands,
+        **{_documents(store): known[store].documents if store in known else None for store in stores},
         _("Kind"): some.definition.on if some else None,
         _("Prefixes"): _prefixes(some) if some else None,
-        **{_documents(store): known[store].documents if store in known else None for store in told},
         _("Indexing"): _of_stores({store: share for store, info in known.items() if (share := pieces.indexing(info))}),
         _("Failures"): _of_stores({
             store: format.number(info.failures) for store, info in known.items() if info.failures

@@ -94,7 +94,7 @@ def test_indexes_stand_side_by_side_and_what_differs_is_told(
     at = open_search("viewer")
     table = grid(at, "Index").set_index("Index")
     assert list(table.index) == ["apart", "books", "mine"]
-    assert table["Stores"].tolist() == [["≠ differs"], ["✓ equal"], ["◧ only local"]]
+    assert table["Definition"].tolist() == [["≠ differs"], ["✓ equal"], ["◧ only local"]]
     assert table.loc["books", ["Local: documents", "Cloud: documents"]].tolist() == [1, 1]
     assert (table.loc["mine", "Kind"], table.loc["mine", "Prefixes"]) == ("JSON", "doc:")
     assert table.loc["books", "Failures"] == "Local 1"
@@ -237,7 +237,7 @@ def test_without_an_index_the_first_steps_are_shown(
     [line] = [code.value for code in at.code]
     assert hybrid.execute_command(*split_line(line)) and hybrid.wait_in_sync(5)
     at = drawn(at.button(key="insights-refresh").click().run())
-    assert grid(at, "Index")["Stores"].tolist() == [["✓ equal"]]
+    assert grid(at, "Index")["Definition"].tolist() == [["✓ equal"]]
 
 
 @pytest.mark.parametrize("weather", ["cloud down", "local down"])
@@ -257,7 +257,7 @@ def test_one_store_is_enough_to_look(
         monkeypatch.setattr(queries, "lines", lambda: kept)
         at = open_search()
         table = grid(at, "Index")
-        assert "Stores" not in table.columns, "nobody knows what the other one has"
+        assert "Definition" not in table.columns, "nobody knows what the other one has"
         assert f"{down.name.title()}: Unknown since" in text_of(at)
         at = asked(open_search(index="books"), "*")
         assert "unknown since" in text_of(at)
@@ -288,7 +288,7 @@ def test_a_server_without_search_says_so(
         monkeypatch.setattr(queries, "lines", lambda: kept)
         at = open_search()
         assert "Cloud: This server has no search" in text_of(at)
-        assert "Stores" not in grid(at, "Index").columns
+        assert "Definition" not in grid(at, "Index").columns
         at = asked(open_search(index="books"), "*")
         assert "Only the local store has" not in text_of(at), "it cannot be created there"
         assert len(results(at)) == 0 and "No document of this store matches." in text_of(at)
@@ -307,6 +307,6 @@ def test_who_may_not_is_told_so(
         monkeypatch.setattr(queries, "lines", lambda: kept)
         at = open_search()
         assert grid(at, "Index")["Index"].tolist() == ["books"]
-        assert grid(at, "Index")["Stores"].tolist() == [["? unknown"]]
+        assert grid(at, "Index")["Definition"].tolist() == [["? unknown"]]
         assert "may not run FT.INFO on this store" in text_of(at)
     sides[Store.LOCAL].acl_deluser("reader")
