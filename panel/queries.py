@@ -70,6 +70,7 @@ __all__ = [
     "patience_s",
     "probes",
     "processes",
+    "retry_reads",
     "setting_rows",
     "sign_in_way",
     "start_problem",
@@ -120,6 +121,11 @@ def inquire() -> None:
     """Somebody wants to know how the stores are: one of which nothing was heard lately is asked, in the background."""
     if (agent := process().agent) is not None:
         agent.inquire()
+
+
+def retry_reads() -> None:
+    """Stores come and go: what could not be read is asked for again at the next look."""
+    process().reads.retry()
 
 
 def _nothing_runs() -> tuple[int, dict[str, Any]]:

@@ -134,6 +134,14 @@ class Reads:
                 self._reads.popitem(last=False)
             return read
 
+    def retry(self) -> None:
+        """What failed is asked again at the next look, instead of being believed: a store is back."""
+        with self._lock:
+            for read in self._reads.values():
+                if read.failure is not None:
+                    why, since_s, _tried_s = read.failure
+                    read.failure = why, since_s, 0.0
+
     def forget(self, *kinds: str) -> None:
         """Drop the answers to questions that are tuples beginning with one of `kinds`: something was changed."""
         with self._lock:

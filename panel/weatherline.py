@@ -27,6 +27,7 @@ def follow_weather(drawn: Overview | None, live: Live | None = None) -> None:
 
     def look() -> None:
         if _weather(queries.overview()) != seen or (live is not None and queries.live().version != live.version):
+            queries.retry_reads()
             st.rerun()
 
     st.fragment(look, run_every=TICK_S, key="follow-weather")()

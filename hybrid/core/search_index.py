@@ -71,7 +71,7 @@ class IndexInfo:
     """One index on one store; None is what the server does not say. `indexed` is a share, below 1 while it is being
     filled; `error` and `error_key` are of the document that failed last."""
 
-    name: str
+    name: bytes
     definition: Definition
     documents: int
     terms: int | None
@@ -101,7 +101,7 @@ def index_info(reply: Any) -> IndexInfo:
     error, error_key = _text(errors.get("last indexing error", "")), _text(errors.get("last indexing error key", ""))
     failures = _number(errors.get("indexing failures", told.get("hash_indexing_failures")))
     return IndexInfo(
-        name=_text(told.get("index_name", b"")),
+        name=told["index_name"],
         definition=_definition(told),
         documents=int(_number(told.get("num_docs")) or 0),
         terms=_whole(told.get("num_terms")),

@@ -117,7 +117,7 @@ def _frame(
     beside = [queries.found_beside(hit, other, among) for hit in found.hits]
     is_compared = other is not None
     names = list(dict.fromkeys(name for hit in found.hits for name, _value in hit.fields))
-    total = _("{n} found").format(n=format.number(found.total))
+    total = ngettext("{n} document found", "{n} documents found", found.total).format(n=format.number(found.total))
     with frame(store, _("Results"), "search-hits", _csv(found, names, beside if is_compared else None), total):
         if found.own:
             text = ngettext(

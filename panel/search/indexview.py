@@ -9,7 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from panel import format
-from panel.i18n import N_, _
+from panel.console.queries import Target
+from panel.console.view import TARGETS
+from panel.i18n import N_, _, ngettext
 from panel.insights.view import ages, frame, refusal, store_frame, store_frames
 from panel.nav import page
 from panel.queries import Store
@@ -18,7 +20,7 @@ from panel.repair.pieces import missing, tinted
 from panel.search import hitsview, pieces, queries, state
 from panel.search.queries import NO_INDEX, NO_SEARCH, Apart, Definition, IndexField, IndexInfo, NotOffered
 from panel.tables import table_height
-from panel.widgets import metric, titled
+from panel.widgets import metric, slot, titled
 
 __all__ = ["draw"]
 
@@ -42,14 +44,15 @@ def draw(name: bytes, stores: Sequence[Store]) -> bool:
         store: answer.last.value[name] if answer.last else None for store, answer in answers.items()
     }
     known = {store: info for store, info in told.items() if isinstance(info, IndexInfo)}
-    _what_to_do(name, told, known)
+    with slot():
+        _what_to_do(told, known)
     store_frames(stores, lambda store: _fares(store, told[store], answers[store]))
     pending = pieces.is_pending(answers.values())
     if known:
         asked = [store for store in stores if not _lacks(told[store])]
         pending |= hitsview.draw(name, asked, {store: info.definition for store, info in known.items()})
         _fields(known)
-        _commands(name, known)
+        _commands(known)
     ages(answers)
     return pending
 
@@ -58,7 +61,7 @@ def _lacks(told: Told) -> bool:
     return isinstance(told, NotOffered) and told.why in (NO_INDEX, NO_SEARCH)
 
 
-def _what_to_do(name: bytes, told: Mapping[Store, Told], known: Mapping[Store, IndexInfo]) -> None:
+def _what_to_do(told: Mapping[Store, Told], known: Mapping[Store, IndexInfo]) -> None:
     """In plain words, where the stores do not have the same index."""
     for store, info in told.items():
         made = known.get(store.other)
@@ -67,9 +70,9 @@ def _what_to_do(name: bytes, told: Mapping[Store, Told], known: Mapping[Store, I
                 "Only the {store} store has this index: queries find nothing on the {other} store. Create it there: in "
                 "the Console choose *{target}*, allow writes to this store, and run:"
             )
-            st.warning(text.format(store=_(store.other), other=_(store), target=_only(store)),
+            st.warning(text.format(store=_(store.other), other=_(store), target=_(TARGETS[Target(store.value)])),
                        icon=":material/warning:")  # fmt: skip
-            _command(queries.create_command(name, made.definition), store)
+            _command(queries.create_command(made.name, made.definition), store)
     if len(known) == 2:
         mine, theirs = (known[store].definition for store in Store)
         if places := queries.apart(mine, theirs):
@@ -79,10 +82,6 @@ def _what_to_do(name: bytes, told: Mapping[Store, Told], known: Mapping[Store, I
                 "it: see *As a command* below."
             ), icon=":material/difference:")  # fmt: skip
             _places(places)
-
-
-def _only(store: Store) -> str:
-    return _("Local only") if store is Store.LOCAL else _("Cloud only")
 
 
 def _command(line: str, store: Store) -> None:
@@ -108,7 +107,7 @@ def _fares(store: Store, told: Told, answer: Answer[Any]) -> None:
         if told is None:
             return missing(answer, _("Index"))
         with st.grid(4, min_column_width=110):
-            failed = _("{n} failed").format(n=format.count(told.failures)) if told.failures else _("none failed")
+            failed = _failed(told.failures) if told.failures else _("none failed")
             metric(_("Documents"), format.count(told.documents), failed)
             metric(_("Terms"), format.count(told.terms), _("different words"))
             metric(_("Memory"), format.size(told.memory_bytes), _("of the index alone"))
@@ -121,6 +120,10 @@ def _fares(store: Store, told: Told, answer: Answer[Any]) -> None:
             st.caption(":material/error: " + text.format(
                 error=format.escaped(told.error), key=format.escaped(told.error_key)
             ))  # fmt: skip
+
+
+def _failed(count: int) -> str:
+    return ngettext("{n} failure", "{n} failures", count).format(n=format.number(count))
 
 
 def _fields(known: Mapping[Store, IndexInfo]) -> None:
@@ -148,7 +151,8 @@ def _about(made: Definition, prefixes: str) -> str:
     parts += [f"{word} {format.escaped(value)}" for word, value in made.settings]
     parts += list(made.options)
     if made.stopwords is not None:
-        parts.append(_("{n} stop words").format(n=format.number(len(made.stopwords))))
+        words = ngettext("{n} stop word", "{n} stop words", len(made.stopwords))
+        parts.append(words.format(n=format.number(len(made.stopwords))))
     return " · ".join(parts)
 
 
@@ -176,16 +180,16 @@ def _field_csv(field: IndexField) -> dict[str, Any]:
     }
 
 
-def _commands(name: bytes, known: Mapping[Store, IndexInfo]) -> None:
+def _commands(known: Mapping[Store, IndexInfo]) -> None:
     with st.expander(_("As a command"), icon=":material/terminal:"):
         st.caption(_("What the server tells of the index, as the command that makes it. It does not tell PHONETIC."))
-        for line, stores in _by_line(name, known).items():
+        for line, stores in _by_line(known).items():
             st.markdown(" ".join(f"**{titled(store)}**" for store in stores))
             st.code(line, language=None, wrap_lines=True)
 
 
-def _by_line(name: bytes, known: Mapping[Store, IndexInfo]) -> dict[str, list[Store]]:
+def _by_line(known: Mapping[Store, IndexInfo]) -> dict[str, list[Store]]:
     found: dict[str, list[Store]] = {}
     for store, info in known.items():
-        found.setdefault(queries.create_command(name, info.definition), []).append(store)
+        found.setdefault(queries.create_command(info.name, info.definition), []).append(store)
     return found

@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-PATIENCE_S: Final = 1.5
+PATIENCE_S: Final = 0.6
 HITS = "search hits"
 KINDS: Final = ("search indexes", "search infos", "search explained", HITS, "search among")
 

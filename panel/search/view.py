@@ -81,7 +81,8 @@ def _page_of(
     """One page of the list. Only what is on it is asked for."""
     at = min(state.list_page(), (len(every) - 1) // state.PAGE_INDEXES)
     shown = every[at * state.PAGE_INDEXES : (at + 1) * state.PAGE_INDEXES]
-    has = {store: tuple(name for name in shown if name in set(known)) for store, known in names.items()}
+    sets = {store: frozenset(known) for store, known in names.items()}
+    has = {store: tuple(name for name in shown if name in known) for store, known in sets.items()}
     infos = queries.infos({store: asked for store, asked in has.items() if asked})
     told: dict[bytes, Told] = {
         name: {

@@ -77,6 +77,24 @@ def test_a_failure_is_said_once_and_the_last_answer_kept(monkeypatch: pytest.Mon
     assert len(tried) == 2, "an answer may be believed for long, that a store is gone may not"
 
 
+def test_a_failure_is_not_believed_any_more_once_a_store_is_back() -> None:
+    """It was shown until somebody did something on the page."""
+    reads = Reads()
+
+    def fail() -> str:
+        raise ReadFailed("The store does not answer.")
+
+    failed = reads.get(("x",), fail, max_age_s=300)
+    assert isinstance(failed, Unknown) and not failed.pending
+    assert isinstance(reads.get(("x",), lambda: "there", max_age_s=300), Unknown)
+    reads.retry()
+    again = reads.get(("x",), fail, max_age_s=300)
+    assert isinstance(again, Unknown) and again.since_s == failed.since_s
+    reads.retry()
+    there = reads.get(("x",), lambda: "there", max_age_s=300)
+    assert isinstance(there, Known) and there.value == "there"
+
+
 def test_a_surprise_is_logged_and_said(caplog: pytest.LogCaptureFixture) -> None:
     answer = Reads().get(("x",), lambda: 1 // 0)
     assert isinstance(answer, Unknown)

@@ -110,7 +110,7 @@ def test_an_index_that_one_store_lacks_is_told_with_what_makes_it(
     run(sides[Store.CLOUD], BOOKS)
     at = open_search(index="books")
     said = text_of(at)
-    assert "Only the cloud store has this index" in said and "choose *Local only*" in said
+    assert "Only the cloud store has this index" in said and "choose *:material/database: Local only*" in said
     assert BOOKS in [code.value for code in at.code]
     assert "There is no such index on this store." in said
     at = drawn(at.button(key="search-back").click().run())
@@ -159,7 +159,9 @@ def test_a_query_is_answered_by_both_in_pages(
     assert at.query_params["query"] in ("sea", ["sea"])
     here, there = results(at)
     assert (len(here), len(there)) == (10, 10)
-    assert "12 found" in text_of(at) and "13 found" in text_of(at) and "1 to 10 of 13" in text_of(at)
+    assert (
+        "12 documents found" in text_of(at) and "13 documents found" in text_of(at) and "1 to 10 of 13" in text_of(at)
+    )
     assert set(here["Other store"]) <= {"same", "on another page"}
     assert here["title"].str.len().max() == 121, "what is long is shortened"
     assert len(taken[Store.LOCAL][0]["field_title"]) > 200, "and whole in the download"
