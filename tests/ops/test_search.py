@@ -212,6 +212,17 @@ def test_a_query_is_explained(lines: Lines, sides: dict[Store, Any]) -> None:
     assert isinstance(told, str) and told.startswith("INTERSECT {") and "NUMERIC" in told
 
 
+def test_a_field_is_returned_by_its_name_and_an_alias_tells_of_its_index(lines: Lines, sides: dict[Store, Any]) -> None:
+    run(sides[Store.LOCAL], CREATED[0])
+    run(sides[Store.LOCAL], "FT.ALIASADD shelf books")
+    sides[Store.LOCAL].hset("book:1", mapping={"title": "The Sea", "n": 1, "tags": "a;b"})
+    filled(lines, Store.LOCAL, b"shelf", 1)
+    found = search(lines, Store.LOCAL, b"shelf", Question("@t:sea", fields=("t", "tags", "none")))
+    assert isinstance(found, Hits)
+    assert dict(found.hits[0].fields) == {"t": b"The Sea", "tags": b"a;b"}
+    assert info(lines, Store.LOCAL, b"shelf").name == b"books"
+
+
 def test_documents_are_found_too(lines: Lines, sides: dict[Store, Any]) -> None:
     run(sides[Store.LOCAL], CREATED[1])
     run(sides[Store.LOCAL], """JSON.SET doc:1 $ '{"a":"hello","t":["x","y"]}'""")
