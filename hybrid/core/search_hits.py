@@ -32,16 +32,18 @@ class Hit:
 @dataclass(frozen=True, slots=True)
 class Hits:
     """One page of an answer. `total`: how many documents the server found in all. `own`: how many on this page are
-    hybrid's, which are left out: an index without prefixes has them."""
+    hybrid's, which are left out: an index without prefixes has them. `may_lack`: the time was up, and servers give what
+    they have by then without a word."""
 
     total: int
     hits: tuple[Hit, ...]
     own: int = 0
+    may_lack: bool = False
 
     @property
     def is_whole(self) -> bool:
         """Whether the page has all that was found."""
-        return self.total <= len(self.hits) + self.own
+        return not self.may_lack and self.total <= len(self.hits) + self.own
 
 
 class Found(StrEnum):

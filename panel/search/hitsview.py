@@ -119,6 +119,9 @@ def _frame(
     names = list(dict.fromkeys(name for hit in found.hits for name, _value in hit.fields))
     total = ngettext("{n} document found", "{n} documents found", found.total).format(n=format.number(found.total))
     with frame(store, _("Results"), "search-hits", _csv(found, names, beside if is_compared else None), total):
+        if found.may_lack:
+            text = _("The time limit was reached: there may be more. Allow more time, or narrow the query.")
+            st.caption(":material/timer: " + text)
         if found.own:
             text = ngettext(
                 "{n} of hybrid's own keys is left out.", "{n} of hybrid's own keys are left out.", found.own

@@ -129,6 +129,7 @@ def test_hits_without_fields_and_none() -> None:
         (Hits(1, (TWO,)), None, Found.ONLY_HERE),
         (Hits(0, ()), None, Found.ONLY_HERE),
         (Hits(2, (TWO,), own=1), None, Found.ONLY_HERE),
+        (Hits(1, (TWO,), may_lack=True), None, Found.UNKNOWN),
         (Hits(9, (TWO,)), None, Found.UNKNOWN),
         (Hits(9, (TWO,)), {b"a"}, Found.ON_ANOTHER_PAGE),
         (Hits(9, (TWO,)), set(), Found.ONLY_HERE),

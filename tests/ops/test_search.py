@@ -182,6 +182,22 @@ def test_no_page_is_unbounded(lines: Lines, sides: dict[Store, Any]) -> None:
     assert isinstance(far, Hits) and (far.total, far.hits) == (60, ())
 
 
+def test_an_answer_that_was_cut_short_does_not_pass_for_a_whole_one(lines: Lines, sides: dict[Store, Any]) -> None:
+    """The server says nothing of it in RESP2: a store that had no time seemed to have no such document."""
+    run(sides[Store.LOCAL], BOOKS)
+    with sides[Store.LOCAL].pipeline(transaction=False) as many:
+        for number in range(50_000):
+            many.hset(f"book:{number}", mapping={"title": "sea", "n": number})
+        many.execute()
+    filled(lines, Store.LOCAL, b"books", 50_000)
+    cut = search(lines, Store.LOCAL, b"books", Question("sea @n:[0 50000]", limit_ms=1))
+    assert isinstance(cut, Hits) and (cut.may_lack or cut.total == 50_000)
+    whole = search(lines, Store.LOCAL, b"books", Question("sea @n:[0 50000]", limit_ms=60_000))
+    assert isinstance(whole, Hits) and not whole.may_lack and whole.total == 50_000
+    late = Question("sea", limit_ms=0)
+    assert search_among(lines, Store.LOCAL, b"books", late, [b"book:1"]) is None, "it cannot tell"
+
+
 @pytest.mark.parametrize(
     ("query", "why"),
     [

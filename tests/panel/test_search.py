@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -153,7 +154,7 @@ def test_a_query_is_answered_by_both_in_pages(
         return real(store, title, name, rows, note)
 
     monkeypatch.setattr(hitsview, "frame", frame)
-    at = open_search("viewer", index="books")
+    at = open_search("viewer", index="books", limit="2000")
     assert results(at) == []
     at = asked(at, "sea")
     assert at.query_params["query"] in ("sea", ["sea"])
@@ -213,6 +214,25 @@ def commands(store: Any) -> dict[str, int]:
         name.removeprefix("cmdstat_").upper(): row["calls"]
         for name, row in stats.items() if name.upper().startswith("CMDSTAT_FT.")
     }  # fmt: skip
+
+
+def test_an_answer_that_may_lack_some_says_so(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_search: Open, monkeypatch: pytest.MonkeyPatch, text_of: TextOf
+) -> None:
+    for store in sides.values():
+        run(store, BOOKS)
+    sides[Store.LOCAL].hset("book:1", "title", "sea")
+    filled(sides[Store.LOCAL], 1)
+    real = queries.search
+    monkeypatch.setattr(
+        queries,
+        "search",
+        lambda *args: replace(real(*args), may_lack=args[1] is Store.CLOUD),  # type: ignore[type-var]
+    )
+    at = asked(open_search(index="books"), "sea")
+    assert text_of(at).count("The time limit was reached") == 1
+    [found] = results(at)
+    assert found["Other store"].tolist() == ["✗ not found"], "it was looked for by its name"
 
 
 def test_hundreds_of_indexes_come_in_pages(
