@@ -76,8 +76,7 @@ class Announcer:
             self._detoured = stream.applied
             channel = stream.endpoints[Store.CLOUD].applied
             stream.pipe.push(pack(("PUBLISH", channel, Progress(Word.PASSED, stream.applied).packed)), 1, ignore)
-            with stream.target_errors():
-                stream.pipe.flush()
+            stream.send()
 
     def finish(self) -> None:
         """Trim the log once more, and mark that nothing of it is in doubt if that is so."""

@@ -54,7 +54,7 @@ def forward(
         if ended is Outcome.MOVED and source is Store.LOCAL:
             LastWord(stream).moved()
         if ended in (Outcome.YIELDED, Outcome.CLOSED) and stream.is_open:
-            with suppress(TargetLost):
+            with suppress(TargetLost, Ended):
                 stream.finish()
         if ended is not Outcome.HANDED_BACK:
             stream.settle_control()

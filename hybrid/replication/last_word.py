@@ -23,7 +23,7 @@ from hybrid.core.tokens import EARLY_SEAL_S, Seal
 from hybrid.replication.endings import Ended, TargetLost
 from hybrid.replication.messages import Progress, Word
 from hybrid.replication.stream import Stream
-from hybrid.stores.pipe import ignore
+from hybrid.stores.pipe import Done, ignore
 from hybrid.types import Store
 
 __all__ = ["LastWord"]
@@ -44,7 +44,7 @@ class LastWord:
         """The authority has moved to the cloud store."""
         if not self._knows:
             return
-        with suppress(TargetLost):
+        with suppress(TargetLost, Ended):
             self._publish(self._stream.board.authority)
             if self._stream.drained():
                 self._keep()
@@ -92,9 +92,14 @@ class LastWord:
         seal = Seal(record, epoch, stream.sent_to, maybe_to, stream.shipped, stream.ahead.whole, covers_s)
         channel = stream.endpoints[Store.CLOUD].applied
         word = pack(("PUBLISH", channel, Progress(Word.SEAL, stream.sent_to, seal.packed).packed))
+        stream.send()
+        self._send(word, lambda _: stream.board.acks[Store.LOCAL].seal(seal))
+
+    def _send(self, command: bytes, done: Done) -> None:
+        """Not by the stream: where its window is full it waits, and finds out once more that it has to end."""
+        stream = self._stream
         with stream.target_errors():
-            # Not by the stream: where its window is full it waits, and finds out once more that it has to end.
-            stream.pipe.push(word, 1, lambda _: stream.board.acks[Store.LOCAL].seal(seal))
+            stream.pipe.push(command, 1, done)
             stream.pipe.flush()
 
     def _keep(self) -> None:
@@ -106,7 +111,7 @@ class LastWord:
         shipped_to = max(stream.sent_to, stream.maybe_to, stream.applied)
         places = position_text(stream.applied) + b" " + position_text(shipped_to)
         record = b"%d %b" % (stream.board.authority.epoch, places)
-        stream.push(pack(("SET", stream.names.seal, record)), 1, ignore)
+        self._send(pack(("SET", stream.names.seal, record)), ignore)
         stream.drained()
 
     def _taken_back(self, record: Authority) -> bool:

@@ -105,15 +105,6 @@ class Opening:
             raise TargetLost
         return marks.own is not None
 
-    def look_again(self) -> None:
-        """Ask once more who has the authority, and wait for the answer. Raises Ended when that has moved, TargetLost
-        without an answer."""
-        stream = self._stream
-        stream.pipe.push(pack(("GET", stream.names.authority)), 1, self._check_record)
-        if not stream.drained():
-            raise TargetLost
-        stream.collect(readable=False)  # perhaps no other reply is to come that would have it told
-
     @property
     def knows_run(self) -> bool:
         return self.local_run != UNKNOWN_RUN

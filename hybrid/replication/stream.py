@@ -53,8 +53,8 @@ BATCH_ENTRIES: Final = 500
 POLL_S: Final = 0.1
 
 AWAY_S: Final = 0.25
-"""A stream that was held up for longer, its process stopped perhaps, asks whether it is still to go on: who lost the
-local store may have claimed the authority meanwhile, and what is sent now would replace what was written since."""
+"""A stream that was held up for longer, its process stopped perhaps, asks for the record before it sends anything: who
+lost the local store may have claimed the authority meanwhile, and what is sent would replace what was written since."""
 
 _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
@@ -120,6 +120,7 @@ class Stream:
         self.refills = False
         self.wipes = board.wipes[self.target]
         self.is_open = False
+        self._was_away = False
         self.opening = Opening(self)
         self.announcer = Announcer(self)
         self.growth = Growth(self)
@@ -216,9 +217,18 @@ class Stream:
         if error is not None:
             raise HybridError(str(error))
 
-    def flush(self) -> None:
+    def send(self) -> None:
+        """What was pushed. Raises TargetLost or Ended when this process was held up, and what it has read may have been
+        replaced meanwhile."""
+        self._note_life()
+        if self._was_away and not self.pipe.is_flushed:
+            self._look_again()
         with self.target_errors():
             self.pipe.flush()
+
+    def flush(self) -> None:
+        """Send what was pushed, and tell what the other store has answered so far."""
+        self.send()
         self.collect(readable=False)
 
     def collect(self, *, readable: bool = True) -> None:
@@ -247,8 +257,8 @@ class Stream:
     def drained(self) -> bool:
         """Whether everything sent to the other store was answered, within its timeout. Unlike `await_replies` it goes
         on when the source is lost."""
+        self.send()
         with self.target_errors():
-            self.pipe.flush()
             poll = select.poll()
             poll.register(self.pipe.wire, select.POLLIN)
             timeout_s = self.endpoints[self.target].timeout_s
@@ -366,8 +376,9 @@ class Stream:
         board = self.board
         if board.closing:
             raise Ended(Outcome.CLOSED)
-        if self.lease.idle_s > AWAY_S and self.is_open and self.source is Store.LOCAL:
-            self.opening.look_again()
+        self._note_life()
+        if self._was_away:
+            self._look_again()
         authority = board.authority
         if authority.store is not self.source:
             raise Ended(Outcome.MOVED)
@@ -380,12 +391,28 @@ class Stream:
         if self.is_open:
             self._check_refill()
         self.announcer.repeat()
-        if not self.lease.goes_on():
+        if not self.lease.is_held:
             raise Ended(Outcome.LEASE_LOST)
         if self.growth.is_too_long:
             raise Ended(Outcome.OVERGROWN)
         self._silence.check()
         self.growth.look()
+
+    def _note_life(self) -> None:
+        self._was_away |= self.is_open and self.source is Store.LOCAL and self.lease.idle_s > AWAY_S
+        self.lease.goes_on()
+
+    def _look_again(self) -> None:
+        """Learn the record. What was pushed and not sent is dropped if there is another one, or the lease is lost."""
+        with self.target_errors():
+            self.board.learn(self.endpoints[self.target].record(), source=self.target)
+        self._was_away = False
+        if self.pipe.is_flushed:
+            return
+        if not self.lease.is_held:
+            raise Ended(Outcome.LEASE_LOST)
+        if self.board.authority != self.under:
+            raise TargetLost  # a last word would count as sent what is dropped
 
     def poll(self, *, with_reader: bool = True, wait_s: float = POLL_S) -> set[int]:
         """The wires, by file number, that have something to read; after `wait_s` at the latest."""
@@ -408,7 +435,7 @@ class Stream:
     def attend(self, file: int, wait_s: float) -> bool:
         """Take what comes on other connections until `file` has something to read, which is the result, something else
         comes, or `wait_s` have passed. Raises ReplyLost when the source is silent, whoever here found out."""
-        self.lease.goes_on()  # reading a big key takes many calls
+        self._note_life()  # reading a big key takes many calls
         pipe, control = self.pipe.wire.fileno(), self.control.wire.fileno()
         ready = self._bell.wait(min(wait_s, self._silence.patience_s + 0.001), file, pipe, control)
         if pipe in ready:

@@ -330,6 +330,13 @@ class Endpoint:
         wire.see(replies[-1])
         return replies[bool(first) + len(commands)]
 
+    def record(self) -> Authority | None:
+        """The authority record as it stands now. Raises NotSent or ReplyLost."""
+        generation, wire = self.take()
+        reply = wire.exchange(pack(("GET", self.names.authority)), 1, decode=False)[0]
+        self.give(generation, wire)
+        return Authority.parse(reply)
+
     def renew_record(self, authority: Authority) -> None:
         """Replace an older authority record of this store, if nobody else does at this moment. Raises NotSent or
         ReplyLost."""

@@ -75,6 +75,11 @@ class Pipe:
             del self._replies[:taken]
 
     @property
+    def is_flushed(self) -> bool:
+        """Whether all that was pushed was sent."""
+        return not self._outgoing
+
+    @property
     def silent_s(self) -> float:
         """How long an answer has been due; 0 when nothing is. What is pushed but not flushed is not due."""
         return time.monotonic() - self._heard_s if len(self._expected) > len(self._outgoing) else 0.0

@@ -372,6 +372,59 @@ def test_a_shipper_that_was_stopped_replaces_nothing_that_was_written_since_the_
         assert [world.stores[store].data.values[b"k"].body for store in Store] == [b"2", b"2"]
 
 
+@pytest.mark.parametrize(
+    ("at", "stopped_s"), [(Stream.note, 0.5), (Stream.push, 0.5), (Stream.push, 1.6), (Stream.attend, 5.0)]
+)
+def test_a_shipper_that_was_stopped_sends_nothing_that_it_had_read_before(
+    monkeypatch: pytest.MonkeyPatch, at: Callable[..., Any], stopped_s: float
+) -> None:
+    """Between an entry's reading, or that of the key which it names, and its sending."""
+    copies = at is Stream.attend
+    with opened(f"stopped at {at.__name__} for {stopped_s:g} s", preempt=0.0, verbose=False) as world:
+        counting, scheduler = Counting(world, ("p1", "p2")), world.scheduler
+        counting.pausing = True
+        [shipper] = counting.shippers()
+        [alone] = [process for process in counting.processes if process is not shipper]
+        link, done, is_due = world.link(alone, Store.LOCAL), list[Any](), False
+        wait(world, 0.5)
+
+        def stops(stream: Stream, *args: Any, **options: Any) -> Any:
+            nonlocal is_due
+            if is_due and stream.board is shipper.client._board:
+                is_due = False
+                scheduler.freeze(shipper)
+                scheduler.sleep(0.001)
+            return at(stream, *args, **options)
+
+        def writes() -> None:
+            nonlocal is_due
+            is_due = not copies
+            done.append(alone.client.set("k", 1))
+            if copies:
+                scheduler.sleep(1.0)
+                is_due = True
+                world.link(shipper, Store.CLOUD).heal()
+            while not shipper.frozen:
+                scheduler.sleep(0.001)
+            link.refuse = True
+            link.cut()
+            done.append(alone.client.set("k", 2))
+
+        monkeypatch.setattr(Stream, at.__name__, stops)
+        if copies:
+            world.link(shipper, Store.CLOUD).refuse = True
+            world.link(shipper, Store.CLOUD).cut()
+        scheduler.spawn(writes, "writing", alone)
+        assert scheduler.run(lambda: shipper.frozen, scheduler.now_s + 10)
+        wait(world, stopped_s)
+        assert done == [True, True]
+        scheduler.thaw(shipper)
+        wait(world, 1.0)
+        link.heal()
+        counting.end()
+        assert [world.stores[store].data.values[b"k"].body for store in Store] == [b"2", b"2"]
+
+
 def test_what_was_asked_of_a_process_that_was_stopped_is_not_run_after_it_was_run_again() -> None:
     """Its reply was lost, so its writer has set the key itself, and deleted it since."""
     with opened("asked", preempt=0.0, verbose=False) as world:
