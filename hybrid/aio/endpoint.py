@@ -14,13 +14,11 @@ from redis.backoff import NoBackoff
 from hybrid.aio.pulse import Pulse
 from hybrid.aio.replies import decoder
 from hybrid.aio.wire import Wire, opened
-from hybrid.core.authority import Authority
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.meter import Tally
 from hybrid.stores.pools import asyncio_pool_of
-from hybrid.stores.wire import plain_reason
 from hybrid.types import Purpose
 
 __all__ = ["LoopEndpoint", "listening_pool"]
@@ -90,11 +88,12 @@ class LoopEndpoint:
 
     async def fence(self, wire: Wire) -> None:
         """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
-        record = wire.told(await wire.exchange_alone(*wire.asking(self.endpoint.fence_payload, 3)))[2]
-        if isinstance(record, Exception):
+        replies = await wire.exchange_alone(*self.endpoint.fence_request(wire))
+        try:
+            self.endpoint.fenced(wire, replies)
+        except NotSent:
             wire.close()
-            raise NotSent(plain_reason(record))
-        wire.authority = Authority.parse(record)
+            raise
 
     async def connect_plain(self) -> Wire:
         """A new wire for reads, on which the server says that it was emptied (see `FLUSHES`). Raises NotSent."""

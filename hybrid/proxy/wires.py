@@ -127,6 +127,9 @@ class RawEndpoint(Endpoint):
         self._followed = endpoint
         self._followed_to = endpoint.generation
 
+    def is_older(self, marks: Any, described: Any) -> bool:
+        return self._followed.is_older(marks, described)
+
     def _kept(self, kind: Kind) -> Kept | None:
         followed = self._followed
         if self._followed_to != followed.generation:

@@ -94,6 +94,7 @@ class Engine:
             )
         for store, endpoint in self.endpoints.items():
             endpoint.is_last = partial(self.board.is_last, store)
+            endpoint.known_place = partial(getattr, self.board.acks[store], "known")
         self.metrics = Recorder(self._traffic)
         log.add_hook(self.metrics.event)
         self.latency = self.metrics.windows

@@ -11,9 +11,9 @@ from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from hybrid.core.authority import FIRST, Authority
+from hybrid.core.authority import FIRST, Authority, Position, position
 from hybrid.core.checkpoint import OUTDATED
-from hybrid.core.connections import FLUSHES
+from hybrid.core.connections import FLUSHES, WHO
 from hybrid.core.marks import UNMET, Marks
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
@@ -21,6 +21,7 @@ from hybrid.core.pace import Pace
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
+from hybrid.core.state_replies import log_position
 from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities, remember_capabilities
@@ -73,8 +74,12 @@ class Endpoint:
         sender has given it up."""
         self.late: dict[bytes, float] = {}
         """Keys of which that may be so, each with the moment when they are copied once more (monotonic clock)."""
+        self.known_place: Callable[[], Position] = lambda: (0, 0)
+        """Up to where the store's log has gone, as this process knows."""
         self._watch = pack(("WATCH", names.authority)) + pack(("GET", names.authority))
         self.fence_payload = _UNWATCH + self._watch
+        about_log = self.ask_marks + pack(("XINFO", "STREAM", names.log))
+        self._introductions = (WHO + about_log, 3) if store is Store.LOCAL else (WHO, 1)
 
     @property
     def applied(self) -> bytes:
@@ -302,12 +307,43 @@ class Endpoint:
 
     def fence(self, wire: Wire) -> Wire:
         """Give `wire` a standing WATCH on the authority record, and no other. Raises NotSent or ReplyLost."""
-        record = wire.told(wire.exchange(*wire.asking(self.fence_payload, 3), decode=False))[2]
-        if isinstance(record, Exception):
+        replies = wire.exchange(*self.fence_request(wire), decode=False)
+        try:
+            self.fenced(wire, replies)
+        except NotSent:
             wire.disconnect()
-            raise NotSent(plain_reason(record))
-        wire.authority = Authority.parse(record)
+            raise
         return wire
+
+    def fence_request(self, wire: StandingFence) -> tuple[bytes, int]:
+        """What gives `wire` that WATCH, and how many replies it gets; feed them to `fenced`."""
+        if wire.ending is not None:
+            return self.fence_payload, 3
+        payload, count = self._introductions
+        return self.fence_payload + payload, 3 + count
+
+    def fenced(self, wire: StandingFence, replies: Sequence[Any]) -> None:
+        """Raises NotSent where the store takes connections and cannot be asked, or has come back with older data: what
+        is written there would hide that from the greeting."""
+        record, *told = replies[2:]
+        if isinstance(record, Exception):
+            raise NotSent(plain_reason(record))
+        if told:
+            who, *about_log = told
+            wire.named(who)
+            if about_log and self.is_older(*about_log):
+                raise NotSent("it came back with older data")
+        wire.authority = Authority.parse(record)
+
+    def is_older(self, marks: Any, described: Any) -> bool:
+        """Whether the store, which gave these replies to `ask_marks` and to XINFO of its log, has its mark, and lacks
+        what this process knows to have stood in its log."""
+        if isinstance(marks, Exception) or self.mark is None or Marks(*marks).own != self.mark:
+            return False
+        try:
+            return position(log_position(described)) < self.known_place()
+        except RedisError:
+            return False  # the user may not ask
 
     def move(
         self,

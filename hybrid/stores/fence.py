@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 from hybrid.core.authority import Authority
-from hybrid.core.connections import WHO, ending, identities
+from hybrid.core.connections import ending, identities
 from hybrid.core.tokens import token
 
 __all__ = ["StandingFence"]
@@ -36,21 +35,13 @@ class StandingFence:
         """That of the record; 0 without one."""
         return self.authority.epoch if self.authority is not None else 0
 
-    def asking(self, payload: bytes, count: int) -> tuple[bytes, int]:
-        """The request, of as many replies, with the question for the connection's name behind it, if that was not put
-        yet; feed the replies to `told`."""
-        return (payload, count) if self.ending is not None else (payload + WHO, count + 1)
-
-    def told(self, replies: Sequence[Any]) -> Sequence[Any]:
-        """The replies to the request alone."""
-        if self.ending is not None:
-            return replies
-        names = identities(replies[-1])
+    def named(self, info: object) -> None:
+        """Take the reply to `WHO`."""
+        names = identities(info)
         # A cluster has one connection for each node, and takes no writes.
         # Over a Unix socket, all clients of a server have the same address.
         is_known = len(names) == 1 and not names[0][1].startswith((b"/", b"[/"))
         self.ending = ending(*names[0]) if is_known else b""
-        return replies[:-1]
 
     def see(self, record: Any) -> None:
         """Take the reply to a fence's GET. An error leaves the connection without a known fence, so it is closed."""

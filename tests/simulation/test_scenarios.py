@@ -25,6 +25,7 @@ from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
 from hybrid.replication.follow import Follow
 from hybrid.replication.lease import Lease
+from hybrid.replication.pairing import Pairing
 from hybrid.replication.stream import Stream
 from hybrid.types import Store, StoreState
 
@@ -103,6 +104,36 @@ def test_a_local_store_that_lacks_what_is_on_its_way_to_the_cloud_is_refilled(ac
         assert world.scheduler.run(lambda: world.has(Store.CLOUD, KEY, lambda _: True), world.scheduler.now_s + 5)
         assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
         assert not world.unequal()
+
+
+def test_nothing_is_written_to_a_local_store_with_older_data_before_it_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It comes back at once, so that no connection is refused, and a writer is there before any greeting."""
+    with opened("back at once", preempt=0.0, verbose=False) as world:
+        process, local, scheduler = world.start("p1", 0.0), world.stores[Store.LOCAL], world.scheduler
+        is_older, written = Pairing._is_older, list[bool]()
+
+        def late(self: Pairing, *args: Any) -> bool:
+            scheduler.sleep(0.1)
+            return is_older(self, *args)
+
+        def write(*names: str) -> None:
+            written.extend(bool(process.client.set(name, 1)) for name in names)
+
+        scheduler.spawn(process.client.start, "start", process)
+        scheduler.spawn(lambda: write("first"), "writer", process)
+        wait(world, 1.0)
+        older = local.data.snapshot()
+        scheduler.spawn(lambda: write("second"), "writer", process)
+        wait(world, 0.5)
+        monkeypatch.setattr(Pairing, "_is_older", late)
+        local.crash()
+        local.boot(older)
+        scheduler.spawn(lambda: write("third"), "writer", process)
+        assert scheduler.run(lambda: len(written) == 3, scheduler.now_s + 10)
+        assert scheduler.run(lambda: world.is_quiet() and not world.unequal(), scheduler.now_s + 30)
+        assert all(world.has(Store.LOCAL, name, lambda _: True) for name in (b"first", b"second", b"third"))
 
 
 @pytest.mark.parametrize("ack", ["both", "local"])
