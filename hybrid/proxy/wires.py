@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hybrid.proxy.replies import Block, value_end
+from hybrid.proxy.replies import Block, opened, value_end
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.idle import Kept, Kind
 from hybrid.stores.wire import SocketWire, TlsWire, UnixWire, Wire
@@ -128,7 +128,7 @@ class RawEndpoint(Endpoint):
         self._followed_to = endpoint.generation
 
     def is_older(self, marks: Any, described: Any) -> bool:
-        return self._followed.is_older(marks, described)
+        return self._followed.is_older(marks, opened(described))
 
     def _kept(self, kind: Kind) -> Kept | None:
         followed = self._followed

@@ -67,11 +67,12 @@ class Follow:
         if stream.control.wire.fileno() in readable:
             stream.control.collect(readable=True)
         if stream.reader.fileno() in readable and stream.has_room:
-            stream.keep_going()  # all of it may have come while this process was stopped
             self._asked = False
             began_s = time.monotonic()
             reply, marks = stream.reader.receive(2)
             if reply:
+                if stream.look_again():
+                    stream.keep_going()
                 # The store may have been emptied, and begun anew, which is not said on this connection: such a log
                 # is to be merged, not shipped.
                 stream.opening.check_source(marks)

@@ -220,9 +220,11 @@ class Stream:
     def send(self) -> None:
         """What was pushed. Raises TargetLost or Ended when this process was held up, and what it has read may have been
         replaced meanwhile."""
-        self._note_life()
-        if self._was_away and not self.pipe.is_flushed:
-            self._look_again()
+        if not self.pipe.is_flushed and self.look_again():
+            if not self.lease.is_held:
+                raise Ended(Outcome.LEASE_LOST)
+            if self.board.authority != self.under:
+                raise TargetLost  # a last word would count what is dropped as sent
         with self.target_errors():
             self.pipe.flush()
 
@@ -377,8 +379,6 @@ class Stream:
         if board.closing:
             raise Ended(Outcome.CLOSED)
         self._note_life()
-        if self._was_away:
-            self._look_again()
         authority = board.authority
         if authority.store is not self.source:
             raise Ended(Outcome.MOVED)
@@ -402,17 +402,14 @@ class Stream:
         self._was_away |= self.is_open and self.source is Store.LOCAL and self.lease.idle_s > AWAY_S
         self.lease.goes_on()
 
-    def _look_again(self) -> None:
-        """Learn the record. What was pushed and not sent is dropped if there is another one, or the lease is lost."""
-        with self.target_errors():
-            self.board.learn(self.endpoints[self.target].record(), source=self.target)
-        self._was_away = False
-        if self.pipe.is_flushed:
-            return
-        if not self.lease.is_held:
-            raise Ended(Outcome.LEASE_LOST)
-        if self.board.authority != self.under:
-            raise TargetLost  # a last word would count as sent what is dropped
+    def look_again(self) -> bool:
+        """Whether this process was held up since it last asked for the record; it has learned that then."""
+        self._note_life()
+        was_away, self._was_away = self._was_away, False
+        if was_away:
+            with self.target_errors():
+                self.board.learn(self.endpoints[self.target].record(), source=self.target)
+        return was_away
 
     def poll(self, *, with_reader: bool = True, wait_s: float = POLL_S) -> set[int]:
         """The wires, by file number, that have something to read; after `wait_s` at the latest."""
