@@ -50,7 +50,7 @@ class Claims:
             lambda record: known.of_local_alone if record.epoch <= known.epoch else None,
             # Of what is written from now on, nothing was sent: see `hybrid.replication.rejoin`. And the log will not
             # name what is merged: the next stream has to copy, even if the last one ended in order.
-            also=[("SET", names.sent, "0-0"), ("EVAL", TAKE_OVER, 1, names.stream, UNKNOWN_STREAM)],
+            also=lambda _: [("SET", names.sent, "0-0"), ("EVAL", TAKE_OVER, 1, names.stream, UNKNOWN_STREAM)],
             first=self._end_of_stream,
         )
 
@@ -69,25 +69,32 @@ class Claims:
             is_due = record.holder is not Holder.CLOUD or record.epoch < known.epoch
             return self._taken(record) if is_due else None
 
-        self._succeed(Store.CLOUD, taken)
+        self._succeed(Store.CLOUD, taken, also=self._shipped_before)
+
+    def _shipped_before(self, record: Authority) -> Sequence[tuple[Any, ...]]:
+        """What stands in the cloud's log while the local store has the authority was shipped before that got it back.
+        Whoever did that may not have lived to trim it; a merge would take it for what was done since the two parted."""
+        if record.store is Store.CLOUD or record.alone:
+            return ()
+        return [("XTRIM", self._endpoints[Store.CLOUD].names.log, "MAXLEN", 0)]
 
     def _succeed(
         self,
         store: Store,
         later: Callable[[Authority], Authority | None],
         *,
-        also: Sequence[tuple[Any, ...]] = (),
+        also: Callable[[Authority], Sequence[tuple[Any, ...]]],
         first: Callable[[Wire], bytes] = lambda wire: b"",
     ) -> None:
-        """Have the record that `later` makes of the one on `store` follow it, if it makes one, `also` run these
-        commands with it, send what `first` gives before, and take note of what stands there then."""
+        """Have the record that `later` makes of the one on `store` follow it, if it makes one, with the commands that
+        `also` makes of it, and what `first` gives before, and take note of what stands there then."""
         endpoint = self._endpoints[store]
         try:
             generation, wire = endpoint.take_fenced(self._board.authority.epoch)
             if wire.authority is None:
                 self._reach.greet(store)  # its data is gone: the greeting tells
             elif (record := later(wire.authority)) is not None:
-                endpoint.move(wire, record, also=also, first=first(wire))
+                endpoint.move(wire, record, also=also(wire.authority), first=first(wire))
         except (NotSent, ReplyLost) as error:
             self._reach.failed(store, error)
             return

@@ -37,6 +37,7 @@ class LastWord:
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        stream.live_from = None  # should it catch up with what it has sent, that is told to nobody any more
         # Made when the stream ends. One that was stopped until its lease ran out does not know what the next has sent.
         self._knows = stream.accounts_for_all and stream.lease.is_held
 

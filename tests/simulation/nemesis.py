@@ -27,6 +27,7 @@ PROFILES: Final[dict[str, tuple[str, ...]]] = {
     "wiped": ("wipe local", "wipe cloud", "kill process"),
     "emptied": ("empty local", "empty cloud", "empty local", "kill local", "kill process", "stop shipper"),
     "begun": ("begin local", "begin cloud", "begin local", "kill local", "kill cloud", "kill process", "cut off"),
+    "overtaken": ("overtake", "overtake", "cut off", "kill local", "cut"),
     "older": ("older local", "kill local", "kill process"),
     "shippers": (
         "stop shipper", "stop shipper", "kill shipper", "kill local", "hang local", "kill cloud", "cut off", "cut",
@@ -110,6 +111,8 @@ class Nemesis:
     def _start(self, fault: str) -> Undo | None:
         if fault == "move":
             return self._move()
+        if fault == "overtake":
+            return self._overtake()
         action, _, target = fault.partition(" ")
         if target in ("local", "cloud"):
             return self._store_fault(action, Store(target))
@@ -283,6 +286,17 @@ class Nemesis:
                 self._relief(process, store)
 
         return thaw
+
+    def _overtake(self) -> Undo | None:
+        """Whoever ships stands still while another process loses the local store, and takes the authority."""
+        undos = self._process_fault("stop", "shipper"), self._link_fault("cut off")
+        begun = [undo for undo in undos if undo is not None]
+
+        def end() -> None:
+            for undo in begun:
+                undo()
+
+        return end if begun else None
 
     def _trouble(self, process: Process, store: Store) -> None:
         process.troubles[store] += 1

@@ -21,6 +21,7 @@ from hybrid.core.tokens import Shipped
 from hybrid.errors import HybridError
 from hybrid.ops.failover import failover
 from hybrid.replication import catch_up, growth
+from hybrid.replication.announcer import Announcer
 from hybrid.replication.board import Board
 from hybrid.replication.catch_up import CatchUp
 from hybrid.replication.follow import Follow
@@ -371,6 +372,74 @@ def test_a_shipper_that_is_stopped_at_the_end_of_a_failback_calls_no_stream_clea
         world.link(successor, Store.CLOUD).cut()
         wait(world, 2.0)
         counting.end()
+
+
+def test_the_last_word_is_kept_of_a_stream_that_has_caught_up_just_as_the_local_store_dies() -> None:
+    """What it copied is answered after that; what it says to others then goes to nobody."""
+    with opened("caught up as it dies", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        process, local, scheduler = world.start("p1", 0.0, ack="local"), world.stores[Store.LOCAL], world.scheduler
+        link, in_cloud = world.link(process, Store.CLOUD), partial(world.has, Store.CLOUD)
+        scheduler.spawn(process.client.start, "start", process)
+        wait(world, 1.0)
+        link.refuse = True
+        link.cut()
+        wait(world, 0.5)
+        scheduler.spawn(lambda: process.client.rpush("list", "once"), "writer", process)
+        wait(world, 0.5)
+        link.heal()
+        assert scheduler.run(lambda: in_cloud(b"list", lambda _: True), scheduler.now_s + 10)
+        local.crash()
+        scheduler.spawn(lambda: process.client.set("k", 1), "writer", process)
+        assert scheduler.run(lambda: in_cloud(b"k", lambda _: True), scheduler.now_s + 10)
+        wait(world, 0.5)
+        assert in_cloud(b"hybrid:seal", lambda _: True)
+        local.boot(local.data.values)
+        assert scheduler.run(lambda: world.is_quiet() and not world.unequal(), scheduler.now_s + 30)
+        assert world.stores[Store.LOCAL].data.values[b"list"].body == [b"once"]
+
+
+def test_what_a_failback_left_in_the_log_is_not_taken_for_what_was_done_since(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gave the authority back lost the local store before it trimmed the cloud's log. Later the local store and
+    the shipper die together, with an item on its way of which nobody can tell whether it has arrived."""
+    trim = Announcer.trim
+
+    def dies(self: Announcer) -> None:
+        if self._stream.source is Store.LOCAL:
+            trim(self)
+
+    with opened("left in the log", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        local, scheduler = world.stores[Store.LOCAL], world.scheduler
+        processes = [world.start(name, 0.0, ack="local") for name in ("p1", "p2")]
+        for process in processes:
+            scheduler.spawn(process.client.start, "start", process)
+        wait(world, 1.0)
+
+        def append(process: Process, item: str) -> None:
+            scheduler.spawn(lambda: process.client.rpush("list", item), "writer", process)
+            arrived = partial(world.has, Store.CLOUD, b"list", lambda it: item.encode() in it.body)
+            assert scheduler.run(arrived, scheduler.now_s + 10)
+
+        monkeypatch.setattr(Announcer, "trim", dies)
+        local.crash()
+        append(processes[0], "a")
+        local.boot(local.data.values)
+        given_back = partial(world.has, Store.CLOUD, b"hybrid:authority", lambda it: it.body.startswith(b"local"))
+        assert scheduler.run(given_back, scheduler.now_s + 10)
+        wait(world, 1.0)
+        monkeypatch.setattr(Announcer, "trim", trim)
+        [shipper] = [process for process in processes if process.client._board.shipping]
+        [other] = [process for process in processes if process is not shipper]
+        append(other, "b")
+        local.crash()
+        world.kill_process(shipper)
+        scheduler.spawn(lambda: other.client.set("k", 1), "writer", other)
+        assert scheduler.run(partial(world.has, Store.CLOUD, b"k", lambda _: True), scheduler.now_s + 10)
+        append(other, "c")
+        local.boot(local.data.values)
+        assert scheduler.run(lambda: world.is_quiet() and not world.unequal(), scheduler.now_s + 30)
+        assert world.stores[Store.LOCAL].data.values[b"list"].body == [b"a", b"b", b"c"]
 
 
 @pytest.mark.parametrize("stopped_s", [0.5, 1.6])
