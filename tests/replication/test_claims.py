@@ -10,6 +10,7 @@ import pytest
 from hybrid import events
 from hybrid.core.authority import Authority, Holder
 from hybrid.core.health import Evidence
+from hybrid.core.names import Names
 from hybrid.replication.board import Board
 from hybrid.replication.claims import Claims
 from hybrid.settings import Settings
@@ -22,6 +23,8 @@ BOTH = Settings(local_url="redis://localhost:1", cloud_url="redis://localhost:2"
 
 class Cloud:
     """Its record; `moves` are the records that followed it. `heard` happens while a connection is made."""
+
+    names = Names()
 
     def __init__(self, record: Authority, heard: Any) -> None:
         self.moves: list[Authority] = []
