@@ -19,7 +19,7 @@ from typing import Any, Final
 import redis
 
 from hybrid.core.ahead import Ahead
-from hybrid.core.authority import Position, position
+from hybrid.core.authority import Authority, Position, position
 from hybrid.core.health import Evidence
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
@@ -223,7 +223,7 @@ class Stream:
         if not self.pipe.is_flushed and self.look_again():
             if not self.lease.is_held:
                 raise Ended(Outcome.LEASE_LOST)
-            if self.board.authority != self.under:
+            if self.board.authority.store is not self.source:
                 raise TargetLost  # a last word would count what is dropped as sent
         with self.target_errors():
             self.pipe.flush()
@@ -384,6 +384,7 @@ class Stream:
             raise Ended(Outcome.MOVED)
         if authority.alone:
             raise Ended(Outcome.BROKEN)  # what only the cloud store has is to be merged first
+        self._refuse_another(authority)
         self.under = authority
         self._check_reached()
         if not board.reachable(self.target):
@@ -405,11 +406,18 @@ class Stream:
     def look_again(self) -> bool:
         """Whether this process was held up since it last asked for the record; it has learned that then."""
         self._note_life()
-        was_away, self._was_away = self._was_away, False
+        was_away = self._was_away
         if was_away:
             with self.target_errors():
                 self.board.learn(self.endpoints[self.target].record(), source=self.target)
+            self._refuse_another(self.board.authority)
+            self._was_away = False
         return was_away
+
+    def _refuse_another(self, authority: Authority) -> None:
+        """While this process was held up the authority may have gone, and come back: what it has read is old then."""
+        if self._was_away and authority.store is self.source and authority != self.under:
+            raise TargetLost
 
     def poll(self, *, with_reader: bool = True, wait_s: float = POLL_S) -> set[int]:
         """The wires, by file number, that have something to read; after `wait_s` at the latest."""
