@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hybrid.core.authority import Position
 from hybrid.proxy.replies import Block, opened, value_end
 from hybrid.stores.endpoint import Endpoint
 from hybrid.stores.idle import Kept, Kind
@@ -119,6 +120,7 @@ class RawEndpoint(Endpoint):
     def __init__(self, endpoint: Endpoint, options: Mapping[str, Any]) -> None:
         super().__init__(endpoint.store, endpoint.url, endpoint.names, timeout_s=endpoint.timeout_s, options=options)
         self.is_last = endpoint.is_last
+        self.known_place = endpoint.known_place
         self.pace = endpoint.pace
         self._class = _RAW[self._class]
         self.meter = endpoint.meter
@@ -127,8 +129,8 @@ class RawEndpoint(Endpoint):
         self._followed = endpoint
         self._followed_to = endpoint.generation
 
-    def is_older(self, marks: Any, described: Any) -> bool:
-        return self._followed.is_older(marks, opened(described))
+    def is_older(self, marks: Any, described: Any, known: Position) -> bool:
+        return self._followed.is_older(marks, opened(described), known)
 
     def _kept(self, kind: Kind) -> Kept | None:
         followed = self._followed

@@ -319,6 +319,7 @@ class Endpoint:
         """What gives `wire` that WATCH, and how many replies it gets; feed them to `fenced`."""
         if wire.ending is not None:
             return self.fence_payload, 3
+        wire.known = self.known_place()  # what is logged after the question is not in the answer
         payload, count = self._introductions
         return self.fence_payload + payload, 3 + count
 
@@ -331,17 +332,17 @@ class Endpoint:
         if told:
             who, *about_log = told
             wire.named(who)
-            if about_log and self.is_older(*about_log):
+            if about_log and self.is_older(about_log[0], about_log[1], wire.known):
                 raise NotSent("it came back with older data")
         wire.authority = Authority.parse(record)
 
-    def is_older(self, marks: Any, described: Any) -> bool:
-        """Whether the store, which gave these replies to `ask_marks` and to XINFO of its log, has its mark, and lacks
-        what this process knows to have stood in its log."""
+    def is_older(self, marks: Any, described: Any, known: Position) -> bool:
+        """Whether the store, which gave these replies to `ask_marks` and to XINFO of its log, has its mark, and a log
+        that ends before `known`."""
         if isinstance(marks, Exception) or self.mark is None or Marks(*marks).own != self.mark:
             return False
         try:
-            return position(log_position(described)) < self.known_place()
+            return position(log_position(described)) < known
         except RedisError:
             return False  # the user may not ask
 

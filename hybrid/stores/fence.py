@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from hybrid.core.authority import Authority
+from hybrid.core.authority import Authority, Position
 from hybrid.core.connections import ending, identities
 from hybrid.core.tokens import token
 
@@ -19,10 +19,11 @@ class StandingFence:
     knows the effect scripts. `ending` is the command that ends this connection from another one: None before the server
     was asked for its name, empty where that is of no use. `flushes`: how often the server has said that it was emptied
     (see `FLUSHES`); of `looked` of these it is known that it has its mark still, and while these are fewer, what it
-    answers is not to be believed.
+    answers is not to be believed. `known`: up to where the store's log was known to go when the fence was asked for.
     """
 
     authority: Authority | None = None
+    known: Position = (0, 0)
     ending: bytes | None = None
     flushes: int = 0
     looked: int = 0
