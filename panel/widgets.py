@@ -22,6 +22,7 @@ __all__ = [
     "answer_line",
     "headline",
     "metric",
+    "page_buttons",
     "perform",
     "perform_in_dialog",
     "say_now",
@@ -120,6 +121,18 @@ def answer_line(answer: Verdict) -> None:
         st.caption(text)
     if answer.page:
         st.page_link(page(answer.page), icon=":material/arrow_forward:")
+
+
+def page_buttons(name: str, at: int, turn: Callable[[int], None], *, is_last: bool) -> None:
+    """Previous and next, on page `at` (from 0) of a list; `turn` gets the page that is asked for."""
+    st.button(
+        _("Previous"), icon=":material/chevron_left:", key=f"{name}-previous", disabled=at == 0, on_click=turn,
+        args=(at - 1,),
+    )  # fmt: skip
+    st.button(
+        _("Next"), icon=":material/chevron_right:", key=f"{name}-next", disabled=is_last, on_click=turn,
+        args=(at + 1,),
+    )  # fmt: skip
 
 
 def titled(store: Store) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from hybrid.core.authority import Position, position
 from hybrid.core.key_state import Body, Group, Hash, Json, List, Pending, Set, Stream, String, ZSet
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "log_position",
     "now_ms",
     "pairs",
+    "place_in",
     "scores_of",
     "stream_of",
     "stream_with",
@@ -90,6 +92,11 @@ def log_position(reply: Reply) -> bytes:
             raise reply
         return b"0-0"
     return bytes(pairs(reply)[b"last-generated-id"])
+
+
+def place_in(reply: Reply) -> Position:
+    """Where a log ends that XINFO STREAM describes so; (0, 0) where there is none."""
+    return position(log_position(reply))
 
 
 def stream_of(info: Mapping[bytes, Any]) -> Stream:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hybrid.core.resp import pack
 from hybrid.core.shipping import failed
-from hybrid.replication.tail import ask_place, place_in
+from hybrid.core.state_replies import place_in
+from hybrid.replication.tail import ask_place
 
 if TYPE_CHECKING:
     from hybrid.replication.copied import Copied

@@ -19,6 +19,7 @@ from hybrid.core.refusals import Refusal, reason_of, refusal_of
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, failed, groups
 from hybrid.core.state import Absent, KeyState, check_field_ttl
+from hybrid.core.state_replies import place_in
 from hybrid.errors import CommandRefused, HybridError
 from hybrid.replication.archive_copy import extend_archive
 from hybrid.replication.copied import Copied
@@ -28,7 +29,7 @@ from hybrid.replication.fold import ask_folded, folded
 from hybrid.replication.keyless import judge_run_again
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.stream import CLOSE_MS, Stream
-from hybrid.replication.tail import ask_place, place_in
+from hybrid.replication.tail import ask_place
 from hybrid.stores.pipe import ignore
 from hybrid.types import Store, StoreState
 

@@ -11,7 +11,7 @@ from hybrid.core.authority import Position, position, position_text
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, groups
 from hybrid.core.state import Absent, Hash, KeyState
-from hybrid.core.state_replies import log_position
+from hybrid.core.state_replies import place_in
 from hybrid.types import Store
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Copied:
     def reached(self, reply: Any) -> tuple[Position, Sequence[Entry] | None]:
         """The log's place, and the entries behind what was known of it if the reply brings them."""
         if self._stream.source is not Store.LOCAL:
-            return position(log_position(reply)), None
+            return place_in(reply), None
         return position(reply[-1][0]) if reply else self._known, reply
 
     def note(self, places: Mapping[bytes, Position], to: Position, ahead: Sequence[Entry] | None = None) -> None:

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from hybrid.core.authority import Position, position
+from hybrid.core.authority import Position
 from hybrid.core.lua import CLOCK
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Entry, failed
-from hybrid.core.state_replies import log_position
+from hybrid.core.state_replies import place_in
 from hybrid.core.window import Window
 from hybrid.errors import HybridError
 from hybrid.replication.copied import Copied
@@ -160,7 +160,7 @@ def rest_command(log: bytes, after: bytes, count: int) -> bytes:
 
 def rest_of(reply: Any) -> tuple[list[Entry], Packed]:
     entries, info, keys, packed = reply
-    return entries, packed_of(keys, packed, position(log_position(info)))
+    return entries, packed_of(keys, packed, place_in(info))
 
 
 def packed_of(keys: Sequence[bytes], reply: Any, place: Position) -> Packed:

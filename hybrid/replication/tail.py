@@ -13,7 +13,7 @@ from hybrid.core.rejoin import Branch
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, Group, groups
 from hybrid.core.state import Absent, KeyState
-from hybrid.core.state_replies import log_position
+from hybrid.core.state_replies import place_in
 from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.replication.copy import Snapshot, read_in_parts
 from hybrid.replication.fold import folded
@@ -21,7 +21,7 @@ from hybrid.replication.records import one
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
 
-__all__ = ["Superseded", "Tail", "ask_place", "last_place", "logged", "next_entries", "place_in"]
+__all__ = ["Superseded", "Tail", "ask_place", "last_place", "logged", "next_entries"]
 
 BATCH_ENTRIES: Final = 1000
 FEW_ENTRIES: Final = 48
@@ -36,11 +36,6 @@ def last_place(wire: Wire, log: bytes) -> Position:
 def ask_place(log: bytes) -> tuple[Any, ...]:
     """The command that tells where the log ends; its reply goes to `place_in`."""
     return ("XINFO", "STREAM", log)
-
-
-def place_in(reply: Any) -> Position:
-    """Where a log ends that the server describes so; (0, 0) where there is none."""
-    return position(log_position(reply))
 
 
 def next_entries(log: bytes, place: Position, count: int = FEW_ENTRIES) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from hybrid.core.authority import FIRST, Authority, Position, position
+from hybrid.core.authority import FIRST, Authority, Position
 from hybrid.core.checkpoint import OUTDATED
 from hybrid.core.connections import FLUSHES, WHO
 from hybrid.core.marks import UNMET, Marks
@@ -21,7 +21,7 @@ from hybrid.core.pace import Pace
 from hybrid.core.refusals import Refusal, refusal_of
 from hybrid.core.resp import pack
 from hybrid.core.scripts import LOAD_EFFECTS
-from hybrid.core.state_replies import log_position
+from hybrid.core.state_replies import place_in
 from hybrid.errors import ConfigurationError
 from hybrid.settings import masked_url
 from hybrid.stores.capabilities import Capabilities, probe_capabilities, remember_capabilities
@@ -342,7 +342,7 @@ class Endpoint:
         if isinstance(marks, Exception) or self.mark is None or Marks(*marks).own != self.mark:
             return False
         try:
-            return position(log_position(described)) < known
+            return place_in(described) < known
         except RedisError:
             return False  # the user may not ask
 

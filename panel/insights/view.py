@@ -23,6 +23,7 @@ from panel.widgets import COLORS, STORE_ICONS, perform, zone
 
 __all__ = [
     "ages", "clients", "commands", "frame", "known_of", "refusal", "slow_log", "store_frame", "store_frames",
+    "unknown",
 ]  # fmt: skip
 
 STORE_WORDS = {Store.LOCAL: N_("Local"), Store.CLOUD: N_("Cloud")}
@@ -69,12 +70,17 @@ def known_of(store: Store, answer: Answer[ServerInsights], name: str, title: str
     if answer.last is not None:
         return answer.last.value
     with frame(store, title, name, ()):
-        if answer.pending:
-            st.caption(":material/hourglass_top: " + _("The store is being asked."))
-        else:
-            since = format.clock(answer.since_s, zone())
-            st.caption(":material/help: " + _("Unknown since {time}. {why}").format(time=since, why=said(answer.why)))
+        unknown(answer)
     return None
+
+
+def unknown(answer: Answer[Any], of: str = "") -> None:
+    """Why nothing is known; `of` stands before it."""
+    if isinstance(answer, Known) or answer.pending:
+        st.caption(f":material/hourglass_top: {of}" + _("The store is being asked."))
+    else:
+        text = _("Unknown since {time}. {why}").format(time=format.clock(answer.since_s, zone()), why=said(answer.why))
+        st.caption(f":material/help: {of}{text}")
 
 
 def ages(answers: Mapping[Store, Answer[Any]]) -> None:

@@ -20,7 +20,7 @@ from panel.repair.pieces import missing, type_word
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked
 from panel.verdict import named
-from panel.widgets import COLORS
+from panel.widgets import COLORS, page_buttons
 
 __all__ = ["BADGES", "expires_text", "filters", "left_text", "page"]
 
@@ -110,14 +110,7 @@ def pager(listing: Listing, at: int, searching: bool, stores: tuple[Store, ...])
     if not listing.rows and not at and not searching:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="keys-pager"):
-        st.button(
-            _("Previous"), icon=":material/chevron_left:", key="keys-previous", disabled=at == 0,
-            on_click=state.turn, args=(at - 1,),
-        )  # fmt: skip
-        st.button(
-            _("Next"), icon=":material/chevron_right:", key="keys-next", disabled=listing.known <= last,
-            on_click=state.turn, args=(at + 1,),
-        )  # fmt: skip
+        page_buttons("keys", at, state.turn, is_last=listing.known <= last)
         if searching:
             looked_at = format.number(listing.looked_at)
             st.caption(_("Searching: {found} found, about {count} keys looked at.").format(found=last, count=looked_at))

@@ -104,6 +104,7 @@ __all__ = [
     "about_series",
     "about_vectors",
     "ask_ahead",
+    "asked",
     "attributes_in",
     "badge_of_key",
     "badges",
@@ -195,13 +196,15 @@ def forget() -> None:
     process().reads.forget(*KINDS)
 
 
-def _asked(
+def asked(
     kind: str,
     question: Sequence[Any],
     ask: Callable[[Lines], T],
     age_s: float = FRESH_S,
     patience_s: float = PATIENCE_S,
 ) -> Answer[T]:
+    """What a read over this process's lines answers, which stands in `panel.reads` as (kind, *question)."""
+
     def run() -> T:
         try:
             return ask(lines())
@@ -224,7 +227,7 @@ def listing(walk: Walk, walk_id: int, page: int, size: int, stores: tuple[Store,
         looked_at = sum(walk.looked_at(store) for store in Store)
         return Listing(tuple(rows), len(walk.names), walk.ended, walk.is_full, missing, looked_at, spent)
 
-    return _asked("keys", (walk_id, page, size, stores), ask)
+    return asked("keys", (walk_id, page, size, stores), ask)
 
 
 def badges(
@@ -233,9 +236,7 @@ def badges(
     """The rows compared with the cloud store: visible ones only."""
     names = tuple(row.key for row in rows)
     age_s = BADGES_KEPT_S if kept_long else BADGES_S
-    return _asked(
-        "badges", (names, stores), lambda kept: tuple(badge_rows(kept, stores, rows)), age_s, BADGE_PATIENCE_S
-    )
+    return asked("badges", (names, stores), lambda kept: tuple(badge_rows(kept, stores, rows)), age_s, BADGE_PATIENCE_S)
 
 
 def search_on() -> None:
@@ -250,7 +251,7 @@ def draw_others() -> None:
 
 def rows_of(names: tuple[bytes, ...], stores: tuple[Store, ...]) -> Answer[tuple[KeyRow, ...]]:
     """Rows of keys known by name."""
-    return _asked("rows", (names, stores), lambda kept: tuple(quick_rows(kept, stores, names)))
+    return asked("rows", (names, stores), lambda kept: tuple(quick_rows(kept, stores, names)))
 
 
 def badge_of_key(key: bytes, stores: tuple[Store, ...], patience_s: float = PATIENCE_S) -> Answer[tuple[KeyRow, ...]]:
@@ -259,7 +260,7 @@ def badge_of_key(key: bytes, stores: tuple[Store, ...], patience_s: float = PATI
     def ask(kept: Lines) -> tuple[KeyRow, ...]:
         return tuple(badge_rows(kept, stores, quick_rows(kept, stores, [key])))
 
-    return _asked("badges", ("one", key, stores), ask, patience_s=patience_s)
+    return asked("badges", ("one", key, stores), ask, patience_s=patience_s)
 
 
 def ask_ahead(key: bytes, stores: tuple[Store, ...], authority: Store, seen: KeyRow | None) -> None:
@@ -295,17 +296,17 @@ def level(
         walk.fill(kept, stores, names, deadline_s=0.5)
         return level_of(walk.names, prefix, walk.ended, separator)
 
-    return _asked("level", (walk_id, prefix, separator, stores, names), ask)
+    return asked("level", (walk_id, prefix, separator, stores, names), ask)
 
 
 def info(store: Store, key: bytes, guess: str | None = None, patience_s: float = PATIENCE_S) -> Answer[KeyInfo | None]:
-    return _asked("info", (store, key), lambda kept: read_info(kept, store, key, guess), patience_s=patience_s)
+    return asked("info", (store, key), lambda kept: read_info(kept, store, key, guess), patience_s=patience_s)
 
 
 def text(
     key: bytes, stores: tuple[Store, ...], offset: int, length: int, patience_s: float = PATIENCE_S
 ) -> Answer[dict[Store, bytes]]:
-    return _asked(
+    return asked(
         "text", (key, stores, offset, length), lambda kept: read_text(kept, stores, key, offset, length),
         patience_s=patience_s,
     )  # fmt: skip
@@ -317,7 +318,7 @@ def whole_text(key: bytes, store: Store) -> bytes:
 
 
 def document(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, bytes]]:
-    return _asked("document", (key, stores), lambda kept: read_document(kept, stores, key))
+    return asked("document", (key, stores), lambda kept: read_document(kept, stores, key))
 
 
 def whole_document(key: bytes, store: Store) -> bytes:
@@ -336,7 +337,7 @@ def elements(
     last_first: bool = False,
     scores: Scores | None = None,
 ) -> Answer[ElementPage]:
-    return _asked(
+    return asked(
         "elements",
         (key, kind, stores, place, match, last_first, scores),
         lambda kept: read_elements(kept, stores, key, kind, place, match=match, last_first=last_first, scores=scores),
@@ -345,32 +346,32 @@ def elements(
 
 
 def groups(store: Store, key: bytes) -> Answer[tuple[GroupInfo, ...]]:
-    return _asked("groups", (store, key), lambda kept: read_groups(kept, store, key))
+    return asked("groups", (store, key), lambda kept: read_groups(kept, store, key))
 
 
 def about_series(store: Store, key: bytes) -> Answer[SeriesInfo]:
-    return _asked("about", (store, key, "series"), lambda kept: read_series_info(kept, store, key))
+    return asked("about", (store, key, "series"), lambda kept: read_series_info(kept, store, key))
 
 
 def about_vectors(store: Store, key: bytes) -> Answer[VectorsInfo | None]:
-    return _asked("about", (store, key, "vectors"), lambda kept: read_vectors_info(kept, store, key))
+    return asked("about", (store, key, "vectors"), lambda kept: read_vectors_info(kept, store, key))
 
 
 def last_samples(key: bytes, stores: tuple[Store, ...]) -> Answer[dict[Store, tuple[tuple[int, float], ...]]]:
     """The newest samples of a time series, for a chart."""
-    return _asked("chart", (key, stores), lambda kept: read_last_samples(kept, stores, key))
+    return asked("chart", (key, stores), lambda kept: read_last_samples(kept, stores, key))
 
 
 def nearest(
     key: bytes, to: bytes | tuple[float, ...], stores: tuple[Store, ...], where: str = ""
 ) -> Answer[dict[Store, tuple[tuple[bytes, float], ...]]]:
     """What lies nearest to an element of a vector set, or to a vector."""
-    return _asked("nearest", (key, to, stores, where), lambda kept: read_nearest(kept, stores, key, to, where))
+    return asked("nearest", (key, to, stores, where), lambda kept: read_nearest(kept, stores, key, to, where))
 
 
 def commands_of(store: Store, key: bytes) -> Answer[str | None]:
     """The key as commands for redis-cli; None when it is too big to be shown so."""
-    return _asked("commands", (store, key), lambda kept: key_commands(kept, store, key))
+    return asked("commands", (store, key), lambda kept: key_commands(kept, store, key))
 
 
 def new_walk_id() -> int:

@@ -9,22 +9,11 @@ import streamlit as st
 
 from panel import format
 from panel.i18n import _
-from panel.queries import Store
-from panel.reads import Answer, Known
-from panel.said import said
+from panel.reads import Answer
 from panel.search.queries import IndexInfo
-from panel.widgets import titled, zone
+from panel.widgets import page_buttons
 
-__all__ = ["indexing", "is_pending", "pager", "unknown"]
-
-
-def unknown(store: Store, answer: Answer[Any]) -> None:
-    """Why nothing is known of a store."""
-    if isinstance(answer, Known) or answer.pending:
-        st.caption(f":material/hourglass_top: {titled(store)}: " + _("The store is being asked."))
-        return
-    text = _("Unknown since {time}. {why}").format(time=format.clock(answer.since_s, zone()), why=said(answer.why))
-    st.caption(f":material/help: {titled(store)}: {text}")
+__all__ = ["indexing", "is_pending", "pager"]
 
 
 def is_pending(answers: Iterable[Answer[Any]]) -> bool:
@@ -42,13 +31,6 @@ def indexing(info: IndexInfo) -> str:
 def pager(name: str, first: int, last: int, total: int, at: int, turn: Callable[[int], None]) -> None:
     """Previous and next, and where one is: after `first`, up to `last`."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"{name}-pager"):
-        st.button(
-            _("Previous"), icon=":material/chevron_left:", key=f"{name}-previous", disabled=at == 0, on_click=turn,
-            args=(at - 1,),
-        )  # fmt: skip
-        st.button(
-            _("Next"), icon=":material/chevron_right:", key=f"{name}-next", disabled=last >= total, on_click=turn,
-            args=(at + 1,),
-        )  # fmt: skip
+        page_buttons(name, at, turn, is_last=last >= total)
         numbers = {"first": min(first + 1, total), "last": last, "total": total}
         st.caption(_("{first} to {last} of {total}").format(**{k: format.number(n) for k, n in numbers.items()}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from hybrid.errors import HybridError
 from hybrid.ops.diff.export import shown
 from hybrid.ops.keys import Lines
 from hybrid.ops.search import (
@@ -31,12 +30,11 @@ from hybrid.ops.search import (
     search_among,
 )
 from panel import queries
-from panel.format import sentence
 from panel.insights.queries import CLOUD_FRESH_S, LOCAL_FRESH_S, NotOffered, is_billed
-from panel.keys.queries import lines
+from panel.keys.queries import asked
 from panel.process import process
 from panel.queries import Store
-from panel.reads import Answer, ReadFailed
+from panel.reads import Answer
 
 __all__ = [
     "MOST_FIELDS",
@@ -93,14 +91,7 @@ def _asked(
     patience_s: float = PATIENCE_S,
     fresh_s: float = CLOUD_FRESH_S,
 ) -> Answer[T]:
-    def run() -> T:
-        try:
-            return ask(lines())
-        except HybridError as error:
-            raise ReadFailed(sentence(error)) from None
-
-    patience_s = min(patience_s, queries.patience_s(store, PATIENCE_S))
-    return process().reads.get((kind, store, *question), run, max_age_s=fresh_s, patience_s=patience_s)
+    return asked(kind, (store, *question), ask, fresh_s, min(patience_s, queries.patience_s(store, PATIENCE_S)))
 
 
 def _of_each(stores: Sequence[Store], ask: Callable[[Store, float], Answer[T]]) -> dict[Store, Answer[T]]:

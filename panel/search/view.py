@@ -11,7 +11,7 @@ import streamlit as st
 from panel import format, jobview
 from panel.i18n import _, ngettext
 from panel.insights.queries import is_billed
-from panel.insights.view import ages
+from panel.insights.view import ages, unknown
 from panel.keys.listview import BADGES
 from panel.keys.queries import Badge
 from panel.nav import page
@@ -50,7 +50,7 @@ def _listed(stores: Sequence[Store]) -> bool:
         elif found is not None:
             names[store] = found
         else:
-            pieces.unknown(store, answer)
+            unknown(answer, f"{titled(store)}: ")
     if Store.CLOUD in names and is_billed(Store.CLOUD) is not False:
         text = _("Asking the cloud store costs a command, and one for each index that is shown; its answer is kept for "
                  "five minutes.")  # fmt: skip
@@ -117,7 +117,7 @@ def _page_of(
     _advice(badges)
     for store, answer in infos.items():
         if answer.last is None:
-            pieces.unknown(store, answer)
+            unknown(answer, f"{titled(store)}: ")
     for why in dict.fromkeys(
         f"{STORE_ICONS[store]} {titled(store)}: {said(info.why)}"
         for each in told.values() for store, info in each.items() if isinstance(info, NotOffered)

@@ -15,6 +15,7 @@ from hybrid import HybridRedis
 from hybrid.core.search_index import index_info
 from hybrid.core.shell import split_line
 from hybrid.types import Store
+from panel.keys import queries as key_queries
 from panel.search import hitsview, queries, view
 from panel.search import state as search_state
 
@@ -276,7 +277,7 @@ def test_one_store_is_enough_to_look(
     with client("redis://127.0.0.1:1") as nobody:
         real, kept = hybrid.store, queries.Lines(hybrid)
         monkeypatch.setattr(hybrid, "store", lambda store: nobody if store is down else real(store))
-        monkeypatch.setattr(queries, "lines", lambda: kept)
+        monkeypatch.setattr(key_queries, "lines", lambda: kept)
         at = open_search()
         table = grid(at, "Index")
         assert "Definition" not in table.columns, "nobody knows what the other one has"
@@ -307,7 +308,7 @@ def test_a_server_without_search_says_so(
         real = hybrid.store
         monkeypatch.setattr(hybrid, "store", lambda store: plain if store is Store.CLOUD else real(store))
         kept = queries.Lines(hybrid)
-        monkeypatch.setattr(queries, "lines", lambda: kept)
+        monkeypatch.setattr(key_queries, "lines", lambda: kept)
         at = open_search()
         assert "Cloud: This server has no search" in text_of(at)
         assert "Definition" not in grid(at, "Index").columns
@@ -326,7 +327,7 @@ def test_who_may_not_is_told_so(
     with client(pair.local.url, username="reader", password="any") as reader:
         monkeypatch.setattr(hybrid, "store", lambda _store: reader)
         kept = queries.Lines(hybrid)
-        monkeypatch.setattr(queries, "lines", lambda: kept)
+        monkeypatch.setattr(key_queries, "lines", lambda: kept)
         at = open_search()
         assert grid(at, "Index")["Index"].tolist() == ["books"]
         assert grid(at, "Index")["Definition"].tolist() == [["? unknown"]]
