@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -64,12 +65,21 @@ def collection(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: St
     part: ElementPage = found.value
     number = -len(places) if last_first else len(places)
     picked = element_table(key, kind, part, tuple(infos), number)
-    element_buttons(kind, picked, fixed=fixed)
+    element_buttons(kind, expected(picked, stores), fixed=fixed)
     if picked is not None:
         element_value(kind, picked)
     if picked is not None and kind == "vectorset":
         nearest(key, picked)
     turns(part, places)
+
+
+def expected(one: Element | None, stores: tuple[Store, ...]) -> Element | None:
+    """With what a store that was not asked should hold: the same. It may take the writes when a form is saved."""
+    if one is None or len(stores) == 2:
+        return one
+    if stores[0] is Store.LOCAL:
+        return replace(one, cloud=one.local, cloud_expires_at_ms=one.local_expires_at_ms)
+    return replace(one, local=one.cloud, local_expires_at_ms=one.cloud_expires_at_ms)
 
 
 def ordered(kind: str, *, found_by_name: bool) -> bool:
@@ -155,8 +165,9 @@ def element_table(key: bytes, kind: str, page: ElementPage, stores: tuple[Store,
         columns[" "] = ["" if one.same else "≠" for one in page.elements]
     columns |= names  # behind the time, which is what people read
     wide = {_(store.title()): st.column_config.TextColumn(width="medium") for store in stores}
+    which = hash(tuple(one.name for one in page.elements))  # other elements, or in another order: no row is chosen
     event = st.dataframe(
-        tinted(pd.DataFrame(columns)), key=f"keys-elements-{key.hex()[:64]}-{number}", hide_index=True,
+        tinted(pd.DataFrame(columns)), key=f"keys-elements-{key.hex()[:64]}-{number}-{which}", hide_index=True,
         on_select="rerun", selection_mode=ONE_CLICK, height=height_of(len(page.elements), 460),
         column_config=wide | {" ": st.column_config.TextColumn(width=40)},
     )  # fmt: skip

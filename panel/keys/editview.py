@@ -12,7 +12,7 @@ from panel.i18n import N_, _
 from panel.keys import groupsview, state, valueforms
 from panel.keys.entries import expiry_input, file_input, left_s, parts
 from panel.keys.queries import Edit, KeyInfo, Store, edits
-from panel.keys.saving import buttons, save
+from panel.keys.saving import buttons
 from panel.keys.valueforms import HINTS
 from panel.repair.links import key_from, key_text
 from panel.repair.pieces import type_word
@@ -156,9 +156,4 @@ def create_form() -> None:
                 name, str(st.session_state["keys-form-kind"]), value if content is None else [content], in_ms
             )
 
-        with st.container(horizontal=True):
-            st.button(
-                _("Create"), type="primary", icon=":material/check:", key="keys-form-save", on_click=save,
-                args=(build, lambda edit: edit.keys[0]), disabled=not panel_actions.is_operator(),
-            )  # fmt: skip
-            st.button(_("Cancel"), key="keys-form-cancel", on_click=state.close_form)
+        buttons(_("Create"), build, opens=lambda edit: edit.keys[0])

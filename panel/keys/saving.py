@@ -11,7 +11,7 @@ from panel import actions as panel_actions
 from panel.format import escaped
 from panel.i18n import _
 from panel.keys import actions, state
-from panel.keys.queries import ConfigurationError, Edit, KeyUndo
+from panel.keys.queries import ConfigurationError, Edit, KeyUndo, stores_up
 from panel.said import said as translated
 from panel.widgets import slot
 
@@ -83,9 +83,12 @@ def save(build: Callable[[], Edit], opens: Callable[[Edit], bytes | None] | None
 
 
 def buttons(label: str, build: Callable[[], Edit], **options: Any) -> None:
+    reachable = bool(stores_up())
+    if not reachable:
+        st.caption(f":material/info: {_('What is entered stays here: it can be saved when a store answers again.')}")
     with st.container(horizontal=True):
         st.button(
             label, type="primary", icon=":material/check:", key="keys-form-save", on_click=save, args=(build,),
-            kwargs=options, disabled=not panel_actions.is_operator(),
+            kwargs=options, disabled=not (reachable and panel_actions.is_operator()),
         )  # fmt: skip
         st.button(_("Cancel"), key="keys-form-cancel", on_click=state.close_form)

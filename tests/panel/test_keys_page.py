@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import time
 import types
 from collections.abc import Callable
@@ -242,6 +243,8 @@ def test_what_was_typed_stays_while_no_store_answers(
     set_weather("both down")
     at.run()
     assert at.text_area(key="keys-form-value-local").value == "other words"
+    assert at.button(key="keys-form-save").disabled
+    assert not at.button(key="keys-form-cancel").disabled
     set_weather("healthy")
     at.run()
     assert at.text_area(key="keys-form-value-local").value == "other words"
@@ -306,6 +309,37 @@ def test_an_element_is_changed_and_its_value_shown_beside_the_other(
     at.text_area(key="keys-form-value").set_value("new").run()
     press(at, "keys-form-save")
     assert values(sides, "HGET", "h", "f") == [b"new", b"new"]
+
+
+def choose_row(at: AppTest, key: bytes, row: int) -> AppTest:
+    """Click a row of the table of elements."""
+    [grid_key] = re.findall(rf"keys-elements-{key.hex()}-\S+", " ".join(frame.proto.id for frame in at.dataframe))
+    at.session_state[grid_key] = {"selection": {"rows": [], "columns": [], "cells": [[row, "Key"]]}}
+    return settled(at.run())
+
+
+def test_an_element_is_saved_when_the_store_that_was_away_takes_the_writes_again(
+    hybrid: HybridRedis, sides: dict[Store, Any], set_weather: SetWeather, open_keys: Any
+) -> None:
+    hybrid.hset("h", mapping={"f": "v"})
+    assert hybrid.wait_in_sync(10)
+    set_weather("local down")
+    at = press(choose_row(opened_key(open_keys(), "h"), b"h", 0), "keys-edit-element")
+    at.text_area(key="keys-form-value").set_value("new").run()
+    set_weather("healthy")
+    press(settled(at.run()), "keys-form-save")
+    assert values(sides, "HGET", "h", "f") == [b"new", b"new"]
+
+
+def test_a_row_is_no_longer_chosen_when_another_element_stands_there(hybrid: HybridRedis, open_keys: Any) -> None:
+    hybrid.hset("h", mapping={"a": "1", "b": "2"})
+    at = choose_row(opened_key(open_keys(), "h"), b"h", 0)
+    assert not at.button(key="keys-remove-element").disabled
+    hybrid.hdel("h", "a")
+    hybrid.hset("h", "a", "1")
+    at = press(at, "keys-refresh")
+    assert list(grid(at, "Field")["Field"]) == ["b", "a"]
+    assert at.button(key="keys-remove-element").disabled
 
 
 def test_pending_entries_of_a_group_are_claimed_and_acknowledged(
@@ -502,9 +536,7 @@ def test_the_chosen_row_is_shown_whole_as_it_is_read_best(
     for key, shown in (("job", '"a": ['), ("due", '"id": 7'), ("events", "what=a b\nwho=c")):
         at = opened_key(at, key)
         assert not any(shown in code.value for code in at.code)
-        selection = {"selection": {"rows": [], "columns": [], "cells": [[0, "Key"]]}}
-        at.session_state[f"keys-elements-{key.encode().hex()}-1"] = selection
-        at = settled(at.run())
+        at = choose_row(at, key.encode(), 0)
         assert any(shown in code.value for code in at.code), key
     assert grid(at, "Entry").iloc[0]["Local"] == "what=a b ↵ who=c"
     at.selectbox(key="keys-show-element-as").set_value(Form.BITS).run()
