@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 __all__ = [
-    "from_address", "has_gone_back", "several_from_address", "several_to_address", "to_address", "was_in_address",
+    "from_address", "has_gone_back", "several_from_address", "several_to_address", "text_from_address", "to_address",
+    "was_in_address",
 ]  # fmt: skip
 
 ALL = "all"
@@ -15,15 +16,21 @@ BETWEEN = ","
 WRITTEN = "in-address-"
 
 
-def from_address(name: str, key: str, choices: Sequence[str], default: str) -> None:
+def from_address(name: str, key: str, choices: Sequence[str], default: str | None) -> None:
     """Before a widget is drawn: for the first time, and after the browser went back or forward, take its value from the
     address, if that is one of `choices`. Else send it again: of two drawings a busy browser may show the second alone,
     without what was set in the first."""
     if key not in st.session_state or has_gone_back(name, st.session_state[key]):
         asked = st.query_params.get(name)
-        st.session_state[key] = asked if asked in choices else default
+        st.session_state[key] = next((choice for choice in choices if choice == asked), default)
     else:
         st.session_state[key] = st.session_state[key]
+
+
+def text_from_address(name: str, key: str, default: str = "") -> None:
+    """As `from_address`, for what is typed: that is not sent again, which would take away what is being typed."""
+    if key not in st.session_state or has_gone_back(name, st.session_state[key]):
+        st.session_state[key] = st.query_params.get(name, default)
 
 
 def to_address(name: str, value: str, default: str) -> None:
@@ -41,7 +48,7 @@ def several_from_address(name: str, key: str, choices: Sequence[str], default: S
     if found is None or has_gone_back(name, found):
         asked = st.query_params.get(name)
         found = default if asked is None else asked.split(BETWEEN)
-    st.session_state[key] = [each for each in found if each in choices]
+    st.session_state[key] = [each for each in choices if each in found]
 
 
 def several_to_address(name: str, values: Sequence[str], default: Sequence[str] = ()) -> None:

@@ -6,9 +6,10 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _
+from panel.links import from_address, text_from_address, was_in_address
 from panel.repair import actions as repair
 from panel.repair import queries
-from panel.repair.links import link, linked
+from panel.repair.links import link
 from panel.repair.pieces import cost_text, missing
 from panel.repair.queries import Known, Scope
 from panel.widgets import perform
@@ -39,17 +40,18 @@ def scope_form(blocked: bool) -> None:
                 keys = tuple(line.strip().encode() for line in names.splitlines() if line.strip())
                 scope = Scope(keys=keys)
             else:
-                pattern = st.text_input(
-                    _("Pattern"), value=linked("pattern", "*"), key="diff-pattern", width=280, help=_(PATTERN_HELP)
-                ).strip() or "*"  # fmt: skip
-                first = linked("type")
+                text_from_address("pattern", "diff-pattern", "*")
+                typed = st.text_input(_("Pattern"), key="diff-pattern", width=280, help=_(PATTERN_HELP))
+                pattern = typed.strip() or "*"
+                from_address("type", "diff-type", ["any", *KINDS], "any")
                 kind = st.selectbox(
-                    _("Type"), ["any", *KINDS], index=1 + KINDS.index(first) if first in KINDS else 0,
-                    key="diff-type", width=130,
+                    _("Type"), ["any", *KINDS], key="diff-type", width=130,
                     format_func=lambda kind: _("any") if kind == "any" else kind,
                 )  # fmt: skip
                 scope = Scope(pattern.encode(), None if kind == "any" else kind)
                 link(pattern="" if pattern == "*" else pattern, type="" if kind == "any" else str(kind))
+                was_in_address("pattern", typed)
+                was_in_address("type", kind)
             with st.popover(_("Limits"), icon=":material/tune:"):
                 all_ttls = st.toggle(_("Compare every expiry"), key="diff-ttls", help=_(TTLS_HELP))
                 most = st.number_input(

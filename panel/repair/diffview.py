@@ -12,7 +12,7 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _, ngettext
-from panel.links import has_gone_back, was_in_address
+from panel.links import from_address, has_gone_back, several_from_address, text_from_address, was_in_address
 from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
@@ -87,12 +87,10 @@ def chooser(results: Sequence[DiffResult], *, blocked: bool) -> DiffResult:
     """The comparison to show: the one of the address, else the newest."""
     ids = [result.id for result in results]
     words = {result.id: title_of(result) for result in results}
-    wanted = linked("diff")
+    key = f"diff-chosen-{words[ids[0]]}"
+    from_address("diff", key, ids, ids[0])
     with st.container(horizontal=True, vertical_alignment="bottom", key="diff-head"):
-        chosen = st.selectbox(
-            _("Comparison"), ids, index=ids.index(wanted) if wanted in ids else 0, format_func=words.__getitem__,
-            key=f"diff-chosen-{words[ids[0]]}", width=420,
-        )  # fmt: skip
+        chosen = st.selectbox(_("Comparison"), ids, format_func=words.__getitem__, key=key, width=420)
         result = results[ids.index(chosen)]
         if result.ending is not Ending.FINISHED:
             st.button(
@@ -101,6 +99,7 @@ def chooser(results: Sequence[DiffResult], *, blocked: bool) -> DiffResult:
                 on_click=perform, args=(repair.start_diff, result.scope), kwargs={"resume": result.id},
             )  # fmt: skip
     link(diff="" if chosen == ids[0] else str(chosen))
+    was_in_address("diff", chosen)
     return result
 
 
@@ -137,17 +136,18 @@ FLIGHT_HELP = N_("They differed, but writes to them were on their way: no drift,
 def selection_form(result: DiffResult) -> Selection:
     """Which of the differences are shown, and made equal in bulk."""
     named = [cause for cause in Cause if result.counts.get(cause)]
-    wanted = [cause for cause in named if cause.value in linked("cause").split(",")]
+    key = f"diff-causes-{result.id}"
+    several_from_address("cause", key, named)
+    text_from_address("containing", "containing")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.pills(
-            _("Cause"), named, selection_mode="multi", default=wanted, key=f"diff-causes-{result.id}",
+            _("Cause"), named, selection_mode="multi", key=key,
             format_func=lambda cause: f"{_(CAUSES[cause])} · {format.number(result.counts[cause])}",
         )  # fmt: skip
         containing = st.text_input(
-            _("Key contains"), key="containing", bind="query-params", width=240, placeholder=_("any"),
-            icon=":material/search:",
-        ).strip()  # fmt: skip
-    return Selection(result.id, tuple(chosen), containing.encode())
+            _("Key contains"), key="containing", width=240, placeholder=_("any"), icon=":material/search:"
+        )  # fmt: skip
+    return Selection(result.id, tuple(chosen), containing.strip().encode())
 
 
 def differences_table(file: DiffFile, selection: Selection, *, just_opened: bool) -> int:
@@ -181,8 +181,10 @@ def page_shown(selection: Selection, pages: int, *, just_opened: bool) -> int:
     is_led = just_opened or has_gone_back("page", state.get(PAGE))
     page = min(pages, linked_page() if is_led else int(state.get(key, 1)))
     state[key] = state[PAGE] = page
-    link(cause=",".join(selection.causes), page=str(page) if page > 1 else "")
-    was_in_address("page", page)
+    containing = st.session_state["containing"]
+    link(cause=",".join(selection.causes), containing=containing, page=str(page) if page > 1 else "")
+    for name, chosen in (("cause", list(selection.causes)), ("containing", containing), ("page", page)):
+        was_in_address(name, chosen)
     return page
 
 

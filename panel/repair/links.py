@@ -24,14 +24,12 @@ def linked_page() -> int:
 
 
 def link(**values: str) -> None:
-    """Put values into the address, so that it can be handed on; empty ones are taken out of it, first: between the two
-    the browser remembers a step."""
-    for name, value in values.items():
-        if not value and name in st.query_params:
-            del st.query_params[name]
-    changed = {name: value for name, value in values.items() if value and st.query_params.get(name) != value}
-    if changed:
-        st.query_params.update(changed)
+    """Put values into the address, so that it can be handed on; empty ones are taken out of it. All at once: each time
+    is a step for the browser's Back. No widget of the page may be bound to the address."""
+    before = st.query_params.to_dict()
+    after = {name: value for name, value in {**before, **values}.items() if value}
+    if after != before:
+        st.query_params.from_dict(after)
 
 
 def key_text(key: bytes) -> str:

@@ -7,11 +7,12 @@ import streamlit as st
 
 from panel import actions, format
 from panel.i18n import N_, _, ngettext
+from panel.links import from_address, was_in_address
 from panel.queries import Store
 from panel.repair import actions as repair
 from panel.repair import queries
 from panel.repair.agreement import outdated
-from panel.repair.links import key_text, link, linked
+from panel.repair.links import key_text, link
 from panel.repair.pieces import facts_text, missing
 from panel.repair.queries import Action, Direction, Known, PlanPreview, Prefer, Selection, Verb
 from panel.verdict import Verdict, named
@@ -44,11 +45,11 @@ def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None,
             icon=":material/info:",
         )
     blocked = obstacle is not None or not actions.is_operator()
-    wanted = [direction for direction in Direction if direction.value == linked("direction")]
+    from_address("direction", f"{key}-direction", list(DIRECTIONS), None)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         direction = st.segmented_control(
             _("Whose values win"), list(DIRECTIONS), format_func=lambda way: _(DIRECTIONS[way]),
-            default=wanted[0] if wanted else None, key=f"{key}-direction", disabled=obstacle is not None, wrap=True,
+            key=f"{key}-direction", disabled=obstacle is not None, wrap=True,
         )  # fmt: skip
         prefer, extras = Prefer.ASK, False
         if direction is Direction.MERGE:
@@ -59,6 +60,7 @@ def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None,
         elif direction is not None:
             extras = st.toggle(_("Delete extra keys"), key=f"{key}-extras", help=_(EXTRAS_HELP))
     link(direction=direction.value if direction else "")
+    was_in_address("direction", direction)
     if direction is None or obstacle is not None:
         return
     found = queries.plan_preview(selection, direction, prefer, extras)

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 import redis
 import streamlit as st
 from servers import wait_until
+from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
 
 from hybrid.core.drift import ttl_detail
@@ -28,6 +30,7 @@ OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
 SetWeather = Callable[[str], Overview | None]
 PAGE = "repair/diff.py"
+SEND = QueryParams._send_query_param_msg
 
 
 def compared(real_panel: SimpleNamespace) -> str:
@@ -222,6 +225,32 @@ def test_what_keys_contain_is_in_the_address(
     compared(real_panel)
     at = open_page(PAGE, query={"containing": "the"})
     assert list(next(frame.value for frame in at.dataframe if "Cause" in frame.value.columns)["Key"]) == ["theirs"]
+
+
+def test_back_takes_one_step_to_what_was_chosen_before(
+    real_panel: SimpleNamespace, drift: tuple[redis.Redis, redis.Redis], as_operator: None, open_page: OpenPage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(diffview, "PAGE_ROWS", 1)
+    causes = f"diff-causes-{compared(real_panel)}"
+    before = {"containing": "t", "page": "2", "pattern": "t*", "direction": "merge"}
+    at = open_page(PAGE, query=before)
+    assert at.get_by_key("diff-direction").value is Direction.MERGE
+    with patch.object(QueryParams, "_send_query_param_msg", autospec=True, side_effect=SEND) as step:
+        at.get_by_key(causes).set_value([Cause.ONLY_CLOUD]).run()
+    assert step.call_count == 1, "of another selection the first page, in the same step"
+    assert (at.query_params["cause"], "page" in at.query_params) == ("only cloud", False)
+    at.text_input(key="containing").set_value("the").run()
+    at.text_input(key="diff-pattern").set_value("*").run()
+    at.get_by_key("diff-direction").set_value(None).run()
+    at.query_params.clear()
+    for name, value in before.items():
+        at.query_params[name] = value
+    at.run()
+    assert at.get_by_key(causes).value == []
+    assert [at.text_input(key=key).value for key in ("containing", "diff-pattern")] == ["t", "t*"]
+    assert at.get_by_key("diff-direction").value is Direction.MERGE
+    assert {name: at.query_params[name] for name in at.query_params} == before
 
 
 @pytest.mark.parametrize(
