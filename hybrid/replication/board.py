@@ -25,10 +25,14 @@ from hybrid.replication.news import Change, News
 from hybrid.settings import Settings
 from hybrid.types import ReadPreference, Store, StoreState
 
-__all__ = ["SEAL_S", "Board"]
+__all__ = ["LATE_S", "SEAL_S", "Board"]
 
 SEAL_S: Final = 1.0
 """How long the shipper's last word on a lost local store is waited for."""
+
+LATE_S: Final = 0.3
+"""How long, where little can be on its way: a shipper that was held up for longer asks before it sends on, see
+`hybrid.replication.stream`."""
 
 RESTARTED_S: Final = 2.0
 """For so long a connection that was closed explains why others took the authority away."""
@@ -83,7 +87,7 @@ class Board:
         self.heard = False
         self.unsealed_until_s = 0.0
         """Until when the cloud store takes no writes, unless the shipper gives its last word before (monotonic clock):
-        it takes over while it catches up, and what is on its way there could still arrive."""
+        it has taken over, and what is on its way there could still arrive."""
         self.routes: Routes = self._planned()
         self._last = self._planned_last()
 
@@ -204,8 +208,9 @@ class Board:
                 answers = self.state(Store.LOCAL) is StoreState.UP and self.moved_s - self._broken_s > RESTARTED_S
                 if authority.store is Store.CLOUD and not authority.held and answers:
                     self._unexplained_s.append(self.moved_s)
-                if authority.store is Store.CLOUD and not first and self.state(Store.CLOUD) is StoreState.CATCHING_UP:
-                    self._expect_seal()
+                if authority.store is Store.CLOUD and not first and not authority.held:
+                    lags = self.state(Store.CLOUD) is StoreState.CATCHING_UP
+                    self._expect_seal(SEAL_S if lags else LATE_S)
                 if not is_doubtful:
                     changes = self._transition(authority.store, Evidence.CAUGHT_UP)
                 if authority.store is Store.CLOUD:
@@ -248,7 +253,7 @@ class Board:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         if cloud is StoreState.CATCHING_UP and (local.is_lost or self.authority.store is Store.CLOUD):
             if self.authority.store is Store.LOCAL:
-                self._expect_seal()
+                self._expect_seal(SEAL_S)
                 self._has_gaps = self._served and local is StoreState.DOWN
             return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
         certain = self.authority.store is Store.LOCAL and (self.heard or cloud.is_lost)
@@ -257,10 +262,11 @@ class Board:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         return []
 
-    def _expect_seal(self) -> None:
-        """The cloud store takes over while it catches up, whoever claimed it."""
+    def _expect_seal(self, wait_s: float) -> None:
+        """The cloud store takes over, whoever claimed it: what the shipper sends until it hears of that would replace
+        what is written before it arrives."""
         if self._served:
-            self.unsealed_until_s = time.monotonic() + SEAL_S
+            self.unsealed_until_s = max(self.unsealed_until_s, time.monotonic() + wait_s)
 
     def configure(self, settings: Settings, changes: str, *, version: int | None = None, author: str = "") -> None:
         """Take other settings into use. `version` is that of the live configuration which asks for them."""

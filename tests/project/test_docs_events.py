@@ -116,6 +116,7 @@ TIMES: list[tuple[object, str, str]] = [
     (watcher.FREE_S, "2", "watcher.py"),
     (watcher.HEARSAY_S, "600", "watcher.py"),
     (board.SEAL_S, "1", "board.py"),
+    (board.LATE_S, "0.3", "board.py"),
     (engine.HANDOVER_S, "1", "engine.py"),
     (confirmations.OVERDUE_S, "5", "confirmations.py"),
     (board.WORD_S, "2.5", "board.py"),

@@ -678,6 +678,36 @@ def test_a_store_that_lacks_what_was_not_read_yet_does_not_serve(monkeypatch: py
         assert written and not world.unequal()
 
 
+@pytest.mark.parametrize("slow_s", [0.02, 0.03, 0.05, 0.07, 0.09])
+def test_what_is_shipped_late_does_not_replace_what_is_written_after_a_claim(slow_s: float) -> None:
+    """Who claims the cloud store has the shorter way to it than the process that ships."""
+    with opened(f"shipped late {slow_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.01
+        shipping, other = (world.start(name, 0.0, ack="local") for name in ("p1", "p2"))
+        world.scheduler.spawn(lambda: shipping.client.set("k", "old"), "writer", shipping)
+        wait(world, 1.0)
+        assert shipping.client._board.shipping
+        world.link(shipping, Store.CLOUD).slow_s = slow_s
+        read: list[Any] = []
+
+        def write() -> None:
+            other.client.set("k", "old")
+            link = world.link(other, Store.LOCAL)
+            link.refuse = True
+            link.cut()
+            other.client.set("k", "new")
+            read.append(other.client.get("k"))
+
+        world.scheduler.spawn(write, "writer", other)
+        assert world.scheduler.run(lambda: bool(read), world.scheduler.now_s + 10)
+        wait(world, 1.0)
+        assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
+        world.link(other, Store.LOCAL).heal()
+        wait(world, 10.0)
+        assert not world.unequal()
+        assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
+
+
 @pytest.mark.parametrize("few_keys", [1000, 3])
 def test_a_store_that_lacks_only_what_was_on_its_way_goes_on_serving(
     few_keys: int, monkeypatch: pytest.MonkeyPatch
