@@ -14,7 +14,7 @@ class Divergence:
     """`sampled` keys were compared in this round through both stores and `differed` of them did; `_before` are those
     of the whole round before. `open_differences` are left for a person or for the next round, the oldest known since
     `oldest_since_s`. Repairs and cloud commands are those of the day `day`. Times are Unix times. The cursors lead on
-    in the `run` of each server (its `run_id`).
+    in the `run` of each server (its `run_id`). `began_s` is when this round began, 0.0 before it did.
     """
 
     sampled: int = 0
@@ -32,6 +32,8 @@ class Divergence:
     cloud_cursor: str = "0"
     local_run: str | None = None
     cloud_run: str | None = None
+    began_s: float = 0.0
+    began_before_s: float = 0.0
 
     @property
     def seen(self) -> int:
@@ -56,6 +58,8 @@ class Divergence:
             sampled_before=self.sampled,
             differed_before=self.differed,
             rounds=self.rounds + 1,
+            began_s=0.0,
+            began_before_s=self.began_s,
         )
 
     def on(self, day: str) -> Divergence:

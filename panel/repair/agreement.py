@@ -28,10 +28,16 @@ def agreement(patience_s: float = 0.8) -> Answer[Divergence | None]:
 
 
 def found_last(measured: Divergence | None, results: Sequence[DiffResult]) -> Divergence | None:
-    """What was measured, or what the newest of `results` that compared everything says of the same, if it is later."""
+    """What was measured, or what the newest of `results` that compared everything says of the same, if it is later.
+    What that found to differ counts until the periodic sync has gone through everything since: a turn looks at some
+    keys."""
     whole = next((each for each in results if each.scope == Scope() and each.ending is Ending.FINISHED), None)
-    if whole is None or (measured is not None and measured.checked_at_s >= whole.ended_at_s):
+    if whole is None:
         return measured
+    if measured is not None:
+        known_since_s = measured.began_before_s if whole.different else measured.checked_at_s
+        if known_since_s >= whole.ended_at_s:
+            return measured
     return replace(
         measured or Divergence(), sampled=whole.compared, differed=whole.different, sampled_before=0,
         differed_before=0, open_differences=whole.different, checked_at_s=whole.ended_at_s,

@@ -35,7 +35,7 @@ from hybrid.ops.diff.export import field_row, rows, shown
 from hybrid.ops.facts import entry_bytes
 from hybrid.ops.keys import kind_word
 from hybrid.ops.sync.one_key import MERGED_PARTS, KeyLook, look_at_key
-from hybrid.ops.sync.periodic import Divergence, read_divergence
+from hybrid.ops.sync.periodic import DAILY_COMMANDS, Divergence, read_divergence
 from hybrid.ops.sync.run import (
     Action,
     Direction,
@@ -55,6 +55,7 @@ from panel.reads import Answer, Known, ReadFailed, Unknown
 
 __all__ = [
     "CONFLICTS_PAGE",
+    "DAILY_COMMANDS",
     "DIFF_JOB",
     "ENTRY_BYTES",
     "MERGED_PARTS",

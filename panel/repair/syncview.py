@@ -36,7 +36,7 @@ INTERVALS_S = {
 PERIODIC = N_(
     "The process that ships compares the next keys at each turn, and repairs what differs: a value written directly to "
     "the cloud store wins, unless the application has written a newer one; a key that one store lacks is copied to it; "
-    "nothing is deleted. On a store that bills commands it takes at most 5,000 of them a day, and goes slower instead."
+    "nothing is deleted. On a store that bills commands it takes at most {n} of them a day, and goes slower instead."
 )
 
 
@@ -160,7 +160,7 @@ def schedule(snapshot: Overview | None) -> None:
     settings = snapshot.settings
     fixed = not actions.is_operator()
     with st.container(border=True, key="sync-schedule"):
-        st.caption(_(PERIODIC))
+        st.caption(_(PERIODIC).format(n=format.number(queries.DAILY_COMMANDS)))
         with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
             enabled = st.toggle(
                 _("Periodic sync"), value=settings.sync_enabled, key=f"sync-on-{settings.sync_enabled}", disabled=fixed

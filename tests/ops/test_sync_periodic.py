@@ -54,6 +54,7 @@ def test_a_step_repairs_what_was_written_past_hybrid_and_measures_it(
     cloud.hset("only:cloud", mapping={"a": "1"})
     local.set("only:local", "v")
     cloud.expire("key:2", 1000)
+    began_s = time.time()
     found = runner.step()
     assert hybrid.wait_in_sync(10)
     assert compare(local, cloud).identical
@@ -61,6 +62,7 @@ def test_a_step_repairs_what_was_written_past_hybrid_and_measures_it(
     assert cloud.get("only:local") == b"v" and local.ttl("key:2") > 900
     assert (found.rounds, found.sampled_before, found.differed_before, found.repaired_today) == (1, 52, 4, 4)
     assert found.equal_share == 1 - 4 / 52
+    assert began_s <= found.began_before_s <= found.checked_at_s and found.began_s == 0.0
     assert found.open_differences == 0 and found.oldest_since_s is None
     assert read_divergence(hybrid) == found
     assert runner.step().equal_share == 1 - 0 / 104
@@ -90,9 +92,11 @@ def test_equal_stores_are_left_alone_for_few_commands(
 def test_a_used_up_budget_waits_for_the_next_day(
     hybrid: HybridRedis, both: tuple[redis.Redis, redis.Redis], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = AntiEntropy(hybrid._engine).step()
     monkeypatch.setattr(periodic, "DAILY_COMMANDS", 0)
     both[1].set("key:1", "from elsewhere")
-    assert AntiEntropy(hybrid._engine).step().sampled == 0
+    after = AntiEntropy(hybrid._engine).step()
+    assert (after.seen, after.checked_at_s) == (before.seen, before.checked_at_s), "nothing was looked at"
     assert both[0].get("key:1") == b"1"
 
 

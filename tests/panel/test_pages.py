@@ -214,8 +214,17 @@ def test_a_later_comparison_of_everything_tells_how_equal_the_stores_are() -> No
     found = agreement.found_last(measured, [compared(NOW + 9, b"a*"), compared(NOW + 5), compared(NOW + 1)])
     assert found is not None
     assert (found.sampled, found.open_differences, found.checked_at_s) == (2457, 13, NOW + 5)
-    assert agreement.found_last(measured, [compared(NOW - 1)]) is measured
+    assert agreement.found_last(measured, [replace(compared(NOW - 1), different=0)]) is measured
     assert agreement.found_last(None, [compared(NOW, ending=Ending.CANCELLED)]) is None
+
+
+def test_what_differed_counts_until_all_keys_were_looked_at_since() -> None:
+    """A turn of the periodic sync that looked at a few keys, or at none, had the page say 100%."""
+    turn = Divergence(sampled=200, sampled_before=1000, checked_at_s=NOW, began_s=NOW - 10, began_before_s=NOW - 900)
+    found = agreement.found_last(turn, [compared(NOW - 300)])
+    assert found is not None and (found.open_differences, found.checked_at_s) == (13, NOW - 300)
+    around = replace(turn, began_before_s=NOW - 290)
+    assert agreement.found_last(around, [compared(NOW - 300)]) is around
 
 
 @pytest.mark.parametrize("name", ["keys", "diff", "sync", "tests", "insights", "console"])

@@ -116,7 +116,7 @@ def test_schedule_is_changed_in_every_process(
     measured = Divergence(sampled=1000, differed=4, rounds=2, checked_at_s=time.time(), repaired_today=4)
     monkeypatch.setattr(queries, "divergence", lambda **_: queries.Known(measured, time.time()))
     at = open_page(PAGE, query={"section": "schedule"})
-    assert "nothing is deleted" in text_of(at)
+    assert "nothing is deleted" in text_of(at) and "at most 3,000 of them a day" in text_of(at)
     assert {metric.label: metric.value for metric in at.metric}["Keys equal"] == "99.60%"
     assert at.button(key="sync-apply").disabled
     at.get_by_key("sync-every-300").set_value(3600).run()

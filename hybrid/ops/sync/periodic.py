@@ -36,7 +36,7 @@ from hybrid.stores.capabilities import capabilities_of
 from hybrid.stores.wire import Wire
 from hybrid.types import Store, StoreState
 
-__all__ = ["AntiEntropy", "Divergence", "read_divergence"]
+__all__ = ["DAILY_COMMANDS", "AntiEntropy", "Divergence", "read_divergence"]
 
 logger = logging.getLogger("hybrid.sync")
 
@@ -116,6 +116,8 @@ class AntiEntropy:
         before = self._recorded(pair).in_runs(*self._runs).on(time.strftime("%Y-%m-%d", time.gmtime()))
         spent_before = pair.cloud_commands
         most = self._budget(before)
+        if most is not None and most < STEP_COMMANDS:
+            return before  # nothing is compared, so nothing new is known
         self._rotation = before.rounds
         now, differing = before, list[Difference]()
         for turn in range(FREE_PAGES):
@@ -124,6 +126,8 @@ class AntiEntropy:
                 break
             if turn == 0:
                 differing += self._compared(pair, list(self._since_s)[:BILLED_PAGE_KEYS])
+            if now.cloud_cursor == now.local_cursor == START:
+                now = replace(now, began_s=time.time())
             now, keys = self._next_keys(pair, now)
             found = self._compared(pair, keys)
             differing += found
