@@ -289,8 +289,11 @@ class Driver:
         return self._submitted(action)
 
     async def _commit_sealed(self, action: Commit) -> Committed | Fenced:
-        await self.once("seal", self._engine.board.await_seal)
+        await self._await_seal()
         return await self._submitted(action)
+
+    async def _await_seal(self) -> None:
+        await self.once("seal", self._engine.board.await_seal)
 
     def _submitted(self, action: Commit) -> asyncio.Future[Committed | Fenced]:
         decode = self._endpoints[action.store].decode if action.decode else None
@@ -318,6 +321,8 @@ class Driver:
 
     async def _borrow(self, action: Borrow) -> Loan | Fenced:
         store, engine = action.store, self._engine
+        if engine.board.unsealed_until_s and store is Store.CLOUD:
+            await self._await_seal()
         try:
             wire = await self._endpoints[store].take_fenced(engine.board.authority.epoch)
         except (NotSent, ReplyLost) as error:

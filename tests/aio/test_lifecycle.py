@@ -204,6 +204,46 @@ def test_writes_that_meet_a_moved_record_go_where_it_says(stores: Stores) -> Non
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_claimed_store_is_written_behind_the_last_word(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch, watched: bool
+) -> None:
+    found: list[int] = []
+
+    async def write(hybrid: HybridRedis) -> None:
+        if not watched:
+            await hybrid.set("k", "v")
+            return
+        async with hybrid.pipeline() as pipe:
+            await pipe.watch("k")
+            pipe.multi()
+            await pipe.set("k", "v").execute()
+
+    async def test(hybrid: HybridRedis) -> None:
+        board = hybrid._board
+        assert await hybrid.wait_in_sync(20)
+        with client(stores.local.url) as local, client(stores.cloud.url) as cloud:
+
+            def await_seal() -> None:
+                found.append(cloud.exists("k"))
+                board.unsealed_until_s = 0.0
+
+            monkeypatch.setattr(board, "await_seal", await_seal)
+            for store in (local, cloud):
+                store.set("hybrid:authority", Authority(Holder.CLOUD, 7, held=True).record)
+            await hybrid.set("other", "v")
+            board.unsealed_until_s = time.monotonic() + 60
+            await write(hybrid)
+            found.append(cloud.exists("k"))
+
+    async def run() -> None:
+        async with opened(stores) as hybrid:
+            await test(hybrid)
+
+    asyncio.run(run())
+    assert found == [0, 1]
+
+
 def test_degraded_mode(server: Callable[..., ServerProcess]) -> None:
     local, cloud = server(), server()
 

@@ -678,10 +678,11 @@ def test_a_store_that_lacks_what_was_not_read_yet_does_not_serve(monkeypatch: py
         assert written and not world.unequal()
 
 
+@pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("slow_s", [0.02, 0.03, 0.05, 0.07, 0.09])
-def test_what_is_shipped_late_does_not_replace_what_is_written_after_a_claim(slow_s: float) -> None:
+def test_what_is_shipped_late_does_not_replace_what_is_written_after_a_claim(slow_s: float, watched: bool) -> None:
     """Who claims the cloud store has the shorter way to it than the process that ships."""
-    with opened(f"shipped late {slow_s}", preempt=0.0, verbose=False) as world:
+    with opened(f"shipped late {slow_s} {watched}", preempt=0.0, verbose=False) as world:
         world.round_trip_s[Store.CLOUD] = 0.01
         shipping, other = (world.start(name, 0.0, ack="local") for name in ("p1", "p2"))
         world.scheduler.spawn(lambda: shipping.client.set("k", "old"), "writer", shipping)
@@ -695,7 +696,10 @@ def test_what_is_shipped_late_does_not_replace_what_is_written_after_a_claim(slo
             link = world.link(other, Store.LOCAL)
             link.refuse = True
             link.cut()
-            other.client.set("k", "new")
+            if watched:
+                other.client.transaction(lambda pipe: pipe.multi() or pipe.set("k", "new"), "k")
+            else:
+                other.client.set("k", "new")
             read.append(other.client.get("k"))
 
         world.scheduler.spawn(write, "writer", other)
