@@ -367,6 +367,15 @@ def test_settings_name_their_source(
     assert shown["`REDIS_SYNC_INTERVAL`"] == "300 s :gray-badge[default]"
 
 
+def test_settings_tell_which_version_each_process_runs_and_what_its_code_fixes(
+    set_weather: SetWeather, open_page: OpenPage
+) -> None:
+    set_weather("healthy")
+    frames = [frame.value for frame in open_page(SETTINGS_PAGE).dataframe]
+    [process] = next(frame for frame in frames if "Process" in frame).to_dict("records")
+    assert (process["Process"], process["Configuration"], process["Fixed in its code"]) == ("shop", "0", "ack")
+
+
 def test_settings_show_what_is_left_out_of_several_urls(
     set_weather: SetWeather, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
