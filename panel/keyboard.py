@@ -20,6 +20,7 @@ COOKIE_S = 365 * 86400
 COURSE = N_("Course of {label}: {value} now, {change}")
 SCRIPT = """
 const NARROW = 640
+const PATIENCE_MS = 10000
 let shown = ''
 let place = ''
 let stop = () => {}  // Streamlit calls again for new data, and what was returned last only at the end
@@ -40,6 +41,14 @@ const describe = (words) => {
     line.setAttribute('aria-label', course)
   }
 }
+const search = () => {
+  const field = document.querySelector('[data-testid="stMain"] input[type="search"]')
+  field?.focus()
+  return field
+}
+const seek = (until) => {  // on the page that is on its way
+  if (!typing(document.activeElement) && !search() && Date.now() < until) setTimeout(seek, 100, until)
+}
 export default function({data, setTriggerValue}) {
   stop()
   document.documentElement.lang = data.language.replace('_', '-')
@@ -59,9 +68,10 @@ export default function({data, setTriggerValue}) {
     if (event.key === '?') setTriggerValue('help', true)
     if (event.key !== '/') return
     event.preventDefault()
-    const field = document.querySelector('[data-testid="stMain"] input[type="search"]')
-    if (field) field.focus()
-    else document.querySelector('a[href$="/keys"]')?.click()
+    if (!search()) {
+      document.querySelector('a[href$="/keys"]')?.click()
+      seek(Date.now() + PATIENCE_MS)
+    }
   }
   document.addEventListener('keydown', pressed)
   describe(data.words)

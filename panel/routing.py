@@ -67,10 +67,10 @@ def routing_facts(snapshot: Overview) -> None:
     if writes is not None and snapshot.settings.replicated:
         if stranger(snapshot) is not None:
             later = _(", {store} is left alone until they are one pair")
-        elif snapshot.status.is_unshipped:
-            later = _(", nobody ships them to {store}")
+        elif StoreState.DOWN in states:
+            later = _(", {store} follows when it is back")
         else:
-            later = _(", {store} follows when it is back") if StoreState.DOWN in states else _(", {store} follows")
+            later = _(", nobody ships them to {store}") if snapshot.status.is_unshipped else _(", {store} follows")
         then = later.format(store=named(writes.other))
     read = _("Reads go to {store}").format(store=named(reads) if reads else nowhere)
     written = _("Writes go to {store}").format(store=named(writes) if writes else nowhere)

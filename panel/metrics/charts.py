@@ -23,6 +23,7 @@ __all__ = [
 
 Point = tuple[float, float | None]
 QUANTILES = (("p99", "solid"), ("p95", "dash"), ("p50", "dot"))
+PROBED = (("p99", "longdash"), ("p50", "dashdot"))
 LEAST_MS = 0.001  # a log axis has no zero
 NEUTRAL = "#7d8aa3"
 KIND_COLORS = ("#d9480f", "#b91c5c", "#a16207", "#7c2d12", "#9f1239", "#57534e")
@@ -54,7 +55,7 @@ class Unit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One series: Unix times and values, None for a gap. `style` is solid, dash or dot."""
+    """One series: Unix times and values, None for a gap. `style` is as Plotly names it."""
 
     name: str
     color: str
@@ -135,8 +136,7 @@ def _probes(found: Measured, store: Store) -> list[Line]:
     """How a store that applications do not ask answers the agent: the cloud, say, while local serves all reads."""
     title = _("{store} probe {name}")
     named = (
-        (title.format(store=_(store.title()), name=name), f"{name}_ms.{store.value}", style)
-        for name, style in QUANTILES[::2]
+        (title.format(store=_(store.title()), name=name), f"{name}_ms.{store.value}", style) for name, style in PROBED
     )
     lines = [replace(_gauge(found, gauge, title, STORE_COLORS[store]), style=style) for title, gauge, style in named]
     return [line for line in lines if line.points]

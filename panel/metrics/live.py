@@ -12,7 +12,7 @@ from panel.metrics.charts import Chart, Line, Unit
 
 __all__ = ["echarts"]
 
-DASHES = {"solid": "solid", "dash": "dashed", "dot": "dotted"}
+DASHES = {"solid": "solid", "dash": "dashed", "dot": "dotted", "longdash": [12, 4], "dashdot": [8, 3, 2, 3]}
 WORDS: Mapping[Unit, Callable[[float], str]] = {
     Unit.MS: format.latency,
     Unit.BYTES: format.size,

@@ -117,7 +117,7 @@ def help_by_keyboard(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.keyboard.press("/")
-    expect(page.get_by_role("heading", name="Keys")).to_be_visible(timeout=PATIENT_MS)
+    expect(page.get_by_role("searchbox", name="Search")).to_be_focused(timeout=PATIENT_MS)
 
 
 def switch_to_portuguese(page: Page, panel: RunningPanel) -> None:

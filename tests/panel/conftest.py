@@ -98,6 +98,7 @@ WEATHERS: dict[str, Overview | None] = {
     "local down": overview(LOCAL_DOWN, CLOUD_UP, authority=Store.CLOUD, lag_entries=None, lag_s=None),
     "local down, not missed": overview(LOCAL_DOWN, CLOUD_UP, lag_entries=None, lag_s=None, conflicts=None),
     "cloud down": overview(LOCAL_UP, CLOUD_DOWN, lag_entries=40, lag_s=600.0),
+    "cloud down, nobody ships": overview(LOCAL_UP, CLOUD_DOWN, lag_entries=40, lag_s=600.0, shipper=None),
     "both down": overview(LOCAL_DOWN, CLOUD_DOWN, lag_entries=None, lag_s=None),
     "catching up": overview(LOCAL_UP, facts(Store.CLOUD, StoreState.CATCHING_UP), lag_entries=900),
     "cloud refuses": overview(LOCAL_UP, CLOUD_REFUSES, lag_entries=2, lag_s=60.0),

@@ -106,6 +106,8 @@ def test_where_writes_go_is_told_to_the_end(
     assert "Writes go to local, cloud follows" in text_of(open_page(page))
     set_weather("nobody ships")
     assert "Writes go to local, nobody ships them to cloud" in text_of(open_page(page))
+    set_weather("cloud down, nobody ships")  # who could not, either, while it is down
+    assert "Writes go to local, cloud follows when it is back" in text_of(open_page(page))
 
 
 def test_an_operator_of_a_panel_that_is_read_only_is_told_why_he_may_only_look(
