@@ -204,10 +204,15 @@ def run(name: str, draw: Draw) -> None:
 
 
 def run_together(draw: Draw) -> None:
-    """Several commands at once: a pipeline, a transaction, a transaction on watched keys, a value too large to log."""
-    client, kind = draw.client, draw.below(4)
-    if kind == 3:
-        client.set(draw.key("large", 2), str(draw.number).ljust(LARGE_BYTES))
+    """Several commands at once: a pipeline, a transaction, a transaction on watched keys; or a value too large to log,
+    or one that is logged although it is large."""
+    client, kind = draw.client, draw.below(5)
+    if kind > 2:
+        value = str(draw.number).ljust(LARGE_BYTES)
+        if kind == 3:
+            client.set(draw.key("large", 2), value)
+        else:
+            client.hset(draw.key("large fields", 2), draw.key("field"), value)
         return
     with client.pipeline(transaction=kind > 0) as pipe:
         if kind == 2:

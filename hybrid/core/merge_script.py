@@ -10,8 +10,8 @@ newer than the value that is about to be put there. And one key that is written 
 are added. Returns these, too. If the mark cannot be set nothing is done, and the error is returned: a store
 that is full or read-only refuses it as it would all others.
 
-No command is too long for Lua, whose stack takes about 7,900 arguments: what is logged has at most 32 KiB, and a step
-of a copy 5,200 arguments.
+No command is too long for Lua, whose stack takes about 7,900 arguments: what is logged has at most 32 KiB or 4,000
+words, and a step of a copy 5,200 arguments.
 """
 
 from __future__ import annotations

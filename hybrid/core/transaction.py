@@ -39,6 +39,7 @@ __all__ = [
     "ENTRY_BYTES",
     "FLUSH_S",
     "LARGE_BYTES",
+    "MOST_WORDS",
     "Transaction",
     "Verdict",
     "hint",
@@ -48,10 +49,14 @@ __all__ = [
 ]
 
 LARGE_BYTES: Final = 32 * 1024
-"""A command larger than this is logged by the state of its key, so that its value is not held twice."""
+"""A value larger than this is logged by the state of its key, so that it is not held twice. What is added to a key is
+logged as it is up to `ENTRY_BYTES`: all that the key holds would be copied with every item."""
 
 ENTRY_BYTES: Final = 128 * 1024
 """A transaction is logged in several entries beyond this: a service takes and gives 10 MB at a time."""
+
+MOST_WORDS: Final = 4_000
+"""So many words of what is logged fit on the stack of Lua, see `hybrid.core.merge_script`."""
 
 FLUSH_S: Final = 10.0
 """Emptying a store of millions of keys keeps it busy for seconds; that is no silence."""
@@ -332,7 +337,9 @@ def _split_name(args: tuple[Any, ...]) -> tuple[Any, ...]:
 def _goes_by_state(write: Write) -> bool:
     if write.policy in (Policy.STATE, Policy.BLOCKING):
         return True
-    return len(write.packed) > LARGE_BYTES and bool(write.written_keys)
+    if len(write.packed) <= LARGE_BYTES or not write.written_keys:
+        return False
+    return write.is_blind or len(write.packed) > ENTRY_BYTES or len(write.args) > MOST_WORDS
 
 
 def _fields(write: Write) -> list[bytes]:

@@ -206,6 +206,21 @@ def test_a_lock_is_held_by_one_at_a_time(hybrid: HybridRedis) -> None:
     assert hybrid.get("entered") == "20"
 
 
+def test_a_queue_of_large_items_is_not_copied_with_each(hybrid: HybridRedis, stores: Stores) -> None:
+    item, items = "x" * 50_000, 40
+    with client(stores.cloud.url) as cloud:
+
+        def received_bytes() -> int:
+            return int(cloud.info("stats")["total_net_input_bytes"])
+
+        before_bytes = received_bytes()
+        for number in range(items):
+            hybrid.rpush("queue", item)
+            hybrid.hset("jobs", str(number), item)
+        assert hybrid.wait_in_sync(20)
+        assert received_bytes() - before_bytes < 3 * 2 * items * len(item)
+
+
 def test_large_values(hybrid: HybridRedis, stores: Stores) -> None:
     text = "0123456789abcdef" * 196_608
     assert hybrid.set("large", text) is True

@@ -15,7 +15,7 @@ from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
 from hybrid.core.shipping import groups
-from hybrid.core.transaction import ENTRY_BYTES, LARGE_BYTES, Transaction, hint, transaction, verdict
+from hybrid.core.transaction import ENTRY_BYTES, LARGE_BYTES, MOST_WORDS, Transaction, hint, transaction, verdict
 from hybrid.core.write import Write
 
 NAMES = Names()
@@ -187,6 +187,22 @@ def test_a_large_value_is_logged_by_the_state_of_its_key(value_bytes: int) -> No
     assert request[1] == [b"SET", b"k", value]
     by_state = value_bytes > LARGE_BYTES
     assert request[2][3:] == ([b"s", b"k"] if by_state else [b"v", pack(("SET", "k", value))])
+
+
+@pytest.mark.parametrize(
+    ("items", "by_state"),
+    [
+        ([b"x" * (LARGE_BYTES + 1)], False),
+        ([b"x" * (ENTRY_BYTES + 1)], True),
+        ([b"x" * 9] * MOST_WORDS, True),
+    ],
+    ids=["one item", "too large for an entry", "too many for a script"],
+)
+def test_a_large_item_is_logged_as_it_is_added(items: list[bytes], by_state: bool) -> None:
+    """The state of its key is all that was added before, too: a queue would be copied whole with every item."""
+    request = commands(transaction(NAMES, [write("RPUSH", "k", *items)], resp3=False).payload(TOKEN))
+    [added] = [command for command in request if command[0] == b"XADD"]
+    assert added[3:5] == ([b"s", b"k"] if by_state else [b"v", pack(("RPUSH", "k", *items))])
 
 
 def test_a_large_command_without_keys_is_logged_as_it_is() -> None:

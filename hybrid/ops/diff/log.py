@@ -12,7 +12,7 @@ from hybrid.ops.diff.line import Line
 
 __all__ = ["InFlight", "read_in_flight"]
 
-PAGE_ENTRIES = 100  # an entry may hold 32 KiB: a page is read in well under 10 ms
+PAGE_ENTRIES = 100  # an entry may hold 256 KiB: a page has 25 MB at the very most
 
 
 class InFlight:
