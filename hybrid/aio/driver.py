@@ -284,7 +284,7 @@ class Driver:
     def _commit(self, action: Commit) -> Awaitable[Committed | Fenced]:
         if action.relayed:
             return self.in_thread(partial(self._engine.requests.relayed, action))
-        if self._engine.board.unsealed_until_s and action.store is Store.CLOUD:
+        if self._engine.board.is_unsealed(action.store):
             return self._commit_sealed(action)
         return self._submitted(action)
 
@@ -321,7 +321,7 @@ class Driver:
 
     async def _borrow(self, action: Borrow) -> Loan | Fenced:
         store, engine = action.store, self._engine
-        if engine.board.unsealed_until_s and store is Store.CLOUD:
+        if engine.board.is_unsealed(store):
             await self._await_seal()
         try:
             wire = await self._endpoints[store].take_fenced(engine.board.authority.epoch)

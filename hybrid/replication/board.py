@@ -301,6 +301,10 @@ class Board:
             if self._nearer.store is not before:
                 self._replan()
 
+    def is_unsealed(self, store: Store) -> bool:
+        """Whether `await_seal` is due before a write on `store`."""
+        return bool(self.unsealed_until_s) and store is Store.CLOUD
+
     def await_seal(self) -> None:
         """Before a write on the cloud store: see `unsealed_until_s`."""
         acks = self.acks[Store.LOCAL]

@@ -89,7 +89,8 @@ class Requests:
         if action.relayed:
             return self.relayed(action)
         store, transaction = action.store, action.transaction
-        self._await_seal(store)
+        if self._board.is_unsealed(store):
+            self._board.await_seal()
         endpoint = self._endpoints[store]
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self._board.authority.epoch))
         if not admits_write(wire.authority, store, self._board.authority):
@@ -153,10 +154,6 @@ class Requests:
             return self.relayed(action)
         return Committed(replies[-3], self._board.authority.epoch, token)
 
-    def _await_seal(self, store: Store) -> None:
-        if self._board.unsealed_until_s and store is Store.CLOUD:
-            self._board.await_seal()
-
     def _connected(self, store: Store, take: Callable[[], tuple[int, Wire]]) -> tuple[int, Wire]:
         """A wire from the pool, or a new one: that none can be had is evidence against the store."""
         try:
@@ -174,7 +171,8 @@ class Requests:
 
     def borrow(self, action: Borrow) -> Borrowed | Fenced:
         store, endpoint = action.store, self._endpoints[action.store]
-        self._await_seal(store)
+        if self._board.is_unsealed(store):
+            self._board.await_seal()
         generation, wire = self._connected(store, partial(endpoint.take_fenced, self._board.authority.epoch))
         if self._board.settings.replicated and not admits_write(wire.authority, store, self._board.authority):
             return self._fenced(store, generation, wire)
