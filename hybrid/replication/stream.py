@@ -373,7 +373,7 @@ class Stream:
     def keep_going(self) -> None:
         """Heed the lease and the board, notice silence. Called wherever the stream could otherwise stay long.
 
-        Raises Ended, TargetLost or ReplyLost when the stream must not go on.
+        Raises Ended, TargetLost, NotSent or ReplyLost when the stream must not go on.
         """
         board = self.board
         if board.closing:
@@ -387,6 +387,10 @@ class Stream:
         self._refuse_another(authority)
         self.under = authority
         self._check_reached()
+        if board.is_wiped(self.source):
+            raise NotSent(
+                "its data is gone"
+            )  # where nothing is written no entry tells, and nobody claims the other one
         if not board.reachable(self.target):
             raise TargetLost
         if self.is_open:

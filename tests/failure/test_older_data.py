@@ -12,6 +12,7 @@ from servers import wait_until
 
 from hybrid import HybridRedis, Store
 from hybrid.core.checkpoint import OUTDATED
+from hybrid.core.health import Evidence
 from hybrid.core.resp import pack
 from hybrid.replication.checkpoints import set_outdated
 from hybrid.stores.processes import ServerProcess
@@ -134,3 +135,20 @@ def test_nobody_writes_to_a_store_that_was_found_outdated(rig: Rig) -> None:
     assert ran is None
     rig.assert_healed(hybrid)
     assert hybrid.get("k0") == b"%d" % BEFORE
+
+
+def test_a_store_that_was_found_outdated_is_refilled_though_nobody_writes(rig: Rig) -> None:
+    """Whoever ships its log hears nothing there, and all its connections stay."""
+    hybrid = rig.client(**PATIENT)
+    write(hybrid, BEFORE)
+    assert hybrid.wait_in_sync(HEAL_S)
+    engine = hybrid._engine
+    endpoint = engine.endpoints[Store.LOCAL]
+    wait_until(lambda: hybrid.status().shipping_here, "it ships", HEAL_S)
+    finder = endpoint.connect_raw()
+    try:
+        set_outdated(finder, engine.names, endpoint.mark)
+    finally:
+        finder.disconnect()
+    engine.board.observe(Store.LOCAL, Evidence.WIPED)
+    rig.assert_healed(hybrid)
