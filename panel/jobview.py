@@ -14,7 +14,7 @@ from panel.queries import Job, JobState
 from panel.said import said
 from panel.widgets import perform, zone
 
-__all__ = ["await_job", "finished_jobs", "follow", "job_line", "running_jobs"]
+__all__ = ["await_change", "finished_jobs", "follow", "job_line", "running_jobs"]
 
 TICK_S = 1.0
 IDLE_TICK_S = 3.0
@@ -32,7 +32,7 @@ def running_jobs(*kinds: str) -> None:
     itself while there is one, and draws the page anew when the last one ends, or when one begins in another tab."""
     numbers = {job.number for job in queries.jobs(*kinds) if job.running}
     if not numbers:
-        return await_job(*kinds)
+        return await_change(*kinds)
 
     def draw() -> None:
         running = [job for job in queries.jobs(*kinds) if job.running]
@@ -44,11 +44,12 @@ def running_jobs(*kinds: str) -> None:
     st.fragment(draw, run_every=TICK_S, key=f"jobs-{'-'.join(kinds)}")()
 
 
-def await_job(*kinds: str) -> None:
-    """While no job of these kinds runs: draw the page anew when one begins, in another tab."""
+def await_change(*kinds: str) -> None:
+    """Draw the page anew when a job of these kinds begins or ends, in another tab too."""
+    numbers = {job.number for job in queries.jobs(*kinds) if job.running}
 
     def look() -> None:
-        if any(job.running for job in queries.jobs(*kinds)):
+        if {job.number for job in queries.jobs(*kinds) if job.running} != numbers:
             st.rerun()
 
     st.fragment(look, run_every=IDLE_TICK_S, key=f"to-come-{'-'.join(kinds)}")()

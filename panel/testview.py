@@ -12,7 +12,10 @@ from panel.i18n import N_, _, ngettext
 from panel.queries import Job, JobState, Report, Step, StepState
 from panel.widgets import perform, zone
 
-__all__ = ["history", "intro", "progress", "result", "run_button", "steps"]
+__all__ = ["SECTION", "history", "intro", "progress", "result", "run_button", "steps"]
+
+SECTION = "tests-section"
+"""The key of what the page is about."""
 
 STEP_ICONS = {
     StepState.RUNNING: "spinner",
@@ -38,8 +41,14 @@ def run_button(running: bool) -> None:
     else:
         st.button(
             _("Run test"), icon=":material/play_arrow:", type="primary", key="run-test",
-            disabled=not actions.is_operator(), on_click=perform, args=(actions.start_test,),
+            disabled=not actions.is_operator(), on_click=start,
         )  # fmt: skip
+
+
+def start() -> None:
+    """Start the test, and turn to where it is shown."""
+    perform(actions.start_test)
+    st.session_state[SECTION] = "test"
 
 
 def intro() -> None:

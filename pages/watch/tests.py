@@ -45,14 +45,13 @@ with st.container(horizontal=True, vertical_alignment="center"):
 weather_line()
 if queries.overview() is None:
     st.info(_("The panel is still starting; the test needs its client."), icon=":material/info:")
-from_address("section", "tests-section", list(SECTIONS), "test")
+from_address("section", testview.SECTION, list(SECTIONS), "test")
 section = st.segmented_control(
-    _("Section"), list(SECTIONS), required=True, key="tests-section",
+    _("Section"), list(SECTIONS), required=True, key=testview.SECTION,
     format_func=lambda name: _(SECTIONS[name]), label_visibility="collapsed",
 )  # fmt: skip
 to_address("section", str(section), "test")
-if not any(job.running for job in queries.jobs(*PLAYED)):
-    jobview.await_job(*PLAYED)
+jobview.await_change(*PLAYED)
 if section == "drills":
     view.drills()
 elif section == "history":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from hybrid.ops.drills import LatencyRow, Report, Step, StepState
@@ -15,6 +16,7 @@ from panel import actions
 from panel.jobs import JobState
 from panel.process import PanelProcess
 from panel.queries import TEST_JOB
+from panel.testview import SECTION
 
 OpenPage = Callable[..., AppTest]
 TextOf = Callable[[AppTest], str]
@@ -98,3 +100,31 @@ def test_test_that_breaks_off_is_no_traceback(stub_test: Any, open_page: OpenPag
     at = press_and_wait(open_page(PAGE), panel_process)
     assert not at.exception
     assert "no port is free" in at.error[0].value
+
+
+def test_a_test_that_is_started_in_another_section_is_shown_and_its_end_is_followed_there(
+    stub_test: Any, open_page: OpenPage, panel_process: PanelProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, ticking = threading.Event(), set[str]()
+    fragment = st.fragment
+
+    def noted(draw: Any = None, **options: Any) -> Any:
+        ticking.add(str(options.get("key"))) if options.get("run_every") else None
+        return fragment(draw, **options)
+
+    def run(settings: Any, **_: Any) -> Report:
+        assert over.wait(10)
+        return report(PASSED)
+
+    stub_test(run)
+    monkeypatch.setattr(st, "fragment", noted)
+    at = open_page(PAGE)
+    at.segmented_control(key=SECTION).set_value("drills").run()
+    at.button(key="run-test").click().run()
+    assert at.segmented_control(key=SECTION).value == "test"
+    ticking.clear()
+    at.segmented_control(key=SECTION).set_value("drills").run()
+    assert any(TEST_JOB in key for key in ticking)
+    over.set()
+    assert panel_process.jobs.of(TEST_JOB)[0].wait(10)
+    assert at.run().button(key="run-test")
