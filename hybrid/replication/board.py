@@ -252,9 +252,9 @@ class Board:
         if not self.settings.replicated:
             return self._transition(Store.LOCAL, Evidence.CAUGHT_UP)
         if cloud is StoreState.CATCHING_UP and (local.is_lost or self.authority.store is Store.CLOUD):
-            if self.authority.store is Store.LOCAL:
+            if self.authority.store is Store.LOCAL and self._served:
                 self._expect_seal(SEAL_S)
-                self._has_gaps = self._served and local is StoreState.DOWN
+                self._has_gaps = local is StoreState.DOWN
             return self._transition(Store.CLOUD, Evidence.CAUGHT_UP)
         certain = self.authority.store is Store.LOCAL and (self.heard or cloud.is_lost)
         certain = certain or cloud is StoreState.WIPED
@@ -265,8 +265,7 @@ class Board:
     def _expect_seal(self, wait_s: float) -> None:
         """The cloud store takes over, whoever claimed it: what the shipper sends until it hears of that would replace
         what is written before it arrives."""
-        if self._served:
-            self.unsealed_until_s = max(self.unsealed_until_s, time.monotonic() + wait_s)
+        self.unsealed_until_s = max(self.unsealed_until_s, time.monotonic() + wait_s)
 
     def configure(self, settings: Settings, changes: str, *, version: int | None = None, author: str = "") -> None:
         """Take other settings into use. `version` is that of the live configuration which asks for them."""

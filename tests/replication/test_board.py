@@ -271,6 +271,16 @@ def test_a_cloud_store_that_is_claimed_takes_writes_behind_what_is_on_its_way(
     assert board.unsealed_until_s == 0.0
 
 
+def test_who_has_only_started_claims_the_cloud_store_behind_what_is_on_its_way(make: Callable[..., Board]) -> None:
+    """Others may reach the local store that it has never seen."""
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    board.observe(CLOUD, Evidence.ANSWERED)
+    board.observe(LOCAL, Evidence.REFUSED)
+    board.learn(CLAIMED, source=CLOUD)
+    assert 0 < board.unsealed_until_s - time.monotonic() <= LATE_S
+
+
 def test_nothing_is_on_its_way_once_an_operator_has_moved_the_authority(make: Callable[..., Board]) -> None:
     board = make()
     board.learn(FIRST, source=CLOUD)

@@ -712,6 +712,40 @@ def test_what_is_shipped_late_does_not_replace_what_is_written_after_a_claim(slo
         assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
 
 
+@pytest.mark.parametrize("slow_s", [0.02, 0.03, 0.05, 0.07, 0.09])
+def test_what_is_shipped_late_does_not_replace_what_a_process_that_starts_writes(slow_s: float) -> None:
+    """It claims the cloud store without ever having reached the local one, which others reach."""
+    with opened(f"shipped late, started {slow_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.01
+        shipping = world.start("p1", 0.0, ack="local")
+        world.scheduler.spawn(lambda: shipping.client.set("k", "old"), "writer", shipping)
+        wait(world, 1.0)
+        assert shipping.client._board.shipping
+        starting = world.start("p2", 0.0, ack="local")
+        world.link(starting, Store.LOCAL).refuse = True
+        world.link(shipping, Store.CLOUD).slow_s = slow_s
+        read: list[Any] = []
+
+        def write_until_claimed() -> None:
+            while starting.client._board.authority.store is Store.LOCAL:
+                shipping.client.set("k", "old")
+                world.scheduler.sleep(0.002)
+
+        def write() -> None:
+            starting.client.set("k", "new")
+            read.append(starting.client.get("k"))
+
+        world.scheduler.spawn(write_until_claimed, "writer", shipping)
+        world.scheduler.spawn(write, "writer", starting)
+        assert world.scheduler.run(lambda: bool(read), world.scheduler.now_s + 10)
+        wait(world, 1.0)
+        assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
+        world.link(starting, Store.LOCAL).heal()
+        wait(world, 10.0)
+        assert not world.unequal()
+        assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
+
+
 @pytest.mark.parametrize("few_keys", [1000, 3])
 def test_a_store_that_lacks_only_what_was_on_its_way_goes_on_serving(
     few_keys: int, monkeypatch: pytest.MonkeyPatch
