@@ -297,15 +297,17 @@ def _steps(log: Log, writes: Sequence[Write], resp3: bool, traced: bool, atomic:
             parts.append(_scripted(log.names, write, index, alone, resp3, traced))
             unfinished = not alone
         else:
-            if size_bytes > ENTRY_BYTES:
+            fields = _fields(write)
+            added_bytes = len(write.first) + sum(map(len, fields))
+            if pending and size_bytes + added_bytes > ENTRY_BYTES:
                 parts.append(log.entry([*pending, b"m", b"1"]))
                 pending, size_bytes = [], 0
             if write.first:
                 parts.append(Part(write.first, Role.FIRST))
                 pending += (b"v", write.first)
             parts.append(Part(write.packed, Role.REPLY, index))
-            pending += (fields := _fields(write))
-            size_bytes += len(write.first) + sum(map(len, fields))
+            pending += fields
+            size_bytes += added_bytes
             unfinished = unfinished or write.command.name in _LOGS_ITSELF
     if pending and not atomic:
         pending += (b"p", b"1")

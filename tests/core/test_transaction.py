@@ -17,6 +17,7 @@ from hybrid.core.scripts import EFFECT_SHA, FLUSH_SHA
 from hybrid.core.shipping import groups
 from hybrid.core.transaction import ENTRY_BYTES, LARGE_BYTES, MOST_WORDS, Transaction, hint, transaction, verdict
 from hybrid.core.write import Write
+from hybrid.replication.tail import FEW_ENTRIES
 
 NAMES = Names()
 TOKEN = b"t" * TOKEN_BYTES
@@ -155,6 +156,15 @@ def test_a_transaction_of_many_bytes_is_logged_in_several_entries_of_one_group(f
     [group] = groups(entries, [])
     assert group.commands == tuple(each.packed for each in writes)
     assert (group.atomic, group.token) == (atomic, None if first == "SET" else TOKEN)
+
+
+@pytest.mark.parametrize("item_bytes", [LARGE_BYTES, ENTRY_BYTES // 2 + 1, ENTRY_BYTES - 100])
+def test_so_many_entries_as_are_read_with_care_fit_into_one_reply_of_a_service(item_bytes: int) -> None:
+    """Or else a log of them can be merged nowhere."""
+    writes = [write("RPUSH", "k", b"x" * item_bytes) for _ in range(12)]
+    prepared = transaction(NAMES, writes, resp3=False)
+    added = [command for command in commands(prepared.payload(TOKEN)) if command[0] == b"XADD"]
+    assert FEW_ENTRIES * max(sum(map(len, command)) for command in added) < 10_000_000
 
 
 def test_the_script_is_told_the_protocol() -> None:

@@ -12,7 +12,7 @@ from hybrid.ops.diff.line import Line
 
 __all__ = ["InFlight", "read_in_flight"]
 
-PAGE_ENTRIES = 100  # an entry may hold 256 KiB: a page has 25 MB at the very most
+PAGE_ENTRIES = 64  # an entry may hold 128 KiB, and a service gives 10 MB at a time
 
 
 class InFlight:
