@@ -37,7 +37,10 @@ GROUPS = {
 def run_button(running: bool) -> None:
     """The one thing to press; while a test runs, the way to stop it."""
     if running:
-        st.button(_("Cancel"), icon=":material/stop:", key="cancel-test", on_click=perform, args=(actions.cancel_test,))
+        st.button(
+            _("Cancel"), icon=":material/stop:", key="cancel-test", disabled=not actions.is_operator(),
+            on_click=perform, args=(actions.cancel_test,),
+        )  # fmt: skip
     else:
         st.button(
             _("Run test"), icon=":material/play_arrow:", type="primary", key="run-test",

@@ -81,6 +81,7 @@ def test_run_survives_a_new_session_and_can_be_cancelled(
 
     stub_test(run)
     open_page(PAGE).button(key="run-test").click().run()
+    assert open_page(PAGE, role="viewer").button(key="cancel-test").disabled
     other = open_page(PAGE)
     assert not other.exception
     assert "Local store answers" in other.get("progress")[0].proto.text
