@@ -248,6 +248,15 @@ ERRORS: Final = (
     N_("rule {rule}: it must clear at or {side} its threshold of {threshold}"),
     N_("nobody to send to: set HYBRID_ALERT_URLS to one or more Apprise URLs"),
     N_("an override lasts more than 0 seconds and at most 30 days"),
+    N_("the live configuration is at version {n}, not {expected}: {changes}. Look at it, and change it again"),
+    N_("{author} changed {setting} (version {n})"),
+    N_("nobody changed a value"),
+    N_("{rule} does not say when: write it as {examples}"),
+    N_("{rule} has no time of day at its end: write it as {examples}"),
+    N_("{rule} names no day: write it as {examples}"),
+    N_("{rule}: not every month has that day; choose one from 1 to {n}"),
+    N_("{rule}: {word} is no day; write it as {examples}"),
+    N_("there is no drill {name}; there are: all, {names}"),
     N_("{file} was changed meanwhile: look at it, and write it again"),
     N_("{file} cannot be written: {error}"),
     N_("{file} cannot be read as UTF-8 text: {error}"),
@@ -336,8 +345,20 @@ DEEDS: Final = (
     N_("restore conflict {id}"), N_("discard all"), N_("discard {n} conflicts"), N_("local-to-cloud"),
     N_("cloud-to-local"), N_("merge"), N_("fields"), N_("periodic"), N_("periodic sync"), N_("import"),
     N_("delete keys"), N_("rename keys"), N_("set expiry"),
+    N_("client {address} of the {store} store disconnected"), N_("slow log of the {store} store emptied"),
+    N_("alerts"), N_("acknowledged {incident} ({id})"), N_("silenced {rules} for {time} on {store}"),
+    N_("silenced {rules} for {time}"), N_("maintenance for {time} on {store}"), N_("maintenance for {time}"),
+    N_("ended silence {id}"), N_("ended maintenance {id}"), N_("rule {rule}: as built in"), N_("rule {rule}: {values}"),
+    N_("daily summary off"), N_("daily summary at {time} UTC"), N_("test alert"),
 )  # fmt: skip
 """What people and processes did, in the audit trail and in the history of syncs."""
+INCIDENTS: Final = (
+    N_("No store serves"), N_("Store down"), N_("Store lost its data"), N_("Nobody ships the log"),
+    N_("Store refuses commands"), N_("Replication lags"), N_("Stores differ"), N_("Conflicts in the archive"),
+    N_("Log folded"), N_("Memory nearly full"), N_("Store evicts keys"), N_("Cloud cost near its budget"),
+    N_("Cloud cost over its budget"), N_("Certificate ends soon"),
+)  # fmt: skip
+"""What alerts are about, in the audit trail."""
 CONSOLE: Final = (
     N_("type a command, such as: GET some:key"),
     N_("{command} is refused: {reason}"),
@@ -463,6 +484,7 @@ EXACT: Final = frozenset(
         *JOBS,
         *TITLES,
         *DEEDS,
+        *INCIDENTS,
         *CONSOLE,
         *URLS,
         *FORMS,

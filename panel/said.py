@@ -19,7 +19,7 @@ __all__ = ["said"]
 
 SOURCE: Final = next(iter(LANGUAGES))
 FIELD: Final = re.compile(r"\{(\w+)\}")
-VALUES: Final = dict.fromkeys(("n", "count"), r"[\d.,]+")
+VALUES: Final = {"n": r"[\d.,]+", "count": r"[\d.,]+", "setting": r"\w+"}
 """What a value looks like, where anything would be too much."""
 NUMBER: Final = re.compile(r"\d{1,3}(,\d{3})*(\.\d+)?|\d+\.\d+")
 

@@ -24,7 +24,7 @@ def quiets(found: Snapshot) -> None:
     zone = widgets.zone()
     for quiet in found.quiets:
         about = ", ".join(map(rule_word, quiet.rules)) or _("everything")
-        about += f" ({format.escaped(quiet.subject)})" if quiet.subject else ""
+        about += f" ({format.escaped(_(quiet.subject))})" if quiet.subject else ""
         kind = _("Maintenance") if quiet.maintenance else _("Silence")
         span = _("from {start} until {end}, by {author}").format(
             start=format.clock(quiet.from_s, zone), end=format.clock(quiet.until_s, zone), author=quiet.author
@@ -62,7 +62,7 @@ def _fields() -> None:
         span = st.selectbox(_("For"), list(SPANS_S), index=1, key="quiet-for", width=110)
         subject = st.selectbox(
             _("Store"), ["", *(str(store) for store in queries.Store)], key="quiet-store", width=130,
-            format_func=lambda each: each or _("both"),
+            format_func=lambda each: _(each or "both"),
         )  # fmt: skip
         reason = st.text_input(_("Reason"), key="quiet-reason", placeholder=_("so that others know"))
         for_s = SPANS_S[span]

@@ -9,6 +9,7 @@ from panel import queries as panel_queries
 from panel.drills import actions, queries
 from panel.drills.queries import DRILLS
 from panel.i18n import _
+from panel.said import said
 from panel.widgets import perform
 
 __all__ = ["schedule"]
@@ -52,7 +53,7 @@ def schedule() -> None:
 
 def _meaning(text: str) -> None:
     if problem := queries.schedule_problem(text):
-        st.warning(problem, icon=":material/edit_calendar:")
+        st.warning(said(problem), icon=":material/edit_calendar:")
         return
     due = queries.when_next(text)
     if due is None:

@@ -133,7 +133,7 @@ def _follow(kind: str, running: bool, draw: Any) -> None:
 
 def _state(job: Job) -> None:
     if job.state is JobState.BROKEN:
-        st.warning(job.problem or "", icon=":material/error:")
+        st.warning(said(job.problem or ""), icon=":material/error:")
     elif not job.running and isinstance(job.result, Heard):
         when, ending = format.clock(job.finished_at_s, zone(), with_seconds=True), job.result.ending
         text = _("{n} lines until {time}: {ending}.").format(

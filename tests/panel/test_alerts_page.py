@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from hybrid.core.alert_desk import Desk, Incident, IncidentState
+from hybrid.core.alert_desk import Desk, Incident, IncidentState, Quiet
 from hybrid.core.alert_rules import Severity
 from hybrid.core.outbox import Delivery, DeliveryState, Kind, Message
 from hybrid.ops.overview import Overview
@@ -254,6 +254,16 @@ def test_levels_of_events_are_in_the_readers_language(
     at = open_view(open_page, "events")
     assert list(at.dataframe[0].value["Nível"]) == ["informação", "aviso"]
     assert at.multiselect(key="event-level").options == ["detalhe", "informação", "aviso", "erro", "crítico"]
+
+
+def test_a_silence_names_its_store_as_the_reader_does(
+    store: FakeStore, open_page: OpenPage, text_of: TextOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(i18n, "language", lambda: "pt_BR")
+    store.desk = Desk(quiets=(Quiet("3f2a", ("lag",), "cloud", NOW, NOW + 3600, "ana", ""),))
+    at = open_view(open_page, "incidents")
+    assert "Replicação atrasada (nuvem)" in text_of(at)
+    assert at.selectbox(key="quiet-store").options == ["ambos", "local", "nuvem"]
 
 
 def test_the_event_log_without_the_local_store(

@@ -14,15 +14,18 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from hybrid.core.alert_rules import RULES
+from hybrid.core.alert_texts import title_of
 from hybrid.core.commands import COMMANDS
 from hybrid.core.divergence import Divergence
 from hybrid.core.health import Evidence
 from hybrid.core.live import Edit
 from hybrid.core.refusals import Refusal
 from hybrid.core.spending import CostSummary
+from hybrid.errors import ConfigurationConflict
 from hybrid.events import CatchingUp, ConflictsArchived, Event, LogFolded
 from hybrid.observe.alert_readings import Facts, readings_of
 from hybrid.ops import first_run
+from hybrid.ops.drills import parse_schedule, require_known
 from hybrid.ops.first_run import check_url
 from hybrid.ops.keys import edit
 from hybrid.ops.overview import Overview
@@ -150,6 +153,35 @@ def test_deeds(portuguese: None) -> None:
     assert [each.words for each in edits if said(each.words) == each.words] == []
     assert said("undo of set the expiry of field f0") == "desfazer: definir a expiração do campo f0"
     assert [text for text in ("cloud-to-local", "periodic", "periodic sync", "equalized") if said(text) == text] == []
+
+
+def test_what_is_done_about_alerts_and_servers(portuguese: None) -> None:
+    deeds = (
+        "silenced lag for 30 min", "silenced everything for 1.0 h on cloud", "maintenance for 4.0 h",
+        "maintenance for 2.0 d on local", "ended silence 3f2a", "ended maintenance 3f2a", "rule lag: as built in",
+        "rule lag: threshold=120.0, enabled=False", "daily summary off", "daily summary at 08:00 UTC", "test alert",
+        *(f"acknowledged {title_of(name, 'cloud')} (b9981cad)" for name in RULES),
+    )  # fmt: skip
+    known = [said(f"alerts: {deed}") for deed in deeds]
+    known += [said("client 127.0.0.1:1 of the cloud store disconnected"), said("slow log of the cloud store emptied")]
+    words = re.compile(r"\b(alerts|silenced|for|on cloud|ended|rule|daily|test|acknowledged|store|of)\b", re.IGNORECASE)
+    assert [text for text in known if words.search(text)] == []
+    assert known[-3].endswith("Certificado perto do fim: nuvem (b9981cad)")
+
+
+def test_who_was_faster_with_the_settings(portuguese: None) -> None:
+    conflict = ConfigurationConflict(1, 3, ("Ana changed ack (version 2)", "Bea changed write_both (version 3)"))
+    assert [text for text in (str(conflict), str(ConfigurationConflict(1, 2, ()))) if ENGLISH.search(said(text))] == []
+    assert "Ana" in said(str(conflict)) and "changed" not in said(str(conflict))
+
+
+@pytest.mark.parametrize(
+    "text", ["sometimes", "every Monday", "every 31st 07:00", "every 07:00", "every Mo 07:00", "x every day 7:00"]
+)
+def test_what_is_wrong_with_a_schedule(text: str, portuguese: None) -> None:
+    with pytest.raises(ValueError) as raised:
+        require_known(parse_schedule(text))
+    assert said(str(raised.value)) != str(raised.value)
 
 
 def test_obstacles_name_the_stores(weathers: Mapping[str, Overview | None], portuguese: None) -> None:
