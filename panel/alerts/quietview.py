@@ -62,7 +62,7 @@ def _fields() -> None:
         span = st.selectbox(_("For"), list(SPANS_S), index=1, key="quiet-for", width=110)
         subject = st.selectbox(
             _("Store"), ["", *(str(store) for store in queries.Store)], key="quiet-store", width=130,
-            format_func=lambda each: _(each or "both"),
+            format_func=lambda each: _(each) if each else _("both"),
         )  # fmt: skip
         reason = st.text_input(_("Reason"), key="quiet-reason", placeholder=_("so that others know"))
         for_s = SPANS_S[span]
