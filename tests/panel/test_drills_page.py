@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,12 @@ def test_a_played_drill_shows_figures_guarantees_steps_and_its_report(
 def test_what_a_drill_that_ran_no_command_measured_is_unknown() -> None:
     assert reportview._of(0, 0) == "unknown"
     assert reportview._of(1, 1200) == "1 / 1,200"
+
+
+def test_where_no_store_is_lost_there_is_no_rpo() -> None:
+    none_measured = replace(report("lost-reply"), figures=Figures())
+    assert reportview.rpo_text(none_measured) == "–"
+    assert reportview.rpo_text(replace(none_measured, drill="cloud-cut")) == "unknown"
 
 
 def test_all_are_played_where_they_are_told_to(

@@ -53,7 +53,8 @@ class Drill:
     @property
     def survivor(self) -> Store | None:
         """Who serves meanwhile; None when nobody does, or nothing is lost."""
-        return self.stores[0].other if len(self.stores) == 1 and self.fault is not Fault.MOVE else None
+        is_lost = self.fault not in (Fault.MOVE, Fault.LOST_REPLY)
+        return self.stores[0].other if len(self.stores) == 1 and is_lost else None
 
     @property
     def needs_servers(self) -> bool:
