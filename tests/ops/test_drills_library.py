@@ -166,6 +166,12 @@ def test_the_whole_test_excuses_a_busy_machine_but_not_a_difference(
     assert states == [StepState.INCONCLUSIVE, StepState.FAILED, StepState.FAILED]
 
 
+def test_a_store_that_is_down_before_a_drill_is_named(settings: Settings) -> None:
+    report = run_drill(DRILLS["local-cut"], replace(settings, cloud_url="redis://127.0.0.1:1"))
+    assert report.outcome is Outcome.FAILED
+    assert report.reason == "The drill's client opens: the cloud store did not answer: connection refused."
+
+
 def raising(error: Exception) -> Any:
     def action(*_: object) -> str:
         raise error

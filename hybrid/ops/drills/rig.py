@@ -159,7 +159,10 @@ class Rig:
         """Mark both stores as a pair that agrees: new ones would be filled from each other, with all data in use."""
         if self.replicated:
             for store in Store:
-                self.direct(store).mset({self.names.identity: self.id, self.names.authority: FIRST.record})
+                try:
+                    self.direct(store).mset({self.names.identity: self.id, self.names.authority: FIRST.record})
+                except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+                    raise Failed(f"the {store} store did not answer: {plain_reason(error)}") from error
 
     def _open(self, urls: dict[Store, str]) -> HybridRedis:
         from hybrid.client import HybridRedis
