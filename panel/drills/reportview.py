@@ -128,8 +128,8 @@ def _guarantees(found: DrillReport) -> pd.DataFrame:
             {
                 "": each.guarantee,
                 _("Guarantee"): _(GUARANTEES[each.guarantee]),
-                _("Verdict"): _(FINDINGS[each.finding]),
-                _("Why"): each.reason,
+                # Beside the verdict, not in a fourth column: on a phone that one would be a word wide.
+                _("Verdict"): f"{_(FINDINGS[each.finding])} · {_plain(each.reason)}",
             }
             for each in found.judgements
         ]
