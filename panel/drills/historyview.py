@@ -13,8 +13,8 @@ from panel.drills import queries, reportview
 from panel.drills.queries import DrillReport, Known, Outcome
 from panel.i18n import N_, _
 from panel.jobview import follow
-from panel.metrics.axes import moment, time_formats
-from panel.metrics.charts import LEGEND_LINE_PX, UNCROWDED
+from panel.metrics.axes import PLAIN, SUFFIXES, moment, time_formats
+from panel.metrics.charts import LEGEND_LINE_PX, UNCROWDED, Unit
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked, csv_button, table_height
 from panel.widgets import zone
@@ -22,11 +22,11 @@ from panel.widgets import zone
 __all__ = ["history", "trend_figure"]
 
 Pick = Callable[[DrillReport], float | None]
-MEASURES: dict[str, tuple[str, Pick]] = {
-    "rto": (N_("RTO, seconds"), lambda report: report.figures.rto_s),
-    "sync": (N_("In sync after, seconds"), lambda report: report.figures.in_sync_s),
-    "stall": (N_("Longest stall, milliseconds"), lambda report: report.figures.longest_stall_ms),
-    "rpo": (N_("RPO, writes"), lambda report: report.figures.rpo_writes),
+MEASURES: dict[str, tuple[str, Unit, Pick]] = {
+    "rto": (N_("RTO, seconds"), Unit.SECONDS, lambda report: report.figures.rto_s),
+    "sync": (N_("In sync after, seconds"), Unit.SECONDS, lambda report: report.figures.in_sync_s),
+    "stall": (N_("Longest stall, milliseconds"), Unit.MS, lambda report: report.figures.longest_stall_ms),
+    "rpo": (N_("RPO, writes"), Unit.COUNT, lambda report: report.figures.rpo_writes),
 }
 SYMBOLS = {Outcome.PASSED: "circle", Outcome.FAILED: "x", Outcome.INCONCLUSIVE: "diamond-open"}
 CHART_PX = 300
@@ -67,13 +67,14 @@ def _trend(reports: Sequence[DrillReport]) -> None:
                 _("Measure"), list(MEASURES), default="rto", required=True, key="drill-measure",
                 format_func=lambda name: _(MEASURES[name][0]), label_visibility="collapsed", wrap=True,
             )  # fmt: skip
-        title, pick = MEASURES[measure or "rto"]
-        st.plotly_chart(trend_figure(reports, pick, _(title), zone()), key=f"trend-{measure}", width="stretch")
+        figure = trend_figure(reports, measure or "rto", zone())
+        st.plotly_chart(figure, key=f"trend-{measure}", width="stretch")
         st.caption(_("A circle passed, a cross failed, an open diamond was on a machine too busy to judge."))
 
 
-def trend_figure(reports: Sequence[DrillReport], pick: Pick, title: str, zone_name: str | None) -> dict[str, Any]:
+def trend_figure(reports: Sequence[DrillReport], measure: str, zone_name: str | None) -> dict[str, Any]:
     """One line per drill, oldest first; what was not measured is a gap."""
+    title, unit, pick = MEASURES[measure]
     names = list(dict.fromkeys(report.drill for report in reversed(reports)))
     traces = []
     for number, name in enumerate(names):
@@ -99,9 +100,12 @@ def trend_figure(reports: Sequence[DrillReport], pick: Pick, title: str, zone_na
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
         "legend": {"orientation": "h", "y": 0, "yref": "container", "yanchor": "bottom"},
         "separators": format.number(".") + format.number(","),
-        "yaxis": {"title": {"text": title}, "rangemode": "tozero", "automargin": True},
+        "yaxis": {
+            "title": {"text": _(title)}, "rangemode": "tozero", "automargin": True, "tickformat": PLAIN,
+            "ticksuffix": SUFFIXES[unit], "hoverformat": ",.4~r",
+        },
         "xaxis": {"type": "date", "automargin": True, **time_formats()},
-    }
+    }  # fmt: skip
     times = [report.started_at_s for report in reports]
     if max(times) - min(times) < LEAST_SPAN_S:  # a lone point would stand between ticks of one and the same second
         middle_s = (max(times) + min(times)) / 2

@@ -9,13 +9,15 @@ from panel.format import date_pattern, day_pattern, local_time, number
 from panel.metrics.charts import Unit
 
 __all__ = [
-    "DAY_MS", "LEVEL_COLORS", "MUTED", "SUFFIXES", "byte_ticks", "log_ticks", "moment", "round_values", "time_formats",
-    "value_ticks",
+    "DAY_MS", "LEVEL_COLORS", "MUTED", "PLAIN", "SUFFIXES", "byte_ticks", "log_ticks", "moment", "round_values",
+    "time_formats", "value_ticks",
 ]  # fmt: skip
 
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
 MUTED = "#7d8aa3"
 LEVEL_COLORS = {"error": "#d12c38", "critical": "#d12c38", "warning": "#c2620a"}
+PLAIN = ",~r"
+"""How an axis of Plotly writes numbers: whole. Left to itself, or to SI, it makes 15k ms of 15 s."""
 SUFFIXES = {Unit.MS: " ms", Unit.PER_S: "/s", Unit.COUNT: "", Unit.BYTES: "", Unit.SECONDS: " s"}
 BYTE_STEPS = ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB"), (1, "B"))
 

@@ -14,6 +14,7 @@ from panel.metrics.axes import (
     DAY_MS,
     LEVEL_COLORS,
     MUTED,
+    PLAIN,
     SUFFIXES,
     byte_ticks,
     log_ticks,
@@ -82,7 +83,7 @@ def _value_axis(chart: Chart) -> dict[str, Any]:
         ticks, texts = byte_ticks(chart.highest or 1024.0)
         axis |= {"tickvals": ticks, "ticktext": texts}
     else:
-        axis |= {"ticksuffix": SUFFIXES[chart.unit], "tickformat": "~s" if chart.highest >= 10_000 else ",~r"}
+        axis |= {"ticksuffix": SUFFIXES[chart.unit], "tickformat": PLAIN}
         axis["range"] = [0, chart.highest * 1.1 or 1]
     return axis
 
@@ -189,7 +190,7 @@ def cost_figure(rows: Sequence[CostRow]) -> dict[str, Any]:
     first = min(date.fromisoformat(min(row["day"] for row in rows)), last - timedelta(days=13))
     layout = _layout(0, 0, None)
     layout["xaxis"] |= {"range": [f"{first - timedelta(days=1)} 12:00", f"{last} 12:00"], **_days()}
-    layout["yaxis"] = {"gridcolor": GRID, "automargin": True, "tickformat": "~s", "rangemode": "tozero"}
+    layout["yaxis"] = {"gridcolor": GRID, "automargin": True, "tickformat": PLAIN, "rangemode": "tozero"}
     layout |= {"barmode": "stack", "bargap": 0.25}
     return {"data": data, "layout": layout}
 

@@ -163,14 +163,14 @@ def test_history_tells_runs_of_all_processes_and_shows_one_again(
 
 def test_trend_has_a_line_per_drill_oldest_first_with_gaps() -> None:
     runs = [report(outcome=Outcome.FAILED), report("local-cut"), report()]
-    figure = trend_figure(runs, MEASURES["sync"][1], "In sync after", "UTC")
+    figure = trend_figure(runs, "sync", "UTC")
     assert [trace["name"] for trace in figure["data"]] == ["Cloud hung", "Local cut"]
     assert figure["data"][0]["y"] == [None, None]
     assert figure["data"][0]["marker"]["symbol"] == ["circle", "x"]
 
 
 def test_no_two_drills_are_drawn_alike_and_all_in_colours_of_the_theme() -> None:
-    figure = trend_figure([report(name) for name in DRILLS], MEASURES["rto"][1], "", "UTC")
+    figure = trend_figure([report(name) for name in DRILLS], "rto", "UTC")
     lines = [(trace["line"]["color"], trace["line"]["dash"]) for trace in figure["data"]]
     assert len(set(lines)) == len(DRILLS)
     theme = tomllib.loads((Path(__file__).resolve().parents[2] / ".streamlit" / "config.toml").read_text())["theme"]
@@ -178,12 +178,17 @@ def test_no_two_drills_are_drawn_alike_and_all_in_colours_of_the_theme() -> None
         assert max(int(color[1:]) for color, _dash in lines) <= len(theme[mode]["chartCategoricalColors"])
 
 
+def test_the_trend_is_counted_in_its_unit_and_whole_numbers() -> None:
+    axes = {name: trend_figure([report()], name, "UTC")["layout"]["yaxis"] for name in MEASURES}
+    assert {name: axis["ticksuffix"] for name, axis in axes.items()} == {
+        "rto": " s", "sync": " s", "stall": " ms", "rpo": "",
+    }  # fmt: skip
+    assert {axis["tickformat"] for axis in axes.values()} == {",~r"}
+
+
 def test_a_lone_drill_stands_in_the_middle_of_an_hour() -> None:
     lone = report()
-    begin, end = (
-        datetime.fromisoformat(at)
-        for at in trend_figure([lone], MEASURES["sync"][1], "", "UTC")["layout"]["xaxis"]["range"]
-    )
+    begin, end = (datetime.fromisoformat(at) for at in trend_figure([lone], "sync", "UTC")["layout"]["xaxis"]["range"])
     assert (end - begin).total_seconds() == 3600
     assert begin < datetime.fromtimestamp(lone.started_at_s, UTC).replace(tzinfo=None) < end
 

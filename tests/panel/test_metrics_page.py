@@ -257,6 +257,13 @@ def test_an_axis_has_room_for_bars_on_one_another() -> None:
     assert live.echarts(chart)["yAxis"][0]["max"] >= 120
 
 
+def test_an_axis_that_stands_still_writes_whole_numbers_as_the_one_that_ticks_does() -> None:
+    chart = charts.Chart((charts.Line("Lag", "#4a82f2", ((END, 15_000.0),)),), Unit.COUNT, END - 600, END, 10)
+    assert value_ticks(15_000, Unit.COUNT)[1][-1] == "15,000"
+    assert figures.plotly(chart, "UTC")["layout"]["yaxis"]["tickformat"] == ",~r"
+    assert figures.cost_figure(COSTS.rows)["layout"]["yaxis"]["tickformat"] == ",~r"
+
+
 def test_a_table_writes_no_exponents() -> None:
     written = numbered([{"ms": 1734.4}, {"ms": 0.1921}], {"ms": (THREE_DIGITS, "")}).to_string()
     assert "1,730" in written and "0.192" in written
