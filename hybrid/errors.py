@@ -75,7 +75,11 @@ class StoreUnavailable(HybridError, redis.ConnectionError):
 
 
 class AllStoresDown(StoreUnavailable):
-    """No store can serve this command now. Raised at once, without waiting for a timeout (degraded mode)."""
+    """No store can serve this command now. Raised at once, without waiting for a timeout (degraded mode).
+
+    Nothing was applied, unless the message names a store that may have done it: one that was lost behind a command
+    which is idempotent, and so may be sent again.
+    """
 
 
 class QueueRefused(HybridError, redis.ResponseError):

@@ -77,6 +77,7 @@ def ask_authority(board: Board, action: Callable[[Store], Ask], name: str, *, id
         AllStoresDown: no store takes writes now.
         OutcomeUnknown: the reply was lost and the command is not idempotent.
     """
+    asked: Store | None = None
     for _ in range(ATTEMPTS):
         writer = board.routes.writer
         if writer is None:
@@ -90,7 +91,14 @@ def ask_authority(board: Board, action: Callable[[Store], Ask], name: str, *, id
         except ReplyLost as error:
             if not idempotent:
                 raise OutcomeUnknown(name, f"sent to the {writer} store, {error}") from None
-    raise AllStoresDown(board.routes.refusal)
+            asked = writer
+    raise _nobody_serves(board, asked)
+
+
+def _nobody_serves(board: Board, asked: Store | None) -> AllStoresDown:
+    """`asked`: the store that may have done it all the same, since only its reply was lost, or its confirmation."""
+    doubt = f"; the {asked} store, lost since, may have done it" if asked else ""
+    return AllStoresDown(board.routes.refusal + doubt)
 
 
 def write(
@@ -108,6 +116,7 @@ def write(
     token = b""
     unshipped: Verdict | None = None
     unseen: tuple[bytes, ...] = ()
+    asked: Store | None = None
     for _ in range(ATTEMPTS):
         routes = board.routes
         store = Store.LOCAL if routes.relayed else routes.writer
@@ -132,7 +141,7 @@ def write(
         except NotSent:
             continue
         except ReplyLost as error:
-            token = error.token
+            token, asked = error.token, store
             if transaction.idempotent:
                 unseen = transaction.unseen
             else:
@@ -153,11 +162,11 @@ def write(
         confirmation = yield from _confirmation(board, store, result.position, outcome.epoch, token)
         if _settled(confirmation, transaction, store):
             return result
-        unshipped = result
+        unshipped, asked = result, store
     if token and not transaction.idempotent:
         # On its return, the lost store's log is merged: whoever runs the command again would count it twice.
         raise OutcomeUnknown(transaction.name, "its store was lost, and no other takes writes now")
-    raise AllStoresDown(board.routes.refusal)
+    raise _nobody_serves(board, asked)
 
 
 def take_over(board: Board, store: Store, refused: WritesRefused) -> Flow:

@@ -276,6 +276,26 @@ def test_no_store_takes_writes() -> None:
         assert world.actions == []
 
 
+@pytest.mark.parametrize("flow", [asking, writing])
+def test_no_store_is_left_after_a_lost_reply(flow: Callable[[World], Flow]) -> None:
+    """The command is idempotent, and may have been done: to say that nothing was applied would be wrong."""
+    world = World(cloud=DOWN)
+    message = world.fails(AllStoresDown, flow(world), world.dies(LOCAL, lost()))
+    assert "the local store, lost since, may have done it" in message
+    assert "may have" not in world.fails(AllStoresDown, flow(world))
+
+
+def test_no_store_is_left_after_a_lost_confirmation() -> None:
+    world = World()
+
+    def unshipped() -> Confirmation:
+        world.states.update({LOCAL: DOWN, CLOUD: DOWN})
+        return Confirmation.UNSHIPPED
+
+    message = world.fails(AllStoresDown, writing(world, confirm=True), SET_DONE, unshipped)
+    assert "the local store, lost since, may have done it" in message
+
+
 def test_a_flapping_authority_is_not_asked_for_ever() -> None:
     world = World()
     world.fails(AllStoresDown, asking(world), *[NotSent("connection lost")] * ATTEMPTS)
