@@ -136,7 +136,10 @@ class Status:
 
     @property
     def is_unshipped(self) -> bool:
-        """Whether entries wait that nobody sends to the other store."""
+        """Whether entries wait that nobody sends to the other store, although it is there to take them."""
+        target = self.cloud if self.authority is Store.LOCAL else self.local
+        if target is None or target.state is StoreState.DOWN:
+            return False
         return bool(self.lag_entries) and self.shipper is None and (self.lag_s or 0.0) >= UNSHIPPED_S
 
     @property

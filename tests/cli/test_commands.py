@@ -20,6 +20,7 @@ from servers import Stores, client, wait_until
 from hybrid.cli.status import described
 from hybrid.ops.overview import Observer
 from hybrid.settings import Settings
+from hybrid.types import StoreState
 
 Run = Callable[..., "subprocess.Popen[str]"]
 
@@ -78,9 +79,12 @@ def test_status_as_json_is_the_health_document(hybrid: Run) -> None:
     assert document["stores"]["cloud"]["state"] == "up"
 
 
-@pytest.mark.parametrize(("shipper", "told"), [(None, ", nobody ships them"), ("shop", "")])
-def test_status_tells_that_nobody_ships(shipper: str | None, told: str) -> None:
-    reported = replace(status(), lag_entries=20, lag_s=30.0, shipper=shipper)
+@pytest.mark.parametrize(
+    ("shipper", "cloud", "told"),
+    [(None, StoreState.UP, ", nobody ships them"), ("shop", StoreState.UP, ""), (None, StoreState.DOWN, "")],
+)
+def test_status_tells_that_nobody_ships(shipper: str | None, cloud: StoreState, told: str) -> None:
+    reported = replace(status(cloud=cloud), lag_entries=20, lag_s=30.0, shipper=shipper)
     settings = Settings(cloud_url="redis://127.0.0.1:2")
     lines = described(Observer(FakeClient(settings, reported)).overview())
     assert f"to ship: 20 entries (30.0 s behind{told}), conflicts: 0" in lines
