@@ -98,13 +98,17 @@ def server(tmp_path: Path) -> Iterator[Callable[..., ServerProcess]]:
 
 QUIET = ("tests/failure/test_idle_cost.py", "tests/failure/test_health_load.py")
 ALONE = ("tests/failure/", "tests/e2e/", "tests/ops/test_drills.py", "tests/project/test_benchmarks.py")
+SIMULATED = "tests/simulation/"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what keeps a machine busy, and what wants it for itself, by where it lies."""
+    """Mark what keeps a machine busy, what wants it for itself, and what minds neither, by where it lies."""
     for item in items:
         path = item.path.as_posix()
         if any(place in path for place in QUIET):
             item.add_marker(pytest.mark.quiet)
         elif any(place in path for place in ALONE):
             item.add_marker(pytest.mark.alone)
+        elif SIMULATED in path:
+            item.add_marker(pytest.mark.simulated)
+            item.add_marker(pytest.mark.timeout(900))  # at the lowest priority, any may take long

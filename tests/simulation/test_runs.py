@@ -27,7 +27,6 @@ SEEDS = 60
 """Of each profile, twice: two thousand runs in all, in some minutes."""
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", [1, 1 + SEEDS])
 @pytest.mark.parametrize("profile", SOUND)
 def test_no_seed_breaks_an_invariant(profile: str, first: int) -> None:
