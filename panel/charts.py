@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import ceil, floor, log10
 from typing import Any
 
@@ -11,13 +11,17 @@ from panel.i18n import _
 from panel.queries import Sample, Store
 
 __all__ = [
-    "STORE_COLORS", "TIME_LABELS", "latency_chart", "ms_log_axes", "sparkline", "thinned", "value_axes", "worded",
+    "NO_CHOICE", "STORE_COLORS", "TIME_LABELS", "latency_chart", "ms_log_axes", "sparkline", "thinned", "value_axes",
+    "worded",
 ]  # fmt: skip
 
 # One colour per store in both themes; both have at least 3:1 contrast on either background.
 STORE_COLORS = {Store.LOCAL: "#4a82f2", Store.CLOUD: "#9c62f2"}
 TIME_LABELS = {"month": "{yyyy}-{MM}-{dd}", "day": "{yyyy}-{MM}-{dd}"}
 """At midnight; between, a time axis of ECharts is numbers anyway. Names of months would be English."""
+NO_CHOICE: Mapping[str, Any] = {"selectedMode": False}
+"""Of a legend whose chart ticks: Streamlit draws each tick from nothing, so a line that a click on its name had hidden
+would be back with the next one; and with the first line the marks would go."""
 LEAST_MS = 0.05  # a log axis has no zero
 CHART_POINTS = 150
 LEAST_SPAN_S = 60.0
@@ -55,7 +59,7 @@ def latency_chart(samples: Sequence[Sample], stores: Sequence[Store], since_s: f
         "color": [STORE_COLORS[store] for store in stores for _ in LINES],
         "grid": {"left": 8, "right": 12, "top": 40, "bottom": 4, "containLabel": True},
         "legend": {
-            "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9,
+            "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9, **NO_CHOICE,
             "itemStyle": {"opacity": 0}, "textStyle": {"fontSize": 11},
         },
         "tooltip": {"trigger": "axis"},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from panel import format
-from panel.charts import TIME_LABELS, ms_log_axes, value_axes, worded
+from panel.charts import NO_CHOICE, TIME_LABELS, ms_log_axes, value_axes, worded
 from panel.metrics.axes import LEVEL_COLORS, MUTED, value_ticks
 from panel.metrics.charts import Chart, Line, Unit
 
@@ -40,7 +40,7 @@ def echarts(chart: Chart) -> dict[str, Any]:
         "animation": False,
         "grid": {"left": 8, "right": 16, "top": 36, "bottom": 4, "containLabel": True},
         "legend": {
-            "type": "scroll", "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9,
+            "type": "scroll", "top": 0, "left": 0, "itemWidth": 18, "itemGap": 9, **NO_CHOICE,
             "itemStyle": {"opacity": 1 if chart.bars else 0}, "textStyle": {"fontSize": 11},
         },
         "tooltip": {"trigger": "axis"},

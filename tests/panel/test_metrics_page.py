@@ -185,6 +185,7 @@ def test_both_ways_of_drawing_tell_the_same() -> None:
         assert [trace["name"] for trace in shown] == [series["name"] for series in ticking["series"]]
         assert [len(trace["x"]) for trace in shown] == [len(series["data"]) for series in ticking["series"]]
         assert len(ticking["series"][0]["markLine"]["data"]) == 1
+        assert ticking["legend"]["selectedMode"] is False  # what a click had hidden would be back with the next tick
 
 
 def test_both_ways_of_drawing_speak_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
