@@ -153,7 +153,7 @@ def _plain(text: str) -> str:
 
 def downloads(found: Sequence[DrillReport], key: str) -> None:
     """The report as Markdown and JSON."""
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, width="content"):
         for label, data, ending, mime in (
             (_("Report (Markdown)"), drills_markdown, "md", "text/markdown"),
             (_("Report (JSON)"), drills_json, "json", "application/json"),
