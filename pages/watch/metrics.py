@@ -27,6 +27,8 @@ KEPT = N_("Kept for 2 hours by 10 seconds, for 26 hours by the minute, for 8 day
 FIRST = N_(
     "Nothing was measured in this range. Every process reports 10 seconds after its first call: start an application."
 )
+NOTHING = N_("Nothing was measured in this range.")
+BACKWARDS = N_("The range ends before it begins.")
 NO_CLOUD = N_("No cloud store is configured, so nothing is sent there and nothing is billed.")
 
 
@@ -45,6 +47,14 @@ def choose_range() -> tuple[float, float] | float:
 
 def ask() -> Answer[Measured]:
     return metrics.measured_between(*chosen) if isinstance(chosen, tuple) else metrics.measured(chosen)
+
+
+def why_nothing() -> str:
+    """That no application runs is told by the latest stretch alone."""
+    if not isinstance(chosen, tuple):
+        return FIRST
+    since_s, until_s = chosen
+    return NOTHING if since_s < until_s else BACKWARDS
 
 
 def latest(answer: Answer[Measured]) -> Measured | None:
@@ -92,7 +102,7 @@ def draw_courses() -> None:
     if found is None:
         return
     if not found.records:
-        st.info(_(FIRST), icon=":material/hourglass_empty:")
+        st.info(_(why_nothing()), icon=":material/hourglass_empty:")
         return
     marked = charts.marks(metrics.events(found))
     view.numbers(found, group)

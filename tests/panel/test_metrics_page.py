@@ -233,6 +233,23 @@ def test_heat_map_of_calls_that_took_all_the_same_has_a_height() -> None:
     assert trace["y"] == [0.05, 0.1], "on a log axis, without bounds of its own, it would be drawn with no height"
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "words"),
+    [
+        ("2026-11-30T06:05", "2026-11-30T05:44", "The range ends before it begins."),
+        ("2026-11-30T05:44", "2026-11-30T06:05", "Nothing was measured in this range."),
+    ],
+)
+def test_a_range_of_ones_own_without_measurements_says_nothing_of_applications(
+    since: str, until: str, words: str, set_weather: SetWeather, monkeypatch: pytest.MonkeyPatch, open_page: OpenPage
+) -> None:
+    set_weather("healthy")
+    monkeypatch.setattr(queries, "measured_between", lambda *between: Known(measured(), time.time()))
+    monkeypatch.setattr(queries, "costs", lambda: Known(COSTS, time.time()))
+    at = open_page(PAGE, query={"range": "Custom", "from": since, "until": until})
+    assert [info.value for info in at.info] == [words]
+
+
 def test_axes_are_labelled_with_round_values() -> None:
     assert log_ticks(0.3, 40) == [0.2, 0.5, 1, 2, 5, 10, 20, 50]
     assert log_ticks(0.3, 4000) == [0.1, 1, 10, 100, 1000, 10_000]
