@@ -99,17 +99,19 @@ def monitor(
     limits: ListenLimits,
     cancel: Event,
     on_line: Callable[[MonitorLine], None],
+    on_turn: Callable[[], None] = lambda: None,
     *,
     with_own: bool = True,
 ) -> tuple[int, str]:
     """Follow what the server runs; returns the number of lines and why it ended: seconds, lines or cancelled.
-    Without `with_own`, what hybrid itself does is neither told nor counted.
+    Without `with_own`, what hybrid itself does is neither told nor counted. `on_turn` is called every `TURN_S`,
+    whatever came.
 
     The connection is closed afterwards. Raises redis.ResponseError where MONITOR is refused, redis.RedisError when
     the connection fails.
     """
     lines, ending = 0, "seconds"
-    for reply in _heard(connection, ("MONITOR",), limits, cancel):
+    for reply in _heard(connection, ("MONITOR",), limits, cancel, on_turn):
         line = monitor_line(reply) if isinstance(reply, bytes) else None
         if line is None or (line.is_own and not with_own):
             continue
@@ -122,12 +124,17 @@ def monitor(
 
 
 def subscribe(
-    connection: Any, pattern: str, limits: ListenLimits, cancel: Event, on_message: Callable[[Message], None]
+    connection: Any,
+    pattern: str,
+    limits: ListenLimits,
+    cancel: Event,
+    on_message: Callable[[Message], None],
+    on_turn: Callable[[], None] = lambda: None,
 ) -> tuple[int, str]:
     """Follow the channels that match `pattern` (a glob); as `monitor`. Hybrid's own are heard by their name only."""
     own = pattern.encode().startswith(RESERVED)
     messages, ending = 0, "seconds"
-    for reply in _heard(connection, ("PSUBSCRIBE", pattern), limits, cancel):
+    for reply in _heard(connection, ("PSUBSCRIBE", pattern), limits, cancel, on_turn):
         if not isinstance(reply, list) or len(reply) != 4 or reply[0] != b"pmessage":
             continue
         if reply[2].startswith(RESERVED) and not own:
@@ -140,15 +147,21 @@ def subscribe(
     return messages, "cancelled" if cancel.is_set() else ending
 
 
-def _heard(connection: Any, command: Sequence[str], limits: ListenLimits, cancel: Event) -> Iterator[Any]:
+def _heard(
+    connection: Any, command: Sequence[str], limits: ListenLimits, cancel: Event, on_turn: Callable[[], None]
+) -> Iterator[Any]:
     """Replies until time is up or `cancel` is set, never later than `TURN_S` after it."""
-    until_s = time.monotonic() + limits.seconds
+    turn_s = time.monotonic()
+    until_s = turn_s + limits.seconds
     try:
         connection.send_command(*command)
         yield connection.read_response()  # an error reply is raised: the store refuses
         while not cancel.is_set() and time.monotonic() < until_s:
             if connection.can_read(timeout=TURN_S):
                 yield connection.read_response()
+            if time.monotonic() - turn_s >= TURN_S:
+                turn_s = time.monotonic()
+                on_turn()
     finally:
         connection.disconnect()
 

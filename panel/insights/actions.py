@@ -28,7 +28,6 @@ __all__ = ["ask_again", "cut_off", "forget_slow_calls", "post", "start_monitor",
 logger = logging.getLogger("hybrid.panel")
 
 SCAN_TIMEOUT_S = 10.0
-HOT_EVERY = 200  # lines
 
 
 def ask_again() -> Outcome:
@@ -68,9 +67,9 @@ def start_monitor(limits: ListenLimits, with_own: bool) -> Outcome:
 
         def take(line: MonitorLine) -> None:
             hot.add(line)
-            heard.take(line, hot)
+            heard.take(line)
 
-        _, ending = monitor(connection, limits, job.cancel, take, with_own=with_own)
+        _, ending = monitor(connection, limits, job.cancel, take, lambda: heard.tell(hot), with_own=with_own)
         return heard.result(ending, hot)
 
     return _started(
@@ -86,7 +85,7 @@ def start_subscription(store: Store, pattern: str, limits: ListenLimits) -> Outc
 
     def work(job: Job, connection: Any) -> Heard:
         heard = _Hearing(job, limits)
-        _, ending = subscribe(connection, pattern, limits, job.cancel, heard.take)
+        _, ending = subscribe(connection, pattern, limits, job.cancel, heard.take, heard.tell)
         return heard.result(ending)
 
     return _started(SUBSCRIBE_JOB, f"Channels {pattern} of the {store} store", store, work)
@@ -143,7 +142,7 @@ def _told(store: Store, tell: Callable[[Any], object], deed: str) -> Outcome | N
 
 
 class _Hearing:
-    """The latest lines of a job that listens; it notes them for the page as they come."""
+    """The latest lines of a job that listens, noted for the page by `tell`."""
 
     def __init__(self, job: Job, limits: ListenLimits) -> None:
         self._job = job
@@ -151,13 +150,11 @@ class _Hearing:
         self._lines: deque[MonitorLine | Message] = deque(maxlen=LINES_KEPT)
         self._count = 0
 
-    def take(self, line: MonitorLine | Message, hot: HotKeys | None = None) -> None:
+    def take(self, line: MonitorLine | Message) -> None:
         self._lines.append(line)
         self._count += 1
-        if self._count <= 20 or self._count % HOT_EVERY == 0:
-            self._tell(hot)
 
-    def _tell(self, hot: HotKeys | None) -> None:
+    def tell(self, hot: HotKeys | None = None) -> None:
         self._job.note("heard", Heard(tuple(self._lines), self._count, hot.top(20) if hot else ()))
         self._job.say(Progress("listening", self._count, self._limits.lines, "lines", eta_s=self._left_s()))
 

@@ -206,6 +206,21 @@ def test_a_posted_message_is_heard(real_panel: types.SimpleNamespace) -> None:
 
 
 @pytest.mark.usefixtures("as_operator")
+def test_what_is_heard_is_shown_while_more_is_awaited(real_panel: types.SimpleNamespace) -> None:
+    """Beyond the first twenty lines nothing was shown before the two hundredth, or the end."""
+    application = real_panel.agent.client
+    actions.start_subscription(Store.LOCAL, "news", ListenLimits(20.0, 1000))
+    [job] = panel_queries.jobs(queries.SUBSCRIBE_JOB)
+    wait_until(lambda: application.publish("news", "first"), "the subscription")
+    for number in range(30):
+        application.publish("news", f"{number}")
+    wait_until(lambda: (heard := job.noted("heard")) and heard.lines[-1].text == "29", "the last message")
+    assert job.running
+    job.cancel.set()
+    assert job.wait(10)
+
+
+@pytest.mark.usefixtures("as_operator")
 def test_a_client_is_disconnected_and_the_slow_log_emptied(
     real_panel: types.SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
