@@ -38,11 +38,14 @@ def store_frames(stores: Sequence[Store], draw: Callable[[Store], None]) -> None
             draw(store)
 
 
-def frame(store: Store, title: str, name: str, rows: Rows, note: str = "") -> Any:
-    """A frame of one store with its title and CSV; to be used as a context."""
+def frame(
+    store: Store, title: str, name: str, rows: Rows, note: str = "", beside: Callable[[], None] = lambda: None
+) -> Any:
+    """A frame of one store with its title and CSV; to be used as a context. `beside` draws what else stands there."""
     box = st.container(border=True, height="stretch", key=f"{name}-{store}")
     with box, st.container(horizontal=True, vertical_alignment="center"):
         _frame_title(store, title, note)
+        beside()
         csv_button(rows, f"{name}-{store}", title)
     return box
 
@@ -109,17 +112,21 @@ def slow_log(store: Store, answer: Answer[ServerInsights]) -> None:
         return
     calls = () if isinstance(found.slow_log, NotOffered) else found.slow_log
     note = "" if found.slower_than_ms is None else _("over {limit}").format(limit=format.latency(found.slower_than_ms))
-    with frame(store, title, "slow", [asdict(call) for call in calls], note):
+
+    def emptying() -> None:
+        if calls:
+            st.button(
+                _("Empty it"), icon=":material/delete_sweep:", key=f"slow-empty-{store}", type="tertiary",
+                disabled=not actions.is_operator(), on_click=perform, args=(acting.forget_slow_calls, store),
+                help=_("The server forgets these calls, so that what is slow from now on stands out."),
+            )  # fmt: skip
+
+    with frame(store, title, "slow", [asdict(call) for call in calls], note, emptying):
         if isinstance(found.slow_log, NotOffered):
             return refusal(found.slow_log)
         if not calls:
             st.caption(":material/check_circle: " + _("No call was that slow since the log was last emptied."))
             return
-        st.button(
-            _("Empty it"), icon=":material/delete_sweep:", key=f"slow-empty-{store}", type="tertiary",
-            disabled=not actions.is_operator(), on_click=perform, args=(acting.forget_slow_calls, store),
-            help=_("The server forgets these calls, so that what is slow from now on stands out."),
-        )  # fmt: skip
         st.dataframe(
             numbered([_slow_row(call) for call in calls], {_("Took"): (",.1f", " ms")}), hide_index=True,
             key=f"slow-table-{store}",

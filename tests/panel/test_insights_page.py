@@ -12,6 +12,7 @@ import redis
 import streamlit as st
 from servers import client, wait_until
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Block
 
 from hybrid.ops.insights import Channel, ClientRow, CommandUse, NotOffered, ServerInsights, SlowCall
 from hybrid.ops.keyspace import NO_PREFIX, Keyspace, KeyUse, NamespaceUse, ScanLimits
@@ -84,6 +85,18 @@ def test_slow_log_and_commands_with_what_the_cloud_does_not_offer(open_page: Ope
     assert used["Calls"].tolist() == [900] and used["Share of time"].tolist() == [100.0]
     assert text_of(at).count("This store does not offer SLOWLOG.") == 2
     assert "Asking the cloud store costs" not in text_of(at)
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_slow_log_is_emptied_from_the_line_of_its_title(open_page: OpenPage) -> None:
+    assert beside(open_page(PAGE).main, "slow-empty-local") == ["slow-empty-local", "csv-slow-local"]
+
+
+def beside(block: Block, key: str) -> list[str]:
+    """The keys of the buttons in the line of this one."""
+    inner = [beside(child, key) for child in block.children.values() if isinstance(child, Block)]
+    buttons = [child.key for child in block.children.values() if child.type in ("button", "download_button")]
+    return next(filter(None, inner), [name for name in buttons if key in buttons])
 
 
 @pytest.mark.usefixtures("healthy")
