@@ -200,7 +200,7 @@ def _way(origin: Origin, compared: Preview, running: bool) -> None:
         st.markdown(f"**{title}**")
         st.caption(effect)
         confirm.confirmed_button(
-            title, f"pair from {origin}", effect, setup.make_pair, origin,
+            title, title, effect, setup.make_pair, origin,
             key=f"pair-{origin}", icon=":material/link:", disabled=running,
         )  # fmt: skip
 

@@ -189,6 +189,7 @@ def test_two_stores_with_data_are_compared_before_anybody_chooses(
     at.button(key="pair-local").click().run()
     (dialog,) = at.get("dialog")
     assert dialog.button[0].disabled
+    assert dialog.text_input[0].label == "Type `Local counts` to go on"
 
 
 def test_a_store_that_returns_and_is_no_pair_yet_is_asked_about_at_once(
