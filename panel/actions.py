@@ -28,6 +28,7 @@ __all__ = [
     "dismiss_introduction",
     "end_override",
     "is_operator",
+    "is_phrase",
     "is_read_only",
     "override_settings",
     "record",
@@ -72,6 +73,11 @@ def require_operator() -> str:
     if not is_operator():
         raise NotAllowed(_("Only an operator may do this."))
     return str(st.user.get("name") or "operator")
+
+
+def is_phrase(typed: str | None, phrase: str) -> bool:
+    """Whether what was typed confirms: a phone begins a line with a capital letter by itself."""
+    return (typed or "").strip().casefold() == phrase.casefold()
 
 
 def record(author: str, deed: str, changes: Mapping[str, tuple[Any, Any]] = MappingProxyType({})) -> None:

@@ -37,7 +37,7 @@ def ask(
         # Taken out, so that it is done once: the body of a dialog may run more than once.
         confirmed = bool(st.session_state.pop(f"{key}-confirmed", False))
         st.button(
-            label, type="primary", key=f"{key}-go", disabled=confirmed or (typed or "").strip() != phrase,
+            label, type="primary", key=f"{key}-go", disabled=confirmed or not actions.is_phrase(typed, phrase),
             on_click=confirm, args=(key, phrase),
         )  # fmt: skip
         if confirmed:
@@ -50,5 +50,5 @@ def ask(
 
 def confirm(key: str, phrase: str) -> None:
     """Goes on if the phrase was really typed: that the button was disabled is the browser's word only."""
-    if str(st.session_state.get(f"{key}-typed") or "").strip() == phrase:
+    if actions.is_phrase(st.session_state.get(f"{key}-typed"), phrase):
         st.session_state[f"{key}-confirmed"] = True

@@ -23,7 +23,7 @@ from hybrid.ops.sync.run import (
     undo_sync,
 )
 from hybrid.types import Purpose, Store
-from panel.actions import Outcome, record
+from panel.actions import Outcome, is_phrase, record
 from panel.format import plural, sentence
 from panel.i18n import N_, _
 from panel.jobs import Job, JobFailed, Progress
@@ -131,7 +131,7 @@ def start_sync(
         with queries.existing_diff(selection.diff_id) as file:
             plan = queries.planned(file, selection, direction, prefer, delete_extras)
             phrase = queries.PlanPreview(plan, ()).phrase
-            if phrase is not None and typed.strip() != phrase:
+            if phrase is not None and not is_phrase(typed, phrase):
                 raise JobFailed(f"Nothing was changed: it would delete keys, and the words “{phrase}” were not typed.")
             total, estimated = plan.sums.changes, plan.sums.cloud_commands
 
@@ -196,7 +196,7 @@ def sync_summary(result: SyncResult) -> str:
 def copy_key(difference: Difference, direction: Direction, *, typed: str = "") -> Outcome:
     """Make one key equal: the other store gets the value of the one that `direction` starts from. Where that has none,
     the key is deleted, if `typed` is the word delete. Nothing happens if either value is another one by now."""
-    delete = typed.strip() == "delete"
+    delete = is_phrase(typed, "delete")
 
     def work(client: HybridRedis, author: str) -> SyncResult:
         policy = Policy(direction, delete_extras=delete)

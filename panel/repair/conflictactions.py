@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from hybrid.client import HybridRedis
 from hybrid.ops import conflicts as archive
-from panel.actions import Outcome, record, require_operator
+from panel.actions import Outcome, is_phrase, record, require_operator
 from panel.format import plural, sentence
 from panel.i18n import _, ngettext
 from panel.repair import queries
@@ -38,7 +38,7 @@ def discard_conflicts(conflict_ids: Sequence[str] | None, *, typed: str = "") ->
     """Throw archived values away for good; None for all of them, which has to be confirmed with the word discard."""
     if conflict_ids is None:
         require_operator()
-        if typed.strip() != "discard":
+        if not is_phrase(typed, "discard"):
             return Outcome(False, _("Nothing was thrown away: type the word discard first."))
         return _decided(
             lambda on, author: archive.discard_all(on, author=author), _("The archive is empty."), "discard all"

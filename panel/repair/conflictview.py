@@ -198,10 +198,12 @@ def discard_all_form(count: int | None, fixed: bool) -> None:
             _("Throws all {n} archived values away for good. The live values stay.").format(n=format.count(count))
         )
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            typed = st.text_input(_("Type discard to confirm"), key="conflicts-typed", width=240)
+            typed = st.text_input(
+                _("Type discard to confirm"), key="conflicts-typed", width=240, autocomplete="off", live=True
+            )
             st.button(
                 _("Throw all away"), key="conflicts-discard-all",
-                disabled=fixed or typed.strip() != "discard",
+                disabled=fixed or not actions.is_phrase(typed, "discard"),
                 on_click=perform, args=(repair.discard_conflicts, None), kwargs={"typed": typed},
             )  # fmt: skip
 

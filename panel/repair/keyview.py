@@ -229,9 +229,11 @@ def delete_form(look: KeyLook, difference: Difference, base: Store, *, blocked: 
         icon=":material/warning:",
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        typed = st.text_input(_("Type delete to confirm"), key=f"diff-delete-{look.key!r}", width=240)
+        typed = st.text_input(
+            _("Type delete to confirm"), key=f"diff-delete-{look.key!r}", width=240, autocomplete="off", live=True
+        )
         st.button(
             _("Delete"), icon=":material/delete:", key="diff-merge",
-            disabled=blocked or typed.strip() != "delete",
+            disabled=blocked or not actions.is_phrase(typed, "delete"),
             on_click=perform, args=(repair.copy_key, difference, TOWARDS[base]), kwargs={"typed": typed},
         )  # fmt: skip

@@ -135,14 +135,14 @@ def run_form(
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if preview.phrase is not None:
             label = _("Type “{phrase}” to confirm").format(phrase=preview.phrase)
-            typed = st.text_input(label, key=f"{key}-typed", width=340)
+            typed = st.text_input(label, key=f"{key}-typed", width=340, autocomplete="off", live=True)
         most = st.number_input(
             _("Most cloud commands"), min_value=0, value=0, step=1000, key=f"{key}-run-most", width=190,
             help=_("The sync stops before it takes more. 0: no limit."),
         )  # fmt: skip
         st.button(
             _("Run sync"), icon=":material/sync:", type="primary", key=f"{key}-run", help=_(GUARD_HELP),
-            disabled=blocked or (preview.phrase is not None and typed.strip() != preview.phrase),
+            disabled=blocked or (preview.phrase is not None and not actions.is_phrase(typed, preview.phrase)),
             on_click=perform, args=(repair.start_sync, selection, direction),
             kwargs={"prefer": prefer, "delete_extras": extras, "max_commands": int(most) or None, "typed": typed},
         )  # fmt: skip
