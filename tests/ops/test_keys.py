@@ -398,6 +398,12 @@ def test_every_type_is_created_edited_and_taken_back_on_both(
     assert not any(store.exists("k") for store in sides.values())
 
 
+def test_a_key_that_the_server_does_not_take_whole_is_not_there(hybrid: HybridRedis, sides: dict[Store, Any]) -> None:
+    with pytest.raises(HybridError, match="nothing was changed: the server refuses"):
+        apply_edit(hybrid, edit.create_key(b"k", "hash", [b"field", b"v"], expires_in_ms=10**20))
+    assert not any(store.exists("k") for store in sides.values())
+
+
 def test_an_edit_of_what_is_no_longer_so_changes_nothing(hybrid: HybridRedis) -> None:
     hybrid.set("k", "new")
     hybrid.set("taken", "v")

@@ -56,6 +56,9 @@ def test_a_series_is_created_changed_and_deleted_on_both(
     ):
         with pytest.raises(HybridError, match="another one by now"):
             apply_edit(hybrid, stale)
+    with pytest.raises(HybridError, match="the server refuses: TSDB"):
+        apply_edit(hybrid, edit.create_key(b"twice", KIND, [b"1000", b"1", b"1000", b"2"]))
+    assert not any(store.exists("twice") for store in sides.values())
     apply_edit(hybrid, edit.delete_sample(KEY, 1500, -2.0))
     assert [one.name for one in samples(lines)] == [b"1000", b"2000"]
     deleted = apply_edit(hybrid, edit.delete_key(KEY, KIND))

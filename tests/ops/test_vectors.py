@@ -60,6 +60,9 @@ def test_a_vector_set_is_created_changed_and_deleted_on_both(
         apply_edit(hybrid, edit.add_vector(KEY, b"left", [1.0, 1.0], set_of))
     with pytest.raises(HybridError, match="the server refuses"):
         apply_edit(hybrid, edit.add_vector(KEY, b"flat", [1.0, 1.0, 1.0], set_of))
+    with pytest.raises(HybridError, match="the server refuses"):
+        apply_edit(hybrid, edit.create_key(b"uneven", "vectorset", [b"up", b"0 2", b"flat", b"1 1 1"]))
+    assert not any(store.exists("uneven") for store in sides.values())
     found = elements(lines)
     assert found[b"up"] == Element(b"up", b"[0, 2]", b"[0, 2]")
     assert found[b"left"].local == found[b"left"].cloud == b'{"year": 1990}\n[-1.5, 0]'

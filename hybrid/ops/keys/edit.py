@@ -135,11 +135,16 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
             pipeline.multi()
             for command in commands:
                 pipeline.execute_command(*command, **{NEVER_DECODE: True})
-            pipeline.execute()
+            replies = pipeline.execute(raise_on_error=False)
     except redis.WatchError:
         raise HybridError("nothing was changed: the key was written at the same moment; look again") from None
     except redis.ResponseError as error:
         raise HybridError(f"nothing was changed: the server refuses: {error}") from None
+    refusal = next((reply for reply in replies if isinstance(reply, redis.ResponseError)), None)
+    if refusal is not None:
+        if edit.free is not None:  # the commands before that one have run: a transaction does not end with an error
+            client.unlink(edit.free)
+        raise HybridError(f"nothing was changed: the server refuses: {refusal}")
     return Edited(edit.words, reached(client), undo_of(client, edit.words, before))
 
 
