@@ -240,7 +240,7 @@ def scan(db: Keyspace, cursor: bytes, *options: bytes) -> Any:
 
 
 @command("MEMORY")
-def memory(db: Keyspace, _: bytes, key: bytes) -> Any:
+def memory(db: Keyspace, _: bytes, key: bytes, *samples: bytes) -> Any:
     return 100 if key in db.values else None
 
 
