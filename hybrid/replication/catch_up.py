@@ -26,6 +26,7 @@ from hybrid.replication.copied import Copied
 from hybrid.replication.copy import put_commands, read_states, temporary_key
 from hybrid.replication.endings import TargetLost, log_unreadable
 from hybrid.replication.fold import ask_folded, folded
+from hybrid.replication.growth import measured
 from hybrid.replication.keyless import judge_run_again
 from hybrid.replication.packed_copy import PackedCopy
 from hybrid.replication.stream import CLOSE_MS, Stream
@@ -80,17 +81,16 @@ class CatchUp:
         stream, names = self._stream, self._stream.names
         wiped = stream.refills = stream.board.is_wiped(stream.target)
         goes_on = stream.opening.is_clean and not wiped
-        about_log = ask_place(names.log), *ask_folded(names), self._entries_from(b"-"), names.ask_marks
         # What the stream before this one has noted of what it sent holds no longer from here on.
         first = ("DEL", names.sent), ("HKEYS", names.refused)
-        _, refused, *found = self._asked(*first, *(() if wiped or goes_on else about_log))
+        _, refused, *found = self._asked(*first, *(() if wiped or goes_on else self._about_log()))
         self.refused = set(refused)
         if goes_on:
             self._go_on()
             return
         if wiped:
             self.hydrate()
-            found = self._asked(*about_log)
+            found = self._asked(*self._about_log())
         stream.opening.check_source(found[-1])
         tail, missed = place_in(found[0]), folded(stream.states, names, (found[1], found[2]))
         was_folded = bool(missed.keys or missed.commands or missed.concerns_all)
@@ -205,6 +205,14 @@ class CatchUp:
                     raise log_unreadable(reply)
                 [replies[number]] = self._asked((*command[:-1], self._stream.batch_entries))
         return replies
+
+    def _about_log(self) -> tuple[tuple[Any, ...], ...]:
+        """The questions about the log, and for the first of its entries. Of large ones fewer are read at a time; to ask
+        the cloud store for their size takes a round trip, and is billed."""
+        stream, names = self._stream, self._stream.names
+        if stream.source is Store.LOCAL:
+            stream.batch_entries = measured(stream.states, names).page(stream.batch_entries)
+        return ask_place(names.log), *ask_folded(names), self._entries_from(b"-"), names.ask_marks
 
     def _entries_from(self, place: bytes) -> tuple[Any, ...]:
         return ("XRANGE", self._stream.names.log, place, "+", "COUNT", self._stream.batch_entries)

@@ -23,6 +23,12 @@ MAX_ENTRIES: Final = 100_000
 MAX_BYTES: Final = 64 * 1024 * 1024
 """What a log may take before it is folded, however few entries that are."""
 
+PAGE_BYTES: Final = 8 * 1024 * 1024
+"""What is read of a log at a time, about: the server answers nobody meanwhile, and this process holds it."""
+
+LEAST_PAGE: Final = 64
+"""As many of the largest entries are no more than that."""
+
 
 class Length(NamedTuple):
     """Of a log: 0 for what the server does not tell, as one without MEMORY USAGE."""
@@ -34,6 +40,12 @@ class Length(NamedTuple):
     def is_too_long(self) -> bool:
         """Whether the log has passed either cap."""
         return self.entries > MAX_ENTRIES or self.size_bytes > MAX_BYTES
+
+    def page(self, most: int) -> int:
+        """How many entries to read at a time: `most`, if they are small."""
+        if self.size_bytes <= PAGE_BYTES:
+            return most
+        return min(most, max(LEAST_PAGE, PAGE_BYTES * self.entries // self.size_bytes))
 
 
 def _ask(names: Names) -> bytes:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from rig import HEAL_S, PATIENT, Rig
 from servers import client, wait_until
 
 from hybrid import HybridRedis
+from hybrid.core.authority import Position
+from hybrid.core.shipping import Entry, Group
 from hybrid.events import Event, LogFolded
 from hybrid.ops.compare import compare
 from hybrid.replication import fold, growth, shipper
+from hybrid.replication.catch_up import CatchUp
 from hybrid.types import Store, StoreState
 
 CAP = 300
@@ -136,4 +141,28 @@ def test_a_transaction_of_more_entries_than_a_step_reads_is_folded(rig: Rig, mon
     rig.cloud.start()
     rig.wait_well(hybrid)
     assert hybrid.wait_in_sync(HEAL_S)
+    assert_equal(rig)
+
+
+def test_large_entries_are_read_a_few_at_a_time(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read 60 MB in one go keeps the local store from answering for as long as it takes to count as down."""
+    item, pages = "x" * 100_000, list[int]()
+    logged_until = CatchUp._logged_until
+
+    def seen(self: CatchUp, tail: Position, entries: list[Entry]) -> Iterator[Group]:
+        pages.append(len(entries))
+        return logged_until(self, tail, entries)
+
+    monkeypatch.setattr(CatchUp, "_logged_until", seen)
+    hybrid = rig.client(ack="local", **PATIENT)
+    hybrid.set("before", 1)
+    assert hybrid.wait_in_sync(HEAL_S)
+    rig.cloud.kill()
+    wait_until(lambda: hybrid.status().cloud.state is StoreState.DOWN, "the outage to be seen", HEAL_S)  # type: ignore[union-attr]
+    for number in range(2 * CAP // 3):
+        hybrid.hset("hash", str(number), item)
+    rig.cloud.start()
+    rig.wait_well(hybrid)
+    assert hybrid.wait_in_sync(HEAL_S)
+    assert 0 < max(pages) * len(item) <= growth.PAGE_BYTES
     assert_equal(rig)
