@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from panel import format
+from panel import queries as panel_queries
 from panel.drills import queries, reportview
 from panel.drills.queries import DrillReport, Known, Outcome
 from panel.i18n import N_, _
@@ -17,6 +18,7 @@ from panel.metrics.axes import PLAIN, SUFFIXES, moment, time_formats
 from panel.metrics.charts import LEGEND_LINE_PX, UNCROWDED, Unit
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked, csv_button, table_height
+from panel.weatherline import follow_weather
 from panel.widgets import zone
 
 __all__ = ["history", "trend_figure"]
@@ -37,8 +39,9 @@ DASHES = ("solid", "dash", "dot")
 
 def history() -> None:
     """What was played lately, wherever it was."""
+    follow_weather(panel_queries.overview())
     answer = queries.history()
-    known = answer.last
+    known, partial = answer.last, queries.is_partial()
     if not isinstance(answer, Known):
         if answer.pending:
             st.caption(_(":material/hourglass_empty: The history is being read…"))
@@ -51,11 +54,16 @@ def history() -> None:
         follow(answer.pending, "drill-history")
     if known is None:
         return
-    if not known.value:
+    if partial:
+        st.warning(
+            _("The local store keeps the history, and does not answer: only what was played since is known."),
+            icon=":material/help:",
+        )
+    elif not known.value:
         st.info(_("No drill was played yet. Play one: it touches no data."), icon=":material/info:")
-        return
-    _trend(known.value)
-    _table(known.value)
+    if known.value:
+        _trend(known.value)
+        _table(known.value)
 
 
 def _trend(reports: Sequence[DrillReport]) -> None:

@@ -26,8 +26,10 @@ from hybrid.ops.drills import (
     parse_schedule,
     where_of,
 )
+from panel import queries
 from panel.jobs import Job
 from panel.process import process
+from panel.queries import StoreState
 from panel.reads import Answer, Known, ReadFailed, Unknown
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "drills_markdown",
     "forget_history",
     "history",
+    "is_partial",
     "places",
     "playing",
     "schedule",
@@ -103,7 +106,16 @@ def history() -> Answer[Sequence[DrillReport]]:
         except RedisError as error:
             raise ReadFailed(f"{error}".capitalize() + ".") from None
 
-    return process().reads.get((HISTORY,), ask)
+    return process().reads.get((HISTORY, is_partial()), ask)
+
+
+def is_partial() -> bool:
+    """Whether the cloud store alone can be asked for the history, which the local one keeps: it knows what was played
+    since."""
+    snapshot = queries.overview()
+    if snapshot is None or snapshot.cloud is None:
+        return False
+    return (snapshot.local.status.state, snapshot.cloud.status.state) == (StoreState.DOWN, StoreState.UP)
 
 
 def forget_history() -> None:

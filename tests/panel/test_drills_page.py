@@ -209,6 +209,24 @@ def test_history_that_cannot_be_read_is_unknown_and_an_empty_one_invites(
     assert "no store can be asked" in at.warning[0].value
 
 
+def test_what_the_local_store_keeps_is_unknown_while_it_is_down(
+    kept: list[DrillReport], open_page: OpenPage, set_weather: SetWeather, panel_process: PanelProcess
+) -> None:
+    """The cloud store was asked, knew of nothing, and that was told as if no drill had ever been played."""
+    set_weather("local down")
+    at = open_section(open_page, "history")
+    assert not at.info
+    assert any("only what was played since is known" in warning.value for warning in at.warning)
+    kept.append(report())
+    panel_process.reads.forget(queries.HISTORY)
+    at = open_section(open_page, "history")
+    assert len(at.dataframe[0].value) == 1
+    assert any("only what was played since is known" in warning.value for warning in at.warning)
+    set_weather("healthy")
+    at = open_section(open_page, "history")
+    assert not at.warning
+
+
 def test_schedule_is_explained_while_typed_and_applied_for_all_agents(
     kept: list[DrillReport], open_page: OpenPage, text_of: TextOf, panel_process: PanelProcess
 ) -> None:
