@@ -189,13 +189,13 @@ def processes() -> tuple[tuple[Process, Presence], ...]:
     return () if control is None else control.processes()
 
 
-def audit(limit: int = 20) -> tuple[AuditEntry, ...]:
-    """Who changed what, newest first; empty while no store answers."""
+def audit(limit: int = 20) -> tuple[AuditEntry, ...] | None:
+    """Who changed what, newest first; None while no store answers."""
     control = process().control
     try:
-        return () if control is None else control.audit(limit)
+        return None if control is None else control.audit(limit)
     except HybridError:
-        return ()
+        return None
 
 
 def env_plan() -> EnvPlan | None:

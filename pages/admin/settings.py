@@ -181,11 +181,14 @@ def draw_env(fixed: bool) -> None:
 
 def draw_history() -> None:
     entries = queries.audit()
-    if not entries:
+    if entries == ():
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(_("History"), anchor=False, width="stretch")
-        csv_button([audit_row(entry) for entry in entries], "history", _("History"))
+        csv_button([audit_row(entry) for entry in entries or ()], "history", _("History"))
+    if entries is None:
+        st.caption(_("No store can be asked who changed what."))
+        return
     rows = [
         {
             _("When"): format.clock(entry.at_s, widgets.zone()),

@@ -13,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from hybrid.core.divergence import Divergence
 from hybrid.core.drift import DiffResult, Ending, Scope
+from hybrid.core.live import AuditEntry
+from hybrid.errors import AllStoresDown
 from hybrid.ops.overview import Overview
 from hybrid.settings import Ack, ReadPreference
 from hybrid.types import Source, Store
@@ -376,6 +378,22 @@ def test_settings_tell_which_version_each_process_runs_and_what_its_code_fixes(
     frames = [frame.value for frame in open_page(SETTINGS_PAGE).dataframe]
     [process] = next(frame for frame in frames if "Process" in frame).to_dict("records")
     assert (process["Process"], process["Configuration"], process["Fixed in its code"]) == ("shop", "0", "ack")
+
+
+def test_settings_without_a_store_do_not_know_who_changed_what(
+    set_weather: SetWeather, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, panel_process: PanelProcess
+) -> None:
+    set_weather("both down")
+    audit: Any = panel_process.agent.client.live.audit  # type: ignore[union-attr]
+
+    def dead(limit: int) -> tuple[AuditEntry, ...]:
+        raise AllStoresDown("no store can be asked for the audit trail now")
+
+    assert "History" not in [head.value for head in open_page(SETTINGS_PAGE).subheader]  # nobody has changed anything
+    monkeypatch.setattr(audit, "history", dead)
+    at = open_page(SETTINGS_PAGE)
+    assert "History" in [head.value for head in at.subheader]
+    assert "No store can be asked who changed what." in [caption.value for caption in at.caption]
 
 
 def test_settings_show_what_is_left_out_of_several_urls(
