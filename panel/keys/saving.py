@@ -17,6 +17,9 @@ from panel.widgets import slot
 
 __all__ = ["buttons", "said", "save"]
 
+REFUSAL = "keys-form-refusal"
+"""Of the session state: why the open form was not saved. It is said there, in sight on a phone too."""
+
 
 def said() -> None:
     """What came of the last edit, store by store, with a way to take it back."""
@@ -72,6 +75,8 @@ def save(build: Callable[[], Edit], opens: Callable[[Edit], bytes | None] | None
         return actions.apply(found[0])
 
     if not attempt(act, ""):
+        refused, _words = st.session_state.pop("keys-said")
+        st.session_state[REFUSAL] = refused.sentence
         return
     outcome, _words = st.session_state["keys-said"]
     words = found[0].words
@@ -83,6 +88,9 @@ def save(build: Callable[[], Edit], opens: Callable[[Edit], bytes | None] | None
 
 
 def buttons(label: str, build: Callable[[], Edit], **options: Any) -> None:
+    with slot():
+        if refused := st.session_state.get(REFUSAL):
+            st.markdown(f":red[:material/error:] {escaped(translated(refused))}")
     reachable = bool(stores_up())
     if not reachable:
         st.caption(f":material/info: {_('What is entered stays here: it can be saved when a store answers again.')}")

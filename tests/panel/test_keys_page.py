@@ -471,7 +471,9 @@ def test_a_stale_form_changes_nothing(hybrid: HybridRedis, sides: dict[Store, An
     at.text_area(key="keys-form-value-local").set_value("mine").run()
     at = press(at, "keys-form-save")
     assert "another one by now" in said(at)
+    assert "another one by now" in at.get_by_key("keys-form-box").markdown[-1].value, "in sight on a phone, too"
     assert values(sides, "GET", "k") == [b"by another", b"by another"]
+    assert not [text for text in press(at, "keys-form-cancel").markdown if "another one by now" in text.value]
 
 
 def test_an_undo_that_failed_can_be_tried_again(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
