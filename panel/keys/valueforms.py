@@ -222,6 +222,8 @@ def vector_form(key: bytes, authority: Store) -> None:
     def build() -> Edit:
         values = st.session_state
         name = key_from(str(values.get("keys-form-name") or ""))
+        if not name:
+            raise ConfigurationError(_("Write a name first."))
         told = attributes(str(values.get("keys-form-attributes") or ""))
         return edits.add_vector(key, name, numbers(str(values.get("keys-form-value") or "")), set_of, told or None)
 
@@ -232,6 +234,8 @@ def addition(key: bytes, kind: str) -> Edit:
     values = st.session_state
     name = key_from(str(values.get("keys-form-name") or ""))
     value = str(values.get("keys-form-value") or "").encode()
+    if not name and kind != "list":
+        raise ConfigurationError(_("Write a name first."))
     match kind:
         case "hash":
             return edits.set_field(key, name, None, value)

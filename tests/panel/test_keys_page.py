@@ -476,6 +476,13 @@ def test_a_stale_form_changes_nothing(hybrid: HybridRedis, sides: dict[Store, An
     assert not [text for text in press(at, "keys-form-cancel").markdown if "another one by now" in text.value]
 
 
+@pytest.mark.parametrize("make", [("HSET", "k", "f", "v"), ("SADD", "k", "m"), ("ZADD", "k", 1, "m")])
+def test_nothing_without_a_name_is_added(make: tuple[Any, ...], hybrid: HybridRedis, open_keys: Any) -> None:
+    hybrid.execute_command(*make)
+    at = press(press(opened_key(open_keys(), "k"), "keys-add"), "keys-form-save")
+    assert "Write a name first" in said(at)
+
+
 def test_an_undo_that_failed_can_be_tried_again(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
     hybrid.set("k", "old")
     at = press(opened_key(open_keys(), "k"), "keys-edit-text")
