@@ -16,12 +16,15 @@ MOST_AHEAD: Final = 1000
 
 
 class _Unsent:
-    """One of them, and its keys of which no copied state contains it."""
+    """One of them, without its values, which may be large; `missing` are its keys of which no copied state contains
+    it."""
 
     def __init__(self, group: Group, token: bytes) -> None:
-        self.group = group
+        self.place = group.place
         self.token = token
+        self.touched = group.touched
         self.missing = set(group.touched)
+        self.is_keyless = bool(group.keyless)
 
 
 class Ahead:
@@ -38,14 +41,14 @@ class Ahead:
 
     def sent(self, place: Position) -> None:
         """Everything up to `place` is on its way by itself."""
-        while self._unsent and self._unsent[0].group.place <= place:
+        while self._unsent and self._unsent[0].place <= place:
             self._unsent.popleft()
 
     def copied(self, places: Mapping[bytes, Position]) -> Iterator[bytes]:
         """The states of these keys, as of these places, are about to be sent. The result is the tokens of what they
         may contain."""
         for unsent in self._unsent:
-            contained = {key for key in unsent.group.touched & places.keys() if places[key] >= unsent.group.place}
+            contained = {key for key in unsent.touched & places.keys() if places[key] >= unsent.place}
             if contained:
                 unsent.missing -= contained
                 yield unsent.token
@@ -53,4 +56,4 @@ class Ahead:
     @property
     def whole(self) -> frozenset[bytes]:
         """The tokens of those that copied states contain with every key."""
-        return frozenset(unsent.token for unsent in self._unsent if not unsent.missing and not unsent.group.keyless)
+        return frozenset(unsent.token for unsent in self._unsent if not unsent.missing and not unsent.is_keyless)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from hybrid.core.ahead import MOST_AHEAD, Ahead
@@ -35,6 +37,16 @@ def test_a_state_contains_what_came_before_it(
     assert not list(ahead.read([logged(5, ONE, (b"INCR", b"a"), (b"RPUSH", b"b", b"1"))]))
     assert list(ahead.copied(places)) == may_contain
     assert ahead.whole == whole
+
+
+def test_values_are_not_kept() -> None:
+    """A thousand of them may be 128 KiB each, and this process the application's."""
+    ahead, group = Ahead(), logged(5, ONE, (b"RPUSH", b"a", b"x"))
+    kept = weakref.ref(group)
+    assert not list(ahead.read([group]))
+    del group
+    assert kept() is None
+    assert list(ahead.copied({b"a": (5, 0)})) == [ONE]
 
 
 def test_one_copy_after_the_other_contains_it() -> None:
