@@ -307,12 +307,16 @@ class Board:
     def await_seal(self) -> None:
         """Before a write on the cloud store: see `unsealed_until_s`."""
         acks = self.acks[Store.LOCAL]
+        until_s = self.unsealed_until_s
         while self.authority.store is Store.CLOUD and acks.sealed(self.authority) is None:
-            left_s = self.unsealed_until_s - time.monotonic()
+            until_s = self.unsealed_until_s
+            left_s = until_s - time.monotonic()
             if left_s <= 0:
                 break
             acks.wait(NEVER, left_s)
-        self.unsealed_until_s = 0.0
+        with self._changed:
+            if self.unsealed_until_s == until_s:  # else the authority has moved once more, and is to be waited for
+                self.unsealed_until_s = 0.0
 
     def tried(self, store: Store) -> None:
         """It is still down."""

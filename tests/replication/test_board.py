@@ -271,6 +271,27 @@ def test_a_cloud_store_that_is_claimed_takes_writes_behind_what_is_on_its_way(
     assert board.unsealed_until_s == 0.0
 
 
+def test_a_move_while_a_wait_for_the_last_word_ends_is_waited_for_too(
+    make: Callable[..., Board], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = make()
+    board.learn(FIRST, source=CLOUD)
+    board.observe(LOCAL, Evidence.ANSWERED)
+    board.learn(CLAIMED, source=CLOUD)
+
+    def moves(authority: Authority) -> Seal:
+        board.learn(authority.succeeded_by(Holder.LOCAL), source=CLOUD)
+        board.learn(board.authority.succeeded_by(Holder.CLOUD), source=CLOUD)
+        return SEAL
+
+    monkeypatch.setattr(board.acks[LOCAL], "sealed", moves)
+    board.await_seal()
+    assert board.is_unsealed(CLOUD)
+    monkeypatch.setattr(board.acks[LOCAL], "sealed", lambda _: SEAL)
+    board.await_seal()
+    assert not board.is_unsealed(CLOUD)
+
+
 def test_who_has_only_started_claims_the_cloud_store_behind_what_is_on_its_way(make: Callable[..., Board]) -> None:
     """Others may reach the local store that it has never seen."""
     board = make()
