@@ -25,9 +25,8 @@ from panel.metrics.charts import HEIGHT, Chart, Line, Mark, Unit
 from panel.metrics.queries import CostRow, Costs, HeatRow
 from panel.queries import Store
 
-__all__ = ["PLOTLY_CONFIG", "cost_figure", "heat_figure", "month_figure", "plotly"]
+__all__ = ["config", "cost_figure", "heat_figure", "month_figure", "plotly"]
 
-PLOTLY_CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]}
 GRID = "rgba(125, 138, 163, 0.22)"
 PURPOSE_COLORS: Mapping[str, str] = {
     N_("application"): "#4a82f2",
@@ -36,6 +35,14 @@ PURPOSE_COLORS: Mapping[str, str] = {
     N_("health"): "#7d8aa3",
     N_("panel"): "#c2820a",
 }
+
+
+def config(name: str) -> dict[str, Any]:
+    """How Plotly behaves; a picture is saved under the name that the chart's CSV has."""
+    return {
+        "displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
+        "toImageButtonOptions": {"filename": f"hybrid-{name}"},
+    }  # fmt: skip
 
 
 def plotly(chart: Chart, zone: str | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from panel.command_phrases import GROUPS
 from panel.i18n import N_, _
 from panel.metrics import queries
 from panel.metrics.charts import HEIGHT, MARKED, Chart
-from panel.metrics.figures import PLOTLY_CONFIG, cost_figure, heat_figure, month_figure, plotly
+from panel.metrics.figures import config, cost_figure, heat_figure, month_figure, plotly
 from panel.metrics.live import echarts
 from panel.metrics.queries import ALL, Costs, EventRow, Measured
 from panel.queries import Overview, Store
@@ -62,7 +62,7 @@ def chart_frame(
         else:
             figure = plotly(chart, zone())
             st.plotly_chart(
-                figure, key=f"plot-{name}", height=chart.height, config=PLOTLY_CONFIG, alt=f"{title}, {note}"
+                figure, key=f"plot-{name}", height=chart.height, config=config(name), alt=f"{title}, {note}"
             )
 
 
@@ -148,7 +148,7 @@ def heat_part(found: Measured, store: Store, group: str) -> None:
             figure,
             key=f"plot-{name}",
             height=HEIGHT,
-            config=PLOTLY_CONFIG,
+            config=config(name),
             alt=_("Heat map of the latency of the {store} store").format(store=_(store)),
         )
 
@@ -189,13 +189,13 @@ def costs_part(costs: Costs, snapshot: Overview | None) -> None:
     with daily, st.container(border=True, height="stretch", key="chart-costs"):
         heading(_("Cloud commands"), _("per day (UTC), by purpose"), costs.rows, "costs")
         st.plotly_chart(
-            cost_figure(costs.rows), key="plot-costs", height=HEIGHT, config=PLOTLY_CONFIG, alt=_("Commands per day")
+            cost_figure(costs.rows), key="plot-costs", height=HEIGHT, config=config("costs"), alt=_("Commands per day")
         )
     with course, st.container(border=True, height="stretch", key="chart-month"):
         days = [{"day": row["day"], "purpose": row["purpose"], "usd": row["usd"]} for row in costs.rows]
         heading(_("Cost of this month"), _("so far, projected, budget"), days, "month")
         st.plotly_chart(
-            month_figure(costs), key="plot-month", height=HEIGHT, config=PLOTLY_CONFIG, alt=_("Cost of the month")
+            month_figure(costs), key="plot-month", height=HEIGHT, config=config("month"), alt=_("Cost of the month")
         )
 
 

@@ -250,6 +250,12 @@ def test_a_range_of_ones_own_without_measurements_says_nothing_of_applications(
     assert [info.value for info in at.info] == [words]
 
 
+def test_a_picture_is_named_as_its_chart(page: Callable[..., AppTest]) -> None:
+    names = [json.loads(chart.proto.config)["toImageButtonOptions"]["filename"] for chart in page().get("plotly_chart")]
+    assert names[:2] == ["hybrid-latency", "hybrid-throughput"] and names[-2:] == ["hybrid-costs", "hybrid-month"]
+    assert len(set(names)) == len(names)
+
+
 def test_axes_are_labelled_with_round_values() -> None:
     assert log_ticks(0.3, 40) == [0.2, 0.5, 1, 2, 5, 10, 20, 50]
     assert log_ticks(0.3, 4000) == [0.1, 1, 10, 100, 1000, 10_000]
