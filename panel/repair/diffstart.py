@@ -14,7 +14,7 @@ from panel.repair.pieces import cost_text, missing
 from panel.repair.queries import Known, Scope
 from panel.widgets import perform
 
-__all__ = ["KINDS", "PATTERN_HELP", "is_drawn", "scope_form"]
+__all__ = ["is_drawn", "pattern_input", "scope_form"]
 
 KINDS = ("string", "hash", "list", "set", "zset", "stream", "json")
 
@@ -33,25 +33,13 @@ def scope_form(blocked: bool) -> None:
                 format_func=lambda way: _(WAYS[way]), wrap=True,
             )  # fmt: skip
             if listed == "keys":
-                kind, pattern = None, "*"
                 names = st.text_area(
                     _("Keys, one on each line"), key="diff-keys", height=120, placeholder="user:1\nuser:2"
                 ) or ""  # fmt: skip
                 keys = tuple(line.strip().encode() for line in names.splitlines() if line.strip())
                 scope = Scope(keys=keys)
             else:
-                text_from_address("pattern", "diff-pattern", "*")
-                typed = st.text_input(_("Pattern"), key="diff-pattern", width=280, help=_(PATTERN_HELP))
-                pattern = typed.strip() or "*"
-                from_address("type", "diff-type", ["any", *KINDS], "any")
-                kind = st.selectbox(
-                    _("Type"), ["any", *KINDS], key="diff-type", width=130,
-                    format_func=lambda kind: _("any") if kind == "any" else kind,
-                )  # fmt: skip
-                scope = Scope(pattern.encode(), None if kind == "any" else kind)
-                link(pattern="" if pattern == "*" else pattern, type="" if kind == "any" else str(kind))
-                was_in_address("pattern", typed)
-                was_in_address("type", kind)
+                scope = pattern_input("diff")
             with st.popover(_("Limits"), icon=":material/tune:"):
                 all_ttls = st.toggle(_("Compare every expiry"), key="diff-ttls", help=_(TTLS_HELP))
                 most = st.number_input(
@@ -74,6 +62,22 @@ def scope_form(blocked: bool) -> None:
             st.session_state["diff-asked"] = question
         if st.session_state.get("diff-asked") == question and not blocked:
             estimate_line(scope, all_ttls)
+
+
+def pattern_input(page: str) -> Scope:
+    """Which keys to compare, by pattern and type; part of the address of the `page`."""
+    text_from_address("pattern", f"{page}-pattern", "*")
+    typed = st.text_input(_("Pattern"), key=f"{page}-pattern", width=280, help=_(PATTERN_HELP))
+    pattern = typed.strip() or "*"
+    from_address("type", f"{page}-type", ["any", *KINDS], "any")
+    kind = st.selectbox(
+        _("Type"), ["any", *KINDS], key=f"{page}-type", width=130,
+        format_func=lambda kind: _("any") if kind == "any" else kind,
+    )  # fmt: skip
+    link(pattern="" if pattern == "*" else pattern, type="" if kind == "any" else str(kind))
+    was_in_address("pattern", typed)
+    was_in_address("type", kind)
+    return Scope(pattern.encode(), None if kind == "any" else kind)
 
 
 def something(scope: Scope) -> bool:

@@ -13,11 +13,10 @@ from panel.repair import actions as repair
 from panel.repair import planview, queries
 from panel.repair.agreement import agreement as found_agreement
 from panel.repair.agreement import share_and_note
-from panel.repair.diffstart import KINDS, PATTERN_HELP
+from panel.repair.diffstart import pattern_input
 from panel.repair.diffview import title_of
-from panel.repair.links import linked
 from panel.repair.pieces import missing, obstacle_line
-from panel.repair.queries import Divergence, Ending, Known, Scope, Selection, SyncEnding, SyncResult
+from panel.repair.queries import Divergence, Ending, Known, Selection, SyncEnding, SyncResult
 from panel.repair.weather import repair_obstacle
 from panel.said import said
 from panel.tables import ONE_CLICK, clicked
@@ -110,14 +109,7 @@ def now(obstacle: Verdict | None) -> None:
     with st.container(border=True, key="sync-compare"):
         st.markdown(_("**1. Compare** :gray[changes nothing]"))
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            pattern = st.text_input(
-                _("Pattern"), value=linked("pattern", "*"), key="sync-pattern", width=280, help=_(PATTERN_HELP)
-            )
-            kind = st.selectbox(
-                _("Type"), ["any", *KINDS], key="sync-type", width=130,
-                format_func=lambda kind: _("any") if kind == "any" else kind,
-            )  # fmt: skip
-            scope = Scope((pattern.strip() or "*").encode(), None if kind == "any" else kind)
+            scope = pattern_input("sync")
             st.button(
                 _("Compare"), icon=":material/difference:", key="sync-start", type="primary",
                 disabled=obstacle is not None or not actions.is_operator(),

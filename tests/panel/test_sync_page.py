@@ -28,6 +28,17 @@ SetWeather = Callable[[str], Overview | None]
 PAGE = "repair/sync.py"
 
 
+def test_what_is_compared_outlives_a_reload(set_weather: Callable[[str], object], open_page: OpenPage) -> None:
+    set_weather("healthy")
+    at = open_page(PAGE)
+    at.text_input(key="sync-pattern").set_value("user:*").run()
+    at.get_by_key("sync-type").set_value("hash").run()
+    asked = {name: at.query_params[name] for name in ("pattern", "type")}
+    assert asked == {"pattern": "user:*", "type": "hash"}
+    again = open_page(PAGE, query=asked)
+    assert [again.get_by_key(key).value for key in ("sync-pattern", "sync-type")] == ["user:*", "hash"]
+
+
 def test_what_waits_is_told_in_seconds_and_bytes(panel_process: PanelProcess, set_weather: SetWeather) -> None:
     snapshot = set_weather("backlog")
     assert snapshot is not None
