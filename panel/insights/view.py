@@ -44,7 +44,8 @@ def frame(
     """A frame of one store with its title and CSV; to be used as a context. `beside` draws what else stands there."""
     box = st.container(border=True, height="stretch", key=f"{name}-{store}")
     with box, st.container(horizontal=True, vertical_alignment="center"):
-        _frame_title(store, title, note)
+        with st.container():  # gives way on a narrow screen, where its text alone would push the buttons below it
+            _frame_title(store, title, note)
         beside()
         csv_button(rows, f"{name}-{store}", title)
     return box
