@@ -166,7 +166,9 @@ def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     work = 0
     for key, state in entries:
         if key.startswith(RESERVED):
-            raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {key!r}")
+            raise ConfigurationError(
+                f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {key.decode(errors='backslashreplace')}"
+            )
         batch[key] = (key, state)
         work += presumed_work(state.kind, state.size_bytes)
         if len(batch) == BATCH_KEYS or work > TRANSACTION_WORK:

@@ -110,7 +110,9 @@ def logged(pair: Pair, keys: Iterable[bytes]) -> list[bytes]:
 def refuse_own(keys: Iterable[bytes]) -> None:
     """Raises ConfigurationError for a key of hybrid's own."""
     if own := next((key for key in keys if key.startswith(RESERVED)), None):
-        raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own!r}")
+        raise ConfigurationError(
+            f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own.decode(errors='backslashreplace')}"
+        )
 
 
 def change_many(

@@ -112,7 +112,9 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     OutcomeUnknown as any write.
     """
     if own := next((key for key in edit.keys if key.startswith(RESERVED)), None):
-        raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own!r}")
+        raise ConfigurationError(
+            f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own.decode(errors='backslashreplace')}"
+        )
     refuse_impossible(client, edit.commands)
     before = _before(client, edit)
     try:
