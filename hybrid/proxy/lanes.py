@@ -106,7 +106,7 @@ class Lane(HybridRedis):
         for store, endpoint in self.endpoints.items():
             peer = self.endpoints.get(store.other)
             if peer is not None and self._board.state(store) is StoreState.UP:
-                warm(endpoint, min(peer.idle, WARM_WIRES))
+                warm(endpoint, min(peer.needed, WARM_WIRES))
 
 
 class Lanes:

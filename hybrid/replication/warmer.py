@@ -20,7 +20,8 @@ AT_ONCE: Final = 4
 
 
 class Warmer(threading.Thread):
-    """Has at least as many idle wires to `endpoint` as were ever seen idle to its `peer`, and their fences renewed.
+    """Has at least as many idle wires to `endpoint` as were ever seen idle to its `peer` after use, and a few more, and
+    their fences renewed.
 
     A thread of its own: the watcher of the store has news to hear meanwhile. What fails here shows there.
     """
@@ -31,13 +32,13 @@ class Warmer(threading.Thread):
         self._peer = peer
         self._board = board
         self._asked = threading.Event()
-        self._most_idle = 1
+        self._most_needed = 1
 
     def ask(self) -> None:
         """Look whether there is something to do. Never waits."""
         # At any one moment most are in use: the most that were ever seen idle comes closer to what is needed.
         # The peer's own spare ones do not count: each side would follow the other up to the limit, at a price.
-        self._most_idle = max(self._most_idle, self._peer.idle - SPARE_WIRES)
+        self._most_needed = max(self._most_needed, self._peer.needed)
         if self._board.closing or self._is_needed:
             self._asked.set()
 
@@ -47,7 +48,7 @@ class Warmer(threading.Thread):
 
     @property
     def _wanted(self) -> int:
-        return min(self._most_idle + SPARE_WIRES, MOST_WIRES)
+        return min(self._most_needed + SPARE_WIRES, MOST_WIRES)
 
     @property
     def _epoch(self) -> int:

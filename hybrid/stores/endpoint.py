@@ -394,11 +394,14 @@ class Endpoint:
         return fenced + [self._open_plain] * (count - len(self._idle.plain))
 
     def _open_plain(self) -> None:
-        self.give(self.generation, self._connect_plain())
+        generation, wire = self.generation, self._connect_plain()
+        wire.is_spare = True
+        self.give(generation, wire)
 
     def _open_fenced(self) -> None:
         generation, wire = self.generation, self.fence(self.connect())
         self.load_effects(wire)
+        wire.is_spare = True
         self.give_fenced(generation, wire)
 
     @property
@@ -410,6 +413,12 @@ class Endpoint:
     def idle(self) -> int:
         """Idle wires of the kind of which there are more."""
         return max(len(self._idle.plain), len(self._idle.fenced))
+
+    @property
+    def needed(self) -> int:
+        """The same, without those that are spare."""
+        kinds = tuple(self._idle.plain), tuple(self._idle.fenced)
+        return max(sum(not wire.is_spare for _, wire in kind) for kind in kinds)
 
     def retire(self) -> None:
         """Close every idle wire, and have those in use closed when they come back."""

@@ -36,6 +36,7 @@ class IdleWires:
             except IndexError:
                 return None
             if generation == self.generation and self._is_good(wire):
+                wire.is_spare = False
                 return generation, wire
             wire.disconnect()
 

@@ -42,6 +42,8 @@ class Wire(StandingFence, Metered):
     """Learns how long replies took to which no other time was given."""
     generation = 0
     """That of its endpoint when it was opened, where a pool keeps it."""
+    is_spare = False
+    """It was opened in advance, and nobody has needed it since."""
 
     def open(self) -> None:
         """Connect. Raises NotSent when the store refuses, stays silent or rejects the credentials."""

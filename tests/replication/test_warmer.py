@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from hybrid.core.authority import FIRST, Authority, Holder
+from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent
-from hybrid.replication.warmer import AT_ONCE, Warmer, warm
+from hybrid.replication.warmer import AT_ONCE, MOST_WIRES, SPARE_WIRES, Warmer, warm
+from hybrid.stores.endpoint import Endpoint
+from hybrid.stores.processes import ServerProcess
 from hybrid.types import Store
 
 
-class Endpoint:
+class Meeting:
     """Connecting takes until as many others as there may be connect too."""
 
     store = Store.CLOUD
@@ -35,16 +38,36 @@ class Endpoint:
 
 
 def test_connections_are_opened_at_the_same_time() -> None:
-    endpoint = Endpoint()
+    endpoint = Meeting()
     warm(endpoint, 2 * AT_ONCE)  # type: ignore[arg-type]
     assert endpoint.opened == 2 * AT_ONCE
 
 
 @pytest.mark.parametrize("count", [0, AT_ONCE])
 def test_a_store_that_refuses_is_left_to_others(count: int) -> None:
-    endpoint = Endpoint(refuses=True)
+    endpoint = Meeting(refuses=True)
     warm(endpoint, count)  # type: ignore[arg-type]
     assert not endpoint.opened
+
+
+def test_one_thread_has_few_connections_kept_ready(valkey: ServerProcess) -> None:
+    """One is always in use, and comes back to those that were opened meanwhile: were these counted, each side would
+    follow the other up to the limit."""
+    names, board = Names(), SimpleNamespace(authority=FIRST, closing=False)
+    local, cloud = (Endpoint(store, valkey.url, names, timeout_s=5.0) for store in Store)
+    warmers: Any = Warmer(local, cloud, board), Warmer(cloud, local, board)  # type: ignore[arg-type]
+    for _ in range(MOST_WIRES):
+        in_use = local.take_fenced(), local.take()
+        for warmer in warmers:
+            warmer.ask()
+            warm(warmer._endpoint, warmer._wanted)
+        local.give_fenced(*in_use[0])
+        local.give(*in_use[1])
+        for warmer in warmers:
+            warmer.ask()
+    assert local.idle == SPARE_WIRES + 2 and cloud.idle == SPARE_WIRES + 1
+    local.close()
+    cloud.close()
 
 
 @pytest.mark.parametrize(
