@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["RESERVED", "Names"]
+from hybrid.errors import ConfigurationError
+
+__all__ = ["RESERVED", "Names", "refuse_own"]
 
 RESERVED = b"hybrid:"
 
@@ -88,3 +91,10 @@ class Names:
     def ask_marks(self) -> tuple[str | bytes, ...]:
         """The command whose reply has a store's `hybrid.core.marks.Marks`."""
         return "MGET", self.identity, self.partner
+
+
+def refuse_own(keys: Iterable[bytes]) -> None:
+    """Raises ConfigurationError for a key of hybrid's own."""
+    if own := next((key for key in keys if key.startswith(RESERVED)), None):
+        shown = own.decode(errors="backslashreplace")
+        raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {shown}")

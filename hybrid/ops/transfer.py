@@ -15,7 +15,7 @@ from hybrid.client import HybridRedis
 from hybrid.core.authority import position
 from hybrid.core.drift import Difference, Scope, Sighting, causes_between
 from hybrid.core.export import json_line, parsed_line, resp_commands
-from hybrid.core.names import RESERVED
+from hybrid.core.names import RESERVED, refuse_own
 from hybrid.core.resp import pack
 from hybrid.core.state import Absent, KeyState, Unsupported
 from hybrid.core.syncplan import Direction, Policy, Prefer, SyncEnding, SyncResult, plan_actions
@@ -165,10 +165,7 @@ def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     batch: dict[bytes, Entry] = {}
     work = 0
     for key, state in entries:
-        if key.startswith(RESERVED):
-            raise ConfigurationError(
-                f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {key.decode(errors='backslashreplace')}"
-            )
+        refuse_own((key,))
         batch[key] = (key, state)
         work += presumed_work(state.kind, state.size_bytes)
         if len(batch) == BATCH_KEYS or work > TRANSACTION_WORK:

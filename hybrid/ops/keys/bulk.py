@@ -16,18 +16,17 @@ from typing import Final, Generic, TypeVar
 
 from hybrid.client import HybridRedis
 from hybrid.core.authority import position
-from hybrid.core.names import RESERVED
 from hybrid.core.resp import pack
 from hybrid.core.syncplan import SyncEnding, SyncResult
 from hybrid.core.undo import UndoRecord
-from hybrid.errors import ConfigurationError, StoreUnavailable
+from hybrid.errors import StoreUnavailable
 from hybrid.ops.sync import archive
 from hybrid.ops.sync.batches import work_off
 from hybrid.ops.sync.options import NO_OPTIONS, SyncOptions
 from hybrid.ops.sync.pair import Guard, Pair
 from hybrid.ops.sync.run import new_id
 
-__all__ = ["CONFIRM_S", "NO_OPTIONS", "BulkChange", "OnProgress", "Rewritten", "change_many", "logged", "refuse_own"]
+__all__ = ["CONFIRM_S", "NO_OPTIONS", "BulkChange", "OnProgress", "Rewritten", "change_many", "logged"]
 
 BATCH_ITEMS: Final = 200
 CONFIRM_S: Final = 5.0
@@ -105,14 +104,6 @@ def logged(pair: Pair, keys: Iterable[bytes]) -> list[bytes]:
     if not pair.is_logged:
         return []
     return [pack(("XADD", pair.names.log, "*", *(part for key in keys for part in (b"s", key))))]
-
-
-def refuse_own(keys: Iterable[bytes]) -> None:
-    """Raises ConfigurationError for a key of hybrid's own."""
-    if own := next((key for key in keys if key.startswith(RESERVED)), None):
-        raise ConfigurationError(
-            f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own.decode(errors='backslashreplace')}"
-        )
 
 
 def change_many(

@@ -11,7 +11,7 @@ import redis
 from redis.client import NEVER_DECODE
 
 from hybrid.client import HybridRedis
-from hybrid.core.names import RESERVED
+from hybrid.core.names import refuse_own
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.state import Absent, KeyState
 from hybrid.errors import ConfigurationError, HybridError
@@ -111,10 +111,7 @@ def apply_edit(client: HybridRedis, edit: Edit) -> Edited:
     and when a store that is up could never hold it; ConfigurationError for hybrid's own keys; AllStoresDown,
     OutcomeUnknown as any write.
     """
-    if own := next((key for key in edit.keys if key.startswith(RESERVED)), None):
-        raise ConfigurationError(
-            f"keys that begin with {RESERVED.decode()!r} are hybrid's own: {own.decode(errors='backslashreplace')}"
-        )
+    refuse_own(edit.keys)
     refuse_impossible(client, edit.commands)
     before = _before(client, edit)
     try:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 from hybrid.client import HybridRedis
+from hybrid.core.names import refuse_own
 from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, Absent, KeyState, Unsupported
 from hybrid.core.syncplan import SyncResult
 from hybrid.errors import ConfigurationError
-from hybrid.ops.keys.bulk import NO_OPTIONS, BulkChange, OnProgress, change_many, refuse_own
+from hybrid.ops.keys.bulk import NO_OPTIONS, BulkChange, OnProgress, change_many
 from hybrid.ops.sync import archive
 from hybrid.ops.sync.options import SyncOptions
 

@@ -12,6 +12,7 @@ from typing import Final
 from hybrid.client import HybridRedis
 from hybrid.core.authority import position
 from hybrid.core.drift import Facts
+from hybrid.core.names import refuse_own
 from hybrid.core.resp import pack
 from hybrid.core.state import ABSENT, TTL_TOLERANCE_MS, Absent, Body, KeyState, Unsupported, same_moment
 from hybrid.core.syncplan import SyncResult, is_unchanged
@@ -23,7 +24,6 @@ from hybrid.ops.keys.bulk import (
     OnProgress,
     change_many,
     logged,
-    refuse_own,
 )
 from hybrid.ops.sync import archive
 from hybrid.ops.sync.batches import chunked, put_of, within

@@ -13,7 +13,7 @@ from hybrid.core.authority import position
 from hybrid.core.drift import Difference, Facts, Sighting, causes_between
 from hybrid.core.field_diff import FieldDifference, field_differences
 from hybrid.core.field_merge import MERGED_PARTS, merged_state
-from hybrid.core.names import RESERVED
+from hybrid.core.names import refuse_own
 from hybrid.core.resp import pack
 from hybrid.core.state import KeyState
 from hybrid.core.syncplan import SyncEnding, SyncResult, is_unchanged
@@ -86,8 +86,7 @@ def merge_fields(
     be taken alone, or a key of hybrid's own; StoreUnavailable.
     """
     key = difference.key
-    if key.startswith(RESERVED):
-        raise ConfigurationError(f"keys that begin with {RESERVED.decode()!r} are hybrid's own")
+    refuse_own((key,))
     if any(place.part not in MERGED_PARTS for place in taken):
         raise ConfigurationError("only fields, members, scores and expiries can be taken one by one")
     started_at_s, bundle = time.time(), new_id()
