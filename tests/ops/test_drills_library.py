@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from hybrid.errors import ConfigurationError
 from hybrid.ops.drills import DRILLS, DrillReport, Outcome, Step, StepState, Where, run_drill, run_drills, where_of
 from hybrid.ops.drills import rehearsal as rehearsal_module
 from hybrid.ops.drills.drill import in_words
-from hybrid.ops.drills.load import Load
+from hybrid.ops.drills.load import Load, Written
 from hybrid.ops.drills.rig import Rig
 from hybrid.ops.drills.witness import Witness
 from hybrid.settings import Settings
+from hybrid.types import Store
 
 pytestmark = pytest.mark.alone
 
@@ -119,6 +120,28 @@ def test_a_confirmed_write_that_vanishes_fails_the_drill(settings: Settings, mon
     assert report.outcome is Outcome.FAILED and report.attempts == 1
     assert found["G4"] is found["G7"] is Finding.BROKEN
     assert "w:" in report.reason
+
+
+def test_what_is_deleted_while_the_survivor_is_asked_is_not_lacking(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application goes on meanwhile."""
+    loads: list[Load] = []
+    start, lacking = Load.start, rehearsal_module.lacking
+
+    def started(load: Load) -> Load:
+        loads.append(load)
+        return start(load)
+
+    def asked_late(rig: Rig, store: Store, writes: Sequence[Written]) -> list[Written]:
+        loads[-1]._delete(writes[0].key)
+        return lacking(rig, store, writes)
+
+    monkeypatch.setattr(Load, "start", started)
+    monkeypatch.setattr(rehearsal_module, "lacking", asked_late)
+    report = run_drill(DRILLS["local-cut"], settings)
+    expect_passed(report)
+    assert report.figures.rpo_writes == 0
 
 
 @pytest.mark.parametrize(

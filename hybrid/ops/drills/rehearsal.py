@@ -120,12 +120,9 @@ class Rehearsal:
         load, fault_at_s, survivor = self._working(), self._began(), self.drill.survivor
         assert survivor is not None
         self._wait(lambda: any(is_write(call) for call in load.since(fault_at_s)), "a write", DETECT_TIMEOUT_S)
-        before = [write for write in load.standing if write.at_s < fault_at_s]
-        lost = len(lacking(self.stage.rig, survivor, before))
-        self.evidence.lost_at_failover = lost
-        self.figures = replace(self.figures, rpo_writes=lost)
+        found = self._count_lost(survivor)
         self._turns(TURNS_DURING)
-        return f"{TURNS_DURING} turns of work; of {len(before)} confirmed writes the {survivor} store lacked {lost}"
+        return f"{TURNS_DURING} turns of work; {found}"
 
     def blink(self) -> str:
         self._begin()
@@ -135,9 +132,7 @@ class Rehearsal:
             self._wait(self.stage.has_blinked, "the fault taking effect", DETECT_TIMEOUT_S)
         survivor = self.drill.survivor
         if self.drill.fault is Fault.CUT and survivor is not None:
-            before = [write for write in self._working().standing if write.at_s < self._began()]
-            self.evidence.lost_at_failover = len(lacking(self.stage.rig, survivor, before))
-            self.figures = replace(self.figures, rpo_writes=self.evidence.lost_at_failover)
+            self._count_lost(survivor)
         return f"{BLINKS} times, with work in between"
 
     def lose_both(self) -> str:
@@ -261,6 +256,16 @@ class Rehearsal:
     def _working(self) -> Load:
         assert self._load is not None
         return self._load
+
+    def _count_lost(self, survivor: Store) -> str:
+        """How many of the writes that were confirmed before the fault the survivor lacks: the RPO."""
+        load, fault_at_s = self._working(), self._began()
+        before = [write for write in load.standing if write.at_s < fault_at_s]
+        missing = lacking(self.stage.rig, survivor, before)
+        lost = len({*missing} & {*load.standing})  # the application goes on, and deletes some while they are looked for
+        self.evidence.lost_at_failover = lost
+        self.figures = replace(self.figures, rpo_writes=lost)
+        return f"of {len(before)} confirmed writes the {survivor} store lacked {lost}"
 
     def _turns(self, count: int) -> None:
         """Wait for so many further turns of the application."""
