@@ -13,6 +13,8 @@ from servers import client, wait_until
 from hybrid import HybridRedis, Store, StoreState
 from hybrid.events import Event, KeyRefused
 from hybrid.ops import conflicts
+from hybrid.ops.sync.pair import Pair
+from hybrid.replication.tail import FEW_ENTRIES
 
 BULK_BYTES = 1024 * 1024
 REQUEST_BYTES = 10_000_000
@@ -168,3 +170,18 @@ def test_a_log_that_no_reply_can_carry(rig: Rig, limits_replies: Refusing) -> No
     rig.local.start()
     rig.assert_healed(hybrid)
     assert hybrid.get("only") == b"local"
+
+
+def test_what_the_log_names_is_read_in_parts_that_a_service_gives(rig: Rig, limited: Refusing) -> None:
+    hybrid = rig.client(**PATIENT)
+    hybrid.set("before", 1)
+    change_over(rig, hybrid)
+    hybrid.set("after", 1)
+
+    def too_much(args: Sequence[bytes]) -> str | None:
+        is_large = args[0] == b"XRANGE" and int(args[-1]) > FEW_ENTRIES
+        return f"ERR max request size exceeded. Limit: {REQUEST_BYTES} bytes" if is_large else None
+
+    limited.refusal = too_much
+    with Pair.of(hybrid, both=False) as pair:
+        assert b"after" in pair.logged() and b"before" not in pair.logged()

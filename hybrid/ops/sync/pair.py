@@ -21,11 +21,11 @@ from hybrid.core.fingerprint import facts_of
 from hybrid.core.names import RESERVED
 from hybrid.core.outcomes import NotSent, ReplyLost, named
 from hybrid.core.resp import pack
-from hybrid.core.shipping import Field, groups
 from hybrid.core.state import Absent, KeyState
 from hybrid.errors import AllStoresDown, ConfigurationError, HybridError, StoreUnavailable
 from hybrid.replication.copy import read_in_parts
 from hybrid.replication.engine import Engine
+from hybrid.replication.tail import logged
 from hybrid.stores.capabilities import Capabilities, capabilities_of
 from hybrid.stores.wire import Wire, plain_reason
 from hybrid.types import Purpose, Store, StoreState
@@ -39,8 +39,7 @@ SETTLE_S: Final = 3.0
 """How long a store may be catching up before a sync gives up."""
 
 SCAN_KEYS: Final = 1000
-LOG_ENTRIES: Final = 5000
-BATCH_ENTRIES: Final = 500
+LOG_GROUPS: Final = 5000
 _MULTI, _EXEC, _UNWATCH = pack(("MULTI",)), pack(("EXEC",)), pack(("UNWATCH",))
 
 
@@ -239,19 +238,13 @@ class Pair:
     def logged(self) -> Logged:
         """The keys that entries of the authority's log name: the other store may not have their last value yet."""
         keys: set[bytes] = set()
-        open_fields: list[Field] = []
-        start, seen = b"-", 0
-        while seen < LOG_ENTRIES:
-            command = ("XRANGE", self.names.log, start, "+", "COUNT", BATCH_ENTRIES)
-            entries = self.ask(self.authority, command)[0]
-            for group in groups(entries, open_fields):
-                if group.empties or group.refills:
+        wire = self.wire(self.authority)
+        with named(self.authority):
+            for number, (group, _) in enumerate(logged(wire, self.names.log, (0, 0), [])):
+                if group.empties or group.refills or number == LOG_GROUPS:
                     return Logged(frozenset(), True)
                 keys.update(group.keys)
-            if len(entries) < BATCH_ENTRIES:
-                return Logged(frozenset(keys), False)
-            start, seen = b"(" + entries[-1][0], seen + len(entries)
-        return Logged(frozenset(), True)
+        return Logged(frozenset(keys), False)
 
     # -- writing
 
