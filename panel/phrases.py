@@ -267,6 +267,7 @@ ERRORS: Final = (
     N_("{name} must be a positive number of seconds, not {value}"),
     N_("{name} must be an amount of US dollars, such as 0.20, not {value}"),
     N_("{key} is of type {kind}, which cannot be exported"),
+    N_("line {n}: {error}"),
     N_("not a key as `keys export` writes it ({part}): {error}"),
     N_("this file holds no commands in Redis's protocol"),
     N_("this file holds no commands in Redis's protocol: {error}"),

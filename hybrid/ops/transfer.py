@@ -145,9 +145,8 @@ def import_keys(
     """
     with Pair.of(client, both=False) as pair:
         importer = Importer(pair, conflict, preview, options)
-        entries = (parsed_line(text) for line in lines if (text := as_text(line)).strip())
         try:
-            for batch in batches(entries):
+            for batch in batches(entries_in(lines)):
                 importer.add(batch)
                 on_progress(importer.result)
         except ConfigurationError:
@@ -157,15 +156,22 @@ def import_keys(
         return importer.result
 
 
-def as_text(line: str | bytes) -> str:
-    return line.decode() if isinstance(line, bytes) else line
+def entries_in(lines: Iterable[str | bytes]) -> Iterator[Entry]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            key, state = parsed_line(line.decode(errors="surrogateescape") if isinstance(line, bytes) else line)
+            refuse_own((key,))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"line {number}: {error}") from None
+        yield key, state
 
 
 def batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
     batch: dict[bytes, Entry] = {}
     work = 0
     for key, state in entries:
-        refuse_own((key,))
         batch[key] = (key, state)
         work += presumed_work(state.kind, state.size_bytes)
         if len(batch) == BATCH_KEYS or work > TRANSACTION_WORK:

@@ -153,15 +153,15 @@ def test_an_import_that_is_cut_off_can_be_taken_back(hybrid: HybridRedis) -> Non
 
 
 @pytest.mark.parametrize(
-    "line", ["{}", "no json", '{"key":"k","type":"string","expires_at_ms":"1","value":"v"}', '{"key":1}']
+    "line", ["{}", "no json", b"\xff\xfe{", '{"key":"k","type":"string","expires_at_ms":"1","value":"v"}', '{"key":1}']
 )
-def test_a_line_that_is_no_key_is_named(line: str, hybrid: HybridRedis) -> None:
-    with pytest.raises(ConfigurationError, match="not a key"):
-        import_keys(hybrid, [line])
+def test_a_line_that_is_no_key_is_named(line: str | bytes, hybrid: HybridRedis) -> None:
+    with pytest.raises(ConfigurationError, match=r"^line 3: not a key"):
+        import_keys(hybrid, [json_line(b"k", KeyState("string", None, String(b"v"))), "", line])
 
 
 def test_hybrids_own_keys_can_neither_be_imported_nor_exported(hybrid: HybridRedis) -> None:
-    with pytest.raises(ConfigurationError, match="hybrid's own: hybrid:"):
+    with pytest.raises(ConfigurationError, match=r"^line 1: keys that begin .* hybrid's own: hybrid:"):
         import_keys(hybrid, [json_line(b"hybrid:authority", KeyState("string", None, String(b"cloud 9")))])
     assert b"hybrid:" not in exported(hybrid)
     with pytest.raises(ConfigurationError, match="there already"):
