@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import sys
 import threading
 import time
 
@@ -28,6 +29,7 @@ from hybrid.ops.drills import (
     run_drills,
     where_of,
 )
+from hybrid.types import Store
 
 __all__ = ["play", "show_history", "show_list", "step_line", "write_reports"]
 
@@ -138,12 +140,18 @@ def show_list(agent: Agent, options: argparse.Namespace) -> int:
 
 
 def show_history(agent: Agent, options: argparse.Namespace) -> int:
-    reports = drill_history(agent.client, SHOWN_RUNS)
+    unasked: list[Store] = []
+    reports = drill_history(agent.client, SHOWN_RUNS, on_unasked=unasked.append)
+    for store in unasked:
+        Terminal(sys.stderr).line(
+            f"hybrid: the {store} store keeps the history, and does not answer: only what was played since is known"
+        )
     if options.json:
         Terminal().line(json.dumps([report.to_dict() for report in reports], indent=2))
         return 0
     if not reports:
-        Terminal().line("no drill was ever played: python -m hybrid test --drill all")
+        if not unasked:
+            Terminal().line("no drill was ever played: python -m hybrid test --drill all")
         return 0
     rows = [
         (

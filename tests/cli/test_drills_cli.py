@@ -64,6 +64,22 @@ def test_a_drill_prints_steps_verdicts_and_figures_and_is_in_the_history(
     assert [line.split()[2] for line in lines[1:]] == ["local-cut", "cloud-hung"]
 
 
+def test_what_the_local_store_keeps_is_unknown_while_it_is_down(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stores: Stores
+) -> None:
+    """The cloud store was asked, knew of nothing, and that was told as if no drill had ever been played."""
+    endings(monkeypatch, Outcome.PASSED)
+    stores.local.kill()
+    assert run("--history") == 0
+    told = capsys.readouterr()
+    assert told.out == "" and "the local store keeps the history, and does not answer" in told.err
+    run("--drill", "cloud-cut")
+    capsys.readouterr()
+    assert run("--history", "--json") == 0
+    told = capsys.readouterr()
+    assert [row["drill"] for row in json.loads(told.out)] == ["cloud-cut"] and "only what was played since" in told.err
+
+
 @pytest.mark.parametrize(
     ("outcomes", "code"),
     [

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 
 import redis
 
@@ -37,14 +38,18 @@ def record_drill(client: HybridRedis, report: DrillReport) -> None:
     raise StoreUnavailable("no store keeps the report of the drill: none can be written")
 
 
-def drill_history(client: HybridRedis, limit: int = KEPT) -> list[DrillReport]:
-    """The latest reports, newest first. Raises StoreUnavailable when no store can be asked."""
+def drill_history(
+    client: HybridRedis, limit: int = KEPT, *, on_unasked: Callable[[Store], None] = lambda _: None
+) -> list[DrillReport]:
+    """The latest reports, newest first. A store that keeps some and does not answer is told to `on_unasked`: the next
+    one knows only what was played since. Raises StoreUnavailable when no store can be asked."""
     for store in stores_of(client):
         try:
             with client.store(store) as connection:
                 entries = connection.xrevrange(client._engine.names.drills, count=limit)
         except (redis.RedisError, OSError) as error:
             logger.debug("the %s store does not tell of drills: %s", store, error)
+            on_unasked(store)
             continue
         found = (parsed(fields) for _, fields in entries)
         return [report for report in found if report is not None]
