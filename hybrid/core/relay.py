@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from hybrid.core.authority import Position, position, position_text
 from hybrid.core.resp import pack
 
-__all__ = ["CLAIMED", "LARGEST_BYTES", "NO_EPOCH", "Answer", "Request", "claim", "parsed", "revocation"]
+__all__ = ["CLAIMED", "LARGEST_BYTES", "NO_EPOCH", "UNREACHED", "Answer", "Request", "claim", "parsed", "revocation"]
 
 LARGEST_BYTES: Final = 512 * 1024
 """A larger transaction is not relayed: services limit the size of a message."""
@@ -20,6 +20,9 @@ NO_EPOCH: Final = 0
 
 CLAIMED: Final = b"1"
 """Stands by a request that somebody is about to run, until it is revoked."""
+
+UNREACHED: Final = b"?"
+"""In place of replies (none of RESP begins so), to a request of no epoch: who ships does not reach the local store."""
 
 REVOKED: Final = b"0"
 CLAIMS_MS: Final = 600_000

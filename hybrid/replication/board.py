@@ -58,6 +58,8 @@ class Board:
         self._nearer = Nearer()
         self.shipping = False
         self.shipper_stuck = False
+        self.shipped_s = -inf
+        """When this process shipped last, where it does no more (monotonic clock)."""
         self.preferred = False
         """Whether this process ships rather than an application: it is an agent or a panel."""
         self.closing = False

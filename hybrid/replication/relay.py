@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
-from hybrid.core.relay import LARGEST_BYTES, NO_EPOCH, Answer, Request, parsed, revocation
+from hybrid.core.relay import LARGEST_BYTES, NO_EPOCH, UNREACHED, Answer, Request, parsed, revocation
 from hybrid.core.resp import pack
 from hybrid.core.tokens import token
 from hybrid.core.transaction import Transaction
@@ -72,7 +72,8 @@ class Relay:
         try:
             generation, wire = cloud.take()
             try:
-                return self._answer_within(request, wire, PRESENCE_S) is not None
+                answer = self._answer_within(request, wire, PRESENCE_S)
+                return answer is not None and answer.replies != UNREACHED
             finally:
                 cloud.give(generation, wire)
         except (NotSent, ReplyLost):
@@ -169,11 +170,15 @@ class Relay:
                 with self._heard:
                     self._answers[heard.name] = heard
                     self._heard.notify_all()
-        elif self._board.shipping:
+        elif self._board.shipping or (heard.epoch == NO_EPOCH and self._has_just_shipped()):
             if self._worker is None or not self._worker.is_alive():
                 self._worker = RelayWorker(self._endpoints, self._board, self._names)
                 self._worker.start()
             self._worker.take(heard)
+
+    def _has_just_shipped(self) -> bool:
+        """Whether it may be for want of the local store that this process ships no more, and nobody else may yet."""
+        return time.monotonic() - self._board.shipped_s < PRESENCE_S
 
     def forget_after_fork(self) -> None:
         self._answers, self._heard, self._worker = {}, threading.Condition(), None

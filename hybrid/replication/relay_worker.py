@@ -13,7 +13,7 @@ from hybrid.core.authority import Position, admits_write, position
 from hybrid.core.names import Names
 from hybrid.core.outcomes import NotSent, ReplyLost
 from hybrid.core.refusals import is_unknown_script
-from hybrid.core.relay import CLAIMED, Answer, Request, claim
+from hybrid.core.relay import CLAIMED, NO_EPOCH, UNREACHED, Answer, Request, claim
 from hybrid.core.resp import pack
 from hybrid.replication.board import Board
 from hybrid.replication.records import checked
@@ -132,7 +132,7 @@ class RelayWorker(threading.Thread):
             place = self._logged_to(wire)
         except (NotSent, ReplyLost) as error:
             logger.debug("what another process asked for is not known to have been done: %s", error)
-            return []
+            return [Answer(request.name, (0, 0), UNREACHED)] if request.epoch == NO_EPOCH else []
         self._waiting.append(_Waiting(request.name, place, time.monotonic() + SHIPPED_S, raw))
         return []
 

@@ -174,7 +174,7 @@ class Shipper(threading.Thread):
             yield
         finally:
             keeper.stop()
-            self._board.shipping = False  # before another one can say that it ships
+            self._board.shipping, self._board.shipped_s = False, time.monotonic()  # before another one says it ships
             self._resign(lease, control)
 
     def _stuck(self, silent_s: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -1244,3 +1245,42 @@ def _takes_over_from_a_move(number: int) -> bool:
         link.heal()
         counting.end()
         return True
+
+
+@pytest.mark.parametrize("gap_s", [0.05, 0.15, 0.25])
+def test_who_ships_says_that_it_does_not_reach_the_local_store_either(gap_s: float) -> None:
+    """That hangs while the cloud store catches up. The others ask before they claim a store that lacks something; from
+    one who has no answer they would wait for a second more."""
+    stalls: list[float] = []
+    with opened(f"hangs {gap_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.06
+        processes = [world.start(name, 0.0) for name in ("p1", "p2")]
+
+        def write(process: Process) -> None:
+            process.client.start()
+            for number in count():
+                began_s = world.scheduler.now_s
+                with suppress(OutcomeUnknown):
+                    process.client.incr(f"{process.name}:{number % 40}")
+                stalls.append(world.scheduler.now_s - began_s)
+                if process.stopping:
+                    break
+                world.scheduler.sleep(0.01)
+
+        local, cloud = (world.stores[store] for store in Store)
+        for process in processes:
+            world.scheduler.spawn(partial(write, process), "writer", process)
+        wait(world, 1.5)
+        cloud.stop()
+        wait(world, 1.0)
+        cloud.resume()
+        wait(world, gap_s)
+        local.stop()
+        wait(world, 4.0)
+        local.resume()
+        wait(world, 1.0)
+        for process in processes:
+            process.stopping = True
+        assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
+        assert not world.unequal()
+    assert 1.0 < max(stalls) < 3.0
