@@ -38,7 +38,9 @@ def parsed_line(line: str) -> tuple[bytes, KeyState]:
         kind = str(document["type"])
         return _bytes(document["key"]), KeyState(kind, expiry, _body(kind, document["value"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigurationError(f"not a key as `keys export` writes it ({error}): {line[:60]!r}") from None
+        # JSON's own words count lines, and this is one of a file.
+        reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else f"{error}"
+        raise ConfigurationError(f"not a key as `keys export` writes it ({reason}): {line[:60]!r}") from None
 
 
 def resp_commands(key: bytes, state: KeyState) -> list[list[bytes]]:

@@ -160,6 +160,13 @@ def test_a_line_that_is_no_key_is_named(line: str | bytes, hybrid: HybridRedis) 
         import_keys(hybrid, [json_line(b"k", KeyState("string", None, String(b"v"))), "", line])
 
 
+def test_a_line_that_is_no_json_has_one_number(hybrid: HybridRedis) -> None:
+    """JSON's own "line 1" stood beside the line of the file."""
+    with pytest.raises(ConfigurationError) as caught:
+        import_keys(hybrid, ["", "{oops"])
+    assert "line 2: " in str(caught.value) and "line 1" not in str(caught.value) and "at column 2" in str(caught.value)
+
+
 def test_hybrids_own_keys_can_neither_be_imported_nor_exported(hybrid: HybridRedis) -> None:
     with pytest.raises(ConfigurationError, match=r"^line 1: keys that begin .* hybrid's own: hybrid:"):
         import_keys(hybrid, [json_line(b"hybrid:authority", KeyState("string", None, String(b"cloud 9")))])
