@@ -47,7 +47,8 @@ def draw(marked: tuple[bytes, ...]) -> None:
         if marked:
             with_keys(marked, "marked")
         else:
-            st.caption(_("Mark keys in the list, or take all that match the filters."))
+            if panel_actions.is_operator():
+                st.caption(_("Mark keys in the list, or take all that match the filters."))
             matching()
         st.divider()
         bring_in()

@@ -79,7 +79,7 @@ def pending_table(store: Store, group: GroupInfo, *, changeable: bool) -> None:
                 label, icon=icon, key=f"keys-{name}-{group.name.hex()}", on_click=state.open_form,
                 args=(name, (group.name, chosen)), disabled=not chosen or not panel_actions.is_operator(),
             )  # fmt: skip
-        if not chosen:
+        if not chosen and panel_actions.is_operator():
             st.caption(_("Mark entries to acknowledge them, or to give them to another consumer."))
 
 

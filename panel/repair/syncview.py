@@ -120,6 +120,8 @@ def now(obstacle: Verdict | None) -> None:
         if not any(job.running for job in panel_queries.jobs("diff")):
             st.caption(
                 _("Nothing was compared yet. Compare first: what differs is then planned and shown before it is done.")
+                if actions.is_operator()
+                else _("Nothing was compared yet.")
             )
         return
     with st.container(border=True, key="sync-plan"):

@@ -756,7 +756,13 @@ def test_a_viewer_looks_and_changes_nothing(
 ) -> None:
     hybrid.set("k", "v")
     hybrid.hset("h", "f", "v")
-    assert "Choose a row to change it." not in text_of(opened_key(open_keys("viewer"), "h"))
+    hybrid.xadd("x", {"f": "v"})
+    hybrid.xgroup_create("x", "g", "0")
+    hybrid.xreadgroup("g", "ann", {"x": ">"})
+    for key in ("h", "x"):
+        told = text_of(opened_key(open_keys("viewer"), key))
+        assert "Choose a row to change it." not in told and "Mark " not in told
+    assert "2 pending" not in told and "1 pending; consumers: ann" in told
     at = opened_key(open_keys("viewer"), "k")
     for key in ("keys-new", "keys-do-delete", "keys-do-rename", "keys-edit-text", "keys-collect"):
         assert at.button(key=key).disabled

@@ -39,6 +39,15 @@ def test_what_is_compared_outlives_a_reload(set_weather: Callable[[str], object]
     assert [again.get_by_key(key).value for key in ("sync-pattern", "sync-type")] == ["user:*", "hash"]
 
 
+def test_who_may_not_compare_is_not_told_to(
+    set_weather: Callable[[str], object], open_page: OpenPage, text_of: TextOf
+) -> None:
+    set_weather("healthy")
+    assert "Compare first" in text_of(open_page(PAGE))
+    told = text_of(open_page(PAGE, "viewer"))
+    assert "Nothing was compared yet." in told and "Compare first" not in told
+
+
 def test_what_waits_is_told_in_seconds_and_bytes(panel_process: PanelProcess, set_weather: SetWeather) -> None:
     snapshot = set_weather("backlog")
     assert snapshot is not None
