@@ -133,7 +133,8 @@ def _fields(known: Mapping[Store, IndexInfo]) -> None:
     def draw_store(store: Store) -> None:
         fields = list(lines[store])
         other = lines.get(store.other)
-        rows = [_field_row(field, "" if other is None or field in other else "≠") for field in fields]
+        marks = ["" if other is None or field in other else "≠" for field in fields]
+        rows = [_field_row(field, mark if any(marks) else None) for field, mark in zip(fields, marks, strict=True)]
         made = known[store].definition
         told = ", ".join(made.prefixes) or _("every key")
         with frame(store, _("Fields"), "search-fields", [_field_csv(field) for field in fields]):
@@ -156,9 +157,10 @@ def _about(made: Definition, prefixes: str) -> str:
     return " · ".join(parts)
 
 
-def _field_row(field: IndexField, mark: str) -> dict[str, Any]:
+def _field_row(field: IndexField, mark: str | None) -> dict[str, Any]:
+    """`mark` is None where no field of the table has one."""
     return {
-        " ": mark,
+        **({} if mark is None else {" ": mark}),
         _("Field"): field.name,
         _("Path"): field.path,
         _("Type"): field.kind,

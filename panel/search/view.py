@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -150,11 +150,9 @@ def _row(name: bytes, told: Told, stores: Iterable[Store], badge: Badge | None) 
         **{_documents(store): known[store].documents if store in known else None for store in stores},
         _("Kind"): some.definition.on if some else None,
         _("Prefixes"): _prefixes(some) if some else None,
-        _("Indexing"): _of_stores({store: share for store, info in known.items() if (share := pieces.indexing(info))}),
-        _("Failures"): _of_stores({
-            store: format.number(info.failures) for store, info in known.items() if info.failures
-        }),
-    }  # fmt: skip
+        _("Indexing"): _of_stores(known, pieces.indexing, _("done")),
+        _("Failures"): _of_stores(known, lambda info: format.number(info.failures) if info.failures else "", "0"),
+    }
 
 
 def _documents(store: Store) -> str:
@@ -165,8 +163,11 @@ def _prefixes(info: IndexInfo) -> str:
     return ", ".join(info.definition.prefixes) or _("every key")
 
 
-def _of_stores(texts: Mapping[Store, str]) -> str:
-    return ", ".join(f"{titled(store)} {text}" for store, text in texts.items())
+def _of_stores(known: Mapping[Store, IndexInfo], told: Callable[[IndexInfo], str], fine: str) -> str | None:
+    """What is told of each store; `fine` where there is nothing to tell, None where no store is known."""
+    if not known:
+        return None
+    return ", ".join(f"{titled(store)} {text}" for store, info in known.items() if (text := told(info))) or fine
 
 
 def _csv_row(name: bytes, told: Told, badge: Badge | None) -> dict[str, Any]:

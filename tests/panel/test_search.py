@@ -99,7 +99,8 @@ def test_indexes_stand_side_by_side_and_what_differs_is_told(
     assert table["Definition"].tolist() == [["≠ differs"], ["✓ equal"], ["◧ only local"]]
     assert table.loc["books", ["Local: documents", "Cloud: documents"]].tolist() == [1, 1]
     assert (table.loc["mine", "Kind"], table.loc["mine", "Prefixes"]) == ("JSON", "doc:")
-    assert table.loc["books", "Failures"] == "Local 1"
+    assert table["Failures"].tolist() == ["0", "Local 1", "0"]
+    assert table["Indexing"].tolist() == ["done"] * 3
     said = text_of(at)
     assert "1 index here is on one store only" in said and "1 index here is defined differently" in said
     note, rows = taken["indexes"]
@@ -115,6 +116,7 @@ def test_an_index_that_one_store_lacks_is_told_with_what_makes_it(
     assert "Only the cloud store has this index" in said and "choose *:material/database: Local only*" in said
     assert BOOKS in [code.value for code in at.code]
     assert "There is no such index on this store." in said
+    assert " " not in grid(at, "Path").columns, "a column of marks is drawn where there are some"
     at = drawn(at.button(key="search-back").click().run())
     assert "index" not in at.query_params and len(grid(at, "Index")) == 1
 
