@@ -20,15 +20,13 @@ USUAL = [level for level in LEVELS if level != "debug"]
 
 def event_table(rows: list[queries.EventRow]) -> None:
     """All events of all processes that the filters let through, newest first."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="top"):
         kinds = sorted({row["event"] for row in rows})
         processes = sorted({row["process"] for row in rows})
         several_from_address("level", "event-level", list(LEVELS), USUAL)
         several_from_address("event", "event-kind", kinds)
         several_from_address("process", "event-process", processes)
-        level = st.multiselect(
-            _("Level"), list(LEVELS), key="event-level", format_func=level_word, placeholder=_("All")
-        )
+        level = st.pills(_("Level"), list(LEVELS), key="event-level", format_func=level_word, selection_mode="multi")
         kind = st.multiselect(_("Event"), kinds, key="event-kind", placeholder=_("All"))
         process = st.multiselect(_("Process"), processes, key="event-process", placeholder=_("All"))
         text = st.text_input(_("Text"), key="text", bind="query-params", placeholder=_("in the message"), type="search")
