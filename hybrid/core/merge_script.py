@@ -1,10 +1,11 @@
 """A batch of a merge, as a script: key by key, and only those keys that nobody has written since the merge looked.
 
-    EVAL script numkeys hybrid:log hybrid:merged [key ...] place mark [key guarded count command ...] ...
+    EVAL script numkeys hybrid:log hybrid:merged [key ...] place mark [key count guard ... count command ...] ...
 
-A guarded key is left alone if a command in the log behind `place` names it: as its own, or among its arguments, which
-the script cannot tell apart. WATCH would not see a write that changed nothing: a `DEL` of a key that was not there is
-newer than the value that is about to be put there. And one key that is written would hold up all others.
+A key is left alone if a command in the log behind `place` names one of its guards, which are itself as a rule, and what
+goes with it: as its own key, or among its arguments, which the script cannot tell apart. WATCH would not see a write
+that changed nothing: a `DEL` of a key that was not there is newer than the value that is about to be put there. And one
+key that is written would hold up all others.
 
 `mark` says how far the merge has got, which keys it has left alone, and of which a command failed; those of this batch
 are added. Returns these, too. If the mark cannot be set nothing is done, and the error is returned: a store
@@ -61,11 +62,13 @@ local marked = redis.pcall('SET', KEYS[2], ARGV[2])
 if marked.err then return marked end
 local left, refused, i = {}, {}, 3
 while ARGV[i] do
-  local key, last = ARGV[i], i + 2 + ARGV[i + 2]
-  if ARGV[i + 1] == '1' and (emptied or named[key]) then left[#left + 1] = key
+  local key, guards = ARGV[i], i + 1 + ARGV[i + 1]
+  local last, written = guards + 1 + ARGV[guards + 1], emptied and guards > i + 1
+  for g = i + 2, guards do written = written or named[ARGV[g]] end
+  if written then left[#left + 1] = key
   else
     local any = false
-    for c = i + 3, last do any = failed(ARGV[c]) or any end
+    for c = guards + 2, last do any = failed(ARGV[c]) or any end
     if any then refused[#refused + 1] = key end
   end
   i = last + 1
@@ -83,12 +86,12 @@ return {left, refused}
 
 
 class Step(NamedTuple):
-    """The packed commands that a key is merged by. `guarded`: only if nobody has written it. `conflict`: they archive
-    one of its two values."""
+    """The packed commands that a key is merged by, only if nobody has written one of its `guards`. `conflict`: they
+    archive one of its two values."""
 
     key: bytes
     commands: Sequence[bytes]
-    guarded: bool = False
+    guards: tuple[bytes, ...] = ()
     conflict: bool = False
 
 
@@ -123,5 +126,5 @@ def merge_call(log: bytes, merged: bytes, place: bytes, mark: Mark, steps: Seque
     keys = (log, merged, *dict.fromkeys(step.key for step in steps))
     parts: list[bytes | int] = []
     for step in steps:
-        parts += step.key, int(step.guarded), len(step.commands), *step.commands
+        parts += step.key, len(step.guards), *step.guards, len(step.commands), *step.commands
     return pack(("EVAL", SCRIPT, len(keys), *keys, place, mark.record(), *parts))

@@ -5,7 +5,8 @@ Key by key, from what each log says happened to it since they parted:
 * only the returning store wrote it: its state is **copied**;
 * what both did commutes (counting, adding different members or fields, appending): the commands of the tail are
   **applied again** on the authority, in order, and nothing is lost;
-* everything else is a **conflict**: the newer value wins, by the clocks of the stores, and the other is archived.
+* everything else is a **conflict**: the newer value wins, by the clocks of the stores, and the other is archived. Keys
+  between which something was moved (`LMOVE`, `SMOVE`, `RENAME`) are all the returning store's, or all the authority's.
 
 An entry that may have reached the authority already (`doubt`) is applied again only where twice is as good as once, or
 where the values of both stores tell that it has not (`hybrid.core.lacking`). An
@@ -16,7 +17,7 @@ runs what waits in its sockets): it never counts as the newer one, because what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Set
 from enum import Enum
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -73,6 +74,7 @@ class Branch:
         self.footprints: dict[bytes, Footprint] = {}
         self.marks: set[bytes] = set()
         self.emptied: Position | None = None
+        self._nets: dict[bytes, set[bytes]] = {}
         self._anew = False
         self._emptied_fresh: Position = (0, 0)
         self._keys = keys
@@ -94,19 +96,25 @@ class Branch:
                 known.add(None)
                 known.anew |= group.empties
                 known.last, known.fresh = group.place, max(known.fresh, self._emptied_fresh)
-        for key, effect, args in _effects(group):
-            if self._keys is None or key in self._keys:
-                footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None, anew=self._anew))
-                footprint.add(effect)
-                footprint.by_state |= args is _NOT_TOLD
-                if effect is not None and effect.times:
-                    footprint.ends_ms = _deadline_ms(args, group.ms)
-                if self._counts and (change := count_of(args)):
-                    footprint.counts.append(Counted(group.place, group.token, change))
-                footprint.last, footprint.token = group.place, group.token
-                if not was_run_again:
-                    footprint.fresh = group.place
-                footprint.doubtful |= group.place <= self._doubt
+        for keys, effect, args in _effects(group):
+            if args[0].upper() in _MOVES:
+                self._link(keys)
+            for key in keys:
+                if self._keys is None or key in self._keys:
+                    self._take(key, effect, args, group, was_run_again=was_run_again)
+
+    def _take(self, key: bytes, effect: Effect | None, args: list[bytes], group: Group, *, was_run_again: bool) -> None:
+        footprint = self.footprints.setdefault(key, Footprint(whole=self.emptied is not None, anew=self._anew))
+        footprint.add(effect)
+        footprint.by_state |= args is _NOT_TOLD
+        if effect is not None and effect.times:
+            footprint.ends_ms = _deadline_ms(args, group.ms)
+        if self._counts and (change := count_of(args)):
+            footprint.counts.append(Counted(group.place, group.token, change))
+        footprint.last, footprint.token = group.place, group.token
+        if not was_run_again:
+            footprint.fresh = group.place
+        footprint.doubtful |= group.place <= self._doubt
 
     def start_from(self, folded: Folded) -> None:
         """Take in what stood in the log before it was folded: which keys, but not how they were changed."""
@@ -119,6 +127,18 @@ class Branch:
                 self.footprints[key] = Footprint(
                     place, place, whole=True, anew=self._anew, by_state=True, doubtful=doubtful
                 )
+
+    def _link(self, keys: list[bytes]) -> None:
+        net = max((self._nets.get(key, set()) for key in keys), key=len)
+        for key in keys:
+            if key not in net:
+                joined = self._nets.get(key, {key})
+                net |= joined
+                self._nets |= dict.fromkeys(joined, net)
+
+    def net(self, key: bytes) -> Set[bytes]:
+        """The keys between which something was moved, over others too, this one among them; empty without."""
+        return self._nets.get(key, frozenset())
 
     def of(self, key: bytes) -> Footprint | None:
         """None if nothing happened to the key here."""
@@ -259,17 +279,17 @@ def _deadline_ms(args: list[bytes], entry_ms: int) -> int | None:
         return None
 
 
-def _effects(group: Group) -> Iterator[tuple[bytes, Effect | None, list[bytes]]]:
+def _effects(group: Group) -> Iterator[tuple[list[bytes], Effect | None, list[bytes]]]:
+    """Of each command: what it writes, how, and itself."""
     for name, payload in group.fields:
         if name == b"s":
-            yield payload, None, _NOT_TOLD
+            yield [payload], None, _NOT_TOLD
     for args, _ in _commands(group):
         keys = _written(args)
         effect = _effect(args)
         if len(keys) > 1 and not (effect is not None and (effect.edits or effect.replaces)):
             effect = None
-        for key in keys:
-            yield key, effect, args
+        yield keys, effect, args
 
 
 def _commands(group: Group) -> Iterator[tuple[list[bytes], bool]]:
@@ -303,6 +323,8 @@ _TIME: Final = Effect(times=True)
 _REPLACE: Final = Effect(replaces=True)
 _SUM: Final = Effect(sums=True)
 _PUSHES: Final = frozenset((b"RPUSH", b"LPUSH", b"RPUSHX", b"LPUSHX"))
+_MOVES: Final = frozenset((b"LMOVE", b"LMOVEM", b"RPOPLPUSH", b"SMOVE", b"RENAME", b"RENAMENX"))
+"""What they take from one key they put into another one."""
 _SET_IF: Final = frozenset((b"NX", b"XX", b"IFEQ", b"IFNE", b"IFDEQ", b"IFDNE", b"KEEPTTL"))
 
 

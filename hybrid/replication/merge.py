@@ -9,7 +9,7 @@ left alone, and decided anew in the next round.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
 from hybrid.core.authority import Position, position, position_text
@@ -46,6 +46,9 @@ SCANNED_KEYS: Final = 1000
 TRIES: Final = 50
 LARGE_BYTES: Final = 512 * 1024
 """A smaller call is not refused for its size."""
+
+MOST_GUARDS: Final = 16
+"""Of larger nets of keys each is guarded by itself: a queue and its thousand workers would be a million guards."""
 
 KEYLESS_S: Final = 1.0
 """What a command may take that makes a function or an index."""
@@ -105,6 +108,7 @@ class Merge:
         self._ours = tail.branch(self._left_out)
         self._repeats: dict[bytes, list[Repeat]] = {}
         self._told: dict[bytes, bool] = {}
+        self._kept: dict[int, tuple[Position, bool]] = {}
         self._marked: bytes | None = mark
         self._done: bytes | None = None
         self._left: frozenset[bytes] = frozenset()
@@ -228,7 +232,7 @@ class Merge:
         ready = [key for key in keys if key not in set(unread)]
         self._tell_apart(self._untold(ready), ours, theirs)
         plan = Plan(self, ready, ours, theirs)
-        steps = [step._replace(guarded=step.guarded and step.key not in watched) for step in plan.steps]
+        steps = [step._replace(guards=tuple(key for key in step.guards if key not in watched)) for step in plan.steps]
         done = max(keys[-1], self._done or b"")
         left = (self._left - set(keys)).union(later, unread, plan.rest)
         try:
@@ -292,11 +296,15 @@ class Merge:
         known = self._theirs.of(key)
         return known is not None and known.last > position(theirs[key][1])
 
-    def is_guarded(self, key: bytes) -> bool:
-        """Whether nobody may write the key meanwhile: its value is replaced, or commands are applied to it again. One
-        that never stands still goes without in the latter case: all that was done to it commutes."""
+    def guards(self, key: bytes) -> tuple[bytes, ...]:
+        """What nobody may write meanwhile: the key, where its value is replaced, with what goes with it, or where
+        commands are applied to it again. One that never stands still goes without in the latter case: all that was done
+        to it commutes."""
         what = self.decided(key)
-        return what in REPLACED or (what is Decision.AGAIN and key not in self._hot)
+        if what in REPLACED:
+            net = self._ours.net(key)
+            return tuple(net) if 0 < len(net) <= MOST_GUARDS else (key,)
+        return (key,) if what is Decision.AGAIN and key not in self._hot else ()
 
     def _settle_refused(self) -> None:
         """A command that one store took and the other does not (a sum too large, a value of a module that is not there)
@@ -343,6 +351,26 @@ class Merge:
         return self._brought
 
     def _decision(self, key: bytes) -> Decision:
+        """Of keys between which something was moved, the returning store replaces all, or none: else it would stand in
+        two places."""
+        what = self._decision_alone(key)
+        if what in REPLACED and self._is_kept(self._ours.net(key)):
+            return Decision.KEEP_AUTHORITY
+        if what is Decision.KEEP_RETURNING and self._theirs.net(key):
+            return Decision.KEEP_AUTHORITY
+        return what
+
+    def _is_kept(self, net: Set[bytes]) -> bool:
+        """Whether the authority's value stays of any of these keys, by what is known of it now."""
+        if not net:
+            return False
+        seen_to, is_kept = self._kept.get(id(net), (None, False))
+        if seen_to != self._seen_to:
+            is_kept = any(self._decision_alone(key) is Decision.KEEP_AUTHORITY for key in net)
+            self._kept[id(net)] = self._seen_to, is_kept
+        return is_kept
+
+    def _decision_alone(self, key: bytes) -> Decision:
         ours, theirs = self.footprints(key)
         what = decision(ours, theirs)
         if what is Decision.KEEP_RETURNING and theirs is not None and theirs.last > self._began:

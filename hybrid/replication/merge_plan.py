@@ -62,7 +62,7 @@ class Plan:
         decisions = {key: Decision.KEEP_AUTHORITY if settle else merge.decided(key) for key in keys}
         for key, commands in merge.again([key for key in keys if decisions[key] is Decision.AGAIN]).items():
             if commands:
-                self._add(Step(key, commands, guarded=merge.is_guarded(key)))
+                self._add(Step(key, commands, guards=merge.guards(key)))
         for key in keys:
             if decisions[key] is Decision.AGAIN or not self._has_room(key):
                 continue
@@ -103,14 +103,13 @@ class Plan:
 
     def _settle(self, key: bytes, decided: Decision, ours: KeyState | Absent, theirs: KeyState | Absent) -> Step | None:
         """None where the key is refused."""
-        guarded = self._merge.is_guarded(key)
         if decided is not Decision.KEEP_RETURNING:
             return Step(key, self._archived(key, ours, theirs, returning_won=False), conflict=True)
         put = self._put(key, ours)
         if put is None:
             return None
         archived = self._archived(key, theirs, ours, returning_won=True)
-        return Step(key, [*archived[:-1], *put, archived[-1]], guarded=guarded, conflict=True)
+        return Step(key, [*archived[:-1], *put, archived[-1]], guards=self._merge.guards(key), conflict=True)
 
     def _joined(self, key: bytes, ours: KeyState | Absent, theirs: KeyState | Absent) -> Step | None:
         """What was done to a store that lacked what the authority holds (see `Merge.joins`). None where that is
@@ -120,12 +119,12 @@ class Plan:
         if isinstance(theirs, Absent):
             return self._copied(key, ours)
         added = added_to(key, ours.body, theirs.body, self._merge.brought(key))
-        return Step(key, added, guarded=self._merge.is_guarded(key)) if added else None
+        return Step(key, added, guards=self._merge.guards(key)) if added else None
 
     def _copied(self, key: bytes, state: KeyState | Absent) -> Step | None:
         """None where the key is refused."""
         put = self._put(key, state)
-        return None if put is None else Step(key, put, guarded=self._merge.is_guarded(key))
+        return None if put is None else Step(key, put, guards=self._merge.guards(key))
 
     def _put(self, key: bytes, state: KeyState | Absent) -> list[bytes] | None:
         """What gives the key its state; chunks of a large one are sent ahead. None where these are refused."""

@@ -480,6 +480,71 @@ def test_what_is_too_large_for_the_archive_stays_where_it_is(
 
 
 @pytest.mark.parametrize(
+    ("before", "moves", "since", "source", "archived"),
+    [
+        ("RPUSH from job", ["LMOVE from to LEFT RIGHT"], "RPUSH from other", [b"job", b"other"], {b"from", b"to"}),
+        ("RPUSH from job", ["RPOPLPUSH from to"], "RPUSH from other", [b"job", b"other"], {b"from", b"to"}),
+        ("RPUSH from job", ["RENAME from to"], "RPUSH from other", [b"job", b"other"], {b"from", b"to"}),
+        (
+            "RPUSH from job",
+            ["LMOVE from by LEFT RIGHT", "LMOVE by to LEFT RIGHT"],
+            "RPUSH from other",
+            [b"job", b"other"],
+            {b"from", b"to"},
+        ),
+        ("RPUSH from job", ["LMOVE from to LEFT RIGHT"], "RPUSH to other", [b"job"], {b"to"}),
+    ],
+)
+def test_what_was_moved_stands_in_one_place(
+    apart: Apart, before: str, moves: list[str], since: str, source: list[bytes], archived: set[bytes]
+) -> None:
+    """Where one of the keys is a conflict, the others go with it: merged by itself, each would have the item."""
+    apart.both(*before.split())
+    for move in moves:
+        apart.write(apart.local, move)
+    apart.write(apart.cloud, since)
+    apart.merge()
+    assert apart.cloud.lrange("from", 0, -1) == source
+    assert b"job" not in apart.cloud.lrange("to", 0, -1)
+    assert set(apart.archive) >= {b"to"} and set(apart.archive) <= archived | {b"from"}
+
+
+def test_a_queue_and_its_workers_go_together(apart: Apart) -> None:
+    """More keys than guard one another."""
+    workers = [f"worker:{number}" for number in range(3 * merging.MOST_GUARDS)]
+    for worker in workers:
+        apart.both("RPUSH", "queue", f"job:{worker}")
+    for worker in workers:
+        apart.write(apart.local, f"LMOVE queue {worker} LEFT RIGHT")
+    apart.write(apart.cloud, "RPUSH queue other")
+    apart.merge()
+    assert apart.cloud.llen("queue") == len(workers) + 1
+    assert not apart.cloud.exists(*workers)
+    assert set(apart.archive) == {b"queue", *map(str.encode, workers)}
+
+
+def test_what_the_authority_has_moved_stands_in_one_place(apart: Apart) -> None:
+    apart.both("RPUSH", "from", "job")
+    apart.write(apart.cloud, "LMOVE from to LEFT RIGHT")
+    wait_for_a_later_clock(apart)
+    apart.write(apart.local, "LINSERT from AFTER job other")
+    apart.merge()
+    assert (apart.cloud.lrange("from", 0, -1), apart.cloud.lrange("to", 0, -1)) == ([], [b"job"])
+    assert set(apart.archive) == {b"from"}
+
+
+@pytest.mark.parametrize("others", [["RPUSH another other"], []])
+def test_what_was_moved_is_copied_where_nobody_wrote_its_keys(apart: Apart, others: list[str]) -> None:
+    apart.both("RPUSH", "from", "job")
+    apart.write(apart.local, "LMOVE from to LEFT RIGHT")
+    for other in others:
+        apart.write(apart.cloud, other)
+    apart.merge()
+    assert (apart.cloud.lrange("from", 0, -1), apart.cloud.lrange("to", 0, -1)) == ([], [b"job"])
+    assert not apart.archive
+
+
+@pytest.mark.parametrize(
     ("field", "payload"),
     [
         (b"v", pack(("DEL", "a", "k"))),
@@ -493,7 +558,7 @@ def test_what_is_too_large_for_the_archive_stays_where_it_is(
 def test_whatever_the_log_says_of_a_guarded_key_leaves_it_alone(apart: Apart, field: bytes, payload: bytes) -> None:
     apart.cloud.xadd(NAMES.log, {"v": pack(("SET", "k", 0))}, id="1-1")
     apart.cloud.xadd(NAMES.log, {field: payload}, id="1-2")
-    steps = [Step(key, [pack(("SET", key, 1))], guarded=key == b"k") for key in (b"k", b"free")]
+    steps = [Step(key, [pack(("SET", key, 1))], guards=(b"k",) if key == b"k" else ()) for key in (b"k", b"free")]
     for place, left in ((b"1-1", [b"k"]), (b"1-2", [])):
         call = merge_call(NAMES.log, NAMES.merged, place, Mark(b"9-9", b"k", frozenset()), steps)
         assert run_packed(apart.cloud, call) == [left, []]
