@@ -104,7 +104,10 @@ class Plan:
     def _settle(self, key: bytes, decided: Decision, ours: KeyState | Absent, theirs: KeyState | Absent) -> Step | None:
         """None where the key is refused."""
         if decided is not Decision.KEEP_RETURNING:
-            return Step(key, self._archived(key, ours, theirs, returning_won=False), conflict=True)
+            commands = self._archived(key, ours, theirs, returning_won=False)
+            if self._merge.footprints(key)[1] is None:  # or else the returning store would keep its own
+                commands.append(pack(logged(self._merge.names, key)))
+            return Step(key, commands, conflict=True)
         put = self._put(key, ours)
         if put is None:
             return None

@@ -507,6 +507,8 @@ def test_what_was_moved_stands_in_one_place(
     assert apart.cloud.lrange("from", 0, -1) == source
     assert b"job" not in apart.cloud.lrange("to", 0, -1)
     assert set(apart.archive) >= {b"to"} and set(apart.archive) <= archived | {b"from"}
+    named = {payload for _, fields in apart.cloud.xrange(NAMES.log) for name, payload in fields.items() if name == b"s"}
+    assert {b"from", b"to"} <= named | {since.split()[1].encode()}, "what the returning store has is replaced"
 
 
 def test_a_queue_and_its_workers_go_together(apart: Apart) -> None:
