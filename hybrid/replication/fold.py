@@ -10,7 +10,7 @@ from hybrid.core.names import Names
 from hybrid.core.resp import pack
 from hybrid.core.shipping import Field, groups
 from hybrid.errors import HybridError
-from hybrid.replication.growth import measured
+from hybrid.replication.growth import Length, measured
 from hybrid.replication.lease import Lease
 from hybrid.replication.opening import UNKNOWN_STREAM
 from hybrid.replication.records import one, several
@@ -29,7 +29,7 @@ _MULTI, _EXEC = pack(("MULTI",)), pack(("EXEC",))
 
 def step_entries(entries: int, size_bytes: int) -> int:
     """How many of the log's entries a step takes: a pipeline's entry is some hundred times as large as another one."""
-    return max(LEAST_ENTRIES, min(STEP_ENTRIES, STEP_BYTES * entries // max(size_bytes, 1)))
+    return Length(entries, size_bytes).share(STEP_BYTES, least=LEAST_ENTRIES, most=STEP_ENTRIES)
 
 
 def fold(wire: Wire, names: Names, lease: Lease) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hybrid.core.names import Names
 from hybrid.core.resp import pack
+from hybrid.core.transaction import ENTRY_BYTES
 from hybrid.replication.volatile import ASK_FIELDS, may_have_expiring_fields
 from hybrid.stores.wire import Wire
 from hybrid.types import Store
@@ -14,7 +15,7 @@ from hybrid.types import Store
 if TYPE_CHECKING:
     from hybrid.replication.stream import Stream
 
-__all__ = ["Growth", "Length", "measured"]
+__all__ = ["LEAST_PAGE", "Growth", "Length", "measured"]
 
 MEASURE_S: Final = 2.0
 MAX_ENTRIES: Final = 100_000
@@ -26,7 +27,7 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 PAGE_BYTES: Final = 8 * 1024 * 1024
 """What is read of a log at a time, about: the server answers nobody meanwhile, and this process holds it."""
 
-LEAST_PAGE: Final = 64
+LEAST_PAGE: Final = PAGE_BYTES // ENTRY_BYTES
 """As many of the largest entries are no more than that."""
 
 
@@ -43,9 +44,11 @@ class Length(NamedTuple):
 
     def page(self, most: int) -> int:
         """How many entries to read at a time: `most`, if they are small."""
-        if self.size_bytes <= PAGE_BYTES:
-            return most
-        return min(most, max(LEAST_PAGE, PAGE_BYTES * self.entries // self.size_bytes))
+        return most if self.size_bytes <= PAGE_BYTES else self.share(PAGE_BYTES, least=LEAST_PAGE, most=most)
+
+    def share(self, size_bytes: int, *, least: int, most: int) -> int:
+        """How many entries have about that size."""
+        return min(most, max(least, size_bytes * self.entries // max(self.size_bytes, 1)))
 
 
 def _ask(names: Names) -> bytes:

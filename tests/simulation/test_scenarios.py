@@ -679,6 +679,17 @@ def test_a_store_that_lacks_what_was_not_read_yet_does_not_serve(monkeypatch: py
         assert written and not world.unequal()
 
 
+def assert_stays_new(world: World, cut_off: Process, read: list[Any]) -> None:
+    """What it has written on the cloud store, and read, is there when all has arrived, and when it reaches both."""
+    assert world.scheduler.run(lambda: bool(read), world.scheduler.now_s + 10)
+    wait(world, 1.0)
+    assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
+    world.link(cut_off, Store.LOCAL).heal()
+    wait(world, 10.0)
+    assert not world.unequal()
+    assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
+
+
 @pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("slow_s", [0.02, 0.03, 0.05, 0.07, 0.09])
 def test_what_is_shipped_late_does_not_replace_what_is_written_after_a_claim(slow_s: float, watched: bool) -> None:
@@ -704,13 +715,7 @@ def test_what_is_shipped_late_does_not_replace_what_is_written_after_a_claim(slo
             read.append(other.client.get("k"))
 
         world.scheduler.spawn(write, "writer", other)
-        assert world.scheduler.run(lambda: bool(read), world.scheduler.now_s + 10)
-        wait(world, 1.0)
-        assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
-        world.link(other, Store.LOCAL).heal()
-        wait(world, 10.0)
-        assert not world.unequal()
-        assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
+        assert_stays_new(world, other, read)
 
 
 @pytest.mark.parametrize("slow_s", [0.02, 0.03, 0.05, 0.07, 0.09])
@@ -738,13 +743,7 @@ def test_what_is_shipped_late_does_not_replace_what_a_process_that_starts_writes
 
         world.scheduler.spawn(write_until_claimed, "writer", shipping)
         world.scheduler.spawn(write, "writer", starting)
-        assert world.scheduler.run(lambda: bool(read), world.scheduler.now_s + 10)
-        wait(world, 1.0)
-        assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
-        world.link(starting, Store.LOCAL).heal()
-        wait(world, 10.0)
-        assert not world.unequal()
-        assert world.stores[Store.CLOUD].data.values[b"k"].body == b"new"
+        assert_stays_new(world, starting, read)
 
 
 @pytest.mark.parametrize("few_keys", [1000, 3])

@@ -9,10 +9,9 @@ import redis
 from hybrid.core.names import Names
 from hybrid.core.shipping import Field, groups
 from hybrid.ops.diff.line import Line
+from hybrid.replication.growth import LEAST_PAGE
 
 __all__ = ["InFlight", "read_in_flight"]
-
-PAGE_ENTRIES = 64  # an entry may hold 128 KiB, and a service gives 10 MB at a time
 
 
 class InFlight:
@@ -33,7 +32,7 @@ def read_in_flight(lines: Iterable[Line], names: Names) -> InFlight:
         start, unfinished = b"-", list[Field]()
         while True:
             try:
-                [entries] = line.ask((b"XRANGE", names.log, start, b"+", b"COUNT", b"%d" % PAGE_ENTRIES))
+                [entries] = line.ask((b"XRANGE", names.log, start, b"+", b"COUNT", b"%d" % LEAST_PAGE))
             except redis.ResponseError as error:
                 if "WRONGTYPE" in str(error):
                     break
@@ -41,7 +40,7 @@ def read_in_flight(lines: Iterable[Line], names: Names) -> InFlight:
             for group in groups(entries, unfinished):
                 found.keys.update(group.keys)
                 found.everything |= group.empties or group.refills
-            if len(entries) < PAGE_ENTRIES:
+            if len(entries) < LEAST_PAGE:
                 break
             start = b"(" + entries[-1][0]
     return found
