@@ -140,11 +140,13 @@ class Board:
     def confirms(self) -> bool:
         """Whether a write is to wait for the other store: it has everything, or may have as far as is known, for this
         process has only begun."""
-        return self.routes.confirm or (
-            time.monotonic() < self._word_due_s
-            and self.routes.writer is Store.LOCAL
-            and self.state(Store.CLOUD) is StoreState.CATCHING_UP
-        )
+        return self.routes.confirm or (self.routes.writer is Store.LOCAL and self.awaits_word)
+
+    @property
+    def awaits_word(self) -> bool:
+        """Whether the cloud store may have everything as far as is known: this process has only begun, and nobody who
+        ships has said how far that store is."""
+        return time.monotonic() < self._word_due_s and self.state(Store.CLOUD) is StoreState.CATCHING_UP
 
     def readers(self) -> tuple[Store, ...]:
         """Stores to read from, in order: one that lacks what this process wrote comes after the authority."""

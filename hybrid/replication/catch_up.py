@@ -168,9 +168,9 @@ class CatchUp:
         return not is_whole and self._stays_in_use(len(missed.keys))
 
     def _stays_in_use(self, lacks: int) -> bool:
-        stream = self._stream
-        is_up = stream.board.state(stream.target) is StoreState.UP
-        return stream.source is Store.LOCAL and is_up and lacks <= FEW_KEYS
+        board, target = self._stream.board, self._stream.target
+        may_be_up = board.state(target) is StoreState.UP or board.awaits_word
+        return target is Store.CLOUD and may_be_up and lacks <= FEW_KEYS
 
     def _forget(self, command: bytes) -> None:
         """What was folded is on the other store, once all that was pushed is answered."""

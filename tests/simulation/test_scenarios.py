@@ -1283,3 +1283,30 @@ def test_who_ships_says_that_it_does_not_reach_the_local_store_either(gap_s: flo
         assert world.scheduler.run(world.is_quiet, world.scheduler.now_s + 30)
         assert not world.unequal()
     assert 1.0 < max(stalls) < 3.0
+
+
+@pytest.mark.parametrize("killed_s", [0.01, 0.03, 0.05])
+def test_who_has_only_started_and_ships_next_does_not_call_the_cloud_store_behind_for_what_was_on_its_way(
+    killed_s: float,
+) -> None:
+    """Or writes would be confirmed by the local store alone until that has arrived, its own and those of the others."""
+    with opened(f"ships next {killed_s}", preempt=0.0, verbose=False) as world:
+        world.round_trip_s[Store.CLOUD] = 0.1
+        first = world.start("p1", 0.0)
+        world.scheduler.spawn(lambda: first.client.set("before", 1), "writer", first)
+        wait(world, 1.5)
+        assert first.client._board.shipping
+        world.scheduler.spawn(lambda: first.client.set("on its way", 1), "writer", first)
+        wait(world, killed_s)
+        world.kill_process(first)
+        assert world.stores[Store.LOCAL].data.values[b"hybrid:log"].body
+        starts = world.start("p2", 0.0)
+        arrived: list[bool] = []
+
+        def write() -> None:
+            starts.client.set("k", 1)
+            arrived.append(world.has(Store.CLOUD, b"k", lambda _: True))
+
+        world.scheduler.spawn(write, "writer", starts)
+        assert world.scheduler.run(lambda: bool(arrived), world.scheduler.now_s + 10)
+        assert arrived == [True] and not starts.client.status().unconfirmed_writes
