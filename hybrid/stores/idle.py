@@ -42,7 +42,8 @@ class IdleWires:
 
     def give(self, kind: Kind, generation: int, wire: Wire) -> None:
         if generation == self.generation and wire.is_connected:
-            kind.append((generation, wire))
+            # A spare one is taken last: one thread would otherwise seem to need each that is made ready.
+            (kind.appendleft if wire.is_spare else kind.append)((generation, wire))
         else:
             wire.disconnect()
         if self._is_closed:

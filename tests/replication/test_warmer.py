@@ -70,6 +70,16 @@ def test_one_thread_has_few_connections_kept_ready(valkey: ServerProcess) -> Non
     cloud.close()
 
 
+def test_a_connection_made_ready_is_not_taken_before_it_is_needed(valkey: ServerProcess) -> None:
+    """It would seem to be needed then, and the other store would have one more made ready."""
+    endpoint = Endpoint(Store.LOCAL, valkey.url, Names(), timeout_s=5.0)
+    for count in range(1, 5):
+        endpoint.give_fenced(*endpoint.take_fenced())
+        warm(endpoint, count + 1)
+    assert endpoint.idle == 5 and endpoint.needed == 1
+    endpoint.close()
+
+
 @pytest.mark.parametrize(
     ("store", "authority", "epoch"),
     [
