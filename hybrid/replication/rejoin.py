@@ -71,6 +71,8 @@ def merge_tail(returning: Store, endpoints: Mapping[Store, Endpoint], names: Nam
             endpoints[returning].renew_record(board.authority)
         fence = one(wire, "GET", names.authority)
         _check(fence, board, returning)
+        if (fenced := Authority.parse(fence)) is not None and fenced.admits(returning):
+            raise Superseded("a process that does not reach the other store has taken the authority to this one")
         if returning is Store.LOCAL:
             arriving = _endings(wire, names)
         end = last_place(wire, names.log)

@@ -15,7 +15,7 @@ import pytest
 import redis
 from servers import Stores, client, commands, run_packed
 
-from hybrid.core.authority import Authority, Holder
+from hybrid.core.authority import FIRST, Authority, Holder
 from hybrid.core.commands import lookup, policy_of
 from hybrid.core.conflict import Conflict
 from hybrid.core.merge_script import Mark, Step, merge_call
@@ -103,12 +103,15 @@ def merge(
     board = Board(Settings(local_url=local_url, cloud_url=cloud_url), log)
     with client(cloud_url) as cloud:
         board.learn(known or Authority.parse(cloud.get(NAMES.authority)), source=Store.CLOUD)
-    endpoints = {
+    rejoin.merge_tail(Store.LOCAL, endpoints_of(local_url, cloud_url), NAMES, board, keep)
+    return list(log.recent())
+
+
+def endpoints_of(local_url: str, cloud_url: str) -> dict[Store, Endpoint]:
+    return {
         Store.LOCAL: Endpoint(Store.LOCAL, local_url, NAMES, timeout_s=2.0),
         Store.CLOUD: Endpoint(Store.CLOUD, cloud_url, NAMES, timeout_s=2.0),
     }
-    rejoin.merge_tail(Store.LOCAL, endpoints, NAMES, board, keep)
-    return list(log.recent())
 
 
 def merge_in_batches(monkeypatch: pytest.MonkeyPatch, keys: int) -> None:
@@ -1039,3 +1042,31 @@ def test_nothing_waits_where_nothing_is_unshipped(apart: Apart) -> None:
     apart.cloud.set(NAMES.seal, b"2 %b %b" % ((apart.local.xadd(NAMES.log, {"v": "x"}),) * 2))
     apart.merge()
     assert apart.local.xlen(NAMES.log) == 0
+
+
+def test_a_store_of_which_somebody_takes_the_authority_is_not_emptied_under_its_writers(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cloud store was begun anew by a process that does not reach the local one. That takes the authority just when
+    the store was to be fenced, and writes on."""
+    alone = FIRST.of_local_alone
+    apart.local.mset({NAMES.identity: "mark", NAMES.partner: "another", NAMES.authority: alone.record})
+    apart.cloud.mset({NAMES.identity: "new", NAMES.partner: "unmet", NAMES.authority: FIRST.record})
+    renew_record = Endpoint.renew_record
+
+    def too_late(endpoint: Endpoint, authority: Authority) -> None:
+        renew_record(endpoint, FIRST)
+        apart.cloud.set(NAMES.authority, CLOUD_2.record)
+
+    monkeypatch.setattr(Endpoint, "renew_record", too_late)
+    local_url, cloud_url = (server.url for server in apart.servers.values())
+    assert local_url and cloud_url
+    board = Board(Settings(local_url=local_url, cloud_url=cloud_url), EventLog())
+    board.learn(alone, source=Store.LOCAL)
+    endpoints = endpoints_of(local_url, cloud_url)
+    with pytest.raises(Superseded):
+        rejoin.merge_tail(Store.CLOUD, endpoints, NAMES, board, lambda: True)
+    assert apart.cloud.mget(NAMES.identity, NAMES.authority) == [b"new", CLOUD_2.record]
+    monkeypatch.undo()
+    rejoin.merge_tail(Store.CLOUD, endpoints, NAMES, board, lambda: True)
+    assert apart.cloud.get(NAMES.identity) == b"outdated"
