@@ -9,7 +9,7 @@ import streamlit as st
 
 from panel import actions as panel_actions
 from panel.i18n import N_, _
-from panel.keys import groupsview, state, valueforms
+from panel.keys import groupforms, state, valueforms
 from panel.keys.entries import expiry_input, file_input, left_s, parts
 from panel.keys.queries import Edit, KeyInfo, Store, edits
 from panel.keys.saving import buttons
@@ -90,9 +90,17 @@ def draw(key: bytes, kind: str, infos: dict[Store, KeyInfo], authority: Store, *
             case "remove":
                 valueforms.remove_form(key, kind, about, authority)
             case "acknowledge":
-                groupsview.acknowledge_form(key, *about)
+                groupforms.acknowledge_form(key, *about)
             case "claim":
-                groupsview.claim_form(key, *about)
+                groupforms.claim_form(key, *about)
+            case "group-create":
+                groupforms.group_create_form(key)
+            case "group-move":
+                groupforms.group_move_form(key, about)
+            case "group-delete":
+                groupforms.group_delete_form(key, about)
+            case "consumer-delete":
+                groupforms.consumer_delete_form(key, about)
             case "field-expiry":
                 valueforms.field_expiry_form(key, about, authority)
             case _:

@@ -1,26 +1,20 @@
-"""A stream's consumer groups on each store; what waits in them is acknowledged, or given to another consumer."""
+"""A stream's consumer groups on each store, and what waits in them; where writes go first, with what can be done."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
 from panel import actions as panel_actions
 from panel import format
-from panel.i18n import N_, _
+from panel.i18n import _
 from panel.keys import queries, state
 from panel.keys.collectionview import shown
-from panel.keys.queries import Edit, GroupInfo, Known, PendingInfo, Store, edits
-from panel.keys.saving import buttons
-from panel.repair.links import key_from
+from panel.keys.groupforms import ids_of
+from panel.keys.queries import GroupInfo, Known, Store
 from panel.repair.pieces import missing, store_heading
 
-__all__ = ["acknowledge_form", "claim_form", "groups"]
-
-SHOWN_IDS = 8
-CLAIM_HELP = N_("An entry that was delivered anew meanwhile stays where it is.")
+__all__ = ["groups"]
 
 
 def groups(key: bytes, stores: tuple[Store, ...], authority: Store) -> None:
@@ -49,6 +43,28 @@ def group_list(store: Store, key: bytes, *, changeable: bool) -> None:
             pending_table(store, group, changeable=changeable)
         if len(group.pending) < group.pending_count:
             st.caption(_("Only the first {n} entries are listed.").format(n=format.number(len(group.pending))))
+        if changeable:
+            group_buttons(group)
+    if changeable:
+        st.button(
+            _("New group"), icon=":material/group_add:", key="keys-group-create", on_click=state.open_form,
+            args=("group-create",), disabled=not panel_actions.is_operator(),
+        )  # fmt: skip
+
+
+def group_buttons(group: GroupInfo) -> None:
+    with st.container(horizontal=True):
+        form_button("group-move", _("Position"), ":material/move_down:", group)
+        form_button("group-delete", _("Delete group"), ":material/delete:", group)
+        if group.consumers:
+            form_button("consumer-delete", _("Delete consumer"), ":material/person_remove:", group)
+
+
+def form_button(name: str, label: str, icon: str, group: GroupInfo) -> None:
+    st.button(
+        label, icon=icon, key=f"keys-{name}-{group.name.hex()}", type="tertiary", on_click=state.open_form,
+        args=(name, group), disabled=not panel_actions.is_operator(),
+    )  # fmt: skip
 
 
 def pending_table(store: Store, group: GroupInfo, *, changeable: bool) -> None:
@@ -81,39 +97,3 @@ def pending_table(store: Store, group: GroupInfo, *, changeable: bool) -> None:
             )  # fmt: skip
         if not chosen and panel_actions.is_operator():
             st.caption(_("Mark entries to acknowledge them, or to give them to another consumer."))
-
-
-def ids_of(entries: Sequence[PendingInfo]) -> tuple[bytes, ...]:
-    return tuple(entry.entry_id for entry in entries)
-
-
-def acknowledge_form(key: bytes, group: bytes, entries: Sequence[PendingInfo]) -> None:
-    """They leave the group on both stores: no consumer gets them any more."""
-    st.markdown(
-        _("Acknowledge {entries} in group {group} on both stores? No consumer gets them any more.").format(
-            entries=named(entries), group=format.code(shown(group))
-        )
-    )
-    buttons(_("Acknowledge entries"), lambda: edits.acknowledge_entries(key, group, ids_of(entries)))
-
-
-def claim_form(key: bytes, group: bytes, entries: Sequence[PendingInfo]) -> None:
-    """They are another consumer's on both stores, who reads them as its own pending ones."""
-    st.markdown(
-        _("Give {entries} in group {group} to another consumer, on both stores.").format(
-            entries=named(entries), group=format.code(shown(group))
-        )
-    )
-    st.text_input(_("Consumer"), key="keys-form-name", help=_(CLAIM_HELP))
-    idle_ms = min(entry.idle_ms for entry in entries)
-
-    def build() -> Edit:
-        consumer = key_from(str(st.session_state.get("keys-form-name") or "").strip())
-        return edits.claim_entries(key, group, consumer, ids_of(entries), idle_ms)
-
-    buttons(_("Claim entries"), build)
-
-
-def named(entries: Sequence[PendingInfo]) -> str:
-    names = ", ".join(format.code(entry.entry_id.decode()) for entry in entries[:SHOWN_IDS])
-    return names + "…" * (len(entries) > SHOWN_IDS)

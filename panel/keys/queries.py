@@ -35,6 +35,7 @@ from hybrid.ops.keys import (
     attributes_in,
     badge_rows,
     decoded,
+    edits,
     guessed_form,
     packing_of,
     quick_rows,
@@ -50,7 +51,6 @@ from hybrid.ops.keys import (
     rendered,
     unpacked,
 )
-from hybrid.ops.keys import edit as edits
 from hybrid.ops.keys.commands import key_commands
 from hybrid.ops.keys.edit import Edit, Edited, Reached
 from hybrid.ops.keys.tree import Folder, Level, level_of

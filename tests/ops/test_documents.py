@@ -15,7 +15,7 @@ from hybrid.core.syncplan import Direction, Policy, Prefer
 from hybrid.errors import HybridError
 from hybrid.ops.compare import compare
 from hybrid.ops.diff import DiffOptions, run_diff
-from hybrid.ops.keys import Badge, Filter, Lines, Walk, badge_rows, edit, put_back, quick_rows
+from hybrid.ops.keys import Badge, Filter, Lines, Walk, badge_rows, edits, put_back, quick_rows
 from hybrid.ops.keys.edit import Reached, apply_edit
 from hybrid.ops.keys.elements import read_document
 from hybrid.ops.sync.run import apply_plan, plan_sync, undo_sync
@@ -47,18 +47,18 @@ def badge(lines: Lines) -> Badge:
 
 
 def test_a_document_is_created_shown_edited_and_taken_back(hybrid: HybridRedis, lines: Lines) -> None:
-    created = apply_edit(hybrid, edit.create_key(b"doc", "json", [b'{"a":1}'], expires_in_ms=3_600_000))
+    created = apply_edit(hybrid, edits.create_key(b"doc", "json", [b'{"a":1}'], expires_in_ms=3_600_000))
     assert created.stores == dict.fromkeys(Store, Reached.WRITTEN)
     assert read_document(lines, BOTH, b"doc") == dict.fromkeys(Store, b'{"a":1}')
-    done = apply_edit(hybrid, edit.set_document(b"doc", b'{"a":1}', b'{"a":2,"b":[]}'))
+    done = apply_edit(hybrid, edits.set_document(b"doc", b'{"a":1}', b'{"a":2,"b":[]}'))
     assert read_document(lines, BOTH, b"doc") == dict.fromkeys(Store, b'{"a":2,"b":[]}')
     with pytest.raises(HybridError, match="nothing was changed"):
-        apply_edit(hybrid, edit.set_document(b"doc", b'{"a":1}', b"{}"))
+        apply_edit(hybrid, edits.set_document(b"doc", b'{"a":1}', b"{}"))
     assert badge(lines) is Badge.EQUAL
     assert done.undo is not None
     put_back(hybrid, done.undo)
     assert read_document(lines, BOTH, b"doc") == dict.fromkeys(Store, b'{"a":1}')
-    apply_edit(hybrid, edit.delete_key(b"doc", "json"))
+    apply_edit(hybrid, edits.delete_key(b"doc", "json"))
     assert read_document(lines, BOTH, b"doc") == {}
 
 

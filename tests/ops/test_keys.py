@@ -24,7 +24,7 @@ from hybrid.ops.keys import (
     Walk,
     badge_rows,
     delete_keys,
-    edit,
+    edits,
     expire_keys,
     new_names,
     put_back,
@@ -327,60 +327,104 @@ def test_pending_entries_are_claimed_and_acknowledged_on_both(
         hybrid.xadd("s", {"f": "v"}, id=f"{number}-0")
     hybrid.xgroup_create("s", "g", "0")
     hybrid.xreadgroup("g", "ann", {"s": ">"})
-    claimed = apply_edit(hybrid, edit.claim_entries(b"s", b"g", b"bea", [b"1-0", b"2-0"], 0))
+    claimed = apply_edit(hybrid, edits.claim_entries(b"s", b"g", b"bea", [b"1-0", b"2-0"], 0))
     assert claimed.stores == dict.fromkeys(Store, Reached.WRITTEN)
-    apply_edit(hybrid, edit.acknowledge_entries(b"s", b"g", [b"2-0"]))
-    apply_edit(hybrid, edit.claim_entries(b"s", b"g", b"cid", [b"3-0"], 3_600_000))
+    apply_edit(hybrid, edits.acknowledge_entries(b"s", b"g", [b"2-0"]))
+    apply_edit(hybrid, edits.claim_entries(b"s", b"g", b"cid", [b"3-0"], 3_600_000))
     for store in Store:
         [group] = read_groups(lines, store, b"s")
         waiting = [(entry.entry_id, entry.consumer) for entry in group.pending]
         assert waiting == [(b"1-0", b"bea"), (b"3-0", b"ann")], f"3-0 was not idle for so long: {store}"
     assert claimed.undo is not None
     with pytest.raises(ConfigurationError, match="name the consumer"):
-        edit.claim_entries(b"s", b"g", b"", [b"1-0"], 0)
+        edits.claim_entries(b"s", b"g", b"", [b"1-0"], 0)
     assert sides[Store.CLOUD].xlen("s") == 3
+
+
+def test_groups_are_created_moved_and_deleted_on_both(hybrid: HybridRedis, lines: Lines) -> None:
+    for number in (1, 2):
+        hybrid.xadd("s", {"f": "v"}, id=f"{number}-0")
+
+    def positions(store: Store) -> dict[bytes, bytes]:
+        return {group.name: group.last_delivered_id for group in read_groups(lines, store, b"s")}
+
+    apply_edit(hybrid, edits.create_group(b"s", b"all", "0"))
+    created = apply_edit(hybrid, edits.create_group(b"s", b"new", "$"))
+    assert created.stores == dict.fromkeys(Store, Reached.WRITTEN)
+    assert [positions(store) for store in Store] == [{b"all": b"0-0", b"new": b"2-0"}] * 2
+    with pytest.raises(HybridError, match="BUSYGROUP"):
+        apply_edit(hybrid, edits.create_group(b"s", b"all", "$"))
+    apply_edit(hybrid, edits.move_group(b"s", b"all", "1-0"))
+    assert [positions(store)[b"all"] for store in Store] == [b"1-0"] * 2
+    deleted = apply_edit(hybrid, edits.delete_group(b"s", b"all"))
+    assert [positions(store) for store in Store] == [{b"new": b"2-0"}] * 2
+    assert deleted.undo is not None
+    put_back(hybrid, deleted.undo)
+    assert positions(Store.LOCAL) == {b"all": b"1-0", b"new": b"2-0"}
+    with pytest.raises(ConfigurationError, match="needs a name"):
+        edits.create_group(b"s", b"", "0")
+    with pytest.raises(ConfigurationError, match="id of an entry"):
+        edits.move_group(b"s", b"all", "yesterday")
+
+
+def test_a_consumer_is_deleted_on_both_with_what_it_has_pending(hybrid: HybridRedis, lines: Lines) -> None:
+    hybrid.xadd("s", {"f": "v"}, id="1-0")
+    hybrid.xgroup_create("s", "g", "0")
+    hybrid.xreadgroup("g", "ann", {"s": ">"})
+    deleted = apply_edit(hybrid, edits.delete_consumer(b"s", b"g", b"ann"))
+    for store in Store:
+        [group] = read_groups(lines, store, b"s")
+        assert (group.consumers, group.pending_count) == ((), 0)
+    assert deleted.undo is not None
+    put_back(hybrid, deleted.undo)
+    [group] = read_groups(lines, Store.LOCAL, b"s")
+    assert [(entry.entry_id, entry.consumer) for entry in group.pending] == [(b"1-0", b"ann")]
 
 
 # -- edits
 
 
 KINDS: list[tuple[str, list[bytes], list[Edit]]] = [
-    ("string", [b"v"], [edit.set_text(b"k", b"v", b"\xff2")]),
+    ("string", [b"v"], [edits.set_text(b"k", b"v", b"\xff2")]),
     (
         "hash",
         [b"f", b"v"],
         [
-            edit.set_field(b"k", b"f", b"v", b"w"),
-            edit.set_field(b"k", b"g", None, b"x"),
-            edit.delete_field(b"k", b"f", b"w"),
+            edits.set_field(b"k", b"f", b"v", b"w"),
+            edits.set_field(b"k", b"g", None, b"x"),
+            edits.delete_field(b"k", b"f", b"w"),
         ],
     ),
     (
         "list",
         [b"a", b"b", b"a"],
-        [edit.set_item(b"k", 1, b"b", b"c"), edit.push_item(b"k", b"z", first=True), edit.delete_item(b"k", 0, b"z")],
+        [
+            edits.set_item(b"k", 1, b"b", b"c"),
+            edits.push_item(b"k", b"z", first=True),
+            edits.delete_item(b"k", 0, b"z"),
+        ],
     ),
-    ("set", [b"a", b"b"], [edit.add_member(b"k", b"c"), edit.remove_member(b"k", "set", b"a")]),
+    ("set", [b"a", b"b"], [edits.add_member(b"k", b"c"), edits.remove_member(b"k", "set", b"a")]),
     (
         "zset",
         [b"a", b"1", b"b", b"2.5"],
         [
-            edit.set_score(b"k", b"a", 1.0, 3.25),
-            edit.set_score(b"k", b"c", None, -1),
-            edit.remove_member(b"k", "zset", b"b"),
+            edits.set_score(b"k", b"a", 1.0, 3.25),
+            edits.set_score(b"k", b"c", None, -1),
+            edits.remove_member(b"k", "zset", b"b"),
         ],
     ),
-    ("stream", [b"f", b"v"], [edit.add_entry(b"k", [b"f", b"w"])]),
+    ("stream", [b"f", b"v"], [edits.add_entry(b"k", [b"f", b"w"])]),
 ]
 
 
-@pytest.mark.parametrize(("kind", "value", "edits"), KINDS, ids=[kind for kind, *_ in KINDS])
+@pytest.mark.parametrize(("kind", "value", "steps"), KINDS, ids=[kind for kind, *_ in KINDS])
 def test_every_type_is_created_edited_and_taken_back_on_both(
-    kind: str, value: list[bytes], edits: list[Edit], hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
+    kind: str, value: list[bytes], steps: list[Edit], hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
 ) -> None:
-    created = apply_edit(hybrid, edit.create_key(b"k", kind, value, expires_in_ms=3_600_000))
+    created = apply_edit(hybrid, edits.create_key(b"k", kind, value, expires_in_ms=3_600_000))
     assert created.stores == dict.fromkeys(Store, Reached.WRITTEN)
-    for step in edits:
+    for step in steps:
         done = apply_edit(hybrid, step)
         assert done.stores == dict.fromkeys(Store, Reached.WRITTEN)
     [row] = badges(lines, b"k").values()
@@ -394,13 +438,13 @@ def test_every_type_is_created_edited_and_taken_back_on_both(
     with pytest.raises(HybridError, match="changed again"):
         put_back(hybrid, done.undo)
     assert not isinstance(before, Absent)
-    apply_edit(hybrid, edit.delete_key(b"k", kind))
+    apply_edit(hybrid, edits.delete_key(b"k", kind))
     assert not any(store.exists("k") for store in sides.values())
 
 
 def test_a_key_that_the_server_does_not_take_whole_is_not_there(hybrid: HybridRedis, sides: dict[Store, Any]) -> None:
     with pytest.raises(HybridError, match="nothing was changed: the server refuses"):
-        apply_edit(hybrid, edit.create_key(b"k", "hash", [b"field", b"v"], expires_in_ms=10**20))
+        apply_edit(hybrid, edits.create_key(b"k", "hash", [b"field", b"v"], expires_in_ms=10**20))
     assert not any(store.exists("k") for store in sides.values())
 
 
@@ -408,30 +452,30 @@ def test_an_edit_of_what_is_no_longer_so_changes_nothing(hybrid: HybridRedis) ->
     hybrid.set("k", "new")
     hybrid.set("taken", "v")
     for stale in (
-        edit.set_text(b"k", b"old", b"mine"),
-        edit.create_key(b"k", "string", [b"mine"]),
-        edit.delete_key(b"k", "hash"),
-        edit.rename_key(b"k", b"taken", "string"),
+        edits.set_text(b"k", b"old", b"mine"),
+        edits.create_key(b"k", "string", [b"mine"]),
+        edits.delete_key(b"k", "hash"),
+        edits.rename_key(b"k", b"taken", "string"),
     ):
         with pytest.raises(HybridError, match="nothing was changed"):
             apply_edit(hybrid, stale)
     with pytest.raises(HybridError, match="refuses"):
         apply_edit(hybrid, Edit((b"k",), (("SADD", b"k", b"m"),), ""))
     with pytest.raises(ConfigurationError, match="hybrid's own: hybrid:"):
-        apply_edit(hybrid, edit.delete_key(b"hybrid:authority", "string"))
+        apply_edit(hybrid, edits.delete_key(b"hybrid:authority", "string"))
     assert hybrid.get("k") == "new" and hybrid.get("taken") == "v"
 
 
 def test_rename_and_expiry_and_their_undo(hybrid: HybridRedis, lines: Lines) -> None:
     hybrid.set("a", "v", pxat=FAR_MS)
-    renamed = apply_edit(hybrid, edit.rename_key(b"a", b"b", "string"))
+    renamed = apply_edit(hybrid, edits.rename_key(b"a", b"b", "string"))
     assert hybrid.pexpiretime("b") == FAR_MS and not hybrid.exists("a")
     assert renamed.undo is not None
     put_back(hybrid, renamed.undo)
     assert hybrid.get("a") == "v" and not hybrid.exists("b")
-    apply_edit(hybrid, edit.expire_key(b"a", "string", None))
+    apply_edit(hybrid, edits.expire_key(b"a", "string", None))
     assert hybrid.pttl("a") == -1
-    apply_edit(hybrid, edit.expire_key(b"a", "string", FAR_MS + 1))
+    apply_edit(hybrid, edits.expire_key(b"a", "string", FAR_MS + 1))
     assert badges(lines, b"a")[b"a"].badge is Badge.EQUAL
 
 
@@ -440,19 +484,19 @@ def test_a_copy_is_of_what_takes_writes_on_both(hybrid: HybridRedis, lines: Line
     hybrid.pexpireat("a", FAR_MS)
     assert hybrid.wait_in_sync(5)
     sides[Store.CLOUD].hset("a", "f", "drift")
-    copied = apply_edit(hybrid, edit.copy_key(b"a", b"b", "hash"))
+    copied = apply_edit(hybrid, edits.copy_key(b"a", b"b", "hash"))
     assert copied.stores == dict.fromkeys(Store, Reached.WRITTEN)
     for store in sides.values():
         assert store.hgetall("b") == {b"f": b"\xff", b"g": b"v"}
         assert store.pexpiretime("b") == pytest.approx(FAR_MS, abs=1000)
     assert sides[Store.CLOUD].hget("a", "f") == b"drift"
     with pytest.raises(HybridError, match="of this name already"):
-        apply_edit(hybrid, edit.copy_key(b"a", b"b", "hash"))
+        apply_edit(hybrid, edits.copy_key(b"a", b"b", "hash"))
     assert copied.undo is not None
     put_back(hybrid, copied.undo)
     assert hybrid.exists("a") and not hybrid.exists("b")
     with pytest.raises(HybridError, match="another one by now"):
-        apply_edit(hybrid, edit.copy_key(b"gone", b"b", "hash"))
+        apply_edit(hybrid, edits.copy_key(b"gone", b"b", "hash"))
 
 
 @pytest.mark.parametrize(("here", "there"), [(None, FAR_MS), (FAR_MS, None), (FAR_MS, FAR_MS + 60_000)])
@@ -464,9 +508,9 @@ def test_an_edit_leaves_both_stores_with_one_expiry(
     for store, expires_at_ms in ((Store.LOCAL, here), (Store.CLOUD, there)):
         sides[store].set("k", "v", pxat=expires_at_ms)
     if way == "text":
-        apply_edit(hybrid, edit.set_text(b"k", b"v", b"w"))
+        apply_edit(hybrid, edits.set_text(b"k", b"v", b"w"))
     elif way == "expiry":
-        apply_edit(hybrid, edit.expire_key(b"k", "string", here))
+        apply_edit(hybrid, edits.expire_key(b"k", "string", here))
     else:
         expire_keys(hybrid, [b"k"], here)
     assert hybrid.wait_in_sync(5)
@@ -483,8 +527,8 @@ def test_a_key_that_only_the_other_store_has_is_deleted_and_had_back(
     for name in ("one", "two"):
         sides[Store.CLOUD].rpush(name, "x", "y")
     with pytest.raises(HybridError, match="another one"):
-        apply_edit(hybrid, edit.delete_key(b"one", "list"))
-    done = apply_edit(hybrid, edit.delete_key(b"one", None))
+        apply_edit(hybrid, edits.delete_key(b"one", "list"))
+    done = apply_edit(hybrid, edits.delete_key(b"one", None))
     assert not sides[Store.CLOUD].exists("one") and done.undo is not None
     put_back(hybrid, done.undo)
     assert hybrid.wait_in_sync(5)
@@ -501,11 +545,11 @@ def test_the_expiry_of_a_field_outlives_an_edit_of_it(hybrid: HybridRedis, lines
     if pair.local.url and not hybrid.info("server").get("valkey_version"):
         pytest.skip("this server's fields do not expire")
     hybrid.hset("h", mapping={"f": "v", "g": "v"})
-    apply_edit(hybrid, edit.expire_field(b"h", b"f", b"v", FAR_MS))
-    apply_edit(hybrid, edit.set_field(b"h", b"f", b"v", b"w", FAR_MS))
+    apply_edit(hybrid, edits.expire_field(b"h", b"f", b"v", FAR_MS))
+    apply_edit(hybrid, edits.set_field(b"h", b"f", b"v", b"w", FAR_MS))
     found = {one.name: one for one in read_elements(lines, BOTH, b"h", "hash").elements}
     assert found[b"f"] == Element(b"f", b"w", b"w", FAR_MS, FAR_MS)
-    apply_edit(hybrid, edit.expire_field(b"h", b"f", b"w", None))
+    apply_edit(hybrid, edits.expire_field(b"h", b"f", b"w", None))
     assert read_elements(lines, BOTH, b"h", "hash").elements[0].local_expires_at_ms is None
 
 
@@ -513,11 +557,11 @@ def test_what_a_store_could_never_hold_is_refused_in_plain_words(hybrid: HybridR
     hybrid.hset("h", "f", "v")
     expires = hybrid.info("server").get("valkey_version")
     with pytest.raises(HybridError, match="nothing was changed: the local store keeps no JSON documents"):
-        apply_edit(hybrid, edit.create_key(b"doc", "json", [b"{}"]))
+        apply_edit(hybrid, edits.create_key(b"doc", "json", [b"{}"]))
     if not expires:
         for at_ms in (FAR_MS, None):
             with pytest.raises(HybridError, match="the local store cannot let single fields of a hash expire"):
-                apply_edit(hybrid, edit.expire_field(b"h", b"f", b"v", at_ms))
+                apply_edit(hybrid, edits.expire_field(b"h", b"f", b"v", at_ms))
 
 
 # -- many keys
@@ -571,7 +615,7 @@ def test_many_keys_are_renamed_and_had_back_on_both(hybrid: HybridRedis, lines: 
 
 def test_a_moment_that_has_passed_is_no_surprise(hybrid: HybridRedis, lines: Lines) -> None:
     hybrid.set("k", "v")
-    apply_edit(hybrid, edit.expire_key(b"k", "string", int(time.time() * 1000) - 1000))
+    apply_edit(hybrid, edits.expire_key(b"k", "string", int(time.time() * 1000) - 1000))
     assert badges(lines, b"k")[b"k"].detail == "it is gone by now"
 
 
@@ -591,7 +635,7 @@ def test_an_edit_is_a_write_and_has_the_other_store_take_over(
         lose(local)
         if known:
             wait_until(lambda: hybrid.status().local.state.is_lost, "the loss noticed")
-        edited = apply_edit(hybrid, edit.set_text(b"k", b"before", b"after"))
+        edited = apply_edit(hybrid, edits.set_text(b"k", b"before", b"after"))
         assert edited.stores == {Store.LOCAL: Reached.DOWN, Store.CLOUD: Reached.WRITTEN}
         assert edited.undo is not None
         put_back(hybrid, edited.undo)

@@ -15,7 +15,7 @@ from hybrid.ops.keys import (
     Lines,
     Rule,
     badge_rows,
-    edit,
+    edits,
     put_back,
     quick_rows,
     read_elements,
@@ -43,25 +43,25 @@ def samples(lines: Lines, **options: Any) -> list[Element]:
 def test_a_series_is_created_changed_and_deleted_on_both(
     hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
 ) -> None:
-    created = apply_edit(hybrid, edit.create_key(KEY, KIND, [b"1000", b"1.5", b"2000", b"0.1"]))
+    created = apply_edit(hybrid, edits.create_key(KEY, KIND, [b"1000", b"1.5", b"2000", b"0.1"]))
     assert created.stores == dict.fromkeys(Store, Reached.WRITTEN) and created.undo is None
     assert samples(lines) == [Element(b"1000", b"1.5", b"1.5"), Element(b"2000", b"0.1", b"0.1")]
-    apply_edit(hybrid, edit.set_sample(KEY, 1000, 1.5, 1e300))
-    apply_edit(hybrid, edit.set_sample(KEY, 1500, None, -2.0))
+    apply_edit(hybrid, edits.set_sample(KEY, 1000, 1.5, 1e300))
+    apply_edit(hybrid, edits.set_sample(KEY, 1500, None, -2.0))
     assert [one.cloud for one in samples(lines)] == [b"1e+300", b"-2", b"0.1"]
     for stale in (
-        edit.set_sample(KEY, 1000, 1.5, 3.0),
-        edit.set_sample(KEY, 1500, None, 3.0),
-        edit.delete_sample(KEY, 1500, 3.0),
+        edits.set_sample(KEY, 1000, 1.5, 3.0),
+        edits.set_sample(KEY, 1500, None, 3.0),
+        edits.delete_sample(KEY, 1500, 3.0),
     ):
         with pytest.raises(HybridError, match="another one by now"):
             apply_edit(hybrid, stale)
     with pytest.raises(HybridError, match="the server refuses: TSDB"):
-        apply_edit(hybrid, edit.create_key(b"twice", KIND, [b"1000", b"1", b"1000", b"2"]))
+        apply_edit(hybrid, edits.create_key(b"twice", KIND, [b"1000", b"1", b"1000", b"2"]))
     assert not any(store.exists("twice") for store in sides.values())
-    apply_edit(hybrid, edit.delete_sample(KEY, 1500, -2.0))
+    apply_edit(hybrid, edits.delete_sample(KEY, 1500, -2.0))
     assert [one.name for one in samples(lines)] == [b"1000", b"2000"]
-    deleted = apply_edit(hybrid, edit.delete_key(KEY, KIND))
+    deleted = apply_edit(hybrid, edits.delete_key(KEY, KIND))
     assert deleted.undo is not None and not any(store.exists(KEY) for store in sides.values())
     put_back(hybrid, deleted.undo)
     assert hybrid.wait_in_sync(5)
@@ -124,4 +124,4 @@ def test_a_list_says_no_more_than_it_knows(lines: Lines, sides: dict[Store, Any]
 
 def test_what_a_store_could_never_hold_is_refused(hybrid: HybridRedis) -> None:
     with pytest.raises(HybridError, match="nothing was changed: the local store keeps no vector sets"):
-        apply_edit(hybrid, edit.create_key(b"v", "vectorset", [b"a", b"1 2"]))
+        apply_edit(hybrid, edits.create_key(b"v", "vectorset", [b"a", b"1 2"]))

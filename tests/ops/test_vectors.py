@@ -18,7 +18,7 @@ from hybrid.ops.keys import (
     Walk,
     attributes_in,
     badge_rows,
-    edit,
+    edits,
     put_back,
     quick_rows,
     read_elements,
@@ -50,31 +50,31 @@ def vadd(store: Any, name: str, *numbers: float, options: tuple[Any, ...] = ("NO
 def test_a_vector_set_is_created_changed_and_deleted_on_both(
     hybrid: HybridRedis, lines: Lines, sides: dict[Store, Any]
 ) -> None:
-    created = apply_edit(hybrid, edit.create_key(KEY, "vectorset", [b"up", b"0 2", b"right", b"3 0"]))
+    created = apply_edit(hybrid, edits.create_key(KEY, "vectorset", [b"up", b"0 2", b"right", b"3 0"]))
     assert created.stores == dict.fromkeys(Store, Reached.WRITTEN)
     set_of = read_vectors_info(lines, Store.CLOUD, KEY)
     assert set_of is not None
     assert (set_of.elements, set_of.dimension, set_of.quantisation, set_of.links) == (2, 2, "int8", 16)
-    apply_edit(hybrid, edit.add_vector(KEY, b"left", [-1.5, 0.0], set_of, b'{"year": 1990}'))
+    apply_edit(hybrid, edits.add_vector(KEY, b"left", [-1.5, 0.0], set_of, b'{"year": 1990}'))
     with pytest.raises(HybridError, match="another one by now"):
-        apply_edit(hybrid, edit.add_vector(KEY, b"left", [1.0, 1.0], set_of))
+        apply_edit(hybrid, edits.add_vector(KEY, b"left", [1.0, 1.0], set_of))
     with pytest.raises(HybridError, match="the server refuses"):
-        apply_edit(hybrid, edit.add_vector(KEY, b"flat", [1.0, 1.0, 1.0], set_of))
+        apply_edit(hybrid, edits.add_vector(KEY, b"flat", [1.0, 1.0, 1.0], set_of))
     with pytest.raises(HybridError, match="the server refuses"):
-        apply_edit(hybrid, edit.create_key(b"uneven", "vectorset", [b"up", b"0 2", b"flat", b"1 1 1"]))
+        apply_edit(hybrid, edits.create_key(b"uneven", "vectorset", [b"up", b"0 2", b"flat", b"1 1 1"]))
     assert not any(store.exists("uneven") for store in sides.values())
     found = elements(lines)
     assert found[b"up"] == Element(b"up", b"[0, 2]", b"[0, 2]")
     assert found[b"left"].local == found[b"left"].cloud == b'{"year": 1990}\n[-1.5, 0]'
-    apply_edit(hybrid, edit.set_attributes(KEY, b"left", b'{"year": 1990}', b'{"year":\n1991}'))
+    apply_edit(hybrid, edits.set_attributes(KEY, b"left", b'{"year": 1990}', b'{"year":\n1991}'))
     assert attributes_in(elements(lines)[b"left"].cloud or b"") == b'{"year":\n1991}'
-    apply_edit(hybrid, edit.set_attributes(KEY, b"left", b'{"year":\n1991}', b""))
+    apply_edit(hybrid, edits.set_attributes(KEY, b"left", b'{"year":\n1991}', b""))
     assert attributes_in(elements(lines)[b"left"].cloud or b"") is None
     with pytest.raises(HybridError, match="another one by now"):
-        apply_edit(hybrid, edit.set_attributes(KEY, b"left", b"{}", b"[]"))
-    apply_edit(hybrid, edit.remove_member(KEY, "vectorset", b"up"))
+        apply_edit(hybrid, edits.set_attributes(KEY, b"left", b"{}", b"[]"))
+    apply_edit(hybrid, edits.remove_member(KEY, "vectorset", b"up"))
     assert elements(lines).keys() == {b"left", b"right"}
-    deleted = apply_edit(hybrid, edit.delete_key(KEY, "vectorset"))
+    deleted = apply_edit(hybrid, edits.delete_key(KEY, "vectorset"))
     assert not any(store.exists(KEY) for store in sides.values())
     assert deleted.undo is not None
     put_back(hybrid, deleted.undo)
@@ -84,8 +84,8 @@ def test_a_vector_set_is_created_changed_and_deleted_on_both(
 
 def test_what_nobody_could_tell_from_a_later_change_is_not_taken_back(hybrid: HybridRedis) -> None:
     """The content of a vector set is not compared: an undo would take what others have added since."""
-    created = apply_edit(hybrid, edit.create_key(KEY, "vectorset", [b"up", b"0 2"]))
-    removed = apply_edit(hybrid, edit.remove_member(KEY, "vectorset", b"up"))
+    created = apply_edit(hybrid, edits.create_key(KEY, "vectorset", [b"up", b"0 2"]))
+    removed = apply_edit(hybrid, edits.remove_member(KEY, "vectorset", b"up"))
     assert created.undo is None and removed.undo is not None  # with its last element the key is gone
 
 
@@ -96,7 +96,7 @@ def test_elements_are_added_as_the_others_are_kept_and_shown_as_the_server_says(
     hybrid.execute_command("VADD", KEY, "VALUES", 3, 1, -2, 0.5, "a", option, "M", 24)
     set_of = read_vectors_info(lines, Store.LOCAL, KEY)
     assert set_of == VectorsInfo(1, 3, kind, None, 24, set_of.levels if set_of else 0, 0)
-    apply_edit(hybrid, edit.add_vector(KEY, b"b", [0.25, 1e-3, -7.0], set_of))
+    apply_edit(hybrid, edits.add_vector(KEY, b"b", [0.25, 1e-3, -7.0], set_of))
     for name, one in elements(lines).items():
         told = [float(number) for number in sides[Store.CLOUD].execute_command("VEMB", KEY, name)]
         assert one.same and one.local == f"[{', '.join(f'{number:.6g}' for number in told)}]".encode()
@@ -106,7 +106,7 @@ def test_elements_are_added_through_the_projection_of_the_others(hybrid: HybridR
     hybrid.execute_command("VADD", KEY, "REDUCE", 2, "VALUES", 4, 1, 2, 3, 4, "a")
     set_of = read_vectors_info(lines, Store.LOCAL, KEY)
     assert set_of is not None and (set_of.dimension, set_of.projected_from) == (2, 4)
-    done = apply_edit(hybrid, edit.add_vector(KEY, b"b", [4.0, 3.0, 2.0, 1.0], set_of))
+    done = apply_edit(hybrid, edits.add_vector(KEY, b"b", [4.0, 3.0, 2.0, 1.0], set_of))
     assert done.stores == dict.fromkeys(Store, Reached.WRITTEN)
     assert elements(lines).keys() == {b"a", b"b"} and all(one.same for one in elements(lines).values())
 

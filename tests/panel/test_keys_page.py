@@ -365,6 +365,42 @@ def test_pending_entries_of_a_group_are_claimed_and_acknowledged(
     assert pending_of(sides[Store.LOCAL]) == [("1-0", "bea"), ("2-0", "ann")]
 
 
+def test_a_group_is_created_moved_and_deleted(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
+    for number in (1, 2):
+        hybrid.xadd("s", {"f": "v"}, id=f"{number}-0")
+
+    def positions() -> list[list[tuple[bytes, bytes]]]:
+        found = [store.xinfo_groups("s") for store in sides.values()]
+        return [[(group["name"], group["last-delivered-id"]) for group in groups] for groups in found]
+
+    at = press(opened_key(open_keys(), "s"), "keys-group-create")
+    at = press(at, "keys-form-save")
+    assert "A group needs a name" in "".join(each.value for each in at.markdown), "said in the form, which stays open"
+    at.text_input(key="keys-form-name").set_value("g")
+    at = press(at, "keys-form-save")
+    assert "Create group g. Local: written. Cloud: written." in said(at).replace("*", "")
+    assert positions() == [[(b"g", b"2-0")]] * 2, "new entries only, where nothing else is chosen"
+    at = press(at, f"keys-group-move-{b'g'.hex()}")
+    at.button_group(key="keys-form-place").set_value("behind").run()
+    at.text_input(key="keys-form-entry").set_value("1-0")
+    at = press(at, "keys-form-save")
+    assert positions() == [[(b"g", b"1-0")]] * 2
+    at = press(press(at, f"keys-group-delete-{b'g'.hex()}"), "keys-form-save")
+    assert positions() == [[], []]
+    press(at, "keys-undo")
+    assert positions()[0] == [(b"g", b"1-0")]
+
+
+def test_a_consumer_is_deleted(hybrid: HybridRedis, sides: dict[Store, Any], open_keys: Any) -> None:
+    hybrid.xadd("s", {"f": "v"}, id="1-0")
+    hybrid.xgroup_create("s", "g", "0")
+    hybrid.xreadgroup("g", "ann", {"s": ">"})
+    at = press(opened_key(open_keys(), "s"), f"keys-consumer-delete-{b'g'.hex()}")
+    at = press(at, "keys-form-save")
+    assert "Delete consumer ann." in said(at).replace("*", "")
+    assert [store.xinfo_consumers("s", "g") for store in sides.values()] == [[], []]
+
+
 def test_a_list_of_pending_entries_that_is_cut_says_so(hybrid: HybridRedis, open_keys: Any) -> None:
     for number in range(1, 102):
         hybrid.xadd("s", {"f": "v"}, id=f"{number}-0")

@@ -27,7 +27,7 @@ from hybrid.observe.alert_readings import Facts, readings_of
 from hybrid.ops import first_run
 from hybrid.ops.drills import parse_schedule, require_known
 from hybrid.ops.first_run import check_url
-from hybrid.ops.keys import edit
+from hybrid.ops.keys import edits
 from hybrid.ops.overview import Overview
 from hybrid.ops.sync.one_key import FIELDS
 from hybrid.stores.capabilities import Capabilities
@@ -141,16 +141,19 @@ def test_titles_of_jobs_and_the_numbers_in_what_they_say(portuguese: None) -> No
 
 def test_deeds(portuguese: None) -> None:
     key, name, text = b"k", b"f", b"v"
-    edits = (
-        edit.create_key(key, "set", [text]), edit.delete_key(key, "set"), edit.rename_key(key, name, "set"),
-        edit.expire_key(key, "set", None), edit.expire_key(key, "set", 1), edit.set_text(key, text, text),
-        edit.set_document(key, text, text), edit.set_field(key, name, text, text), edit.delete_field(key, name, text),
-        edit.expire_field(key, name, text, 1), edit.set_item(key, 0, text, text), edit.push_item(key, text),
-        edit.delete_item(key, 0, text), edit.add_member(key, text), edit.remove_member(key, "set", text),
-        edit.set_score(key, text, 1.0, 2.0), edit.add_entry(key, [name, text]), edit.delete_entry(key, b"1-1"),
-        edit.acknowledge_entries(key, name, [b"1-1"]), edit.claim_entries(key, name, text, [b"1-1"], 1),
+    deeds = (
+        edits.create_key(key, "set", [text]), edits.delete_key(key, "set"), edits.rename_key(key, name, "set"),
+        edits.expire_key(key, "set", None), edits.expire_key(key, "set", 1), edits.set_text(key, text, text),
+        edits.set_document(key, text, text), edits.set_field(key, name, text, text),
+        edits.delete_field(key, name, text), edits.expire_field(key, name, text, 1), edits.set_item(key, 0, text, text),
+        edits.push_item(key, text), edits.delete_item(key, 0, text), edits.add_member(key, text),
+        edits.remove_member(key, "set", text),
+        edits.set_score(key, text, 1.0, 2.0), edits.add_entry(key, [name, text]), edits.delete_entry(key, b"1-1"),
+        edits.acknowledge_entries(key, name, [b"1-1"]), edits.claim_entries(key, name, text, [b"1-1"], 1),
+        edits.create_group(key, name, "0"), edits.move_group(key, name, "$"), edits.delete_group(key, name),
+        edits.delete_consumer(key, name, text),
     )  # fmt: skip
-    assert [each.words for each in edits if said(each.words) == each.words] == []
+    assert [each.words for each in deeds if said(each.words) == each.words] == []
     assert said("undo of set the expiry of field f0") == "desfazer: definir a expiração do campo f0"
     assert [text for text in ("cloud-to-local", "periodic", "periodic sync", "equalized") if said(text) == text] == []
 
