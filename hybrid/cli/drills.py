@@ -144,7 +144,7 @@ def show_history(agent: Agent, options: argparse.Namespace) -> int:
     reports = drill_history(agent.client, SHOWN_RUNS, on_unasked=unasked.append)
     for store in unasked:
         Terminal(sys.stderr).line(
-            f"hybrid: the {store} store keeps the history, and does not answer: only what was played since is known"
+            f"hybrid: the {store} store does not answer: drills whose reports it keeps are not among these"
         )
     if options.json:
         Terminal().line(json.dumps([report.to_dict() for report in reports], indent=2))

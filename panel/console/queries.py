@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
@@ -37,6 +38,7 @@ MOST_CHARS = 2_000_000
 MOST_LINES = 200
 SYNTAX_S = 3600.0
 SYNTAX_PATIENCE_S = 0.3
+NUMBERING: Final = re.compile(r"^\s*(\d+[)#~] )+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,14 @@ class Run:
         """Whether both stores answered the same; None where fewer than two answered."""
         answered = [answer.lines for answer in self.answers if not answer.silent]
         return answered[0] == answered[1] if len(answered) == 2 else None
+
+    @property
+    def reordered(self) -> bool:
+        """Whether both stores answered the same lines in another order, as they may with the members of a set."""
+        if self.agree is not False or any(answer.failed or answer.cut for answer in self.answers):
+            return False
+        here, there = (sorted(NUMBERING.sub("", line) for line in answer.lines) for answer in self.answers)
+        return here == there
 
 
 def runs(state: MutableMapping[Any, Any]) -> list[Run]:

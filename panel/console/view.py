@@ -109,7 +109,9 @@ def run_card(run: Run) -> None:
         if run.refused:
             st.warning(said(run.refused), icon=":material/block:")
             return
-        if run.agree is False:
+        if run.reordered:
+            st.badge(_("The same lines in another order"), icon=":material/swap_vert:", color="gray")
+        elif run.agree is False:
             st.badge(_("The answers differ"), icon=":material/difference:", color="orange")
         with st.grid(2 if len(run.answers) == 2 else 1, min_column_width=300):
             for answer in run.answers:
@@ -143,7 +145,7 @@ def _answer(run: Run, answer: Answer) -> None:
         shown = _page_of(run, answer)
         st.code("\n".join(shown), language=None, wrap_lines=True, height=400 if len(shown) > 18 else "content")
         if answer.missed is not None:
-            told = _("The {store} store is down and gets it when it returns.").format(store=_(answer.missed))
+            told = _("The {store} store was down then: it gets this when it is back.").format(store=_(answer.missed))
             st.caption(f":material/schedule: {told}")
         if answer.cut:
             st.caption(_("There is more than is shown: narrow the command, or use its SCAN form."))

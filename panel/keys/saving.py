@@ -17,6 +17,7 @@ from panel.widgets import slot
 
 __all__ = ["buttons", "said", "save"]
 
+TICK_S = 2.0
 REFUSAL = "keys-form-refusal"
 """Of the session state: why the open form was not saved. It is said there, in sight on a phone too."""
 
@@ -29,10 +30,9 @@ def said() -> None:
         return
     outcome, words = last
     with place, st.container(border=True, horizontal=True, vertical_alignment="center", key="keys-said-box"):
-        icon = ":material/check_circle:" if outcome.done else ":material/error:"
-        color = "green" if outcome.done else "red"
-        title = f"**{escaped(translated(words))}** " if words else ""
-        st.markdown(f":{color}[{icon}] {title}{escaped(translated(outcome.sentence))}", width="stretch")
+        stores = getattr(outcome, "stores", {})
+        follows = any(how in actions.UNDER_WAY for how in stores.values())
+        st.fragment(_tell, run_every=TICK_S if follows else None, key="keys-said-now")(outcome, words)
         undo = getattr(outcome, "undo", None)
         if undo is not None:
             st.button(
@@ -44,6 +44,16 @@ def said() -> None:
         st.button(
             "", icon=":material/close:", type="tertiary", key="keys-said-close", on_click=forget_said, help=_("Close")
         )
+
+
+def _tell(outcome: panel_actions.Outcome, words: str) -> None:
+    """What came of it, and on which store it is by now."""
+    icon = ":material/check_circle:" if outcome.done else ":material/error:"
+    color = "green" if outcome.done else "red"
+    title = f"**{escaped(translated(words))}** " if words else ""
+    where = actions.by_store(outcome) if isinstance(outcome, actions.EditOutcome) else ""
+    sentence = f"{translated(outcome.sentence)} {where}".strip()
+    st.markdown(f":{color}[{icon}] {title}{escaped(sentence)}", width="stretch")
 
 
 def forget_said() -> None:

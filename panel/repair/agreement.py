@@ -45,7 +45,7 @@ def found_last(measured: Divergence | None, results: Sequence[DiffResult]) -> Di
 
 
 def outdated(ended_at_s: float) -> bool:
-    """Whether this process has made something equal since, as far as is known."""
+    """Whether this process has changed on one store what was compared, as far as is known."""
     return any(_has_changed(job) for job in jobs(SYNC_JOB, KEY_JOB) if job.started_at_s > ended_at_s)
 
 
@@ -61,8 +61,8 @@ def share_and_note(measured: Divergence | None) -> tuple[str, str] | None:
     if measured is None or share is None:
         return None
     checked, differ = format.clock(measured.checked_at_s, zone()), measured.open_differences
-    if differ and outdated(measured.checked_at_s):
-        note = _("some were made equal since · {time}").format(time=checked)
+    if outdated(measured.checked_at_s):
+        note = _("synced or undone since · {time}").format(time=checked)
     elif differ:
         note = ngettext("{n} key differs", "{n} keys differ", differ).format(n=format.number(differ)) + f" · {checked}"
     elif share < 1:

@@ -56,12 +56,13 @@ def answer(latest: DiffResult | None) -> Verdict:
         "n": format.number(latest.compared),
         "ending": _(ENDINGS[latest.ending]),
     }
-    if latest.different and outdated(latest.ended_at_s):
-        word = ngettext("{n} key differed", "{n} keys differed", latest.different).format(
-            n=format.number(latest.different)
-        )
+    finished = latest.ending is Ending.FINISHED
+    if (latest.different or finished) and outdated(latest.ended_at_s):
+        differed = ngettext("{n} key differed", "{n} keys differed", latest.different)
+        word = differed.format(n=format.number(latest.different)) if latest.different else _("All were equal")
         sentence = _(
-            "Compared: {what}, {n} keys, at {time}. Something was made equal since: compare again to see what is left."
+            "Compared: {what}, {n} keys, at {time}. Something was synced or undone since: compare again to see how it "
+            "is now."
         )
         return Verdict(Tone.NOTE, word, sentence.format(**facts))
     if latest.different:
@@ -70,7 +71,7 @@ def answer(latest: DiffResult | None) -> Verdict:
         )
         sentence = _("Compared: {what}, {n} keys, at {time}. Choose a key to see where, and to make it equal.")
         return Verdict(Tone.NOTE, word, sentence.format(**facts))
-    if latest.ending is not Ending.FINISHED:
+    if not finished:
         sentence = _("The comparison of {what} at {time} did not finish: {ending}.")
         return Verdict(Tone.NOTE, _("Not finished"), sentence.format(**facts))
     sentence = _("Compared: {what}, {n} keys, at {time}. All of them are equal.")

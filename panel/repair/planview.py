@@ -41,7 +41,7 @@ def plan_form(selection: Selection, ended_at_s: float, obstacle: Verdict | None,
     whose values win is a person's decision. The page has said the `obstacle`."""
     if outdated(ended_at_s):
         st.info(
-            _("Something was made equal since this comparison: compare again to see what is left."),
+            _("Something was synced or undone since this comparison: compare again to see how it is now."),
             icon=":material/info:",
         )
     blocked = obstacle is not None or not actions.is_operator()

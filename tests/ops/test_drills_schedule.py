@@ -71,9 +71,12 @@ def test_the_latest_reports_are_kept_on_the_local_store_newest_first(
     assert [found.drill for found in drill_history(hybrid)] == ["cloud-cut", "local-cut"]
     with client(stores.cloud.url) as cloud:
         assert cloud.exists("hybrid:drills") == 0
-    stores.local.kill()
+    stores.local.pause()
     record_drill(hybrid, report("local-hung"))
     assert [found.drill for found in drill_history(hybrid)] == ["local-hung"]
+    stores.local.resume()
+    assert sorted(found.drill for found in drill_history(hybrid)) == ["cloud-cut", "local-cut", "local-hung"]
+    stores.local.kill()
     stores.cloud.kill()
     with pytest.raises(StoreUnavailable):
         drill_history(hybrid)

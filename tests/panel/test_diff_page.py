@@ -74,7 +74,7 @@ def test_compare_find_and_fix_one_key_by_field(
     wait_until(lambda: local.hgetall("user") == cloud.hgetall("user") == merged, "the merge")
     assert "Both stores have the same value" in text_of(at.run())
     assert "4 keys differed" in text_of(at)
-    assert "compare again to see what is left" in text_of(at)
+    assert "compare again to see how it is now" in text_of(at)
 
 
 def test_what_was_chosen_of_a_key_outlives_an_outage(

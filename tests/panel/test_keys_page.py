@@ -8,6 +8,7 @@ import re
 import time
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cramjam
@@ -20,6 +21,7 @@ from servers import Pool, Stores
 from streamlit.testing.v1 import AppTest
 
 from hybrid import HybridRedis
+from hybrid.ops.keys.edit import Reached
 from hybrid.ops.overview import Overview
 from hybrid.types import Store
 from panel import actions as panel_actions
@@ -231,6 +233,17 @@ def test_every_type_is_created_shown_changed_undone_and_deleted_on_both(
     assert values(sides, "EXISTS", "k") == [0, 0]
     press(at, "keys-undo")
     assert values(sides, *command) == [reply, reply]
+
+
+def test_what_follows_once_a_store_is_back_is_told_as_written_then(set_weather: SetWeather) -> None:
+    snapshot = set_weather("healthy")
+    assert snapshot is not None
+    stores = {Store.LOCAL: Reached.WRITTEN, Store.CLOUD: Reached.DOWN}
+    edited = actions.EditOutcome(True, "", None, stores, at_s=snapshot.status.taken_at_s - 60)
+    assert actions.by_store(edited) == "Local: written. Cloud: written."
+    assert actions.by_store(replace(edited, at_s=snapshot.status.taken_at_s)).endswith("gets it when it is back.")
+    set_weather("cloud down")
+    assert actions.by_store(edited).endswith("gets it when it is back.")
 
 
 def test_what_was_typed_stays_while_no_store_answers(

@@ -495,10 +495,18 @@ def test_a_store_that_evicts_any_key_says_so_on_its_card(
         assert ("hybrid's own too" in text_of(at)) is told
 
 
-def test_what_was_made_equal_since_is_not_shown_as_if_it_differed_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = Divergence(sampled=1000, differed=20, open_differences=20, checked_at_s=NOW)
+def test_what_was_synced_or_undone_since_is_not_shown_as_if_it_were_so_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An undo makes stores differ that were found to be equal."""
+    some = Divergence(sampled=1000, differed=20, open_differences=20, checked_at_s=NOW)
+    none = Divergence(sampled=1000, checked_at_s=NOW)
     monkeypatch.setattr(agreement, "zone", lambda: None)
-    for done, note in ((False, "20 keys differ · "), (True, "some were made equal since · ")):
+    since = "synced or undone since · "
+    for done, found, note in (
+        (False, some, "20 keys differ · "),
+        (True, some, since),
+        (False, none, "1,000 looked at · "),
+        (True, none, since),
+    ):
         monkeypatch.setattr(agreement, "outdated", lambda _ended_at_s, done=done: done)
         told = agreement.share_and_note(found)
         assert told is not None

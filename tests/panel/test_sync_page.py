@@ -80,7 +80,7 @@ def test_plan_is_shown_then_run_then_undone(
     wait_until(lambda: cloud.get("text") == b"one" and not cloud.exists("theirs"), "the sync")
     assert cloud.hgetall("user") == local.hgetall("user")
 
-    assert "compare again to see what is left" in text_of(at.run())
+    assert "compare again to see how it is now" in text_of(at.run())
 
     at = open_page(PAGE, query={"section": "history"})
     assert not at.exception

@@ -41,19 +41,24 @@ def record_drill(client: HybridRedis, report: DrillReport) -> None:
 def drill_history(
     client: HybridRedis, limit: int = KEPT, *, on_unasked: Callable[[Store], None] = lambda _: None
 ) -> list[DrillReport]:
-    """The latest reports, newest first. A store that keeps some and does not answer is told to `on_unasked`: the next
-    one knows only what was played since. Raises StoreUnavailable when no store can be asked."""
+    """The latest reports of all stores, newest first. A store that does not answer is told to `on_unasked`: what it
+    keeps is not among them. Raises StoreUnavailable when no store can be asked."""
+    found: list[DrillReport] = []
+    unasked: list[Store] = []
     for store in stores_of(client):
         try:
             with client.store(store) as connection:
                 entries = connection.xrevrange(client._engine.names.drills, count=limit)
         except (redis.RedisError, OSError) as error:
             logger.debug("the %s store does not tell of drills: %s", store, error)
-            on_unasked(store)
+            unasked.append(store)
             continue
-        found = (parsed(fields) for _, fields in entries)
-        return [report for report in found if report is not None]
-    raise StoreUnavailable("the history of drills is unknown: no store can be asked")
+        found += [report for _, fields in entries if (report := parsed(fields)) is not None]
+    if len(unasked) == len(stores_of(client)):
+        raise StoreUnavailable("the history of drills is unknown: no store can be asked")
+    for store in unasked:
+        on_unasked(store)
+    return sorted(found, key=lambda report: report.started_at_s, reverse=True)[:limit]
 
 
 def stores_of(client: HybridRedis) -> list[Store]:
