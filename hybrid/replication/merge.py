@@ -225,7 +225,7 @@ class Merge:
         later = [key for key in keys if key not in ours]
         keys = [key for key in keys if key in ours]
         theirs = read_states(self.reader, self._unread(keys, {}), log_key=self.names.log)
-        watched = self._named.intersection(keys)
+        watched = self._named.intersection(guard for key in keys for guard in (key, *self.guards(key)))
         self._guard(watched)
         self._tell_why(keys)
         unread = self._unread(keys, theirs)
@@ -280,7 +280,8 @@ class Merge:
                 self._hot.add(key)
                 self._named.discard(key)
             else:
-                self._named.add(key)  # others' commands have it among their arguments, which may go on for ever
+                # Others' commands have it, or what goes with it, among their arguments, which may go on for ever.
+                self._named.update((key, *self.guards(key)))
 
     def _unread(self, keys: list[bytes], theirs: Values) -> list[bytes]:
         """Those of which the authority's value has to be known: it is archived or kept in a conflict, or tells what of
@@ -356,8 +357,6 @@ class Merge:
         what = self._decision_alone(key)
         if what in REPLACED and self._is_kept(self._ours.net(key)):
             return Decision.KEEP_AUTHORITY
-        if what is Decision.KEEP_RETURNING and self._theirs.net(key):
-            return Decision.KEEP_AUTHORITY
         return what
 
     def _is_kept(self, net: Set[bytes]) -> bool:
@@ -373,6 +372,8 @@ class Merge:
     def _decision_alone(self, key: bytes) -> Decision:
         ours, theirs = self.footprints(key)
         what = decision(ours, theirs)
+        if what is Decision.KEEP_RETURNING and self._theirs.net(key):
+            return Decision.KEEP_AUTHORITY
         if what is Decision.KEEP_RETURNING and theirs is not None and theirs.last > self._began:
             return Decision.KEEP_AUTHORITY  # the tail stands still by then, whatever the clocks say
         return what

@@ -33,6 +33,7 @@ from hybrid.replication import archive, merge_plan, rejoin
 from hybrid.replication import merge as merging
 from hybrid.replication.acks import Acks
 from hybrid.replication.board import Board
+from hybrid.replication.merge import Merge
 from hybrid.replication.tail import Superseded, Tail
 from hybrid.settings import Settings
 from hybrid.stores.endpoint import Endpoint
@@ -536,6 +537,37 @@ def test_what_the_authority_has_moved_stands_in_one_place(apart: Apart) -> None:
     apart.merge()
     assert (apart.cloud.lrange("from", 0, -1), apart.cloud.lrange("to", 0, -1)) == ([], [b"job"])
     assert set(apart.archive) == {b"from"}
+
+
+def test_what_both_have_moved_stands_in_one_place(apart: Apart) -> None:
+    """The authority's value stays of the one that both took it from, though the returning store's is newer."""
+    apart.both("RPUSH", "from", "job")
+    apart.write(apart.cloud, "LMOVE from there LEFT RIGHT")
+    wait_for_a_later_clock(apart)
+    apart.write(apart.local, "LMOVE from to LEFT RIGHT")
+    apart.merge()
+    assert not apart.cloud.exists("from", "to")
+    assert apart.cloud.lrange("there", 0, -1) == [b"job"]
+    assert b"to" in apart.archive
+
+
+def test_what_was_moved_is_copied_though_others_name_its_keys_all_the_time(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a member of a set, say: that changes neither of the keys, whichever part of the merge they are in."""
+    merge_in_batches(monkeypatch, 1)
+    apart.both("RPUSH", "from", "job")
+    apart.write(apart.local, "LMOVE from to LEFT RIGHT")
+    run = Merge._run
+
+    def named_before(merge: Merge, steps: list[Step], mark: Mark) -> set[bytes] | None:
+        apart.write(apart.cloud, "SADD queues from")
+        return run(merge, steps, mark)
+
+    monkeypatch.setattr(Merge, "_run", named_before)
+    apart.merge()
+    assert (apart.cloud.lrange("from", 0, -1), apart.cloud.lrange("to", 0, -1)) == ([], [b"job"])
+    assert not apart.archive
 
 
 @pytest.mark.parametrize("others", [["RPUSH another other"], []])
