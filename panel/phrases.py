@@ -384,6 +384,7 @@ CONSOLE: Final = (
     N_("its answer would have {n} bytes; read a part of it: {instead}"),
     N_("its answer would have {n} elements; read a part of it: {instead}"),
     N_("{danger} This is {command} on both stores."),
+    N_("{danger} This is {command} on one store."),
     N_("{danger} This is {command} on the local store."),
     N_("{danger} This is {command} on the cloud store."),
     N_("{danger} This is {command} on each store, directly."),

@@ -53,8 +53,11 @@ _QUIET: Final = frozenset(
      "COMMANDLOG LEN", "HOTKEYS GET", "DEBUG OBJECT", "PING", "ECHO", "CLIENT LIST", "CLIENT INFO", "CLIENT ID",
      "CLIENT GETNAME", "ACL WHOAMI", "ACL CAT", "ACL LIST", "ACL USERS", "ACL GETUSER", "ACL LOG", "ACL GENPASS",
      "ACL DRYRUN", "CLUSTER INFO", "CLUSTER NODES", "CLUSTER SLOTS", "CLUSTER SHARDS", "CLUSTER MYID",
-     "CLUSTER KEYSLOT", "FUNCTION LIST", "FUNCTION STATS", "SCRIPT EXISTS", "PUBSUB CHANNELS", "PUBSUB NUMSUB",
-     "PUBSUB NUMPAT", "LATENCY DOCTOR", "LATENCY GRAPH", "LATENCY HISTOGRAM", "LATENCY HISTORY", "LATENCY LATEST"}
+     "CLUSTER KEYSLOT", "CLUSTER LINKS", "CLUSTER REPLICAS", "CLUSTER COUNTKEYSINSLOT", "CLUSTER GETKEYSINSLOT",
+     "COMMAND COUNT", "COMMAND DOCS", "COMMAND GETKEYS", "COMMAND GETKEYSANDFLAGS", "COMMAND INFO", "COMMAND LIST",
+     "CLIENT TRACKINGINFO", "FUNCTION LIST", "FUNCTION STATS", "FUNCTION DUMP", "SCRIPT EXISTS", "PUBSUB CHANNELS",
+     "PUBSUB NUMSUB", "PUBSUB NUMPAT", "PUBSUB SHARDCHANNELS", "PUBSUB SHARDNUMSUB", "LATENCY DOCTOR",
+     "LATENCY GRAPH", "LATENCY HISTOGRAM", "LATENCY HISTORY", "LATENCY LATEST"}
 )  # fmt: skip
 """Commands of one store that change nothing on it, besides those that read data."""
 _SECRETIVE: Final = frozenset({"CONFIG GET", "ACL LIST", "ACL GETUSER", "ACL LOG", "CLIENT LIST", "SLOWLOG GET"})
@@ -119,7 +122,7 @@ def judged(words: Sequence[bytes], target: Target, *, operator: bool, past_hybri
         _through_client(name, command, policy)
     elif changes:
         _past_hybrid(name, target, policy, words, past_hybrid)
-    return Judgement(name, changes, *_question(name, target, changes))
+    return Judgement(name, changes, *_question(name, target, policy, changes))
 
 
 def known(words: Sequence[bytes]) -> Command | None:
@@ -147,20 +150,22 @@ def _past_hybrid(name: str, target: Target, policy: Policy, words: Sequence[byte
         raise CommandRefused(name, f"keys that begin with {RESERVED.decode()!r} are hybrid's own")
     if not agreed:
         why = "the other store would not learn of it"
-        if policy is Policy.REFUSED:
+        if policy in (Policy.REFUSED, Policy.ONE_STORE):
             one = "choose one store, and allow writes to it" if target is Target.EACH else "allow writes to this store"
             raise CommandRefused(name, f"{why}; {one}")
         why = f"{why}; choose Replicated, and it reaches both"
         raise CommandRefused(name, why if target is Target.EACH else f"{why}, or allow writes to this store only")
 
 
-def _question(name: str, target: Target, changes: bool) -> tuple[str, str]:
+def _question(name: str, target: Target, policy: Policy, changes: bool) -> tuple[str, str]:
     """(phrase, effect) of what asks first."""
     danger = _DANGERS.get(name) or (changes and _DANGEROUS_CONTAINERS.get(name.partition(" ")[0])) or ""
     where = {
-        Target.CLIENT: "on both stores", Target.LOCAL: "on the local store",
-        Target.CLOUD: "on the cloud store", Target.EACH: "on each store, directly",
-    }[target]  # fmt: skip
+        Target.CLIENT: "on one store" if policy in (Policy.READ, Policy.ONE_STORE) else "on both stores",
+        Target.LOCAL: "on the local store",
+        Target.CLOUD: "on the cloud store",
+        Target.EACH: "on each store, directly",
+    }[target]
     return (name, f"{danger} This is {name} {where}.") if danger else ("", "")
 
 

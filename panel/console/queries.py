@@ -59,6 +59,11 @@ class Run:
         return sum(len(line) for answer in self.answers for line in answer.lines)
 
     @property
+    def cut(self) -> bool:
+        """Whether an answer has more lines than were kept, and can be compared."""
+        return any(answer.cut for answer in self.answers)
+
+    @property
     def agree(self) -> bool | None:
         """Whether both stores answered the same; None where fewer than two answered."""
         answered = [answer.lines for answer in self.answers if not answer.silent]
@@ -67,7 +72,7 @@ class Run:
     @property
     def reordered(self) -> bool:
         """Whether both stores answered the same lines in another order, as they may with the members of a set."""
-        if self.agree is not False or any(answer.failed or answer.cut for answer in self.answers):
+        if self.agree is not False or self.cut or any(answer.failed for answer in self.answers):
             return False
         here, there = (sorted(NUMBERING.sub("", line) for line in answer.lines) for answer in self.answers)
         return here == there

@@ -23,11 +23,12 @@ PAST = "console-past"
 PAGE_LINES = 200
 
 TARGETS = {
-    Target.CLIENT: N_(":material/sync_alt: Replicated"),
-    Target.LOCAL: N_(":material/database: Local only"),
-    Target.CLOUD: N_(":material/cloud: Cloud only"),
-    Target.EACH: N_(":material/compare_arrows: Side by side"),
+    Target.CLIENT: N_("Replicated"),
+    Target.LOCAL: N_("Local"),
+    Target.CLOUD: N_("Cloud"),
+    Target.EACH: N_("Side by side"),
 }
+"""Short enough for one row on a phone."""
 TARGET_HELP = {
     Target.CLIENT: N_("As an application does: a write reaches both stores, in order."),
     Target.LOCAL: N_("Asks the local store itself, past hybrid."),
@@ -107,10 +108,13 @@ def run_card(run: Run) -> None:
     with st.container(border=True, key=f"run-{run.number}"):
         _head(run)
         if run.refused:
-            st.warning(said(run.refused), icon=":material/block:")
+            st.warning(format.sentence(said(run.refused)), icon=":material/block:")
             return
         if run.reordered:
             st.badge(_("The same lines in another order"), icon=":material/swap_vert:", color="gray")
+        elif run.agree is False and run.cut:
+            why = _("Only the first lines were compared, and the members of a set may come in any order.")
+            st.badge(_("What is shown differs"), icon=":material/difference:", color="gray", help=why)
         elif run.agree is False:
             st.badge(_("The answers differ"), icon=":material/difference:", color="orange")
         with st.grid(2 if len(run.answers) == 2 else 1, min_column_width=300):

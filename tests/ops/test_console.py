@@ -36,16 +36,16 @@ def test_write_past_hybrid_is_refused_until_it_is_meant(line: str, target: Targe
 
 
 @pytest.mark.parametrize("target", DIRECT)
-@pytest.mark.parametrize("line", ["CONFIG SET a b", "SHUTDOWN", "NEWCMD x"])
-def test_replicated_is_no_advice_for_what_it_refuses(line: str, target: Target) -> None:
-    with pytest.raises(CommandRefused):
-        judge(line, Target.CLIENT)
+@pytest.mark.parametrize("line", ["CONFIG SET a b", "SHUTDOWN", "NEWCMD x", "SAVE", "CLIENT KILL x", "SLOWLOG RESET"])
+def test_replicated_is_no_advice_for_what_it_does_not_replicate(line: str, target: Target) -> None:
     with pytest.raises(CommandRefused, match="allow writes to") as refusal:
         judge(line, target)
     assert "Replicated" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("line", ["GET k", "INFO", "CONFIG GET maxmemory", "SLOWLOG GET", "PING", "CONFIG HELP"])
+@pytest.mark.parametrize(
+    "line", ["GET k", "INFO", "CONFIG GET maxmemory", "SLOWLOG GET", "PING", "CONFIG HELP", "COMMAND DOCS GET"]
+)
 def test_reading_one_store_needs_nothing(line: str) -> None:
     found = judge(line, Target.CLOUD)
     assert (found.changes, found.phrase) == (False, "")  # type: ignore[attr-defined]
@@ -77,6 +77,13 @@ def test_dangerous_commands_ask(line: str, target: Target, phrase: str) -> None:
     found = judge(line, target, past_hybrid=True)
     assert found.phrase == phrase  # type: ignore[attr-defined]
     assert phrase in found.effect  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("line", "where"), [("FLUSHALL", "both stores"), ("SAVE", "one store"), ("KEYS *", "one store")]
+)
+def test_what_asks_first_says_how_many_stores_it_reaches(line: str, where: str) -> None:
+    assert judge(line).effect.endswith(f" on {where}.")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

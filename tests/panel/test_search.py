@@ -113,7 +113,7 @@ def test_an_index_that_one_store_lacks_is_told_with_what_makes_it(
     run(sides[Store.CLOUD], BOOKS)
     at = open_search(index="books")
     said = text_of(at)
-    assert "Only the cloud store has this index" in said and "choose *:material/database: Local only*" in said
+    assert "Only the cloud store has this index" in said and "choose *Local*" in said
     assert BOOKS in [code.value for code in at.code]
     assert "There is no such index on this store." in said
     assert " " not in grid(at, "Path").columns, "a column of marks is drawn where there are some"

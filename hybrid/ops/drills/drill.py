@@ -16,7 +16,7 @@ from hybrid.ops.drills.drill_report import DrillReport, Figures, Outcome
 from hybrid.ops.drills.library import Drill, Where, where_of
 from hybrid.ops.drills.rehearsal import Act, Rehearsal
 from hybrid.ops.drills.report import Step, StepState
-from hybrid.ops.drills.rig import Cancelled, Failed, Skipped
+from hybrid.ops.drills.rig import Absent, Cancelled, Failed, Skipped
 from hybrid.ops.drills.stage import Stage
 from hybrid.settings import Settings
 from hybrid.stores.wire import plain_reason
@@ -138,7 +138,7 @@ class Attempt:
         began_s = time.perf_counter()
         state, detail = self._outcome(act, rehearsal)
         self._tell(act, state, detail, (time.perf_counter() - began_s) * 1000)
-        if state in (StepState.FAILED, StepState.INCONCLUSIVE):
+        if state is not StepState.PASSED:
             self._state, self._cut_short = state, f"{act.name}: {detail}"
 
     def _outcome(self, act: Act, rehearsal: Rehearsal) -> tuple[StepState, str]:
@@ -146,8 +146,8 @@ class Attempt:
             return StepState.PASSED, act.action()
         except Cancelled:
             return StepState.SKIPPED, "cancelled"
-        except Skipped as reason:
-            return StepState.FAILED, str(reason)
+        except (Absent, Skipped) as reason:  # nothing was put to the test
+            return StepState.SKIPPED, str(reason)
         except (Failed, HybridError, redis.RedisError, OSError) as error:
             detail = in_words(error)
             busy = rehearsal.stage.rig.excuse(0.0)
@@ -184,6 +184,8 @@ class Attempt:
             outcome, reason = Outcome.FAILED, " ".join(f"{each.guarantee}: {each.reason}." for each in broken)
         elif self._cancel.is_set():
             outcome, reason = Outcome.CANCELLED, "Cancelled before its end."
+        elif self._state is StepState.SKIPPED:
+            outcome, reason = Outcome.SKIPPED, f"{self._cut_short}."
         elif self._state is StepState.FAILED:
             outcome, reason = Outcome.FAILED, f"{self._cut_short}."
         elif unsure or self._state is StepState.INCONCLUSIVE:

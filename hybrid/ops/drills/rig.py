@@ -32,7 +32,7 @@ from hybrid.types import Store
 if TYPE_CHECKING:
     from hybrid.client import HybridRedis
 
-__all__ = ["Cancelled", "Failed", "Lost", "Rig", "Skipped", "loopback_url"]
+__all__ = ["Absent", "Cancelled", "Failed", "Lost", "Rig", "Skipped", "loopback_url"]
 
 logger = logging.getLogger("hybrid.drills")
 
@@ -47,6 +47,10 @@ class Failed(Exception):
 
 class Lost(Failed):
     """Data is missing or differs, which no busy machine excuses."""
+
+
+class Absent(Failed):
+    """A store is down before anything was tried on it."""
 
 
 class Skipped(Exception):
@@ -156,13 +160,14 @@ class Rig:
         return self._open(self.urls)
 
     def _pair(self) -> None:
-        """Mark both stores as a pair that agrees: new ones would be filled from each other, with all data in use."""
+        """Mark both stores as a pair that agrees: new ones would be filled from each other, with all data in use.
+        Raises Absent when a store is down already."""
         if self.replicated:
             for store in Store:
                 try:
                     self.direct(store).mset({self.names.identity: self.id, self.names.authority: FIRST.record})
                 except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-                    raise Failed(f"the {store} store did not answer: {plain_reason(error)}") from error
+                    raise Absent(f"the {store} store did not answer: {plain_reason(error)}") from error
 
     def _open(self, urls: dict[Store, str]) -> HybridRedis:
         from hybrid.client import HybridRedis
