@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["Glob", "is_glob"]
+__all__ = ["Glob", "is_glob", "literal"]
 
 _WILD: Final = re.compile(rb"[*?\[\\]")
 
@@ -14,6 +14,11 @@ _WILD: Final = re.compile(rb"[*?\[\\]")
 def is_glob(pattern: bytes) -> bool:
     """Whether `pattern` is more than a name."""
     return _WILD.search(pattern) is not None
+
+
+def literal(name: bytes) -> bytes:
+    """The pattern that only this name matches."""
+    return _WILD.sub(rb"\\\g<0>", name)
 
 
 class Glob:

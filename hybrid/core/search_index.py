@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hybrid.core.shell import quoted_word
+from hybrid.core.shell import line_of
 from hybrid.core.state_replies import pairs
 
 __all__ = ["Apart", "Definition", "IndexField", "IndexInfo", "apart", "create_command", "index_info"]
@@ -183,7 +183,7 @@ def create_command(name: bytes, made: Definition) -> str:
     words.append(b"SCHEMA")
     for field in made.fields:
         words += [word.encode() for word in (field.path, *_alias(field), field.kind, *_options(field))]
-    return " ".join(map(quoted_word, words))
+    return line_of(words)
 
 
 def _counted(word: str, values: Sequence[str]) -> list[bytes]:
@@ -236,7 +236,7 @@ def _stopwords(made: Definition) -> str:
 
 
 def _joined(words: Sequence[str]) -> str:
-    return " ".join(quoted_word(word.encode()) for word in words)
+    return line_of(word.encode() for word in words)
 
 
 # -- values of both protocols

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Final
 
 from hybrid.errors import ConfigurationError
 
-__all__ = ["masked_line", "printed", "quoted", "split_line"]
+__all__ = ["line_of", "masked_line", "printed", "quoted", "split_line"]
 
 _ESCAPES: Final = {"n": b"\n", "r": b"\r", "t": b"\t", "b": b"\b", "a": b"\a"}
 _SHOWN: Final = {0x5C: "\\\\", 0x22: '\\"', 0x0A: "\\n", 0x0D: "\\r", 0x09: "\\t", 0x07: "\\a", 0x08: "\\b"}
@@ -85,6 +85,11 @@ def quoted_word(word: bytes) -> str:
     text = quoted(word)
     plain = text[1:-1]
     return plain if text.endswith('"') and re.fullmatch(r"[^\s\"'\\]+", plain) else text
+
+
+def line_of(words: Iterable[bytes]) -> str:
+    """The words as one line, for redis-cli or the Console."""
+    return " ".join(map(quoted_word, words))
 
 
 def masked_line(words: Sequence[bytes], longest: int = 200) -> str:

@@ -1,4 +1,4 @@
-"""Search indexes (FT.*): which there are, what a store says of one, and what it finds.
+"""Search indexes (FT.*): which there are, what a store says of one, what it finds, and what one could hold.
 
     lines = Lines(client)
     names = read_indexes(lines, Store.LOCAL)
@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import redis
 
+from hybrid.core.glob import literal
+from hybrid.core.search_draft import suggested
 from hybrid.core.search_hits import (
     NO_INDEX,
     NO_SEARCH,
@@ -29,6 +31,8 @@ from hybrid.core.search_hits import (
     why_refused,
 )
 from hybrid.core.search_index import Apart, Definition, IndexField, IndexInfo, apart, create_command, index_info
+from hybrid.core.state_replies import pairs
+from hybrid.ops.diff.line import Line
 from hybrid.ops.insights import NotOffered, not_offered
 from hybrid.ops.keys import Lines
 from hybrid.stores.exchange import Command, exchange
@@ -56,12 +60,17 @@ __all__ = [
     "read_infos",
     "search",
     "search_among",
+    "suggest",
 ]
 
 MOST_A_PAGE: Final = 50
 MOST_FIELDS: Final = 10
 MOST_HITS: Final = 10_000
 """How far an answer is leafed through: for each page the server finds all those before it again."""
+
+SAMPLES: Final = 10
+LONGEST_SAMPLE: Final = 1 << 18
+SCANS: Final = 10
 
 DIALECT: Final = (b"DIALECT", b"2")
 
@@ -117,6 +126,29 @@ def search_among(
     began_s = time.perf_counter()
     reply = _asked(lines, store, (*_query(index, question), *among, *DIALECT))
     return None if isinstance(reply, redis.ResponseError) or _is_late(question, began_s) else found_keys(reply)
+
+
+def suggest(lines: Lines, store: Store, on: str, prefix: bytes) -> tuple[str, ...]:
+    """Lines of a schema that fit the first documents whose names begin so; none where none is found among the first
+    ten thousand keys. Twelve commands and a look at each of ten documents, at most."""
+    return suggested(on, lines.run(store, lambda line: _samples(line, on, prefix)))
+
+
+def _samples(line: Line, on: str, prefix: bytes) -> list[Any]:
+    kind, read = (b"ReJSON-RL", b"JSON.GET") if on == "JSON" else (b"hash", b"HGETALL")
+    keys: list[bytes] = []
+    cursor = b"0"
+    for _ in range(SCANS):
+        scan = (b"SCAN", cursor, b"MATCH", literal(prefix) + b"*", b"COUNT", b"1000", b"TYPE", kind)
+        [(cursor, found)] = line.ask(scan)
+        keys += found
+        if len(keys) >= SAMPLES or cursor == b"0":
+            break
+    sizes = exchange(line, [(b"MEMORY", b"USAGE", key) for key in keys[:SAMPLES]]) if keys else []
+    small = [key for key, size in zip(keys, sizes, strict=False) if isinstance(size, int) and size <= LONGEST_SAMPLE]
+    replies = exchange(line, [(read, key) for key in small]) if small else []
+    found = [reply for reply in replies if reply and not isinstance(reply, redis.ResponseError)]
+    return found if on == "JSON" else [pairs(reply) for reply in found]
 
 
 def _is_late(question: Question, began_s: float) -> bool:

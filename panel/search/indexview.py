@@ -9,6 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from panel import format
+from panel.actions import Outcome
+from panel.confirm import confirmed_button
 from panel.console.queries import Target
 from panel.console.view import TARGETS
 from panel.i18n import N_, _, ngettext
@@ -17,7 +19,7 @@ from panel.nav import page
 from panel.queries import Store
 from panel.reads import Answer
 from panel.repair.pieces import missing, tinted
-from panel.search import hitsview, pieces, queries, state
+from panel.search import actions, hitsview, pieces, queries, state
 from panel.search.queries import NO_INDEX, NO_SEARCH, Apart, Definition, IndexField, IndexInfo, NotOffered
 from panel.tables import table_height
 from panel.widgets import metric, slot, titled
@@ -33,7 +35,8 @@ Told = IndexInfo | NotOffered | None
 
 def draw(name: bytes, stores: Sequence[Store]) -> bool:
     """Draws the index; whether an answer is still awaited."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+    head = st.container(horizontal=True, vertical_alignment="center")
+    with head:
         st.button(
             _("All indexes"), icon=":material/arrow_back:", key="search-back", type="tertiary",
             on_click=state.open_index, args=(None,),
@@ -44,6 +47,8 @@ def draw(name: bytes, stores: Sequence[Store]) -> bool:
         store: answer.last.value[name] if answer.last else None for store, answer in answers.items()
     }
     known = {store: info for store, info in told.items() if isinstance(info, IndexInfo)}
+    with head:
+        _dropping(name, known, stores)  # ahead of the query, which is another one where the list is shown
     with slot():
         _what_to_do(told, known)
     store_frames(stores, lambda store: _fares(store, told[store], answers[store]))
@@ -188,6 +193,24 @@ def _commands(known: Mapping[Store, IndexInfo]) -> None:
         for line, stores in _by_line(known).items():
             st.markdown(" ".join(f"**{titled(store)}**" for store in stores))
             st.code(line, language=None, wrap_lines=True)
+
+
+def _dropping(name: bytes, known: Mapping[Store, IndexInfo], stores: Sequence[Store]) -> None:
+    """Where both have it; one store's own is dropped there, in the Console."""
+    st.space("stretch")
+    confirmed_button(
+        _("Drop index"), queries.shown(name),
+        _("The index is dropped on both stores. The documents stay; queries of it fail from then on."),
+        _drop, name, key="search-drop", icon=":material/delete:", disabled=len(known) < len(stores),
+        help=_("Where one store alone has it: in the Console, with FT.DROPINDEX."),
+    )  # fmt: skip
+
+
+def _drop(name: bytes) -> Outcome:
+    outcome = actions.drop(name)
+    if outcome.done:
+        state.open_index(None)
+    return outcome
 
 
 def _by_line(known: Mapping[Store, IndexInfo]) -> dict[str, list[Store]]:

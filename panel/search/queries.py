@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from hybrid.errors import ConfigurationError
 from hybrid.ops.diff.export import shown
 from hybrid.ops.keys import Lines
 from hybrid.ops.search import (
@@ -28,7 +29,9 @@ from hybrid.ops.search import (
     read_infos,
     search,
     search_among,
+    suggest,
 )
+from hybrid.ops.search_indexes import DOCUMENT_KINDS, Draft, create_words, line_of
 from panel import queries
 from panel.insights.queries import CLOUD_FRESH_S, LOCAL_FRESH_S, NotOffered, is_billed
 from panel.keys.queries import asked
@@ -37,12 +40,15 @@ from panel.queries import Store
 from panel.reads import Answer
 
 __all__ = [
+    "DOCUMENT_KINDS",
     "MOST_FIELDS",
     "MOST_HITS",
     "NO_INDEX",
     "NO_SEARCH",
     "Apart",
+    "ConfigurationError",
     "Definition",
+    "Draft",
     "Found",
     "Hit",
     "Hits",
@@ -53,6 +59,7 @@ __all__ = [
     "apart",
     "ask_hits_again",
     "create_command",
+    "create_words",
     "explained",
     "forget",
     "found_beside",
@@ -60,7 +67,9 @@ __all__ = [
     "indexes",
     "infos",
     "known_among",
+    "line_of",
     "shown",
+    "suggested",
 ]
 
 T = TypeVar("T")
@@ -138,3 +147,8 @@ def explained(stores: Sequence[Store], index: bytes, query: str) -> dict[Store, 
     return _of_each(stores, lambda store, patience_s: _asked(
         "search explained", store, (index, query), lambda kept: explain(kept, store, index, query), patience_s
     ))  # fmt: skip
+
+
+def suggested(store: Store, on: str, prefix: bytes) -> Answer[tuple[str, ...]]:
+    """Lines of a schema for the keys of this kind whose names begin so."""
+    return _asked("search suggested", store, (on, prefix), lambda kept: suggest(kept, store, on, prefix), 1.5, 5.0)

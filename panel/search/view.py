@@ -14,18 +14,16 @@ from panel.insights.queries import is_billed
 from panel.insights.view import ages, unknown
 from panel.keys.listview import BADGES
 from panel.keys.queries import Badge
-from panel.nav import page
 from panel.queries import Store
 from panel.reads import Answer
 from panel.said import said
-from panel.search import indexview, pieces, queries, state
+from panel.search import createview, indexview, pieces, queries, state
 from panel.search.queries import IndexInfo, NotOffered
 from panel.tables import ONE_CLICK, clicked, heading, numbered, table_height
 from panel.widgets import STORE_ICONS, titled
 
 __all__ = ["draw"]
 
-EXAMPLE = "FT.CREATE users ON HASH PREFIX 1 user: SCHEMA name TEXT SORTABLE email TAG age NUMERIC SORTABLE"
 Told = Mapping[Store, IndexInfo | NotOffered | None]
 """What each store that has an index says of it; None while it says nothing."""
 
@@ -55,10 +53,14 @@ def _listed(stores: Sequence[Store]) -> bool:
         text = _("Asking the cloud store costs a command, and one for each index that is shown; its answer is kept for "
                  "five minutes.")  # fmt: skip
         st.caption(text)
+    if names:
+        createview.draw()
     every = sorted(set().union(*names.values()))
     infos = _page_of(every, names) if every else {}
     if names and not every:
         _first_steps()
+    if names:
+        createview.opener()
     ages({**answers, **infos})
     return pieces.is_pending([*answers.values(), *infos.values()])
 
@@ -68,11 +70,8 @@ def _first_steps() -> None:
         st.markdown(":material/manage_search: " + _("There is no search index yet."))
         st.caption(_(
             "An index finds documents by what is in their fields: words, numbers, tags, places, vectors. Each store "
-            "fills it by itself, from the hashes or JSON documents whose names begin as you say. Sent through hybrid, "
-            "this makes one on both stores:"
+            "fills it by itself, from the hashes or JSON documents whose names begin as you say."
         ))  # fmt: skip
-        st.code(EXAMPLE, language=None, wrap_lines=True)
-        st.page_link(page("console"), icon=page("console").icon)
 
 
 def _page_of(

@@ -9,12 +9,14 @@ import pytest
 from servers import Pool, Stores, client, wait_until
 
 from hybrid import HybridRedis
+from hybrid.core.search_draft import Draft
 from hybrid.core.search_hits import NO_SEARCH, found_keys, hits_of
 from hybrid.core.search_index import index_info
 from hybrid.core.shell import split_line
-from hybrid.errors import StoreUnavailable
+from hybrid.errors import HybridError, StoreUnavailable
 from hybrid.ops.insights import NotOffered
 from hybrid.ops.keys import Lines
+from hybrid.ops.keys.edit import Reached
 from hybrid.ops.search import (
     Found,
     Hits,
@@ -28,7 +30,9 @@ from hybrid.ops.search import (
     read_infos,
     search,
     search_among,
+    suggest,
 )
+from hybrid.ops.search_indexes import create_index, drop_index
 from hybrid.types import Store
 
 CREATED = """
@@ -276,3 +280,44 @@ def test_a_server_without_search_is_told_as_one_and_a_lost_one_is_no_empty_one(s
                 read_indexes(kept, Store.LOCAL)
         finally:
             kept.close()
+
+
+BOOK_DRAFT = Draft(b"books", "HASH", (b"book:",), "title TEXT SORTABLE\nn NUMERIC")
+
+
+def test_an_index_is_made_and_dropped_on_both(hybrid: HybridRedis, lines: Lines) -> None:
+    hybrid.hset("book:1", mapping={"title": "the sea", "n": "1"})
+    assert create_index(lines, BOOK_DRAFT) == dict.fromkeys(Store, Reached.WRITTEN)
+    for store in Store:
+        filled(lines, store, b"books", 1)
+    mine, theirs = (info(lines, store, b"books").definition for store in Store)
+    assert (mine.prefixes, [field.kind for field in mine.fields]) == (("book:",), ["TEXT", "NUMERIC"])
+    assert apart(mine, theirs) == ()
+    with pytest.raises(HybridError, match="the local store has an index of this name already"):
+        create_index(lines, BOOK_DRAFT)
+    assert drop_index(hybrid, b"books") == dict.fromkeys(Store, Reached.WRITTEN)
+    assert [read_indexes(lines, store) for store in Store] == [(), ()]
+    assert hybrid.exists("book:1")
+    with pytest.raises(HybridError, match="the server refuses"):
+        drop_index(hybrid, b"books")
+
+
+def test_no_index_is_made_where_the_cloud_store_has_another(lines: Lines, sides: dict[Store, Any]) -> None:
+    sides[Store.CLOUD].execute_command("FT.CREATE", "books", "SCHEMA", "x", "TEXT")
+    with pytest.raises(HybridError, match="the cloud store has an index of this name already"):
+        create_index(lines, BOOK_DRAFT)
+    assert read_indexes(lines, Store.LOCAL) == ()
+
+
+def test_fields_are_suggested_from_what_there_is(hybrid: HybridRedis, lines: Lines) -> None:
+    for number in range(20):
+        hybrid.hset(f"book:{number}", mapping={"title": f"the sea {number}", "n": number})
+    hybrid.hset("book:[x]", "odd", "1")
+    hybrid.hset("book:big", "text", "x" * 500_000)
+    hybrid.json().set("doc:1", "$", {"title": "the sky", "tags": ["a"]})
+    suggestion = suggest(lines, Store.LOCAL, "HASH", b"book:1")
+    assert suggestion == ("title TEXT", "n NUMERIC SORTABLE")
+    assert suggest(lines, Store.LOCAL, "HASH", b"book:[") == ("odd NUMERIC SORTABLE",)
+    assert suggest(lines, Store.LOCAL, "JSON", b"doc:") == ("$.title AS title TEXT", "$.tags[*] AS tags TAG")
+    assert suggest(lines, Store.LOCAL, "HASH", b"nobody:") == ()
+    assert suggest(lines, Store.LOCAL, "HASH", b"book:big") == ()

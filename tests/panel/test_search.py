@@ -238,6 +238,43 @@ def test_an_answer_that_may_lack_some_says_so(
     assert found["Other store"].tolist() == ["✗ not found"], "it was looked for by its name"
 
 
+def test_an_index_is_made_from_what_keys_suggest_and_dropped(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_search: Open, text_of: TextOf
+) -> None:
+    hybrid.hset("book:1", mapping={"title": "the sea", "n": 1})
+    assert hybrid.wait_in_sync(5)
+    at = drawn(open_search().button(key="search-new-open").click().run())
+    at.button(key="search-new-save").click().run()
+    assert "An index needs a name" in text_of(at)
+    at.text_input(key="search-new-name").set_value("books")
+    at.text_input(key="search-new-prefixes").set_value("book:")
+    at.button(key="search-new-suggest").click().run()
+    assert at.text_area(key="search-new-schema").value == "title TEXT\nn NUMERIC SORTABLE"
+    preview = "FT.CREATE books ON HASH PREFIX 1 book: SCHEMA title TEXT n NUMERIC SORTABLE"
+    assert [code.value for code in at.code] == [preview]
+    at = drawn(at.button(key="search-new-save").click().run())
+    assert at.session_state["search-index"] == "books", "the new index is open"
+    for store in sides.values():
+        assert store.execute_command("FT._LIST") == [b"books"]
+        filled(store, 1)
+    at.button(key="search-drop").click().run()
+    assert at.button(key="search-drop-go").disabled, "before its name was typed"
+    at.session_state["search-drop-confirmed"] = True
+    at = drawn(at.button(key="search-drop").click().run())
+    assert at.session_state["search-index"] == "", "the list is shown again"
+    assert [store.execute_command("FT._LIST") for store in sides.values()] == [[], []]
+    assert hybrid.exists("book:1")
+
+
+def test_no_index_is_made_or_dropped_by_who_may_not(
+    hybrid: HybridRedis, sides: dict[Store, Any], open_search: Open
+) -> None:
+    for store in sides.values():
+        run(store, BOOKS)
+    assert open_search("viewer").button(key="search-new-open").disabled
+    assert open_search("viewer", index="books").button(key="search-drop").disabled
+
+
 def test_hundreds_of_indexes_come_in_pages(
     hybrid: HybridRedis, sides: dict[Store, Any], open_search: Open, monkeypatch: pytest.MonkeyPatch, text_of: TextOf
 ) -> None:
@@ -259,8 +296,8 @@ def test_without_an_index_the_first_steps_are_shown(
 ) -> None:
     at = open_search()
     assert "There is no search index yet." in text_of(at)
-    [line] = [code.value for code in at.code]
-    assert hybrid.execute_command(*split_line(line)) and hybrid.wait_in_sync(5)
+    assert not at.button(key="search-new-open").disabled
+    assert hybrid.execute_command(*split_line(BOOKS)) and hybrid.wait_in_sync(5)
     at = drawn(at.button(key="insights-refresh").click().run())
     assert grid(at, "Index")["Definition"].tolist() == [["✓ equal"]]
 

@@ -32,13 +32,18 @@ LACKS: Final[Mapping[str, tuple[Callable[[Pair, Store], bool], str]]] = {
     "JSON.SET": (_unable("has_json"), "keeps no JSON documents"),
     "TS.ADD": (_lacking("TS.GET"), "keeps no time series"),
     "VADD": (_lacking("VCARD"), "keeps no vector sets"),
+    "FT.CREATE": (_lacking("FT.INFO"), "has no search"),
 }
 """By the first command of an edit, whether a store cannot run it, and the words for that."""
 
 
+def _name(word: bytes | str) -> str:
+    return word.decode() if isinstance(word, bytes) else word
+
+
 def refuse_impossible(client: HybridRedis, commands: Sequence[tuple[Any, ...]]) -> None:
     """Raises HybridError where one of the stores lacks what the edit is about: it would wait there for ever."""
-    first = str(commands[0][0]) if commands else ""
+    first = _name(commands[0][0]) if commands else ""
     if first not in LACKS:
         return
     lacks, words = LACKS[first]
