@@ -97,16 +97,18 @@ class Step(NamedTuple):
 
 class Mark(NamedTuple):
     """How far the merge of the tail that ends at `end` has got: up to the key `done`, but for those `left` alone. Of
-    `refused` a command failed, and what becomes of them is not settled yet."""
+    `refused` a command failed, and what becomes of them is not settled yet. `began`: how far the authority's log was
+    when the merge began, however often it is interrupted."""
 
     end: bytes
+    began: bytes
     done: bytes
     left: frozenset[bytes] = frozenset()
     refused: frozenset[bytes] = frozenset()
 
     def record(self, alone: Sequence[bytes] = (), failed: Sequence[bytes] = ()) -> bytes:
         """As it stands on the authority once the script has left these keys alone, too, and failed with the others."""
-        pairs = [(b"k", (self.end, self.done, *sorted(self.left))), (b"r", sorted(self.refused))]
+        pairs = [(b"k", (self.end, self.began, self.done, *sorted(self.left))), (b"r", sorted(self.refused))]
         pairs += [(b"k", alone), (b"r", failed)]
         return b"".join(pack((word, part)) for word, parts in pairs for part in parts)
 
@@ -115,10 +117,10 @@ class Mark(NamedTuple):
         """None for anything else."""
         try:
             pairs = [(word, part) for word, part in unpack_all(record or b"")]
-            end, done, *left = (part for word, part in pairs if word == b"k")
+            end, began, done, *left = (part for word, part in pairs if word == b"k")
         except ValueError:
             return None
-        return cls(end, done, frozenset(left), frozenset(part for word, part in pairs if word == b"r"))
+        return cls(end, began, done, frozenset(left), frozenset(part for word, part in pairs if word == b"r"))
 
 
 def merge_call(log: bytes, merged: bytes, place: bytes, mark: Mark, steps: Sequence[Step]) -> bytes:

@@ -103,7 +103,7 @@ class Merge:
         self._theirs.start_from(found)
         self._keyless = found.commands
         self._look(entries)
-        self._began = self._seen_to
+        self._began = position_text(self._seen_to)
         self._left_out = set(self._theirs.marks)
         self._ours = tail.branch(self._left_out)
         self._repeats: dict[bytes, list[Repeat]] = {}
@@ -114,7 +114,7 @@ class Merge:
         self._left: frozenset[bytes] = frozenset()
         self._refused: frozenset[bytes] = frozenset()
         if (known := Mark.parse(mark)) is not None and known.end == self._end:
-            _, self._done, self._left, self._refused = known
+            _, self._began, self._done, self._left, self._refused = known
         self._alone: dict[bytes, Position] = {}
         self._hot: set[bytes] = set()
         self._named: set[bytes] = set()
@@ -236,11 +236,11 @@ class Merge:
         done = max(keys[-1], self._done or b"")
         left = (self._left - set(keys)).union(later, unread, plan.rest)
         try:
-            ran = self._run(steps, Mark(self._end, done, left, frozenset(plan.refused)))
+            ran = self._run(steps, Mark(self._end, self._began, done, left, frozenset(plan.refused)))
         except TooLarge:
             if len(keys) > 1:
                 return [], sorted([*keys, *later])
-            ran = self._run([], Mark(self._end, done, left, frozenset(keys)))
+            ran = self._run([], Mark(self._end, self._began, done, left, frozenset(keys)))
         if ran is None:
             self._left |= set(keys)
             self._alone |= dict.fromkeys(watched, self._seen_to)
@@ -317,7 +317,7 @@ class Merge:
             if self.tail.store is Store.LOCAL:
                 self.refused.update(key for key in keys if self.footprints(key)[1] is None)
             plan = Plan(self, [key for key in keys if key not in self.refused], ours, theirs, settle=True)
-            mark = Mark(self._end, self._done or b"", self._left, frozenset(plan.rest))
+            mark = Mark(self._end, self._began, self._done or b"", self._left, frozenset(plan.rest))
             call = pack(("SET", self.names.merged, mark.record()))
             for key in self.refused.intersection(keys):
                 one(self.tail.wire, "HSET", self.names.refused, key, REFUSED)
@@ -374,7 +374,7 @@ class Merge:
         what = decision(ours, theirs)
         if what is Decision.KEEP_RETURNING and self._theirs.net(key):
             return Decision.KEEP_AUTHORITY
-        if what is Decision.KEEP_RETURNING and theirs is not None and theirs.last > self._began:
+        if what is Decision.KEEP_RETURNING and theirs is not None and theirs.last > position(self._began):
             return Decision.KEEP_AUTHORITY  # the tail stands still by then, whatever the clocks say
         return what
 

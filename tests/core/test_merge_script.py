@@ -11,14 +11,14 @@ from hybrid.core.merge_script import Mark
 KEYS = st.frozensets(st.binary())
 
 
-@given(st.builds(Mark, st.binary(), st.binary(), KEYS, KEYS))
+@given(st.builds(Mark, st.binary(), st.binary(), st.binary(), KEYS, KEYS))
 def test_a_mark_is_read_as_it_was_written(mark: Mark) -> None:
     assert Mark.parse(mark.record()) == mark
-    begun = Mark(mark.end, mark.done)
+    begun = Mark(mark.end, mark.began, mark.done)
     assert begun.record(sorted(mark.left), sorted(mark.refused)) == mark.record()
 
 
-@given(st.builds(Mark, st.binary(), st.binary(), KEYS, KEYS), KEYS, KEYS)
+@given(st.builds(Mark, st.binary(), st.binary(), st.binary(), KEYS, KEYS), KEYS, KEYS)
 def test_what_the_script_adds_to_a_mark_stands_at_its_end(mark: Mark, alone: set[bytes], failed: set[bytes]) -> None:
     record = mark.record(sorted(alone), sorted(failed))
     assert record.startswith(mark.record())

@@ -551,6 +551,30 @@ def test_what_both_have_moved_stands_in_one_place(apart: Apart) -> None:
     assert b"to" in apart.archive
 
 
+def test_what_was_moved_stands_in_one_place_though_the_merge_is_interrupted(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clocks, what the authority did since the merge began is the older one."""
+    merge_in_batches(monkeypatch, 1)
+    ahead_ms = (apart.cloud.time()[0] + 3600) * 1000
+    apart.both("RPUSH", "from", "job")
+    apart.local.lmove("from", "to")
+    apart.local.xadd(NAMES.log, {"v": pack(("LMOVE", "from", "to", "LEFT", "RIGHT"))}, id=f"{ahead_ms}-0")
+    run, held = Merge.run, iter((True, False))
+
+    def begun(merge: Merge) -> None:
+        apart.write(apart.cloud, "RPUSH from other")
+        run(merge)
+
+    with monkeypatch.context() as meanwhile, pytest.raises(Superseded, match="lease"):
+        meanwhile.setattr(Merge, "run", begun)
+        apart.merge(lambda: next(held))
+    apart.merge()
+    assert apart.cloud.lrange("from", 0, -1) == [b"job", b"other"]
+    assert not apart.cloud.exists("to")
+    assert set(apart.archive) == {b"from", b"to"}
+
+
 def test_what_was_moved_is_copied_though_others_name_its_keys_all_the_time(
     apart: Apart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -597,9 +621,9 @@ def test_whatever_the_log_says_of_a_guarded_key_leaves_it_alone(apart: Apart, fi
     apart.cloud.xadd(NAMES.log, {field: payload}, id="1-2")
     steps = [Step(key, [pack(("SET", key, 1))], guards=(b"k",) if key == b"k" else ()) for key in (b"k", b"free")]
     for place, left in ((b"1-1", [b"k"]), (b"1-2", [])):
-        call = merge_call(NAMES.log, NAMES.merged, place, Mark(b"9-9", b"k", frozenset()), steps)
+        call = merge_call(NAMES.log, NAMES.merged, place, Mark(b"9-9", b"1-1", b"k", frozenset()), steps)
         assert run_packed(apart.cloud, call) == [left, []]
-        assert Mark.parse(apart.cloud.get(NAMES.merged)) == Mark(b"9-9", b"k", frozenset(left))
+        assert Mark.parse(apart.cloud.get(NAMES.merged)) == Mark(b"9-9", b"1-1", b"k", frozenset(left))
         assert apart.cloud.mget("k", "free") == [None if left else b"1", b"1"]
 
 
