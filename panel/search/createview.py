@@ -58,7 +58,7 @@ def draw() -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input(_("Name"), key="search-new-name", placeholder="books", width=260)
             kind = st.segmented_control(
-                _("Of"), DOCUMENT_KINDS, default=DOCUMENT_KINDS[0], required=True, key="search-new-kind"
+                _("Of"), DOCUMENT_KINDS, default=DOCUMENT_KINDS[0], required=True, key="search-new-kind", wrap=True
             )
             st.text_input(
                 _("Names begin with"), key="search-new-prefixes", placeholder="book:", width=260,
